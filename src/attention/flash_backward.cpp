@@ -1,0 +1,199 @@
+#include "attention/flash_backward.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "linalg/multiply.hpp"
+
+namespace cross_attention::attention {
+
+namespace {
+
+using linalg::ColumnPanels;
+using linalg::columnPanels;
+using linalg::kTileColumns;
+using linalg::kTileRows;
+using linalg::RowPanels;
+using linalg::Start;
+
+/// rowsum(O ∘ dO) of one panel's tokens.
+template <class T>
+void sumOfProducts(const T* output, const T* gradient, Index rows, T* result) {
+  constexpr Index kLanes = simd::kLanes<T>;
+  for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
+    simd::Vector<T> sum = simd::splat(T(0));
+    for (Index row = 0; row < rows; ++row) {
+      const Index offset = row * kTileColumns<T> + half;
+      sum = simd::multiplyAdd(simd::load(output + offset), simd::load(gradient + offset), sum);
+    }
+    simd::store(result + half, sum);
+  }
+}
+
+/// gradients (count × kTileColumns): dP → dS = P ∘ (dP - delta).
+template <class T>
+void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gradients) {
+  constexpr Index kLanes = simd::kLanes<T>;
+  for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
+    const simd::Vector<T> shift = simd::load(delta + half);
+    for (Index key = 0; key < count; ++key) {
+      const Index offset = key * kTileColumns<T> + half;
+      simd::store(gradients + offset, simd::load(probabilities + offset) *
+                                          (simd::load(gradients + offset) - shift));
+    }
+  }
+}
+
+/// The work on one block of tokens; its arrays lie in scratch.
+template <class T>
+class TokenBlock {
+ public:
+  static constexpr Index kColumns = kTileColumns<T>;
+
+  static Index scratchSize(Index headDim, Index tokenBlock, Index keyBlock) {
+    const Index tiles = 2 * keyBlock * tokenBlock;
+    const Index transposed = linalg::columnPanelsSize<T>(tokenBlock, keyBlock);
+    return tiles + transposed + 2 * linalg::rowPanelsSize<T>(headDim, tokenBlock) + 2 * tokenBlock;
+  }
+
+  TokenBlock(const FlashBackward<T>& task, Index begin, Index tokens, T* scratch)
+      : task_(task),
+        begin_(begin),
+        tokens_(tokens),
+        panels_(ceilDivide(tokens, kColumns)),
+        query_(task.query.panelRange(begin / kColumns, begin / kColumns + panels_)),
+        outputGradient_(task.outputGradient.panelRange(begin / kColumns, begin / kColumns + panels_)) {
+    const Index headDim = task.query.depth;
+    probabilities_ = scratch;
+    scoreGradients_ = probabilities_ + task.keyBlock * task.tokenBlock;
+    transposed_ = scoreGradients_ + task.keyBlock * task.tokenBlock;
+    T* queryRows = transposed_ + linalg::columnPanelsSize<T>(task.tokenBlock, task.keyBlock);
+    T* gradientRows = queryRows + linalg::rowPanelsSize<T>(headDim, task.tokenBlock);
+    logSumExp_ = gradientRows + linalg::rowPanelsSize<T>(headDim, task.tokenBlock);
+    delta_ = logSumExp_ + task.tokenBlock;
+    queryRows_ = linalg::packRows<T>(query_, queryRows);
+    gradientRows_ = linalg::packRows<T>(outputGradient_, gradientRows);
+    // Tokens that only fill up the last panel attend to nothing.
+    std::fill_n(logSumExp_, panels_ * kColumns, std::numeric_limits<T>::infinity());
+    std::copy_n(task.logSumExp + begin, tokens, logSumExp_);
+  }
+
+  void run() const {
+    const Index keys = task_.keys.rows;
+    for (Index panel = 0; panel < panels_; ++panel) {
+      std::fill_n(output(panel), task_.output.depth * kColumns, T(0));
+      std::fill_n(queryGradient(panel), task_.query.depth * kColumns, T(0));
+    }
+    for (Index key = 0; key < keys; key += task_.keyBlock) {
+      computeProbabilities(key);
+      addOutput(key);
+    }
+    for (Index panel = 0; panel < panels_; ++panel) {
+      sumOfProducts(output(panel), outputGradient_.panel(panel), task_.output.depth,
+                    delta_ + panel * kColumns);
+    }
+    for (Index key = 0; key < keys; key += task_.keyBlock) {
+      if (keys > task_.keyBlock) computeProbabilities(key);
+      computeScoreGradients(key);
+      addKeyAndValueGradients(key);
+    }
+  }
+
+ private:
+  Index keysFrom(Index key) const { return std::min(task_.keyBlock, task_.keys.rows - key); }
+  T* output(Index panel) const { return task_.output.panel(begin_ / kColumns + panel); }
+  T* queryGradient(Index panel) const {
+    return task_.queryGradient.panel(begin_ / kColumns + panel);
+  }
+  RowPanels<T> keyRange(const RowPanels<T>& rows, Index key) const {
+    return rows.panelRange(key / kTileRows<T>, ceilDivide(key + keysFrom(key), kTileRows<T>));
+  }
+  /// One panel of tokens out of a keys × tokens tile.
+  T* tilePanel(T* tile, Index key, Index panel) const {
+    return tile + panel * keysFrom(key) * kColumns;
+  }
+
+  void computeProbabilities(Index key) const {
+    for (Index panel = 0; panel < panels_; ++panel) {
+      T* probabilities = tilePanel(probabilities_, key, panel);
+      const Index token = panel * kColumns;
+      computeScores(keyRange(task_.keys, key), query_.panel(panel),
+                    task_.mask.fromToken(begin_ + token), key, std::min(kColumns, tokens_ - token),
+                    probabilities);
+      toProbabilities(probabilities, keysFrom(key), logSumExp_ + token);
+    }
+  }
+
+  void addOutput(Index key) const {
+    const RowPanels<T> values = task_.valuesTransposed.depthRange(key, keysFrom(key));
+    for (Index panel = 0; panel < panels_; ++panel) {
+      const T* probabilities = tilePanel(probabilities_, key, panel);
+      linalg::multiply<T>(values, columnPanels(probabilities, keysFrom(key), kColumns),
+                          columnPanels(output(panel), values.rows, kColumns), Start::kAccumulate);
+    }
+  }
+
+  void computeScoreGradients(Index key) const {
+    const RowPanels<T> values = keyRange(task_.values, key);
+    const RowPanels<T> keys = task_.keysTransposed.depthRange(key, keysFrom(key));
+    for (Index panel = 0; panel < panels_; ++panel) {
+      T* gradients = tilePanel(scoreGradients_, key, panel);
+      linalg::multiply<T>(values, columnPanels(outputGradient_.panel(panel), values.depth, kColumns),
+                          columnPanels(gradients, values.rows, kColumns));
+      toScoreGradients(tilePanel(probabilities_, key, panel), keysFrom(key),
+                       delta_ + panel * kColumns, gradients);
+      linalg::multiply<T>(keys, columnPanels<const T>(gradients, keysFrom(key), kColumns),
+                          columnPanels(queryGradient(panel), keys.rows, kColumns),
+                          Start::kAccumulate);
+    }
+  }
+
+  void addKeyAndValueGradients(Index key) const {
+    const Index keys = keysFrom(key);
+    const auto add = [&](const T* tile, const RowPanels<T>& rows, linalg::MatrixView<T> gradient) {
+      const ColumnPanels<T> transposed =
+          linalg::packTransposed(columnPanels(tile, keys, tokens_), transposed_);
+      linalg::multiply<T>(rows, transposed, gradient.columnRange(key, keys), Start::kAccumulate);
+    };
+    add(probabilities_, gradientRows_, task_.valueGradient);
+    add(scoreGradients_, queryRows_, task_.keyGradient);
+  }
+
+  const FlashBackward<T>& task_;
+  Index begin_;
+  Index tokens_;
+  Index panels_;
+  ColumnPanels<const T> query_;
+  ColumnPanels<const T> outputGradient_;
+  RowPanels<T> queryRows_;
+  RowPanels<T> gradientRows_;
+  T* probabilities_;
+  T* scoreGradients_;
+  T* transposed_;
+  T* logSumExp_;
+  T* delta_;
+};
+
+}  // namespace
+
+template <class T>
+Index flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock) {
+  return TokenBlock<T>::scratchSize(headDim, tokenBlock, keyBlock);
+}
+
+template <class T>
+void flashBackward(const FlashBackward<T>& task, T* scratch) {
+  for (Index begin = 0; begin < task.query.columns; begin += task.tokenBlock) {
+    const Index tokens = std::min(task.tokenBlock, task.query.columns - begin);
+    TokenBlock<T>(task, begin, tokens, scratch).run();
+  }
+}
+
+#define CROSS_ATTENTION_INSTANTIATE(T)                         \
+  template void flashBackward(const FlashBackward<T>&, T*);    \
+  template Index flashBackwardScratch<T>(Index, Index, Index);
+CROSS_ATTENTION_INSTANTIATE(float)
+CROSS_ATTENTION_INSTANTIATE(double)
+#undef CROSS_ATTENTION_INSTANTIATE
+
+}  // namespace cross_attention::attention

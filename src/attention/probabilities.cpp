@@ -1,0 +1,56 @@
+#include "attention/probabilities.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace cross_attention::attention {
+
+using linalg::kTileColumns;
+using linalg::kTileRows;
+
+template <class T>
+Index probabilitiesScratch(Index keyBlock) {
+  return keyBlock * kTileColumns<T>;
+}
+
+template <class T>
+void addProbabilities(const Probabilities<T>& task, T* scratch) {
+  constexpr Index kColumns = kTileColumns<T>;
+  std::array<T, kColumns> maximum, sum, factors;
+  for (Index panel = 0; panel < task.query.panels(); ++panel) {
+    const Index token = panel * kColumns;
+    const Index tokens = std::min(kColumns, task.query.columns - token);
+    // For each block of keys: score(first key, number of keys), with the block's scores in scratch.
+    const auto forKeyBlocks = [&](auto use) {
+      for (Index key = 0; key < task.keys.rows; key += task.keyBlock) {
+        const Index keys = std::min(task.keyBlock, task.keys.rows - key);
+        computeScores(
+            task.keys.panelRange(key / kTileRows<T>, ceilDivide(key + keys, kTileRows<T>)),
+            task.query.panel(panel), task.mask.fromToken(token), key, tokens, scratch);
+        use(key, keys);
+      }
+    };
+    const RunningSoftmax<T> running{maximum.data(), sum.data()};
+    running.begin();
+    forKeyBlocks([&](Index, Index keys) { running.add(scratch, keys, factors.data()); });
+    running.logSumExp(factors.data());
+    forKeyBlocks([&](Index first, Index keys) {
+      toProbabilities(scratch, keys, factors.data());
+      for (Index key = 0; key < keys; ++key) {
+        const Index row = task.keyNumbers == nullptr ? first + key : task.keyNumbers[first + key];
+        for (Index column = 0; column < tokens; ++column) {
+          *task.map.at(row, token + column) += task.weight * scratch[key * kColumns + column];
+        }
+      }
+    });
+  }
+}
+
+#define CROSS_ATTENTION_INSTANTIATE(T)                           \
+  template void addProbabilities(const Probabilities<T>&, T*);   \
+  template Index probabilitiesScratch<T>(Index);
+CROSS_ATTENTION_INSTANTIATE(float)
+CROSS_ATTENTION_INSTANTIATE(double)
+#undef CROSS_ATTENTION_INSTANTIATE
+
+}  // namespace cross_attention::attention

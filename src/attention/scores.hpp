@@ -1,0 +1,50 @@
+#pragma once
+
+#include "linalg/panels.hpp"
+
+/// Attention on queries, keys and values of one head, without weights. All of it works on panels: the tokens of an image
+/// lie side by side in the lanes of a vector, so that maximum and sum over the keys run down the rows of a panel and
+/// never across a vector.
+namespace cross_attention::attention {
+
+/// An additive mask as one head of one batch row sees it: value (token, key) at data[token · tokenStride + key]; a
+/// stride of 0 means the same for all tokens. No data: no mask.
+template <class T>
+struct HeadMask {
+  const T* data = nullptr;
+  Index tokenStride = 0;
+
+  HeadMask fromToken(Index token) const {
+    return {data == nullptr ? nullptr : data + token * tokenStride, tokenStride};
+  }
+};
+
+/// The scores of one panel of tokens: `scores` (keys.rows × kTileColumns) = keys · query + mask.
+/// `keys`: keys × headDim, already multiplied by the softmax scale, `firstKey` being the number of the first one in the
+/// mask. `query`: one panel, headDim × `tokens` (≤ kTileColumns). `mask` starts at the panel's first token.
+template <class T>
+void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey,
+                   Index tokens, T* scores);
+
+/// scores (count × kTileColumns) → exp(scores - logSumExp of the token): the softmax probabilities. A log-sum-exp of
+/// -infinity, as a token has that may attend to nothing, gives zeros.
+template <class T>
+void toProbabilities(T* scores, Index count, const T* logSumExp);
+
+/// The running maximum and sum of one panel's tokens over the keys seen so far.
+template <class T>
+struct RunningSoftmax {
+  T* maximum;  ///< kTileColumns values, -infinity before the first key
+  T* sum;      ///< kTileColumns values, of exp(score - maximum), 0 before the first key
+
+  void begin() const;
+  /// Replaces scores (count × kTileColumns) by exp(score - maximum) with the maximum over all keys up to these.
+  /// `correction` (kTileColumns values): what earlier results must be multiplied by. Returns whether any is not 1.
+  bool add(T* scores, Index count, T* correction) const;
+  /// log-sum-exp of the tokens: -infinity where there was no key or all were masked.
+  void logSumExp(T* result) const;
+  /// 1 / sum, and 0 where the sum is 0.
+  void inverseSum(T* result) const;
+};
+
+}  // namespace cross_attention::attention

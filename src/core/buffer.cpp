@@ -1,0 +1,46 @@
+#include "core/buffer.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace cross_attention::memory {
+
+namespace {
+
+std::atomic<std::size_t> inUse{0};
+std::atomic<std::size_t> peak{0};
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  void* pointer = nullptr;
+  if (bytes <= std::numeric_limits<std::size_t>::max() - kAlignment) {
+    // aligned_alloc takes whole multiples of the alignment.
+    pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  }
+  if (pointer == nullptr) {
+    throw Error(ErrorCode::kOutOfMemory,
+                "out of memory: " + std::to_string(bytes) + " bytes could not be had, " +
+                    std::to_string(bytesInUse()) + " bytes are in use");
+  }
+  const std::size_t now = inUse.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  std::size_t highest = peak.load(std::memory_order_relaxed);
+  while (now > highest && !peak.compare_exchange_weak(highest, now, std::memory_order_relaxed)) {
+  }
+  return pointer;
+}
+
+void release(void* pointer, std::size_t bytes) noexcept {
+  std::free(pointer);
+  inUse.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+std::size_t bytesInUse() noexcept { return inUse.load(std::memory_order_relaxed); }
+std::size_t peakBytes() noexcept { return peak.load(std::memory_order_relaxed); }
+void resetPeak() noexcept { peak.store(bytesInUse(), std::memory_order_relaxed); }
+
+}  // namespace cross_attention::memory

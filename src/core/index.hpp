@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstddef>
+
+namespace cross_attention {
+
+/// Counts, offsets and strides of elements. Signed and of the machine's word: 32 bits in WebAssembly.
+using Index = std::ptrdiff_t;
+
+constexpr Index ceilDivide(Index value, Index divisor) { return (value + divisor - 1) / divisor; }
+constexpr Index roundUp(Index value, Index multiple) {
+  return ceilDivide(value, multiple) * multiple;
+}
+
+}  // namespace cross_attention

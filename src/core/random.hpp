@@ -1,0 +1,26 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace cross_attention {
+
+/// xoshiro256++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through
+/// SplitMix64. Integer arithmetic only: the same seed gives the same numbers on every machine and SIMD variant.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed);
+
+  std::uint64_t next();
+  /// Uniform in [0, 1), a multiple of 2^-53.
+  double uniform();
+  /// Normal with mean 0 and standard deviation 1 (Box and Muller, 1958).
+  double normal();
+
+ private:
+  std::array<std::uint64_t, 4> state_;
+  double spare_ = 0;
+  bool hasSpare_ = false;
+};
+
+}  // namespace cross_attention

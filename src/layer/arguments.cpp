@@ -1,0 +1,81 @@
+#include "core/error.hpp"
+#include "layer/forward_pass.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+void checkContext(const Configuration& configuration, const TokenLayout& input, const Shape* context) {
+  if (context == nullptr) {
+    if (configuration.contextDim == configuration.queryDim) return;
+    failShape("context is null; self-attention takes contextDim = queryDim, but contextDim is " +
+              std::to_string(configuration.contextDim) + " and queryDim is " +
+              std::to_string(configuration.queryDim));
+  }
+  const TokenLayout layout = TokenLayout::ofContext(*context, configuration.contextDim);
+  if (layout.batch != 1 && layout.batch != input.batch) {
+    failShape("context has shape " + toString(*context) + "; its batch takes 1 or that of the input " +
+              toString(input.shape) + ", which is " + std::to_string(input.batch));
+  }
+}
+
+void checkKeyMask(const KeyMask& mask, Index batch, Index length) {
+  if ((mask.batch == 1 || mask.batch == batch) && mask.length == length) return;
+  failShape("mask has shape [" + std::to_string(mask.batch) + ", " + std::to_string(mask.length) +
+            "]; it takes [" + std::to_string(batch) + " or 1, " + std::to_string(length) + "]");
+}
+
+void checkAdditiveMask(const Shape& mask, const Shape& full) {
+  bool fits = mask[3] == full[3];
+  for (int axis = 0; axis < 3; ++axis) fits = fits && (mask[axis] == 1 || mask[axis] == full[axis]);
+  if (fits) return;
+  failShape("mask has shape " + toString(mask) + "; it takes " + toString(full) +
+            " or 1 in place of each of the first three");
+}
+
+}  // namespace
+
+template <class T>
+Arguments<T> Arguments<T>::check(const Configuration& configuration, const Tensor<T>& input,
+                                 const Tensor<T>* context, const Mask<T>& mask) {
+  const TokenLayout layout = TokenLayout::ofInput(input.shape(), configuration.queryDim, "input");
+  checkContext(configuration, layout, context == nullptr ? nullptr : &context->shape());
+  Context<T> source =
+      context == nullptr
+          ? Context<T>{input, layout, true}
+          : Context<T>{*context, TokenLayout::ofContext(context->shape(), configuration.contextDim)};
+  const Index length = source.layout.tokens;
+  if (mask.keys) checkKeyMask(*mask.keys, layout.batch, length);
+  if (mask.additive) {
+    checkAdditiveMask(mask.additive->shape(),
+                      Shape{layout.batch, configuration.numHeads, layout.tokens, length});
+  }
+  return {input, layout, std::move(source), mask};
+}
+
+template <class T>
+attention::HeadMask<T> Arguments<T>::headMask(Index batchRow, Index head) const {
+  if (!mask.additive) return {};
+  const Shape& shape = mask.additive->shape();
+  const Index headSize = shape[2] * shape[3];
+  const Index batchOffset = shape[0] == 1 ? 0 : batchRow * shape[1] * headSize;
+  const Index headOffset = shape[1] == 1 ? 0 : head * headSize;
+  return {mask.additive->data() + batchOffset + headOffset, shape[2] == 1 ? 0 : shape[3]};
+}
+
+template <class T>
+std::string Arguments<T>::describe() const {
+  std::string text = "input " + toString(input.shape());
+  text += context.isInput ? ", self-attention" : ", context " + toString(context.tensor.shape());
+  if (mask.keys) {
+    text += ", key mask [" + std::to_string(mask.keys->batch) + ", " +
+            std::to_string(mask.keys->length) + "]";
+  }
+  if (mask.additive) text += ", additive mask " + toString(mask.additive->shape());
+  return text;
+}
+
+template struct Arguments<float>;
+template struct Arguments<double>;
+
+}  // namespace cross_attention::layer

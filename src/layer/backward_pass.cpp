@@ -1,0 +1,311 @@
+#include "layer/backward_pass.hpp"
+
+#include <algorithm>
+
+#include "attention/flash_backward.hpp"
+#include "linalg/multiply.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+using linalg::ColumnPanels;
+using linalg::columnPanels;
+using linalg::columnPanelsSize;
+using linalg::kTileColumns;
+using linalg::kTileRows;
+using linalg::MatrixView;
+using linalg::packColumns;
+using linalg::packRows;
+using linalg::rowMajor;
+using linalg::RowPanels;
+using linalg::rowPanelsSize;
+using linalg::Start;
+
+/// Rows of a weight's gradient, or keys of a context's, that one task takes.
+template <class T>
+constexpr Index kTaskRows = 8 * kTileRows<T>;
+
+}  // namespace
+
+template <class T>
+BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>& parameters,
+                              std::shared_ptr<const PackedWeights<T>> weights,
+                              std::shared_ptr<Workspace> workspace,
+                              const Activations<T>& activations, const Tensor<T>& outputGradient)
+    : configuration_(configuration),
+      parameters_(parameters),
+      weights_(std::move(weights)),
+      activations_(activations),
+      arguments_(activations.arguments),
+      projected_(*activations.projected),
+      outputGradient_(outputGradient),
+      transposedWeights_(configuration, parameters),
+      plan_(planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys())),
+      inputGradient_(arguments_.layout.shape),
+      schedule_(std::move(workspace)) {
+  const Index channels = configuration.queryDim;
+  const Index contextDim = configuration.contextDim;
+  const Index mostKeys = projected_.mostKeys();
+  if (!arguments_.context.isInput) {
+    contextGradient_ = Tensor<T>::zeros(arguments_.context.layout.shape);
+  }
+  for (Buffer<T>* buffer : {&input_, &outputGradientPanels_, &query_, &attended_, &attendedGradient_,
+                            &queryGradient_}) {
+    *buffer = Buffer<T>(columnPanelsSize<T>(channels, plan_.chunk));
+  }
+  inputTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
+  attendedTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
+  keyGradient_ = Buffer<T>(channels * mostKeys);
+  valueGradient_ = Buffer<T>(channels * mostKeys);
+  contextPanels_ = Buffer<T>(columnPanelsSize<T>(mostKeys, contextDim));
+  keyWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
+  valueWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
+
+  const TokenLayout& layout = arguments_.layout;
+  for (Index batchRow = 0; batchRow < layout.batch; ++batchRow) {
+    const Index set = projected_.setOf(batchRow);
+    if (batchRow == 0 || projected_.sets() > 1) {
+      schedule_.add(1, 0, [this](Index, Scratch&) {
+        std::fill(keyGradient_.begin(), keyGradient_.end(), T(0));
+        std::fill(valueGradient_.begin(), valueGradient_.end(), T(0));
+      });
+    }
+    for (Index begin = 0; begin < layout.tokens; begin += plan_.chunk) {
+      addChunk(batchRow, begin, std::min(plan_.chunk, layout.tokens - begin));
+    }
+    if (batchRow == layout.batch - 1 || projected_.sets() > 1) addSet(set);
+  }
+}
+
+template <class T>
+void BackwardPass<T>::addChunk(Index batchRow, Index begin, Index count) {
+  const Index channels = configuration_.queryDim;
+  const Index blocks = ceilDivide(count, plan_.tokenBlock);
+  const auto blockCount = [this, count](Index block) {
+    return std::min(plan_.tokenBlock, count - block * plan_.tokenBlock);
+  };
+  schedule_.add(blocks, 0, [=, this](Index block, Scratch&) {
+    projectBlock(batchRow, begin, block * plan_.tokenBlock, blockCount(block));
+  });
+  schedule_.add(configuration_.numHeads,
+                Scratch::bytesFor<T>(attention::flashBackwardScratch<T>(
+                    configuration_.headDim(), plan_.tokenBlock, plan_.keyBlock)),
+                [=, this](Index head, Scratch& scratch) {
+                  attendHead(batchRow, begin, count, head, scratch);
+                });
+  const Index transposeTasks = ceilDivide(channels, plan_.tokenBlock);
+  schedule_.add(blocks + transposeTasks, 0, [=, this](Index task, Scratch&) {
+    if (task < blocks) {
+      inputGradientBlock(batchRow, begin, task * plan_.tokenBlock, blockCount(task));
+    } else {
+      const Index row = (task - blocks) * plan_.tokenBlock;
+      transposeRows(count, row, std::min(plan_.tokenBlock, channels - row));
+    }
+  });
+  schedule_.add(ceilDivide(channels, kTaskRows<T>),
+                Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, count)),
+                [=, this](Index task, Scratch& scratch) {
+                  const Index row = task * kTaskRows<T>;
+                  weightGradientRows(count, row, std::min(kTaskRows<T>, channels - row), scratch);
+                });
+}
+
+template <class T>
+void BackwardPass<T>::projectBlock(Index batchRow, Index chunk, Index begin, Index count) {
+  const Index panel = begin / kTileColumns<T>;
+  const Index lastPanel = panel + ceilDivide(count, kTileColumns<T>);
+  const auto block = [&](Buffer<T>& buffer) {
+    return chunkPanels(buffer, begin + count).panelRange(panel, lastPanel);
+  };
+  const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
+    const MatrixView<const T> all =
+        arguments_.layout.channelsByTokens(tensor.data(), batchRow);
+    return packColumns<T>(all.columnRange(chunk + begin, count), block(buffer).data);
+  };
+  linalg::multiply<T>(weights_->query, pack(arguments_.input, input_), block(query_));
+  linalg::multiply<T>(transposedWeights_.output, pack(outputGradient_, outputGradientPanels_),
+                      block(attendedGradient_));
+}
+
+template <class T>
+void BackwardPass<T>::attendHead(Index batchRow, Index chunk, Index count, Index head,
+                                 Scratch& scratch) {
+  const Index headDim = configuration_.headDim();
+  const Index set = projected_.setOf(batchRow);
+  const Index keys = projected_.keyCount(set);
+  const auto ofHead = [&](Buffer<T>& buffer) {
+    return chunkPanels(buffer, count).depthRange(head * headDim, headDim);
+  };
+  attention::flashBackward<T>(
+      {.query = ofHead(query_),
+       .outputGradient = ofHead(attendedGradient_),
+       .keys = projected_.keys(set, head),
+       .keysTransposed = projected_.keysTransposed(set, head),
+       .values = projected_.values(set, head),
+       .valuesTransposed = projected_.valuesTransposed(set, head),
+       .mask = arguments_.headMask(batchRow, head).fromToken(chunk),
+       .logSumExp = activations_.logSumExpOf(configuration_, batchRow, head) + chunk,
+       .tokenBlock = plan_.tokenBlock,
+       .keyBlock = plan_.keyBlock,
+       .output = ofHead(attended_),
+       .queryGradient = ofHead(queryGradient_),
+       .keyGradient = rowMajor(keyGradient_.data() + head * headDim * keys, headDim, keys),
+       .valueGradient = rowMajor(valueGradient_.data() + head * headDim * keys, headDim, keys)},
+      scratch.take<T>(
+          attention::flashBackwardScratch<T>(headDim, plan_.tokenBlock, plan_.keyBlock)));
+}
+
+template <class T>
+void BackwardPass<T>::inputGradientBlock(Index batchRow, Index chunk, Index begin, Index count) {
+  const Index panel = begin / kTileColumns<T>;
+  const ColumnPanels<T> gradient = chunkPanels(queryGradient_, begin + count)
+                                       .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
+  Tensor<T> result = inputGradient_;
+  linalg::multiply<T>(
+      transposedWeights_.query, gradient,
+      arguments_.layout.channelsByTokens(result.data(), batchRow).columnRange(chunk + begin, count));
+}
+
+template <class T>
+void BackwardPass<T>::transposeRows(Index tokens, Index firstRow, Index rows) {
+  const auto transpose = [&](Buffer<T>& source, Buffer<T>& destination) {
+    linalg::packTransposed<T>(chunkPanels(source, tokens).depthRange(firstRow, rows),
+                              destination.data() + firstRow * tokens);
+  };
+  transpose(input_, inputTransposed_);
+  transpose(attended_, attendedTransposed_);
+}
+
+template <class T>
+void BackwardPass<T>::weightGradientRows(Index tokens, Index firstRow, Index rows,
+                                         Scratch& scratch) {
+  const Index channels = configuration_.queryDim;
+  T* memory = scratch.take<T>(rowPanelsSize<T>(rows, tokens));
+  const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, ParameterId id) {
+    const RowPanels<T> leftRows =
+        packRows<T>(chunkPanels(left, tokens).depthRange(firstRow, rows), memory);
+    linalg::multiply<T>(leftRows, columnPanels<const T>(right.data(), tokens, channels),
+                        rowMajor(parameters_.gradients(id).data() + firstRow * channels, rows, channels),
+                        Start::kAccumulate);
+  };
+  accumulate(queryGradient_, inputTransposed_, ParameterId::kQuery);
+  accumulate(outputGradientPanels_, attendedTransposed_, ParameterId::kOutput);
+  const ColumnPanels<T> gradient = chunkPanels(outputGradientPanels_, tokens);
+  T* bias = parameters_.gradients(ParameterId::kOutputBias).data();
+  for (Index row = firstRow; row < firstRow + rows; ++row) {
+    T sum = T(0);
+    for (Index token = 0; token < tokens; ++token) {
+      sum += gradient.panel(token / kTileColumns<T>)[row * kTileColumns<T> + token % kTileColumns<T>];
+    }
+    bias[row] += sum;
+  }
+}
+
+template <class T>
+void BackwardPass<T>::addSet(Index set) {
+  const Index channels = configuration_.queryDim;
+  const Index contextDim = configuration_.contextDim;
+  const Index keys = projected_.keyCount(set);
+  if (keys == 0) return;
+  const bool gathers = projected_.keyNumbers(set) != nullptr;
+  schedule_.add(3, gathers ? Scratch::bytesFor<T>(keys * contextDim) : 0,
+                [=, this](Index task, Scratch& scratch) {
+                  if (task == 0) {
+                    T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
+                    packColumns<T>(
+                        projected_.contextRows(arguments_.context, set, 0, keys, gathered),
+                        contextPanels_.data());
+                    // The scores were scaled by way of the keys; their gradient still is without it.
+                    const T scale = static_cast<T>(configuration_.softmaxScale());
+                    std::for_each_n(keyGradient_.data(), channels * keys,
+                                    [scale](T& value) { value *= scale; });
+                  } else {
+                    const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
+                    packColumns<T>(rowMajor(parameters_.values(id).data(), channels, contextDim),
+                                   (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
+                  }
+                });
+  const Index weightTasks = ceilDivide(channels, kTaskRows<T>);
+  const Index contextTasks = ceilDivide(keys, kTaskRows<T>);
+  const Index scratchBytes = Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, std::max(keys, channels))) +
+                             Scratch::bytesFor<T>(kTaskRows<T> * contextDim);
+  schedule_.add(weightTasks + contextTasks, scratchBytes, [=, this](Index task, Scratch& scratch) {
+    if (task < weightTasks) {
+      const Index row = task * kTaskRows<T>;
+      contextWeightGradientRows(set, row, std::min(kTaskRows<T>, channels - row), scratch);
+    } else {
+      const Index key = (task - weightTasks) * kTaskRows<T>;
+      contextGradientRows(set, key, std::min(kTaskRows<T>, keys - key), scratch);
+    }
+  });
+}
+
+template <class T>
+void BackwardPass<T>::contextWeightGradientRows(Index set, Index firstRow, Index rows,
+                                                Scratch& scratch) {
+  const Index contextDim = configuration_.contextDim;
+  const Index keys = projected_.keyCount(set);
+  T* memory = scratch.take<T>(rowPanelsSize<T>(rows, keys));
+  const auto accumulate = [&](Buffer<T>& gradient, ParameterId id) {
+    const RowPanels<T> left = packRows<T>(
+        rowMajor(gradient.data(), configuration_.queryDim, keys).rowRange(firstRow, rows), memory);
+    linalg::multiply<T>(
+        left, columnPanels<const T>(contextPanels_.data(), keys, contextDim),
+        rowMajor(parameters_.gradients(id).data() + firstRow * contextDim, rows, contextDim),
+        Start::kAccumulate);
+  };
+  accumulate(keyGradient_, ParameterId::kKey);
+  accumulate(valueGradient_, ParameterId::kValue);
+}
+
+template <class T>
+void BackwardPass<T>::contextGradientRows(Index set, Index firstKey, Index keys, Scratch& scratch) {
+  const Index channels = configuration_.queryDim;
+  const Index contextDim = configuration_.contextDim;
+  const Index allKeys = projected_.keyCount(set);
+  T* memory = scratch.take<T>(rowPanelsSize<T>(keys, channels));
+  const MatrixView<T> rows = rowMajor(scratch.take<T>(keys * contextDim), keys, contextDim);
+  const auto multiply = [&](Buffer<T>& gradient, Buffer<T>& weight, Start start) {
+    const RowPanels<T> left = packRows<T>(
+        rowMajor(gradient.data(), channels, allKeys).columnRange(firstKey, keys).transposed(), memory);
+    linalg::multiply<T>(left, columnPanels<const T>(weight.data(), channels, contextDim), rows, start);
+  };
+  multiply(keyGradient_, keyWeightPanels_, Start::kZero);
+  multiply(valueGradient_, valueWeightPanels_, Start::kAccumulate);
+  // For self-attention the context's gradient is another part of the input's.
+  const Context<T>& context = arguments_.context;
+  Tensor<T> result = context.isInput ? inputGradient_ : *contextGradient_;
+  const MatrixView<T> destination =
+      context.layout.channelsByTokens(result.data(), context.layout.batch == 1 ? 0 : set).transposed();
+  const Index* numbers = projected_.keyNumbers(set);
+  for (Index key = 0; key < keys; ++key) {
+    const Index row = numbers == nullptr ? firstKey + key : numbers[firstKey + key];
+    for (Index column = 0; column < contextDim; ++column) {
+      *destination.at(row, column) += *rows.at(key, column);
+    }
+  }
+}
+
+template <class T>
+double BackwardPass<T>::flops() const {
+  const auto c = static_cast<double>(configuration_.queryDim);
+  const auto d = static_cast<double>(configuration_.contextDim);
+  const auto n = static_cast<double>(arguments_.layout.tokens);
+  // Per token: q, dO, dx, dWq, dWo. Per token and key: scores, output, dP, dq, dk, dv, and the scores once more where
+  // the keys do not fit one tile. Per key: dWk, dWv, and dc by two products.
+  double flops = static_cast<double>(arguments_.layout.batch) * 10 * n * c * c;
+  for (Index row = 0; row < arguments_.layout.batch; ++row) {
+    const Index keys = projected_.keyCount(projected_.setOf(row));
+    flops += (keys > plan_.keyBlock ? 14 : 12) * n * c * static_cast<double>(keys);
+  }
+  for (Index set = 0; set < projected_.sets(); ++set) {
+    flops += 8 * d * c * static_cast<double>(projected_.keyCount(set));
+  }
+  return flops;
+}
+
+template class BackwardPass<float>;
+template class BackwardPass<double>;
+
+}  // namespace cross_attention::layer

@@ -1,0 +1,231 @@
+#include "layer/diffusion_cross_attention.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "core/error.hpp"
+#include "layer/attention_maps.hpp"
+#include "layer/backward_pass.hpp"
+#include "layer/forward_pass.hpp"
+#include "layer/pending_forward.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double millisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string formatted(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+}  // namespace
+
+template <class T>
+DiffusionCrossAttention<T>::DiffusionCrossAttention(const Configuration& configuration)
+    : configuration_((validate(configuration), configuration)),
+      workspace_(Workspace::shared()),
+      parameters_(configuration_) {}
+
+template <class T>
+DiffusionCrossAttention<T>::~DiffusionCrossAttention() {
+  finishPending();
+}
+
+template <class T>
+std::shared_ptr<const PackedWeights<T>> DiffusionCrossAttention<T>::packedWeights() {
+  if (!packedWeights_ || packedWeights_->version != parameters_.version()) {
+    packedWeights_.reset();
+    packedWeights_ = std::make_shared<const PackedWeights<T>>(configuration_, parameters_);
+  }
+  return packedWeights_;
+}
+
+template <class T>
+Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tensor<T>* context,
+                                              const Mask<T>& mask) {
+  const auto start = Clock::now();
+  memory::resetPeak();
+  ForwardPass<T> pass(configuration_, parameters_, packedWeights(), workspace_,
+                      Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
+                      training_);
+  pass.schedule().run();
+  commit(pass, millisecondsSince(start));
+  return pass.output();
+}
+
+template <class T>
+std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward>
+DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>* context,
+                                         const Mask<T>& mask) {
+  memory::resetPeak();
+  auto pending = std::make_shared<PendingForward>(
+      *this, std::make_unique<ForwardPass<T>>(
+                 configuration_, parameters_, packedWeights(), workspace_,
+                 Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
+                 training_));
+  std::erase_if(pending_, [](const auto& other) { return other.expired(); });
+  pending_.push_back(pending);
+  return pending;
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, double milliseconds) {
+  if (auto activations = pass.takeActivations()) activations_ = std::move(activations);
+  if (pass.contextWasReady()) ++statistics_.contextHits;
+  projectedContext_ = pass.projected()->isRemembered() ? pass.projected() : nullptr;
+  const std::size_t peak = memory::peakBytes();
+  statistics_.forward = {true, pass.arguments().describe(), pass.flops(), milliseconds,
+                         peak - std::min(peak, pass.bytesBefore())};
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::finishPending() {
+  std::vector<std::weak_ptr<PendingForward>> all;
+  std::swap(all, pending_);
+  for (const std::weak_ptr<PendingForward>& weak : all) {
+    if (const std::shared_ptr<PendingForward> pending = weak.lock()) pending->finish();
+  }
+}
+
+template <class T>
+Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) {
+  finishPending();
+  if (!activations_ || activations_->parametersVersion != parameters_.version()) {
+    failArgument(activations_ ? "backward was called after the parameters changed; it takes a forward "
+                                "with training = true after that"
+                              : "backward was called without a training forward; it takes a forward "
+                                "with training = true before it");
+  }
+  const Shape& expected = activations_->arguments.layout.shape;
+  if (outputGradient.shape() != expected) {
+    failShape("outputGradient has shape " + toString(outputGradient.shape()) +
+              "; it takes that of the last training forward's input, " + toString(expected));
+  }
+  const auto start = Clock::now();
+  memory::resetPeak();
+  BackwardPass<T> pass(configuration_, parameters_, packedWeights(), workspace_, *activations_,
+                       outputGradient);
+  pass.run();
+  contextGradient_ = pass.contextGradient();
+  const std::size_t peak = memory::peakBytes();
+  statistics_.backward = {true, "output gradient " + toString(expected), pass.flops(),
+                          millisecondsSince(start), peak - std::min(peak, pass.bytesBefore())};
+  return pass.inputGradient();
+}
+
+template <class T>
+Tensor<T> DiffusionCrossAttention<T>::attentionMaps(const Tensor<T>& input, const Tensor<T>* context,
+                                                    const Mask<T>& mask, MapHeads heads) {
+  return computeAttentionMaps(configuration_, parameters_, *packedWeights(), workspace_,
+                              Arguments<T>::check(configuration_, input, context, mask),
+                              projectedContext_, heads);
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::parametersChanged() {
+  parameters_.touch();
+  packedWeights_.reset();
+  projectedContext_.reset();
+}
+
+template <class T>
+template <class U>
+void DiffusionCrossAttention<T>::setParameters(std::span<const U> values) {
+  if (static_cast<Index>(values.size()) != parameters_.size()) {
+    failShape("parameters has " + std::to_string(values.size()) + " elements; it takes " +
+              std::to_string(parameters_.size()));
+  }
+  finishPending();
+  std::transform(values.begin(), values.end(), parameters_.mutableValues().begin(),
+                 [](U value) { return static_cast<T>(value); });
+  parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::setParameter(ParameterId id, std::span<const T> values) {
+  finishPending();
+  std::copy(values.begin(), values.end(), parameters_.mutableValues(id).begin());
+  parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::clearGradients() {
+  std::fill(parameters_.gradients().begin(), parameters_.gradients().end(), T(0));
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::updateParameters(double learningRate) {
+  finishPending();
+  const T rate = static_cast<T>(learningRate);
+  std::transform(parameters_.values().begin(), parameters_.values().end(),
+                 parameters_.gradients().begin(), parameters_.mutableValues().begin(),
+                 [rate](T value, T gradient) { return value - rate * gradient; });
+  clearGradients();
+  parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::resetState() {
+  finishPending();
+  activations_.reset();
+  contextGradient_.reset();
+  projectedContext_.reset();
+}
+
+template <class T>
+std::map<std::string, std::string> DiffusionCrossAttention<T>::diagnostics() const {
+  std::map<std::string, std::string> result;
+  result["dtype"] = sizeof(T) == 4 ? "float32" : "float64";
+  result["simd"] = simd::kInstructionSet;
+  result["tile"] = std::to_string(linalg::kTileRows<T>) + " × " + std::to_string(linalg::kTileColumns<T>);
+  result["threads"] = std::to_string(ThreadPool::shared().threads());
+  result["queryDim"] = std::to_string(configuration_.queryDim);
+  result["contextDim"] = std::to_string(configuration_.contextDim);
+  result["numHeads"] = std::to_string(configuration_.numHeads);
+  result["headDim"] = std::to_string(configuration_.headDim());
+  result["spatialSize"] = std::to_string(configuration_.spatialSize);
+  result["scale"] = formatted("%.9g", configuration_.softmaxScale());
+  result["parameters"] = std::to_string(parameters_.size());
+  result["training"] = training_ ? "true" : "false";
+  const auto add = [&](const std::string& name, const PassStatistics& pass) {
+    if (!pass.happened) return;
+    result[name + "Shapes"] = pass.shapes;
+    result[name + "Flops"] = formatted("%.0f", pass.flops);
+    result[name + "Milliseconds"] = formatted("%.3f", pass.milliseconds);
+    result[name + "GflopsPerSecond"] =
+        formatted("%.2f", pass.milliseconds > 0 ? pass.flops / pass.milliseconds * 1e-6 : 0.0);
+    result[name + "PeakBytes"] = std::to_string(pass.peakBytes);
+  };
+  add("forward", statistics_.forward);
+  add("backward", statistics_.backward);
+  result["contextHits"] = std::to_string(statistics_.contextHits);
+  const Index bytes = static_cast<Index>(sizeof(T));
+  result["parameterBytes"] = std::to_string(2 * parameters_.size() * bytes);
+  result["packedWeightBytes"] =
+      std::to_string(packedWeights_ ? packedWeights_->memory.size() * bytes : 0);
+  result["contextBytes"] = std::to_string(projectedContext_ ? projectedContext_->bytes() : 0);
+  std::size_t activationBytes = 0;
+  if (activations_) {
+    activationBytes = static_cast<std::size_t>(activations_->logSumExp.size() * bytes) +
+                      activations_->projected->bytes();
+  }
+  result["activationBytes"] = std::to_string(activationBytes);
+  return result;
+}
+
+template class DiffusionCrossAttention<float>;
+template class DiffusionCrossAttention<double>;
+template void DiffusionCrossAttention<float>::setParameters(std::span<const float>);
+template void DiffusionCrossAttention<float>::setParameters(std::span<const double>);
+template void DiffusionCrossAttention<double>::setParameters(std::span<const float>);
+template void DiffusionCrossAttention<double>::setParameters(std::span<const double>);
+
+}  // namespace cross_attention::layer

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <optional>
+
+#include "attention/scores.hpp"
+#include "core/schedule.hpp"
+#include "layer/mask.hpp"
+#include "layer/packed_weights.hpp"
+#include "layer/planner.hpp"
+#include "layer/projected_context.hpp"
+#include "layer/token_layout.hpp"
+
+namespace cross_attention::layer {
+
+/// The checked arguments of a call.
+template <class T>
+struct Arguments {
+  Tensor<T> input;
+  TokenLayout layout;
+  Context<T> context;
+  Mask<T> mask;
+
+  /// Throws kShape where input, context and mask do not fit the layer or each other.
+  static Arguments check(const Configuration& configuration, const Tensor<T>& input,
+                         const Tensor<T>* context, const Mask<T>& mask);
+
+  /// The additive mask as one head of one batch row sees it.
+  attention::HeadMask<T> headMask(Index batchRow, Index head) const;
+  /// "input [2, 320, 64, 64], context [2, 77, 768]"
+  std::string describe() const;
+};
+
+/// What a training forward keeps for the way back.
+template <class T>
+struct Activations {
+  Arguments<T> arguments;
+  std::shared_ptr<const ProjectedContext<T>> projected;
+  std::uint64_t parametersVersion;
+  Buffer<T> logSumExp;  ///< [B, heads, N]
+
+  const T* logSumExpOf(const Configuration& configuration, Index batchRow, Index head) const {
+    return logSumExp.data() + (batchRow * configuration.numHeads + head) * arguments.layout.tokens;
+  }
+};
+
+/// One forward over all tokens. A task takes a block of tokens through all of it: query projection, attention of all
+/// heads, output projection, so that nothing of the size of the image exists but input and output.
+template <class T>
+class ForwardPass {
+ public:
+  /// `ready`: a projected context that may be taken if it matches, or null. Allocates; the work is the schedule's.
+  /// Weights and parameters must stay as they are until it is done.
+  ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
+              std::shared_ptr<const PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
+              Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready, bool training);
+
+  Schedule& schedule() { return schedule_; }
+  const Tensor<T>& output() const { return output_; }
+  const Arguments<T>& arguments() const { return arguments_; }
+  const std::shared_ptr<const ProjectedContext<T>>& projected() const { return projected_; }
+  bool contextWasReady() const { return contextWasReady_; }
+  /// What backward needs, once; null where this was no training forward.
+  std::shared_ptr<const Activations<T>> takeActivations();
+  /// Floating-point operations that the schedule does.
+  double flops() const;
+  std::size_t bytesBefore() const { return bytesBefore_; }
+
+ private:
+  void addTokenBlocks(const Plan& plan);
+  void runTokenBlock(const Plan& plan, Index batchRow, Index begin, Index count, Scratch& scratch);
+
+  std::size_t bytesBefore_ = memory::bytesInUse();
+  Configuration configuration_;
+  std::shared_ptr<const PackedWeights<T>> weights_;
+  Arguments<T> arguments_;
+  std::shared_ptr<const ProjectedContext<T>> projected_;
+  bool contextWasReady_ = false;
+  std::shared_ptr<Activations<T>> activations_;
+  Tensor<T> output_;
+  const T* bias_;
+  Schedule schedule_;
+};
+
+}  // namespace cross_attention::layer

@@ -1,0 +1,46 @@
+#include "layer/parameters.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/random.hpp"
+
+namespace cross_attention::layer {
+
+std::optional<ParameterId> findParameter(std::string_view name) {
+  const auto found = std::find(kParameterNames.begin(), kParameterNames.end(), name);
+  if (found == kParameterNames.end()) return std::nullopt;
+  return static_cast<ParameterId>(found - kParameterNames.begin());
+}
+
+template <class T>
+Parameters<T>::Parameters(const Configuration& configuration)
+    : shapes_{Shape{configuration.queryDim, configuration.queryDim},
+              Shape{configuration.queryDim, configuration.contextDim},
+              Shape{configuration.queryDim, configuration.contextDim},
+              Shape{configuration.queryDim, configuration.queryDim},
+              Shape{configuration.queryDim}} {
+  // Checked, so that a sum beyond the machine's word is an error of its own instead of a small buffer.
+  std::int64_t total = 0;
+  for (std::size_t id = 0; id < shapes_.size(); ++id) {
+    offsets_[id] = static_cast<Index>(total);
+    total = Shape::checked({total + shapes_[id].size()}, "the parameters' size").size();
+  }
+  values_ = Buffer<T>(static_cast<Index>(total));
+  gradients_ = Buffer<T>(static_cast<Index>(total));
+  std::fill(values_.begin(), values_.end(), T(0));
+  std::fill(gradients_.begin(), gradients_.end(), T(0));
+  Random random(configuration.seed);
+  for (std::size_t id = 0; id < shapes_.size(); ++id) {
+    if (shapes_[id].rank() != 2) continue;
+    const double bound = std::sqrt(6.0 / static_cast<double>(shapes_[id][0] + shapes_[id][1]));
+    for (T& value : mutableValues(static_cast<ParameterId>(id))) {
+      value = static_cast<T>(bound * (2.0 * random.uniform() - 1.0));
+    }
+  }
+}
+
+template class Parameters<float>;
+template class Parameters<double>;
+
+}  // namespace cross_attention::layer

@@ -1,0 +1,201 @@
+#include "layer/projected_context.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "linalg/multiply.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+/// Keys projected at a time: a multiple of every tile size, so that each block fills whole panels.
+constexpr Index kKeysAtATime = 480;
+static_assert(kKeysAtATime % linalg::kTileRows<float> == 0);
+
+/// A larger context is not remembered: the copy would cost more memory than the keys and values.
+constexpr std::size_t kMostRememberedBytes = 2 * 1024 * 1024;
+
+}  // namespace
+
+template <class T>
+ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
+                                      const Parameters<T>& parameters, const Context<T>& context,
+                                      std::shared_ptr<const KeyMask> mask, bool transposed)
+    : configuration_(configuration), version_(parameters.version()), mask_(std::move(mask)) {
+  const Index headDim = configuration.headDim();
+  const Index sets = std::max(context.layout.batch, mask_ ? mask_->batch : 1);
+  Index size = 0;
+  Index transposedSize = 0;
+  for (Index set = 0; set < sets; ++set) {
+    const Index keys =
+        mask_ ? static_cast<Index>(mask_->row(set).size()) : context.layout.tokens;
+    sets_.push_back({keys, size, transposedSize});
+    mostKeys_ = std::max(mostKeys_, keys);
+    size += configuration.numHeads * linalg::rowPanelsSize<T>(keys, headDim);
+    transposedSize += configuration.numHeads * linalg::rowPanelsSize<T>(headDim, keys);
+  }
+  keys_ = Buffer<T>(size);
+  valuesTransposed_ = Buffer<T>(transposedSize);
+  if (transposed) {
+    values_ = Buffer<T>(size);
+    keysTransposed_ = Buffer<T>(transposedSize);
+  }
+  contextPanels_ = Buffer<T>(sets * linalg::columnPanelsSize<T>(
+                                        configuration.contextDim, std::min(mostKeys_, kKeysAtATime)));
+}
+
+template <class T>
+const Index* ProjectedContext<T>::keyNumbers(Index set) const {
+  return mask_ ? mask_->row(set).data() : nullptr;
+}
+
+template <class T>
+linalg::RowPanels<T> ProjectedContext<T>::keys(Index set, Index head) const {
+  const Index headDim = configuration_.headDim();
+  const Index size = linalg::rowPanelsSize<T>(at(set).keys, headDim);
+  return linalg::rowPanels(keys_.data() + at(set).offset + head * size, at(set).keys, headDim);
+}
+template <class T>
+linalg::RowPanels<T> ProjectedContext<T>::values(Index set, Index head) const {
+  linalg::RowPanels<T> panels = keys(set, head);
+  panels.data = values_.data() + (panels.data - keys_.data());
+  return panels;
+}
+template <class T>
+linalg::RowPanels<T> ProjectedContext<T>::valuesTransposed(Index set, Index head) const {
+  const Index headDim = configuration_.headDim();
+  const Index size = linalg::rowPanelsSize<T>(headDim, at(set).keys);
+  return linalg::rowPanels(valuesTransposed_.data() + at(set).transposedOffset + head * size, headDim,
+                           at(set).keys);
+}
+template <class T>
+linalg::RowPanels<T> ProjectedContext<T>::keysTransposed(Index set, Index head) const {
+  linalg::RowPanels<T> panels = valuesTransposed(set, head);
+  panels.data = keysTransposed_.data() + (panels.data - valuesTransposed_.data());
+  return panels;
+}
+
+template <class T>
+linalg::MatrixView<const T> ProjectedContext<T>::contextRows(const Context<T>& context, Index set,
+                                                             Index begin, Index count,
+                                                             T* gathered) const {
+  const linalg::MatrixView<const T> rows = context.rows(set);
+  if (!mask_) return rows.rowRange(begin, count);
+  const Index* numbers = keyNumbers(set) + begin;
+  for (Index key = 0; key < count; ++key) {
+    for (Index column = 0; column < rows.columns; ++column) {
+      gathered[key * rows.columns + column] = *rows.at(numbers[key], column);
+    }
+  }
+  return linalg::rowMajor<const T>(gathered, count, rows.columns);
+}
+
+template <class T>
+Index ProjectedContext<T>::projectScratchBytes(Index keys) const {
+  const Index headDim = configuration_.headDim();
+  return Scratch::bytesFor<T>(linalg::rowPanelsSize<T>(headDim, configuration_.contextDim)) +
+         Scratch::bytesFor<T>(headDim * keys);
+}
+
+template <class T>
+void ProjectedContext<T>::project(const Parameters<T>& parameters, Index set, Index head, bool isKey,
+                                  Index begin, linalg::ColumnPanels<const T> contextPanels,
+                                  Scratch& scratch) {
+  const Index headDim = configuration_.headDim();
+  const Index contextDim = configuration_.contextDim;
+  const Index count = contextPanels.columns;
+  const T* weight =
+      parameters.values(isKey ? ParameterId::kKey : ParameterId::kValue).data() +
+      head * headDim * contextDim;
+  const linalg::RowPanels<T> weightPanels =
+      linalg::packRows(linalg::rowMajor(weight, headDim, contextDim),
+                       scratch.take<T>(linalg::rowPanelsSize<T>(headDim, contextDim)));
+  const linalg::MatrixView<T> projected =
+      linalg::rowMajor(scratch.take<T>(headDim * count), headDim, count);
+  linalg::multiply<T>(weightPanels, contextPanels, projected);
+  if (isKey) {
+    const T scale = static_cast<T>(configuration_.softmaxScale());
+    std::for_each_n(projected.data, headDim * count, [&](T& value) { value *= scale; });
+  }
+  // `begin` is a multiple of the tile's rows: both packings continue where the block before them ended.
+  const auto packInto = [&](linalg::RowPanels<T> all, Buffer<T>& buffer, bool transposed) {
+    T* destination = buffer.data() + (all.data - buffer.data());
+    if (transposed) {
+      linalg::packRows<T>(projected, destination + begin * linalg::kTileRows<T>, all.panelStride);
+    } else {
+      linalg::packRows<T>(projected.transposed(), destination + begin * headDim);
+    }
+  };
+  if (isKey) {
+    packInto(keys(set, head), keys_, false);
+    if (!keysTransposed_.empty()) packInto(keysTransposed(set, head), keysTransposed_, true);
+  } else {
+    packInto(valuesTransposed(set, head), valuesTransposed_, true);
+    if (!values_.empty()) packInto(values(set, head), values_, false);
+  }
+}
+
+template <class T>
+void ProjectedContext<T>::addStages(Schedule& schedule, const Parameters<T>& parameters,
+                                    const Context<T>& context) {
+  // From the remembered copy where there is one, so that what is remembered is what was projected.
+  const Context<T> source{remembered_.value_or(context.tensor), context.layout, context.isInput};
+  const Index contextDim = configuration_.contextDim;
+  const Index blockKeys = std::min(mostKeys_, kKeysAtATime);
+  const Index panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
+  for (Index begin = 0; begin < mostKeys_; begin += kKeysAtATime) {
+    const auto countOf = [this, begin](Index set) {
+      return std::clamp<Index>(keyCount(set) - begin, 0, kKeysAtATime);
+    };
+    schedule.add(sets(), mask_ ? Scratch::bytesFor<T>(blockKeys * contextDim) : 0,
+                 [=, this](Index set, Scratch& scratch) {
+                   T* gathered = mask_ ? scratch.take<T>(blockKeys * contextDim) : nullptr;
+                   linalg::packColumns<T>(
+                       contextRows(source, set, begin, countOf(set), gathered).transposed(),
+                       contextPanels_.data() + set * panelsSize);
+                 });
+    schedule.add(sets() * configuration_.numHeads * 2, projectScratchBytes(blockKeys),
+                 [=, this, &parameters](Index task, Scratch& scratch) {
+                   const Index set = task / (configuration_.numHeads * 2);
+                   const Index head = task / 2 % configuration_.numHeads;
+                   if (countOf(set) == 0) return;
+                   project(parameters, set, head, task % 2 == 0, begin,
+                           linalg::columnPanels<const T>(contextPanels_.data() + set * panelsSize,
+                                                         contextDim, countOf(set)),
+                           scratch);
+                 });
+  }
+  schedule.add(1, 0, [this](Index, Scratch&) { contextPanels_ = Buffer<T>(); });
+}
+
+template <class T>
+void ProjectedContext<T>::remember(const Context<T>& context) {
+  const std::size_t bytes = static_cast<std::size_t>(context.tensor.size()) * sizeof(T);
+  if (!context.isInput && bytes <= kMostRememberedBytes) remembered_ = context.tensor.clone();
+}
+
+template <class T>
+bool ProjectedContext<T>::matches(const Parameters<T>& parameters, const Context<T>& context,
+                                  const KeyMask* mask, bool transposed) const {
+  if (!remembered_ || version_ != parameters.version() || (transposed && values_.empty())) return false;
+  if (context.isInput || remembered_->shape() != context.tensor.shape()) return false;
+  if ((mask != nullptr) != (mask_ != nullptr)) return false;
+  if (mask != nullptr && mask->attended != mask_->attended) return false;
+  if (context.tensor.size() == 0) return true;
+  // Bit by bit: a NaN equals itself here, and -0 is not 0.
+  return std::memcmp(remembered_->data(), context.tensor.data(),
+                     static_cast<std::size_t>(context.tensor.size()) * sizeof(T)) == 0;
+}
+
+template <class T>
+std::size_t ProjectedContext<T>::bytes() const {
+  Index elements = keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
+  if (remembered_) elements += remembered_->size();
+  return static_cast<std::size_t>(elements) * sizeof(T);
+}
+
+template class ProjectedContext<float>;
+template class ProjectedContext<double>;
+
+}  // namespace cross_attention::layer

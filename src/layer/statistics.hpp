@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace cross_attention::layer {
+
+/// One pass as it went.
+struct PassStatistics {
+  bool happened = false;
+  std::string shapes;
+  double flops = 0;
+  double milliseconds = 0;
+  std::size_t peakBytes = 0;  ///< most bytes held during the pass beyond those before it, its result included
+};
+
+struct Statistics {
+  PassStatistics forward;
+  PassStatistics backward;
+  std::size_t contextHits = 0;  ///< forwards that found the context's keys and values ready
+};
+
+}  // namespace cross_attention::layer

@@ -1,0 +1,125 @@
+#include "linalg/panels.hpp"
+
+#include <algorithm>
+
+#include "simd/transpose.hpp"
+
+namespace cross_attention::linalg {
+
+namespace {
+
+/// `count` rows of `depth` values each, written as `depth` groups of `width` values `destinationStride` apart: value r
+/// of group k is source(r, k), zero for r ≥ count.
+template <class T>
+void interleaveAny(MatrixView<const T> source, Index width, T* destination,
+                   Index destinationStride) {
+  for (Index depth = 0; depth < source.columns; ++depth) {
+    T* group = destination + depth * destinationStride;
+    for (Index row = 0; row < source.rows; ++row) group[row] = *source.at(row, depth);
+    for (Index row = source.rows; row < width; ++row) group[row] = T(0);
+  }
+}
+
+/// The same for a full group whose rows are contiguous: blocks of kLanes × kLanes are transposed in registers, the last
+/// block of a group overlapping the one before it where kLanes does not divide the width.
+template <class T>
+void interleaveContiguous(MatrixView<const T> source, Index width, T* destination,
+                          Index destinationStride) {
+  constexpr Index kLanes = simd::kLanes<T>;
+  if (kLanes > width) return interleaveAny(source, width, destination, destinationStride);
+  Index depth = 0;
+  for (; depth + kLanes <= source.columns; depth += kLanes) {
+    for (Index block = 0; block < width; block += kLanes) {
+      const Index row = std::min(block, width - kLanes);
+      simd::transposeBlock(source.at(row, depth), source.rowStride,
+                           destination + depth * destinationStride + row, destinationStride);
+    }
+  }
+  interleaveAny(source.columnRange(depth, source.columns - depth), width,
+                destination + depth * destinationStride, destinationStride);
+}
+
+/// The same for a full group whose columns are contiguous: plain copies.
+template <class T>
+void interleaveCopy(MatrixView<const T> source, Index width, T* destination,
+                    Index destinationStride) {
+  for (Index depth = 0; depth < source.columns; ++depth) {
+    std::copy_n(source.at(0, depth), width, destination + depth * destinationStride);
+  }
+}
+
+template <class T>
+void interleave(MatrixView<const T> source, Index width, T* destination) {
+  if (source.rows < width) return interleaveAny(source, width, destination, width);
+  if (source.rowStride == 1) return interleaveCopy(source, width, destination, width);
+  if (source.columnStride == 1) return interleaveContiguous(source, width, destination, width);
+  return interleaveAny(source, width, destination, width);
+}
+
+}  // namespace
+
+template <class T>
+RowPanels<T> packRows(MatrixView<const T> matrix, T* destination, Index panelStride) {
+  constexpr Index kWidth = kTileRows<T>;
+  const RowPanels<T> panels{destination, matrix.rows, matrix.columns, panelStride};
+  for (Index row = 0; row < matrix.rows; row += kWidth) {
+    interleave(matrix.rowRange(row, std::min(kWidth, matrix.rows - row)), kWidth,
+               destination + row / kWidth * panelStride);
+  }
+  return panels;
+}
+
+template <class T>
+ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination) {
+  constexpr Index kWidth = kTileColumns<T>;
+  const MatrixView<const T> columns = matrix.transposed();
+  for (Index column = 0; column < columns.rows; column += kWidth) {
+    interleave(columns.rowRange(column, std::min(kWidth, columns.rows - column)), kWidth,
+               destination + column * matrix.rows);
+  }
+  return columnPanels(destination, matrix.rows, matrix.columns);
+}
+
+template <class T>
+ColumnPanels<T> packTransposed(ColumnPanels<const T> source, T* destination) {
+  constexpr Index kWidth = kTileColumns<T>;
+  const Index rows = source.depth;
+  for (Index row = 0; row < rows; row += kWidth) {
+    T* panel = destination + row * source.columns;
+    for (Index column = 0; column < source.columns; column += kWidth) {
+      const MatrixView<const T> block{source.panel(column / kWidth) + row * kWidth,
+                                      std::min(kWidth, rows - row),
+                                      std::min(kWidth, source.columns - column), kWidth, 1};
+      interleave(block, kWidth, panel + column * kWidth);
+    }
+  }
+  return columnPanels(destination, source.columns, rows);
+}
+
+template <class T>
+RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
+  constexpr Index kWidth = kTileRows<T>;
+  constexpr Index kColumns = kTileColumns<T>;
+  const Index rows = source.depth;
+  for (Index row = 0; row < rows; row += kWidth) {
+    T* panel = destination + row * source.columns;
+    for (Index column = 0; column < source.columns; column += kColumns) {
+      const MatrixView<const T> block{source.panel(column / kColumns) + row * kColumns,
+                                      std::min(kWidth, rows - row),
+                                      std::min(kColumns, source.columns - column), kColumns, 1};
+      interleave(block, kWidth, panel + column * kWidth);
+    }
+  }
+  return rowPanels<T>(destination, rows, source.columns);
+}
+
+#define CROSS_ATTENTION_INSTANTIATE(T)                                  \
+  template RowPanels<T> packRows(MatrixView<const T>, T*, Index);       \
+  template ColumnPanels<T> packColumns(MatrixView<const T>, T*);        \
+  template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*);   \
+  template RowPanels<T> packRows(ColumnPanels<const T>, T*);
+CROSS_ATTENTION_INSTANTIATE(float)
+CROSS_ATTENTION_INSTANTIATE(double)
+#undef CROSS_ATTENTION_INSTANTIATE
+
+}  // namespace cross_attention::linalg

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "linalg/matrix_view.hpp"
+#include "linalg/tile.hpp"
+
+namespace cross_attention::linalg {
+
+/// The left operand of a product, packed: panels of kTileRows rows; in a panel, for each depth (column) the values of
+/// its rows side by side. The rows missing from the last panel are zero.
+template <class T>
+struct RowPanels {
+  const T* data;
+  Index rows;
+  Index depth;
+  /// Elements between panels: kTileRows · depth unless this is a part of deeper panels.
+  Index panelStride;
+
+  Index panels() const { return ceilDivide(rows, kTileRows<T>); }
+  const T* panel(Index index) const { return data + index * panelStride; }
+  RowPanels panelRange(Index begin, Index end) const {
+    const Index first = begin * kTileRows<T>;
+    const Index last = end * kTileRows<T>;
+    return {panel(begin), (last < rows ? last : rows) - first, depth, panelStride};
+  }
+  RowPanels depthRange(Index begin, Index count) const {
+    return {data + begin * kTileRows<T>, rows, count, panelStride};
+  }
+};
+
+/// The right operand of a product, or a result that will be one: panels of kTileColumns columns; in a panel, for each
+/// depth (row) the values of its columns side by side. The columns missing from the last panel hold anything finite.
+template <class T>
+struct ColumnPanels {
+  T* data;
+  Index depth;
+  Index columns;
+  /// Elements between panels: kTileColumns · depth unless this is a part of deeper panels.
+  Index panelStride;
+
+  Index panels() const { return ceilDivide(columns, kTileColumns<T>); }
+  T* panel(Index index) const { return data + index * panelStride; }
+  /// Only the rows (depths) begin … begin + count - 1.
+  ColumnPanels depthRange(Index begin, Index count) const {
+    return {data + begin * kTileColumns<T>, count, columns, panelStride};
+  }
+  ColumnPanels panelRange(Index begin, Index end) const {
+    const Index first = begin * kTileColumns<T>;
+    const Index last = end * kTileColumns<T>;
+    return {panel(begin), depth, (last < columns ? last : columns) - first, panelStride};
+  }
+  operator ColumnPanels<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, depth, columns, panelStride};
+  }
+};
+
+template <class T>
+constexpr Index rowPanelsSize(Index rows, Index depth) {
+  return roundUp(rows, kTileRows<T>) * depth;
+}
+template <class T>
+constexpr Index columnPanelsSize(Index depth, Index columns) {
+  return roundUp(columns, kTileColumns<T>) * depth;
+}
+
+template <class T>
+RowPanels<T> rowPanels(const T* data, Index rows, Index depth) {
+  return {data, rows, depth, kTileRows<T> * depth};
+}
+template <class T>
+ColumnPanels<T> columnPanels(T* data, Index depth, Index columns) {
+  return {data, depth, columns, kTileColumns<T> * depth};
+}
+
+/// Packs matrix [rows × depth] as a left operand into rowPanelsSize(rows, depth) elements. `panelStride`: for a matrix
+/// that is only a range of the depth of larger panels.
+template <class T>
+RowPanels<T> packRows(MatrixView<const T> matrix, T* destination, Index panelStride);
+template <class T>
+RowPanels<T> packRows(MatrixView<const T> matrix, T* destination) {
+  return packRows(matrix, destination, kTileRows<T> * matrix.columns);
+}
+
+/// Packs matrix [depth × columns] as a right operand into columnPanelsSize(depth, columns) elements; missing columns
+/// become zero.
+template <class T>
+ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination);
+
+/// The transpose of a matrix held in column panels [rows × columns], packed as a right operand of depth `columns`.
+template <class T>
+ColumnPanels<T> packTransposed(ColumnPanels<const T> source, T* destination);
+
+/// A matrix [rows × columns] held in column panels, packed as a left operand of depth `columns`.
+template <class T>
+RowPanels<T> packRows(ColumnPanels<const T> source, T* destination);
+
+}  // namespace cross_attention::linalg

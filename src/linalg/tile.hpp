@@ -1,0 +1,14 @@
+#pragma once
+
+#include "simd/vector.hpp"
+
+namespace cross_attention::linalg {
+
+/// The microkernel's tile, which it keeps in registers: kTileRows × two vectors. With a fused multiply-add 6 rows fill
+/// 15 of 16 registers (12 sums, 2 columns, 1 row value); without one, the product needs a register of its own: 5 rows.
+template <class T>
+inline constexpr Index kTileRows = simd::kFusedMultiplyAdd ? 6 : 5;
+template <class T>
+inline constexpr Index kTileColumns = 2 * simd::kLanes<T>;
+
+}  // namespace cross_attention::linalg

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/shape.hpp"
+
+namespace cross_attention::weights {
+
+/// One tensor of a file: its bytes lie in the file's memory, little-endian, row-major.
+struct StoredTensor {
+  std::string name;
+  std::string dtype;  ///< as the file names it: "F32", "F16", "BF16", "F64", "I64", …
+  Shape shape;
+  std::span<const std::byte> bytes;
+};
+
+/// Reads the directory of a safetensors file (https://github.com/huggingface/safetensors, "Format"). The bytes are not
+/// trusted: lengths, JSON, names (no two alike), shapes and offsets (in the file, as long as the shape says, no overlap,
+/// no hole) are all checked. Throws kWeights, naming the tensor. The tensors point into `file`.
+std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file);
+
+/// The values of a stored tensor as T: F64, F32, F16 and BF16, rounded to nearest where T is narrower. `values` has the
+/// shape's size. Throws kWeights for another dtype.
+template <class T>
+void decode(const StoredTensor& tensor, std::span<T> values);
+
+template <class T>
+struct NamedValues {
+  std::string name;
+  Shape shape;
+  std::span<const T> values;
+};
+
+/// A safetensors file of these tensors, their values rounded to nearest even as `dtype` ("F32", "F16", "BF16", "F64");
+/// kArgument for another one. metadata {"format": "pt"}, as diffusers asks for.
+template <class T>
+std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors, const std::string& dtype);
+
+}  // namespace cross_attention::weights
