@@ -1,0 +1,39 @@
+# What everything of ours is compiled with.
+add_library(cross_attention_flags INTERFACE)
+target_link_libraries(cross_attention_flags INTERFACE cross_attention_dependencies)
+target_compile_features(cross_attention_flags INTERFACE cxx_std_20)
+target_compile_options(cross_attention_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow
+  # Results must not depend on which products a compiler happens to fuse.
+  -ffp-contract=off)
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 takes the undefined registers within its own AVX-512 headers for a mistake of ours.
+  target_compile_options(cross_attention_flags INTERFACE -Wno-uninitialized -Wno-maybe-uninitialized)
+endif()
+
+if(CROSS_ATTENTION_SIMD STREQUAL "native")
+  target_compile_options(cross_attention_flags INTERFACE -march=native)
+else()
+  target_compile_options(cross_attention_flags INTERFACE -msimd128
+    $<$<STREQUAL:${CROSS_ATTENTION_SIMD},relaxed>:-mrelaxed-simd>)
+endif()
+
+if(EMSCRIPTEN)
+  # The first encoding of WebAssembly's exceptions: Node 20 and Safari before 18.4 know no other.
+  set(exceptions -fwasm-exceptions -sWASM_LEGACY_EXCEPTIONS=1)
+  target_compile_options(cross_attention_flags INTERFACE ${exceptions})
+  target_link_options(cross_attention_flags INTERFACE ${exceptions})
+endif()
+
+if(CROSS_ATTENTION_THREADS)
+  find_package(Threads REQUIRED)
+  target_compile_options(cross_attention_flags INTERFACE -pthread)
+  target_link_options(cross_attention_flags INTERFACE -pthread)
+endif()
+
+if(CROSS_ATTENTION_SANITIZE)
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(cross_attention_flags INTERFACE ${sanitizers})
+  target_link_options(cross_attention_flags INTERFACE ${sanitizers})
+endif()

@@ -1,0 +1,67 @@
+// Building: the four WebAssembly variants, the package around them, and the native tests.
+import { rmSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { run } from './commands.mjs';
+import { prepareEmscripten } from './emscripten.mjs';
+import { prepareNodeModules } from './node_modules.mjs';
+import { project } from './paths.mjs';
+import { step } from './steps.mjs';
+import { ensureSystemPackages } from './system_packages.mjs';
+
+export const variants = ['relaxed-threads', 'relaxed', 'baseline-threads', 'baseline'];
+
+async function buildVariant(emscripten, variant) {
+  const preset = `wasm-${variant}`;
+  const start = (program, ...args) => run(...emscripten.command(program, args), { cwd: project });
+  await start('emcmake', 'cmake', '--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`);
+  await start('cmake', '--build', `build/${preset}`);
+}
+
+async function buildPackage() {
+  const { build } = await import('esbuild');
+  await build({
+    entryPoints: [path.join(project, 'bindings/package/index.ts')],
+    outfile: path.join(project, 'dist/index.js'),
+    bundle: true,
+    minify: true,
+    keepNames: true,
+    sourcemap: true,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    target: 'es2022',
+    // The modules that Emscripten writes: loaded when init has chosen one.
+    external: ['./wasm/*'],
+  });
+  await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
+}
+
+function sizes() {
+  const folder = path.join(project, 'dist/wasm');
+  const wasm = readdirSync(folder).filter((name) => name.endsWith('.wasm'));
+  return wasm.map((name) => `${(statSync(path.join(folder, name)).size / 1000).toFixed(0)} KB`).join(', ');
+}
+
+/** dist/, the importable package. */
+export async function buildDist() {
+  await prepareNodeModules();
+  const emscripten = await prepareEmscripten();
+  for (const variant of variants) {
+    await step(`WebAssembly, ${variant}`, () => buildVariant(emscripten, variant));
+  }
+  await step('package in dist/', async () => {
+    for (const name of readdirSync(path.join(project, 'dist'))) {
+      if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
+    }
+    await buildPackage();
+    return `(.wasm: ${sizes()})`;
+  });
+  return emscripten;
+}
+
+/** The native tests of a CMake preset, built. `include`: as prepareEmscripten gives it. */
+export async function buildNative(preset, include) {
+  await ensureSystemPackages(['compiler', 'cmake', 'ninja', 'googletest']);
+  await run('cmake', ['--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${include}`], { cwd: project });
+  await run('cmake', ['--build', `build/${preset}`], { cwd: project });
+}

@@ -1,0 +1,114 @@
+// Emscripten 6: from PATH, from emsdk, or in a container of our own.
+//
+// The container is a folder with Debian's testing suite, whose Emscripten is new enough, run by bubblewrap: nothing of
+// the host is upgraded. It lies in the user's cache, so that every clone shares it.
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { output, run, which } from './commands.mjs';
+import { cache, project } from './paths.mjs';
+import { SetUpError, step } from './steps.mjs';
+import { ensureSystemPackages } from './system_packages.mjs';
+
+const oldest = 6;
+/** Counted up when the packages change, so that old containers are not taken. */
+const containerName = 'emscripten-container-1';
+const containerPackages =
+  'emscripten,libxsimd-dev,rapidjson-dev,dash,bash,coreutils,sed,grep,findutils,cmake,ninja-build';
+
+function versionOf(emcc) {
+  const version = output(emcc, ['--version'])?.match(/\) (\d+)\.(\d+)\.(\d+)/);
+  return version ? version.slice(1).map(Number) : null;
+}
+
+/** emcc on PATH or in an emsdk that is new enough: the folder to be put on PATH, '' for none, null where there is none. */
+function findInstalled() {
+  if (which('emcc') && (versionOf('emcc')?.[0] ?? 0) >= oldest) return '';
+  for (const emsdk of [process.env.EMSDK, path.join(os.homedir(), 'emsdk'), '/opt/emsdk', '/emsdk']) {
+    const folder = emsdk && path.join(emsdk, 'upstream', 'emscripten');
+    const emcc = folder && path.join(folder, 'emcc');
+    if (emcc && existsSync(emcc) && (versionOf(emcc)?.[0] ?? 0) >= oldest) return folder;
+  }
+  return null;
+}
+
+async function buildContainer(root) {
+  await ensureSystemPackages(['mmdebstrap', 'bubblewrap']);
+  const unfinished = `${root}.${process.pid}`;
+  try {
+    await run('mmdebstrap', [
+      '--mode=root',
+      '--variant=extract',
+      // The testing suite's mirrors may lag a few days behind.
+      '--aptopt=Acquire::Check-Valid-Until "false"',
+      '--aptopt=Apt::Install-Recommends "false"',
+      `--include=${containerPackages}`,
+      'forky',
+      unfinished,
+    ]);
+    // Whole or not at all; a second clone may have been quicker.
+    if (!existsSync(root)) renameSync(unfinished, root);
+  } catch (error) {
+    throw new SetUpError(
+      'Emscripten 6 is missing and its container could not be built.\n' +
+        'Either install emsdk (https://emscripten.org/docs/getting_started/downloads.html), or run this as root on ' +
+        `Debian 12 or newer.\n${error.message}`,
+    );
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** The headers of our libraries, by themselves: the rest of /usr/include must not be on the compiler's path. */
+function copyHeaders(root) {
+  const include = path.join(cache, `${containerName}-include`);
+  if (existsSync(include)) return include;
+  const unfinished = `${include}.${process.pid}`;
+  mkdirSync(unfinished, { recursive: true });
+  for (const library of ['xsimd', 'rapidjson']) {
+    cpSync(path.join(root, 'usr/include', library), path.join(unfinished, library), { recursive: true });
+  }
+  if (!existsSync(include)) renameSync(unfinished, include);
+  rmSync(unfinished, { recursive: true, force: true });
+  return include;
+}
+
+/**
+ * Emscripten, ready to run: `command(program, args)` gives what to start, `include` the folder with the headers of xsimd
+ * and RapidJSON, '' where CMake shall look for them itself.
+ */
+export async function prepareEmscripten() {
+  let emscripten;
+  await step('Emscripten', async () => {
+    const folder = findInstalled();
+    if (folder !== null) {
+      if (folder) process.env.PATH = `${folder}${path.delimiter}${process.env.PATH}`;
+      await ensureSystemPackages(['cmake', 'ninja']);
+      emscripten = { include: '', command: (program, args) => [program, args] };
+      return `${versionOf('emcc').join('.')} ${folder ? `in ${folder}` : 'on PATH'}`;
+    }
+    const root = path.join(cache, containerName);
+    if (!existsSync(root)) {
+      console.log(`  no emcc ${oldest}.0 or newer on PATH or in emsdk: unpacking a container (1 GB) into ${root}`);
+      await buildContainer(root);
+    }
+    await ensureSystemPackages(['bubblewrap']);
+    const emCache = path.join(cache, 'emscripten-cache');
+    mkdirSync(emCache, { recursive: true });
+    const bind = (from, to = from) => ['--ro-bind', from, to];
+    const container = [
+      ...bind(`${root}/usr`, '/usr'),
+      ...['lib', 'lib64', 'bin', 'sbin'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
+      ...bind(`${root}/etc`, '/etc'),
+      ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp'],
+      ...['--bind', cache, cache, '--bind', project, project],
+      ...['--setenv', 'EM_CACHE', emCache, '--setenv', 'PATH', '/usr/bin:/bin', '--chdir', project, '--'],
+    ];
+    emscripten = {
+      include: copyHeaders(root),
+      command: (program, args) => ['bwrap', [...container, program, ...args]],
+    };
+    return `in the container ${root}`;
+  });
+  return emscripten;
+}

@@ -1,0 +1,93 @@
+// npm test: every test there is, with all that it takes to run it.
+//   npm test -- --only native,node    only these parts: lint, native, sanitize, node, browser
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { prepareBrowser } from './lib/browser.mjs';
+import { buildDist, buildNative } from './lib/build.mjs';
+import { run } from './lib/commands.mjs';
+import { prepareNewerNode } from './lib/newer_node.mjs';
+import { project } from './lib/paths.mjs';
+import { bold, green, grey, main, red, step } from './lib/steps.mjs';
+import { lint } from './lint.mjs';
+
+const { values: options } = parseArgs({ options: { only: { type: 'string' } } });
+const parts = ['native', 'sanitize', 'node', 'browser', 'lint'];
+const wanted = options.only?.split(',') ?? parts;
+for (const name of wanted) {
+  if (!parts.includes(name)) throw new Error(`--only ${name}: takes some of ${parts.join(', ')}`);
+}
+
+const results = [];
+
+/** Runs one part of the tests; a failure is told at the end, after the other parts have had their turn. */
+async function part(name, work) {
+  console.log(`\n${bold(name)}`);
+  const start = performance.now();
+  let failure = null;
+  try {
+    await work();
+  } catch (error) {
+    failure = error;
+    console.error(error.message);
+  }
+  results.push({ name, failure, seconds: (performance.now() - start) / 1000 });
+}
+
+async function testNative(preset, include) {
+  await step(`build of the preset ${preset}`, () => buildNative(preset, include));
+  await run('ctest', ['--test-dir', `build/${preset}`, '--output-on-failure', '-j', '2'], {
+    cwd: project,
+    show: true,
+  });
+}
+
+const testFiles = (folder) =>
+  readdirSync(path.join(project, folder))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => path.join(folder, name));
+
+const testNode = (program, folder, environment = {}) =>
+  run(program, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...testFiles(folder)], {
+    cwd: project,
+    show: true,
+    env: { ...process.env, ...environment },
+  });
+
+await main(async () => {
+  const emscripten = await buildDist();
+  if (wanted.includes('lint')) await part('lint', () => lint());
+  if (wanted.includes('native')) await part('native', () => testNative('release', emscripten.include));
+  if (wanted.includes('sanitize')) {
+    await part('native, with sanitizers', () => testNative('sanitize', emscripten.include));
+  }
+  if (wanted.includes('node')) {
+    // Node 20 has no relaxed SIMD: the newer one runs those variants, this one the others.
+    const newerNode = await prepareNewerNode();
+    const hosts = [
+      [process.execPath, process.version, ['baseline-threads', 'baseline']],
+      [newerNode, 'newer Node', ['relaxed-threads', 'relaxed']],
+    ];
+    for (const [program, name, variants] of hosts) {
+      for (const variant of variants) {
+        await part(`${name}, ${variant}`, () =>
+          testNode(program, 'tests/node', { CROSS_ATTENTION_VARIANT: variant }),
+        );
+      }
+    }
+  }
+  if (wanted.includes('browser')) {
+    await part('browser', async () => {
+      await prepareBrowser();
+      await testNode(process.execPath, 'tests/browser');
+    });
+  }
+  console.log();
+  for (const { name, failure, seconds } of results) {
+    const mark = failure ? red('✗') : green('✓');
+    console.log(`${mark} ${name.padEnd(40)} ${grey(`${seconds.toFixed(0).padStart(5)} s`)}`);
+  }
+  const failed = results.filter(({ failure }) => failure).length;
+  console.log(`${results.length - failed} passed, ${failed} failed`);
+  if (failed > 0) process.exitCode = 1;
+});
