@@ -1,0 +1,31 @@
+import { element } from '../../shared/element.ts';
+
+/** A drop-down menu of numbers. */
+export class Menu {
+  readonly #select: HTMLSelectElement;
+  readonly #label: (value: number) => string;
+
+  constructor(
+    id: string,
+    values: readonly number[],
+    onChoice: (value: number) => void,
+    label: (value: number) => string = String,
+  ) {
+    this.#select = element(id, HTMLSelectElement);
+    this.#label = label;
+    for (const value of values) this.#add(value);
+    this.#select.addEventListener('change', () => onChoice(Number(this.#select.value)));
+  }
+
+  /** Shows a value; one that came with a file and is not on offer is added. */
+  choose(value: number): void {
+    this.#select.value = String(value);
+    if (this.#select.selectedIndex < 0) this.#add(value).selected = true;
+  }
+
+  #add(value: number): HTMLOptionElement {
+    const option = new Option(this.#label(value), String(value));
+    this.#select.add(option);
+    return option;
+  }
+}

@@ -1,0 +1,18 @@
+import { drawingContext, element } from '../../shared/element.ts';
+
+/** A canvas with as many pixels as the picture; the style sheet makes them large. */
+export class PictureView {
+  readonly #canvas: HTMLCanvasElement;
+
+  constructor(id: string) {
+    this.#canvas = element(id, HTMLCanvasElement);
+  }
+
+  show(pixels: Uint8ClampedArray<ArrayBuffer>, size: number): void {
+    if (this.#canvas.width !== size) {
+      this.#canvas.width = size;
+      this.#canvas.height = size;
+    }
+    drawingContext(this.#canvas).putImageData(new ImageData(pixels, size, size), 0, 0);
+  }
+}

@@ -1,0 +1,35 @@
+/** Counts time while it runs, and the pace of steps over the latest second. */
+export class Stopwatch {
+  #elapsed = 0;
+  #startedAt: number | undefined;
+  #marks: { readonly seconds: number; readonly step: number }[] = [];
+
+  get seconds(): number {
+    const running = this.#startedAt === undefined ? 0 : performance.now() - this.#startedAt;
+    return (this.#elapsed + running) / 1000;
+  }
+
+  start(): void {
+    this.#startedAt ??= performance.now();
+  }
+
+  stop(): void {
+    this.#elapsed = this.seconds * 1000;
+    this.#startedAt = undefined;
+  }
+
+  reset(): void {
+    this.#elapsed = 0;
+    if (this.#startedAt !== undefined) this.#startedAt = performance.now();
+    this.#marks = [];
+  }
+
+  /** Notes how many steps are done now; tells the steps per second since about a second ago. */
+  pace(step: number): number {
+    const now = { seconds: this.seconds, step };
+    this.#marks.push(now);
+    while (this.#marks.length > 2 && now.seconds - this.#marks[1]!.seconds >= 1) this.#marks.shift();
+    const first = this.#marks[0]!;
+    return now.seconds > first.seconds ? (now.step - first.step) / (now.seconds - first.seconds) : NaN;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Adam (Kingma and Ba, 2015). It lives in the site because the package's own update is plain gradient descent:
+ * an optimiser is the caller's choice, and this shows how little a caller needs to bring one.
+ */
+export interface AdamOptions {
+  /** How much of the running mean of the gradient survives a step. */
+  readonly meanDecay?: number;
+  /** How much of the running mean of the squared gradient survives a step. */
+  readonly squareDecay?: number;
+  /** Keeps the division finite for parameters whose gradient has always been zero. */
+  readonly epsilon?: number;
+}
+
+export class Adam {
+  readonly #mean: Float32Array;
+  readonly #square: Float32Array;
+  readonly #meanDecay: number;
+  readonly #squareDecay: number;
+  readonly #epsilon: number;
+  #meanWeight = 1;
+  #squareWeight = 1;
+
+  constructor(
+    parameterCount: number,
+    { meanDecay = 0.9, squareDecay = 0.999, epsilon = 1e-8 }: AdamOptions = {},
+  ) {
+    this.#mean = new Float32Array(parameterCount);
+    this.#square = new Float32Array(parameterCount);
+    this.#meanDecay = meanDecay;
+    this.#squareDecay = squareDecay;
+    this.#epsilon = epsilon;
+  }
+
+  /** Moves `parameters` in place, one step against `gradients`. */
+  step(parameters: Float32Array, gradients: ArrayLike<number>, learningRate: number): void {
+    const mean = this.#mean;
+    const square = this.#square;
+    const meanDecay = this.#meanDecay;
+    const squareDecay = this.#squareDecay;
+    const epsilon = this.#epsilon;
+    // Both running means start at zero; these undo the pull towards it that the first steps would feel.
+    this.#meanWeight *= meanDecay;
+    this.#squareWeight *= squareDecay;
+    const rate = (learningRate * Math.sqrt(1 - this.#squareWeight)) / (1 - this.#meanWeight);
+    for (let index = 0; index < parameters.length; index++) {
+      const gradient = gradients[index]!;
+      const newMean = meanDecay * mean[index]! + (1 - meanDecay) * gradient;
+      const newSquare = squareDecay * square[index]! + (1 - squareDecay) * gradient * gradient;
+      mean[index] = newMean;
+      square[index] = newSquare;
+      parameters[index] = parameters[index]! - (rate * newMean) / (Math.sqrt(newSquare) + epsilon);
+    }
+  }
+}
