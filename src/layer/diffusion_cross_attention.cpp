@@ -157,6 +157,19 @@ void DiffusionCrossAttention<T>::setParameter(ParameterId id, std::span<const T>
 }
 
 template <class T>
+bool DiffusionCrossAttention<T>::setParameter(std::string_view name, const Tensor<T>& value) {
+  const std::optional<ParameterId> id = findParameter(name);
+  if (!id) return false;
+  const Shape expected = parameters_.shape(*id);
+  if (value.shape() != expected) {
+    failShape("value for " + std::string(name) + " has shape " + toString(value.shape()) +
+              "; it takes " + toString(expected));
+  }
+  setParameter(*id, std::span<const T>(value.data(), static_cast<std::size_t>(value.size())));
+  return true;
+}
+
+template <class T>
 void DiffusionCrossAttention<T>::clearGradients() {
   std::fill(parameters_.gradients().begin(), parameters_.gradients().end(), T(0));
 }

@@ -74,6 +74,8 @@ class DiffusionCrossAttention {
   void setParameters(std::span<const U> values);
   /// `values`: as many as the parameter has. The shape is the caller's to check.
   void setParameter(ParameterId id, std::span<const T> values);
+  /// Returns false, having done nothing, where no parameter has that name. Throws kShape for another shape than its own.
+  bool setParameter(std::string_view name, const Tensor<T>& value);
   void clearGradients();
   /// p ← p - learningRate·dp, then the gradients are cleared.
   void updateParameters(double learningRate);
@@ -121,7 +123,8 @@ class DiffusionCrossAttention<T>::PendingForward {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  /// Shared with the job on the thread behind, which may look at it a moment longer than we live.
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace cross_attention::layer

@@ -17,7 +17,7 @@ double millisecondsSince(Clock::time_point start) {
 template <class T>
 DiffusionCrossAttention<T>::PendingForward::PendingForward(DiffusionCrossAttention& layer,
                                                            std::unique_ptr<ForwardPass<T>> pass)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_shared<State>()) {
   state_->layer = &layer;
   state_->pass = std::move(pass);
 }
@@ -33,7 +33,7 @@ bool DiffusionCrossAttention<T>::PendingForward::runBehind(std::function<void()>
   ThreadPool& pool = ThreadPool::shared();
   if (!pool.canRunBehind()) return false;
   state_->startedBehind = true;
-  pool.runBehind([state = state_.get(), done = std::move(done)] {
+  pool.runBehind([state = state_, done = std::move(done)] {
     const auto start = Clock::now();
     try {
       state->pass->schedule().run(ThreadPool::kBehindSlot);

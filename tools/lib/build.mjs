@@ -31,7 +31,7 @@ async function buildPackage() {
     mainFields: ['module', 'main'],
     target: 'es2022',
     // The modules that Emscripten writes: loaded when init has chosen one.
-    external: ['./wasm/*'],
+    external: ['./wasm/*', 'node:*'],
   });
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
 }

@@ -1,0 +1,177 @@
+#include "layer/diffusion_cross_attention.hpp"
+
+#include <emscripten/bind.h>
+
+#include <cmath>
+
+#include "embind/arrays.hpp"
+#include "embind/errors.hpp"
+
+namespace cross_attention::embind {
+
+namespace {
+
+using emscripten::allow_raw_pointers;
+using emscripten::val;
+using layer::DiffusionCrossAttention;
+using layer::findParameter;
+using layer::Mask;
+using layer::ParameterId;
+
+/// scale: NaN for the default.
+template <class T>
+DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double numHeads,
+                                   double spatialSize, double seed, double scale, double blockSizeQ,
+                                   double blockSizeKV) {
+  return guarded([&] {
+    return new DiffusionCrossAttention<T>(
+        {.queryDim = static_cast<Index>(queryDim),
+         .contextDim = static_cast<Index>(contextDim),
+         .numHeads = static_cast<Index>(numHeads),
+         .spatialSize = static_cast<Index>(spatialSize),
+         .seed = static_cast<std::uint64_t>(seed),
+         .scale = std::isnan(scale) ? std::optional<double>() : std::optional<double>(scale),
+         .tokenBlock = static_cast<Index>(blockSizeQ),
+         .keyBlock = static_cast<Index>(blockSizeKV)});
+  });
+}
+
+/// JavaScript passes a mask as one of two pointers, by its dtype; both null: none.
+template <class T>
+Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64) {
+  if (mask32 != nullptr) return Mask<T>::from(*mask32);
+  if (mask64 != nullptr) return Mask<T>::from(*mask64);
+  return {};
+}
+
+template <class T>
+Tensor<T> forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
+                  const Tensor<float>* mask32, const Tensor<double>* mask64) {
+  return guarded([&] { return layer.forward(input, context, toMask<T>(mask32, mask64)); });
+}
+
+template <class T>
+std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> startForward(
+    DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
+    const Tensor<float>* mask32, const Tensor<double>* mask64) {
+  return guarded([&] { return layer.startForward(input, context, toMask<T>(mask32, mask64)); });
+}
+
+template <class T>
+Tensor<T> backward(DiffusionCrossAttention<T>& layer, const Tensor<T>& outputGradient) {
+  return guarded([&] { return layer.backward(outputGradient); });
+}
+
+template <class T>
+Tensor<T>* contextGradient(DiffusionCrossAttention<T>& layer) {
+  return layer.contextGradient() ? new Tensor<T>(*layer.contextGradient()) : nullptr;
+}
+
+template <class T>
+Tensor<T> attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
+                        const Tensor<T>* context, const Tensor<float>* mask32,
+                        const Tensor<double>* mask64, bool allHeads) {
+  return guarded([&] {
+    return layer.attentionMaps(input, context, toMask<T>(mask32, mask64),
+                               allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean);
+  });
+}
+
+template <class T>
+val view(std::span<const T> values) {
+  return val(emscripten::typed_memory_view(values.size(), values.data()));
+}
+
+template <class T>
+val parametersView(const DiffusionCrossAttention<T>& layer) {
+  return view(layer.parameters().values());
+}
+
+template <class T>
+val gradientsView(const DiffusionCrossAttention<T>& layer) {
+  return view(layer.parameters().gradients());
+}
+
+template <class T>
+val parameterView(const DiffusionCrossAttention<T>& layer, const std::string& name) {
+  const std::optional<ParameterId> id = findParameter(name);
+  return id ? view(layer.parameters().values(*id)) : val::undefined();
+}
+
+template <class T>
+val parameterShape(const DiffusionCrossAttention<T>& layer, const std::string& name) {
+  const std::optional<ParameterId> id = findParameter(name);
+  return id ? toArray(layer.parameters().shape(*id)) : val::undefined();
+}
+
+template <class T>
+void setParameters(DiffusionCrossAttention<T>& layer, const Tensor<T>& values) {
+  guarded([&] {
+    layer.setParameters(
+        std::span<const T>(values.data(), static_cast<std::size_t>(values.size())));
+  });
+}
+
+template <class T>
+bool setParameter(DiffusionCrossAttention<T>& layer, const std::string& name,
+                  const Tensor<T>& value) {
+  return guarded([&] { return layer.setParameter(name, value); });
+}
+
+template <class T>
+void updateParameters(DiffusionCrossAttention<T>& layer, double learningRate) {
+  guarded([&] { layer.updateParameters(learningRate); });
+}
+
+template <class T>
+void resetState(DiffusionCrossAttention<T>& layer) {
+  guarded([&] { layer.resetState(); });
+}
+
+template <class T>
+val diagnostics(const DiffusionCrossAttention<T>& layer) {
+  val result = val::object();
+  for (const auto& [name, value] : layer.diagnostics()) result.set(name, value);
+  return result;
+}
+
+template <class T>
+void bindLayer(const char* name) {
+  emscripten::class_<DiffusionCrossAttention<T>>(name)
+      .class_function("create", &create<T>, allow_raw_pointers())
+      .function("forward", &forward<T>, allow_raw_pointers())
+      .function("startForward", &startForward<T>, allow_raw_pointers())
+      .function("backward", &backward<T>)
+      .function("contextGradient", &contextGradient<T>, allow_raw_pointers())
+      .function("attentionMaps", &attentionMaps<T>, allow_raw_pointers())
+      .function("training", &DiffusionCrossAttention<T>::training)
+      .function("setTraining", &DiffusionCrossAttention<T>::setTraining)
+      .function("parametersView", &parametersView<T>)
+      .function("gradientsView", &gradientsView<T>)
+      .function("parameterView", &parameterView<T>)
+      .function("parameterShape", &parameterShape<T>)
+      .function("setParameters", &setParameters<T>)
+      .function("setParameter", &setParameter<T>)
+      .function("clearGradients", &DiffusionCrossAttention<T>::clearGradients)
+      .function("updateParameters", &updateParameters<T>)
+      .function("resetState", &resetState<T>)
+      .function("diagnostics", &diagnostics<T>);
+}
+
+val parameterNames() {
+  val names = val::array();
+  for (const std::string_view name : layer::kParameterNames) {
+    names.call<void>("push", std::string(name));
+  }
+  return names;
+}
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(layer) {
+  bindLayer<float>("LayerFloat32");
+  bindLayer<double>("LayerFloat64");
+  emscripten::function("parameterNames", &parameterNames);
+}
+
+}  // namespace cross_attention::embind

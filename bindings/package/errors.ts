@@ -1,0 +1,64 @@
+/** All errors of this package. `code` is stable; `message` names the argument, what it got and what it takes. */
+export class CrossAttentionError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}
+
+/** A wrong rank, size or length, or a negative dimension. */
+export class ShapeError extends CrossAttentionError {
+  constructor(message: string) {
+    super('ERR_SHAPE', message);
+  }
+}
+
+/** NaN, not an integer, a wrong type or dtype, constructor arguments that cannot be, a call out of order. */
+export class ArgumentError extends CrossAttentionError {
+  constructor(message: string) {
+    super('ERR_ARGUMENT', message);
+  }
+}
+
+/** A tensor or layer was used after its dispose. */
+export class DisposedError extends CrossAttentionError {
+  constructor(message: string) {
+    super('ERR_DISPOSED', message);
+  }
+}
+
+/** Something was made before `init` had loaded the WebAssembly module. */
+export class NotInitializedError extends CrossAttentionError {
+  constructor(message: string) {
+    super('ERR_NOT_INITIALIZED', message);
+  }
+}
+
+/** A weight file is corrupt or does not match the layer. */
+export class WeightsError extends CrossAttentionError {
+  constructor(message: string) {
+    super('ERR_WEIGHTS', message);
+  }
+}
+
+/** Memory could not be had. Nothing was changed; layers and tensors stay usable. */
+export class OutOfMemoryError extends CrossAttentionError {
+  constructor(message: string) {
+    super('ERR_OUT_OF_MEMORY', message);
+  }
+}
+
+const classes: Record<string, new (message: string) => CrossAttentionError> = {
+  ERR_SHAPE: ShapeError,
+  ERR_ARGUMENT: ArgumentError,
+  ERR_WEIGHTS: WeightsError,
+  ERR_OUT_OF_MEMORY: OutOfMemoryError,
+};
+
+/** What the core calls to throw: it knows codes, not classes. */
+export function raise(code: string, message: string): never {
+  throw new (classes[code] ?? ArgumentError)(message);
+}

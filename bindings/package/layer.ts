@@ -1,0 +1,309 @@
+import { checkBoolean, checkDType, checkFinite, checkInteger, checkNumbers, checkOneOf, checkOptions, checkString, fail } from './checks';
+import type { CoreLayer, CorePendingForward, CoreTensor, DType, TypedArray } from './core';
+import { ArgumentError, ShapeError } from './errors';
+import { yieldToEventLoop, keepAlive } from './event_loop';
+import type { ComputationNode } from './graph';
+import { Owned } from './handles';
+import { getCore, getRuntimeInfo } from './runtime';
+import { randomSeed, Tensor, tensorHandle, tensorHandleOf, wrapTensor } from './tensor';
+import { loadInto, saveFrom, validateNames } from './weights';
+import type { LoadWeightsOptions, WeightLoadResult, WeightLoadValidation, WeightMapping, WeightSource } from './weights';
+
+export interface LayerOptions {
+  /** Of all tensors of the layer; default float32. */
+  dtype?: DType;
+  /** Of the Xavier-uniform initial weights: the same seed gives the same weights anywhere. Default: a random one. */
+  seed?: number;
+  /** Softmax scale; default 1/sqrt(headDim). */
+  scale?: number;
+  /** Tokens that a task takes at a time; 0 (the default): chosen by the planner. */
+  blockSizeQ?: number;
+  /** Keys of one attention tile; 0 (the default): chosen by the planner. */
+  blockSizeKV?: number;
+}
+
+export interface AttentionOptions {
+  /**
+   * Key mask [B | 1, L] (1 = attend, 0 = ignore; a fully ignored row gives a zero attention output), or an additive
+   * float mask [B | 1, heads | 1, N | 1, L].
+   */
+  mask?: Tensor | null;
+}
+
+const mostDimension = 32768;
+/** A slice of work on the caller's own thread: well below a frame of a page. */
+const sliceMilliseconds = 6;
+
+type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | null];
+
+/**
+ * Multi-head cross-attention as diffusion models use it (Rombach et al., 2022, section 3.3):
+ * q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo. No residual, no norm.
+ */
+export class DiffusionCrossAttention {
+  readonly queryDim: number;
+  readonly contextDim: number;
+  readonly numHeads: number;
+  readonly headDim: number;
+  readonly spatialSize: number;
+  readonly dtype: DType;
+  readonly parameterCount: number;
+  readonly supportsTraining: boolean = true;
+  readonly supportsJitCompilation: boolean = true;
+  readonly #owned: Owned<CoreLayer>;
+  #contextGradient: Tensor | null = null;
+
+  /** Throws ArgumentError for dimensions that are no positive integers, or heads that do not divide queryDim. */
+  constructor(queryDim: number, contextDim: number, numHeads = 8, spatialSize = 64, options?: LayerOptions) {
+    const core = getCore();
+    this.queryDim = checkInteger('queryDim', queryDim, 1, mostDimension);
+    this.contextDim = checkInteger('contextDim', contextDim, 1, mostDimension);
+    this.numHeads = checkInteger('numHeads', numHeads, 1, mostDimension);
+    this.spatialSize = checkInteger('spatialSize', spatialSize, 1, mostDimension);
+    const { dtype = 'float32', seed = randomSeed(), scale, blockSizeQ = 0, blockSizeKV = 0 } = checkOptions('options', options);
+    this.dtype = checkDType('dtype', dtype);
+    const layerClass = this.dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
+    const handle = layerClass.create(
+      queryDim,
+      contextDim,
+      numHeads,
+      spatialSize,
+      checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
+      scale === undefined ? Number.NaN : checkFinite('scale', scale),
+      checkInteger('blockSizeQ', blockSizeQ, 0, mostDimension),
+      checkInteger('blockSizeKV', blockSizeKV, 0, mostDimension),
+    );
+    this.#owned = new Owned(this, handle);
+    this.headDim = queryDim / numHeads;
+    this.parameterCount = handle.parametersView().length;
+  }
+
+  /** While true, a forward keeps what backward needs (inputs and log-sum-exp, never the probability matrix). */
+  get training(): boolean {
+    return this.#layer.training();
+  }
+  set training(training: boolean) {
+    this.#layer.setTraining(checkBoolean('training', training));
+  }
+
+  /** Self-attention: the context is the input's own tokens. ShapeError where contextDim ≠ queryDim. */
+  forward(input: Tensor): Tensor {
+    return this.forwardWithContext(input, null);
+  }
+
+  /**
+   * input [B, C, H, W], [B, N, C] or [N, C] with C = queryDim; context [B | 1, L, contextDim], [L, contextDim], or null
+   * for self-attention. The output has the input's shape.
+   */
+  forwardWithContext(input: Tensor, context: Tensor | null, options?: AttentionOptions): Tensor {
+    const layer = this.#layer;
+    return wrapTensor(layer.forward(...this.#coreCall(input, context, options)), this.dtype);
+  }
+
+  /**
+   * The same result, bit for bit, without blocking the calling thread: on a thread behind it where there are threads,
+   * else in slices between which the event loop turns. The tensors may be disposed of meanwhile; do not write to them.
+   */
+  async forwardAsync(input: Tensor, context: Tensor | null, options?: AttentionOptions): Promise<Tensor> {
+    const layer = this.#layer;
+    const pending = layer.startForward(...this.#coreCall(input, context, options));
+    try {
+      await finish(pending);
+      return wrapTensor(pending.result(), this.dtype);
+    } finally {
+      pending.delete();
+    }
+  }
+
+  /**
+   * dL/d(input), of the input's shape, from dL/d(output) of the last training forward; adds to the parameters'
+   * gradients. ArgumentError without a training forward since the parameters last changed.
+   */
+  backward(outputGradient: Tensor): Tensor {
+    const layer = this.#layer;
+    const result = layer.backward(tensorHandleOf('outputGradient', outputGradient, this.dtype));
+    this.#dropContextGradient();
+    const contextGradient = layer.contextGradient();
+    if (contextGradient !== null) this.#contextGradient = wrapTensor(contextGradient, this.dtype);
+    return wrapTensor(result, this.dtype);
+  }
+
+  /**
+   * dL/d(context) of the last backward, of the context's shape; owned by the layer and good until its next backward,
+   * resetState or dispose. Null for self-attention and before any backward.
+   */
+  get contextGradient(): Tensor | null {
+    this.#layer;
+    return this.#contextGradient;
+  }
+
+  /** A copy of all parameters, flat, in the order of getParameterNames(). */
+  getParameters(): TypedArray {
+    return this.#layer.parametersView().slice();
+  }
+
+  /** Throws ShapeError unless there are parameterCount numbers. */
+  setParameters(parameters: ArrayLike<number>): void {
+    const layer = this.#layer;
+    const numbers = checkNumbers('parameters', parameters);
+    if (numbers.length !== this.parameterCount) {
+      throw new ShapeError(`parameters has ${numbers.length} elements; it takes ${this.parameterCount}`);
+    }
+    const values = Tensor.from(numbers, [numbers.length], this.dtype);
+    try {
+      layer.setParameters(tensorHandle('parameters', values));
+    } finally {
+      values.dispose();
+    }
+  }
+
+  /** A copy of the gradients that backward has added up, flat, in the order of getParameterNames(). */
+  getParameterGradients(): TypedArray {
+    return this.#layer.gradientsView().slice();
+  }
+
+  clearGradients(): void {
+    this.#layer.clearGradients();
+  }
+
+  /** Plain gradient descent: p ← p − learningRate·dp, then the gradients are cleared. */
+  updateParameters(learningRate: number): void {
+    this.#layer.updateParameters(checkFinite('learningRate', learningRate));
+  }
+
+  /** Forgets cached activations, the contextGradient and caches of contexts; parameters stay. */
+  resetState(): void {
+    this.#layer.resetState();
+    this.#dropContextGradient();
+  }
+
+  /** to_q.weight, to_k.weight, to_v.weight, to_out.0.weight, to_out.0.bias: the names that diffusers uses. */
+  getParameterNames(): string[] {
+    this.#layer;
+    return getCore().parameterNames();
+  }
+
+  get namedParameterCount(): number {
+    return this.getParameterNames().length;
+  }
+
+  /** Weights are [outFeatures, inFeatures]; undefined for a name that no parameter has. */
+  getParameterShape(name: string): number[] | undefined {
+    return this.#layer.parameterShape(checkString('name', name));
+  }
+
+  /** A copy; undefined for a name that no parameter has. */
+  getParameter(name: string): Tensor | undefined {
+    const layer = this.#layer;
+    const shape = layer.parameterShape(checkString('name', name));
+    if (shape === undefined) return undefined;
+    // A copy of its own: making the tensor may grow the memory and detach the view.
+    return Tensor.from(layer.parameterView(name)!.slice(), shape, this.dtype);
+  }
+
+  /** False, and nothing done, for a name that no parameter has. ShapeError for another shape. */
+  setParameter(name: string, value: Tensor): boolean {
+    return this.#layer.setParameter(checkString('name', name), tensorHandleOf('value', value, this.dtype));
+  }
+
+  /** Compares names with the parameters', before anything is loaded. */
+  validateWeights(names: Iterable<string>, mapping?: WeightMapping): WeightLoadValidation {
+    this.#layer;
+    return validateNames(names, mapping);
+  }
+
+  /**
+   * From a safetensors file (F64, F32, F16, BF16 tensors) or named tensors. All or nothing: on a WeightsError the
+   * parameters stay as they were.
+   */
+  loadWeights(weights: WeightSource, options?: LoadWeightsOptions): WeightLoadResult {
+    return loadInto(this.#layer, this.dtype, weights, options);
+  }
+
+  /** The parameters as a safetensors file that diffusers can read; dtype: as the layer's unless given. */
+  saveWeights(options?: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' }): Uint8Array {
+    return saveFrom(this.#layer, this.dtype, options);
+  }
+
+  /**
+   * Softmax probabilities, [B, L, H, W] for an image or [B, L, N] for tokens (B = 1 for [N, C]), averaged over the heads;
+   * [B, heads, L, …] for 'all'.
+   */
+  attentionMaps(
+    input: Tensor,
+    context: Tensor | null,
+    options?: AttentionOptions & { heads?: 'mean' | 'all' },
+  ): Tensor {
+    const layer = this.#layer;
+    const { heads = 'mean' } = checkOptions('options', options);
+    checkOneOf('heads', heads, ['mean', 'all']);
+    const maps = layer.attentionMaps(...this.#coreCall(input, context, options), heads === 'all');
+    return wrapTensor(maps, this.dtype);
+  }
+
+  /** Not available yet: throws ArgumentError. */
+  exportComputationGraph(_inputNodes: ComputationNode[]): ComputationNode {
+    this.#layer;
+    throw new ArgumentError('exportComputationGraph is not available yet');
+  }
+
+  /** What the layer is, where it runs and why, and what its last forward and backward took. */
+  getDiagnostics(): Record<string, string> {
+    const { threadsReason, device, webgpu, version } = getRuntimeInfo();
+    return {
+      ...this.#layer.diagnostics(),
+      threadsReason,
+      device,
+      deviceReason: `webgpu: ${webgpu}`,
+      version,
+      memoryInUse: String(getCore().memoryInUse()),
+    };
+  }
+
+  /** Frees the memory. Twice is harmless. A forwardAsync that is under way is finished first. */
+  dispose(): void {
+    this.#dropContextGradient();
+    this.#owned.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  get #layer(): CoreLayer {
+    return this.#owned.get('this DiffusionCrossAttention');
+  }
+
+  #dropContextGradient(): void {
+    this.#contextGradient?.dispose();
+    this.#contextGradient = null;
+  }
+
+  /** The arguments of a call as the core takes them. */
+  #coreCall(input: Tensor, context: Tensor | null, options: AttentionOptions | undefined): CoreCall {
+    const { mask = null } = checkOptions('options', options);
+    const inputHandle = tensorHandleOf('input', input, this.dtype);
+    // Undefined is what JavaScript passes for an argument left out.
+    const contextHandle = (context ?? null) === null ? null : tensorHandleOf('context', context, this.dtype);
+    if (mask === null) return [inputHandle, contextHandle, null, null];
+    const maskHandle = tensorHandle('mask', mask);
+    return mask.dtype === 'float32'
+      ? [inputHandle, contextHandle, maskHandle, null]
+      : [inputHandle, contextHandle, null, maskHandle];
+  }
+}
+
+/** Waits for the end of a forward without holding up the event loop. */
+async function finish(pending: CorePendingForward): Promise<void> {
+  const stayAlive = keepAlive();
+  try {
+    const behind = await new Promise<boolean>((resolve) => {
+      if (!pending.runBehind(() => resolve(true))) resolve(false);
+    });
+    if (behind) return;
+    do await yieldToEventLoop();
+    while (!pending.advance(sliceMilliseconds));
+  } finally {
+    stayAlive.release();
+  }
+}

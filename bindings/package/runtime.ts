@@ -1,0 +1,147 @@
+import { relaxedSimd } from 'wasm-feature-detect';
+import { checkOneOf, checkOptions, fail } from './checks';
+import type { Core, CoreFactory } from './core';
+import { ArgumentError, NotInitializedError, raise } from './errors';
+
+export const version = '0.1.0';
+
+export interface InitOptions {
+  /** Worker threads for the WASM core. 'auto': the cores, where SharedArrayBuffer can be had; else 1. */
+  threads?: number | 'auto';
+  /** 'relaxed': fused multiply-add (relaxed SIMD); 'baseline': fixed-width SIMD. 'auto' detects. */
+  simd?: 'auto' | 'relaxed' | 'baseline';
+  /** 'auto' takes WebGPU where an adapter answers and measurement says that it wins; never an error if absent. */
+  device?: 'auto' | 'wasm' | 'webgpu';
+  /** Where the .wasm files are served from, if not beside the module. */
+  wasmBaseUrl?: string | URL;
+}
+
+export interface RuntimeInfo {
+  readonly simd: 'relaxed' | 'baseline';
+  readonly threads: number;
+  /** Why there are so many threads. */
+  readonly threadsReason: string;
+  readonly device: 'wasm' | 'webgpu';
+  /** The adapter's description, or why there is none. */
+  readonly webgpu: string;
+  readonly version: string;
+}
+
+const mostThreads = 64;
+
+/** Written out one by one, for bundlers look for literal names. */
+const factories: Record<string, () => Promise<{ default: CoreFactory }>> = {
+  relaxed: () => import('./wasm/cross-attention-relaxed.js'),
+  'relaxed-threads': () => import('./wasm/cross-attention-relaxed-threads.js'),
+  baseline: () => import('./wasm/cross-attention-baseline.js'),
+  'baseline-threads': () => import('./wasm/cross-attention-baseline-threads.js'),
+};
+
+let loading: Promise<RuntimeInfo> | null = null;
+let loaded: { core: Core; info: RuntimeInfo } | null = null;
+
+/** The core. Throws NotInitializedError before `init`. */
+export function getCore(): Core {
+  if (loaded === null) throw new NotInitializedError('the package is not initialized; it takes `await init()` first');
+  return loaded.core;
+}
+
+/** What `init` found and chose. Throws NotInitializedError before it. */
+export function getRuntimeInfo(): RuntimeInfo {
+  getCore();
+  return loaded!.info;
+}
+
+/** Bytes of WASM memory in live tensors, layers and caches: 0 after everything was disposed of. */
+export function memoryInUse(): number {
+  return getCore().memoryInUse();
+}
+
+const isNode = typeof process === 'object' && typeof process.versions?.node === 'string';
+
+/** Null where memory can be shared with workers; else why it can't. */
+function whyNoSharedMemory(): string | null {
+  if (typeof SharedArrayBuffer === 'undefined') return 'SharedArrayBuffer is not there: the page is not cross-origin isolated';
+  if (isNode || globalThis.crossOriginIsolated) return null;
+  return 'the page is not cross-origin isolated';
+}
+
+function checkThreads(threads: unknown): number | 'auto' {
+  const fits = threads === 'auto' || (Number.isInteger(threads) && (threads as number) >= 1 && (threads as number) <= mostThreads);
+  if (!fits) fail('threads', threads, `'auto' or an integer from 1 to ${mostThreads}`);
+  return threads as number | 'auto';
+}
+
+function chooseThreads(wanted: number | 'auto'): { threads: number; reason: string } {
+  if (wanted === 1) return { threads: 1, reason: 'asked for' };
+  const obstacle = whyNoSharedMemory();
+  if (obstacle !== null) return { threads: 1, reason: obstacle };
+  if (wanted !== 'auto') return { threads: wanted, reason: 'asked for' };
+  const cores = globalThis.navigator?.hardwareConcurrency;
+  return { threads: Math.min(cores || 1, mostThreads), reason: cores ? 'the cores of this machine' : 'the cores are unknown' };
+}
+
+async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'relaxed' | 'baseline'> {
+  if (wanted === 'baseline') return wanted;
+  if (await relaxedSimd()) return 'relaxed';
+  if (wanted === 'relaxed') {
+    throw new ArgumentError("simd is 'relaxed'; this machine's WebAssembly has no relaxed SIMD: it takes 'auto' or 'baseline'");
+  }
+  return 'baseline';
+}
+
+function checkBaseUrl(wasmBaseUrl: unknown): string | null {
+  if (wasmBaseUrl === undefined || wasmBaseUrl === null) return null;
+  if (typeof wasmBaseUrl !== 'string' && !(wasmBaseUrl instanceof URL)) {
+    fail('wasmBaseUrl', wasmBaseUrl, 'a string or a URL');
+  }
+  const base = String(wasmBaseUrl);
+  return base.endsWith('/') ? base : `${base}/`;
+}
+
+/** A file below the base, in the form that Emscripten's loader takes: in Node a path, elsewhere a URL. */
+async function makeLocateFile(base: string): Promise<(name: string) => string> {
+  if (!isNode || !base.startsWith('file:')) return (name) => base + name;
+  const { fileURLToPath } = await import(/* @vite-ignore */ 'node:url');
+  return (name) => fileURLToPath(base + name);
+}
+
+async function load(options: Required<Pick<InitOptions, 'threads' | 'simd'>>, base: string | null): Promise<RuntimeInfo> {
+  const simd = await chooseSimd(options.simd);
+  const { threads, reason } = chooseThreads(options.threads);
+  const variant = threads > 1 ? `${simd}-threads` : simd;
+  const { default: createCore } = await factories[variant]!();
+  const core = await createCore({
+    raise,
+    // One a thread beside the caller's, and one for forwards that are not waited for.
+    ...(threads > 1 ? { workers: threads } : {}),
+    ...(base === null ? {} : { locateFile: await makeLocateFile(base) }),
+  });
+  core.setThreads(threads);
+  const info = Object.freeze<RuntimeInfo>({
+    simd,
+    threads,
+    threadsReason: reason,
+    device: 'wasm',
+    webgpu: 'not available yet: this version computes in WebAssembly',
+    version,
+  });
+  loaded = { core, info };
+  return info;
+}
+
+/**
+ * Loads the WASM variant that fits this machine. Idempotent: once loaded, every call gives the same RuntimeInfo,
+ * whatever its options. Throws ArgumentError for options that cannot be; a failed load may be tried again.
+ */
+export async function init(options?: InitOptions): Promise<RuntimeInfo> {
+  const { threads = 'auto', simd = 'auto', device = 'auto', wasmBaseUrl } = checkOptions('options', options);
+  const checked = { threads: checkThreads(threads), simd: checkOneOf('simd', simd, ['auto', 'relaxed', 'baseline']) };
+  checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
+  const base = checkBaseUrl(wasmBaseUrl);
+  loading ??= load(checked, base).catch((error) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}

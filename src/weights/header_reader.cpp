@@ -1,0 +1,147 @@
+#include "weights/header_reader.hpp"
+
+#include <string_view>
+
+#include "core/error.hpp"
+
+// A parser's broken promise is an error of the file to us, never the end of the module.
+#define RAPIDJSON_ASSERT(condition)                                                    \
+  do {                                                                                 \
+    if (!(condition)) ::cross_attention::failWeights("the file's header is not valid JSON"); \
+  } while (false)
+#define RAPIDJSON_NOEXCEPT_ASSERT(condition) static_cast<void>(0)
+#include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+
+namespace cross_attention::weights {
+
+namespace {
+
+constexpr std::string_view kMetadata = "__metadata__";
+
+/// Takes the parser's events; false stops it, with `problem` said.
+class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
+ public:
+  std::vector<HeaderEntry> entries;
+  std::string problem;
+
+  // Whatever has no method of its own below has no place in a header.
+  bool Default() { return stop("a value that has no place there"); }
+
+  bool StartObject() {
+    if (place_ == Place::kOutside) return enter(Place::kTop);
+    if (place_ == Place::kTensorStart) return enter(Place::kTensor);
+    if (place_ == Place::kMetadataStart) return enter(Place::kMetadata);
+    return stop("an object that has no place there");
+  }
+  bool EndObject(rapidjson::SizeType) {
+    if (place_ == Place::kTop) return enter(Place::kEnd);
+    if (place_ == Place::kTensor && !(hasType_ && hasShape_ && hasOffsets_)) {
+      return stop("without one of dtype, shape and data_offsets");
+    }
+    return enter(Place::kTop);
+  }
+
+  bool Key(const char* text, rapidjson::SizeType length, bool) {
+    const std::string_view key(text, length);
+    if (place_ == Place::kTop) {
+      if (key == kMetadata) return enter(Place::kMetadataStart);
+      entries.push_back({std::string(key), {}, {}, {}});
+      hasType_ = hasShape_ = hasOffsets_ = false;
+      return enter(Place::kTensorStart);
+    }
+    if (place_ == Place::kMetadata) return true;
+    if (key == "dtype" && !hasType_) return enter(Place::kType);
+    if (key == "shape" && !hasShape_) return enter(Place::kShapeStart);
+    if (key == "data_offsets" && !hasOffsets_) return enter(Place::kOffsetsStart);
+    return stop("the key '" + std::string(key) + "', unknown or for the second time");
+  }
+
+  bool String(const char* text, rapidjson::SizeType length, bool) {
+    if (place_ == Place::kMetadata) return true;
+    if (place_ != Place::kType) return stop("a string that has no place there");
+    entries.back().dtype.assign(text, length);
+    hasType_ = true;
+    return enter(Place::kTensor);
+  }
+
+  bool StartArray() {
+    if (place_ == Place::kShapeStart) return enter(Place::kShape);
+    if (place_ == Place::kOffsetsStart) return enter(Place::kOffsets);
+    return stop("an array that has no place there");
+  }
+  bool EndArray(rapidjson::SizeType) {
+    if (place_ == Place::kShape) hasShape_ = true;
+    if (place_ == Place::kOffsets) {
+      hasOffsets_ = true;
+      if (entries.back().offsets.size() != 2) return stop("data_offsets that are not two");
+    }
+    return enter(Place::kTensor);
+  }
+
+  bool Uint(unsigned value) { return Uint64(value); }
+  bool Uint64(std::uint64_t value) {
+    if (place_ == Place::kShape) {
+      entries.back().shape.push_back(value);
+    } else if (place_ == Place::kOffsets) {
+      entries.back().offsets.push_back(value);
+    } else {
+      return stop("a number that has no place there");
+    }
+    return true;
+  }
+
+ private:
+  enum class Place {
+    kOutside,
+    kTop,
+    kMetadataStart,
+    kMetadata,
+    kTensorStart,
+    kTensor,
+    kType,
+    kShapeStart,
+    kShape,
+    kOffsetsStart,
+    kOffsets,
+    kEnd,
+  };
+
+  bool enter(Place place) {
+    place_ = place;
+    return true;
+  }
+  bool stop(const std::string& what) {
+    problem = entries.empty() ? "its header has " + what
+                              : "tensor '" + entries.back().name + "' has " + what;
+    return false;
+  }
+
+  Place place_ = Place::kOutside;
+  bool hasType_ = false;
+  bool hasShape_ = false;
+  bool hasOffsets_ = false;
+};
+
+}  // namespace
+
+std::vector<HeaderEntry> readHeader(std::span<const char> json) {
+  rapidjson::MemoryStream stream(json.data(), json.size());
+  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> input(stream);
+  rapidjson::Reader reader;
+  Handler handler;
+  // Iterative: nesting, however deep, takes no stack.
+  constexpr unsigned kFlags =
+      rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+  const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);
+  if (!handler.problem.empty()) failWeights("the file is no safetensors file: " + handler.problem);
+  if (result.IsError()) {
+    failWeights("the file is no safetensors file: its header is no JSON at byte " +
+                std::to_string(result.Offset()) + ": " +
+                rapidjson::GetParseError_En(result.Code()));
+  }
+  return std::move(handler.entries);
+}
+
+}  // namespace cross_attention::weights

@@ -1,0 +1,91 @@
+#include "weights/loading.hpp"
+
+#include <array>
+
+#include "core/error.hpp"
+
+namespace cross_attention::weights {
+
+namespace {
+
+using layer::findParameter;
+using layer::kParameterNames;
+using layer::nameOf;
+using layer::ParameterId;
+
+/// Which candidate each parameter is to be set from; null: none.
+template <class T>
+using Choice = std::array<const Candidate<T>*, kParameterNames.size()>;
+
+template <class T>
+Choice<T> choose(const layer::Parameters<T>& parameters, std::span<const Candidate<T>> candidates,
+                 LoadReport& report) {
+  Choice<T> choice{};
+  for (const Candidate<T>& candidate : candidates) {
+    if (!candidate.parameter) continue;
+    const std::optional<ParameterId> id = findParameter(*candidate.parameter);
+    if (!id) {
+      report.skipped.push_back(candidate.name);
+      continue;
+    }
+    const Candidate<T>*& chosen = choice[static_cast<std::size_t>(*id)];
+    if (chosen != nullptr) {
+      failWeights("weights '" + chosen->name + "' and '" + candidate.name + "' are both meant for " +
+                  *candidate.parameter + "; it takes one");
+    }
+    const Shape expected = parameters.shape(*id);
+    if (candidate.shape != expected) {
+      failWeights("weight '" + candidate.name + "' has shape " + toString(candidate.shape) + "; " +
+                  *candidate.parameter + " takes " + toString(expected));
+    }
+    chosen = &candidate;
+  }
+  return choice;
+}
+
+template <class T>
+void checkStrictly(const Choice<T>& choice, const LoadReport& report) {
+  std::string missing;
+  for (std::size_t id = 0; id < choice.size(); ++id) {
+    if (choice[id] == nullptr) missing += " " + std::string(kParameterNames[id]);
+  }
+  std::string unexpected;
+  for (const std::string& name : report.skipped) unexpected += " " + name;
+  if (missing.empty() && unexpected.empty()) return;
+  failWeights("the weights do not match the layer:" +
+              (missing.empty() ? "" : " missing" + missing + ";") +
+              (unexpected.empty() ? "" : " unexpected" + unexpected + ";") +
+              " strict takes all parameters and no others");
+}
+
+}  // namespace
+
+template <class T>
+LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
+                       std::span<const Candidate<T>> candidates, bool strict) {
+  const layer::Parameters<T>& parameters = layer.parameters();
+  LoadReport report;
+  const Choice<T> choice = choose(parameters, candidates, report);
+  if (strict) checkStrictly(choice, report);
+  // Into a copy first: a weight that cannot be read must leave the others as they were, too.
+  Buffer<T> values(parameters.size());
+  const std::span<T> all{values.data(), static_cast<std::size_t>(values.size())};
+  std::copy(parameters.values().begin(), parameters.values().end(), all.begin());
+  for (std::size_t index = 0; index < choice.size(); ++index) {
+    if (choice[index] == nullptr) continue;
+    const auto id = static_cast<ParameterId>(index);
+    const auto offset = parameters.values(id).data() - parameters.values().data();
+    choice[index]->read(
+        all.subspan(static_cast<std::size_t>(offset), parameters.values(id).size()));
+    report.loaded.emplace_back(nameOf(id));
+  }
+  if (!report.loaded.empty()) layer.setParameters(std::span<const T>(all));
+  return report;
+}
+
+template LoadReport loadWeights(layer::DiffusionCrossAttention<float>&,
+                                std::span<const Candidate<float>>, bool);
+template LoadReport loadWeights(layer::DiffusionCrossAttention<double>&,
+                                std::span<const Candidate<double>>, bool);
+
+}  // namespace cross_attention::weights

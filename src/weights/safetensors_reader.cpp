@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "core/error.hpp"
+#include "weights/half.hpp"
+#include "weights/header_reader.hpp"
+#include "weights/safetensors.hpp"
+#include "weights/stored_types.hpp"
+
+namespace cross_attention::weights {
+
+namespace {
+
+constexpr std::size_t kLengthBytes = 8;
+/// As the format's own reader: a header beyond is no header.
+constexpr std::uint64_t kMostHeaderBytes = 100'000'000;
+
+[[noreturn]] void failTensor(const std::string& name, const std::string& problem) {
+  failWeights("tensor '" + name + "' of the file " + problem);
+}
+
+std::uint64_t readLength(std::span<const std::byte> file) {
+  std::uint64_t length = 0;
+  for (std::size_t byte = 0; byte < kLengthBytes; ++byte) {
+    length |= static_cast<std::uint64_t>(file[byte]) << (8 * byte);
+  }
+  return length;
+}
+
+/// Checks one entry by itself: dtype, shape, and that they take as many bytes as its offsets say.
+StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data) {
+  const StoredType* type = findStoredType(entry.dtype);
+  if (type == nullptr) failTensor(entry.name, "has the unknown dtype '" + entry.dtype + "'");
+  const std::uint64_t begin = entry.offsets[0];
+  const std::uint64_t end = entry.offsets[1];
+  if (begin > end || end > data.size()) {
+    failTensor(entry.name, "lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
+                               " of " + std::to_string(data.size()));
+  }
+  std::vector<std::int64_t> dimensions;
+  std::uint64_t bytes = static_cast<std::uint64_t>(type->bytes);
+  for (const std::uint64_t dimension : entry.shape) {
+    if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
+        (dimension != 0 && bytes > std::numeric_limits<std::uint64_t>::max() / dimension)) {
+      failTensor(entry.name, "has a shape whose size cannot be counted");
+    }
+    bytes *= dimension;
+    dimensions.push_back(static_cast<std::int64_t>(dimension));
+  }
+  if (bytes != end - begin) {
+    failTensor(entry.name, "takes " + std::to_string(bytes) + " bytes by its shape, but " +
+                               std::to_string(end - begin) + " by its offsets");
+  }
+  try {
+    return {entry.name, entry.dtype, Shape::checked(dimensions, "shape"),
+            data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))};
+  } catch (const Error& error) {
+    failTensor(entry.name, "cannot be: " + error.message());
+  }
+}
+
+/// The tensors' bytes must follow each other from the first to the last byte of the data.
+void checkCoverage(std::vector<const HeaderEntry*> entries, std::size_t dataBytes) {
+  std::sort(entries.begin(), entries.end(), [](const HeaderEntry* left, const HeaderEntry* right) {
+    return left->offsets < right->offsets;
+  });
+  std::uint64_t expected = 0;
+  for (const HeaderEntry* entry : entries) {
+    if (entry->offsets[0] != expected) {
+      failTensor(entry->name, "begins at byte " + std::to_string(entry->offsets[0]) +
+                                  (entry->offsets[0] < expected ? " within another tensor"
+                                                                : " after bytes that belong to no tensor"));
+    }
+    expected = entry->offsets[1];
+  }
+  if (expected != dataBytes) {
+    failWeights("the file ends with " + std::to_string(dataBytes - expected) +
+                " bytes that belong to no tensor");
+  }
+}
+
+void checkNames(std::vector<const HeaderEntry*> entries) {
+  std::sort(entries.begin(), entries.end(), [](const HeaderEntry* left, const HeaderEntry* right) {
+    return left->name < right->name;
+  });
+  const auto twice = std::adjacent_find(
+      entries.begin(), entries.end(),
+      [](const HeaderEntry* left, const HeaderEntry* right) { return left->name == right->name; });
+  if (twice != entries.end()) failTensor((*twice)->name, "is there twice");
+}
+
+template <class Stored, class T, class Convert>
+void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert convert) {
+  for (std::size_t index = 0; index < values.size(); ++index) {
+    // Copied: a tensor may begin at any byte.
+    Stored stored;
+    std::memcpy(&stored, bytes.data() + index * sizeof stored, sizeof stored);
+    values[index] = static_cast<T>(convert(stored));
+  }
+}
+
+}  // namespace
+
+std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file) {
+  if (file.size() < kLengthBytes) {
+    failWeights("the file is no safetensors file: it has " + std::to_string(file.size()) +
+                " bytes; the length of its header alone takes 8");
+  }
+  const std::uint64_t length = readLength(file);
+  if (length > kMostHeaderBytes || length > file.size() - kLengthBytes) {
+    failWeights("the file is no safetensors file: its header claims " + std::to_string(length) +
+                " bytes of " + std::to_string(file.size()));
+  }
+  const auto headerBytes = static_cast<std::size_t>(length);
+  const char* header = reinterpret_cast<const char*>(file.data()) + kLengthBytes;
+  if (headerBytes == 0 || header[0] != '{') {
+    failWeights("the file is no safetensors file: its header does not begin with '{'");
+  }
+  const std::vector<HeaderEntry> entries = readHeader({header, headerBytes});
+  const std::span<const std::byte> data = file.subspan(kLengthBytes + headerBytes);
+  std::vector<StoredTensor> tensors;
+  std::vector<const HeaderEntry*> pointers;
+  for (const HeaderEntry& entry : entries) {
+    tensors.push_back(toTensor(entry, data));
+    pointers.push_back(&entry);
+  }
+  checkNames(pointers);
+  checkCoverage(std::move(pointers), data.size());
+  return tensors;
+}
+
+template <class T>
+void decode(const StoredTensor& tensor, std::span<T> values) {
+  const auto same = [](auto value) { return value; };
+  if (tensor.dtype == "F32") {
+    decodeAs<float>(tensor.bytes, values, same);
+  } else if (tensor.dtype == "F64") {
+    decodeAs<double>(tensor.bytes, values, same);
+  } else if (tensor.dtype == "F16") {
+    decodeAs<std::uint16_t>(tensor.bytes, values, fromHalf);
+  } else if (tensor.dtype == "BF16") {
+    decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
+  } else {
+    failTensor(tensor.name, "has dtype " + tensor.dtype + "; a parameter takes F64, F32, F16 or BF16");
+  }
+}
+
+template void decode(const StoredTensor&, std::span<float>);
+template void decode(const StoredTensor&, std::span<double>);
+
+}  // namespace cross_attention::weights
