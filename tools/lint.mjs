@@ -37,7 +37,9 @@ export async function lint({ fix = false } = {}) {
   await step('clang-format', () =>
     run('clang-format', [...(fix ? ['-i'] : ['--dry-run', '-Werror']), ...cpp], { cwd: project }),
   );
-  await step('Prettier', () => run(program('prettier'), [fix ? '--write' : '--check', '.'], { cwd: project }));
+  await step('Prettier', () =>
+    run(program('prettier'), [fix ? '--write' : '--check', '.'], { cwd: project }),
+  );
   await step('ESLint', () => run(program('eslint'), ['.', ...(fix ? ['--fix'] : [])], { cwd: project }));
   await step('TypeScript', async () => {
     for (const config of tracked('*tsconfig.json')) {

@@ -1,11 +1,10 @@
-#include "layer/diffusion_cross_attention.hpp"
-
 #include <emscripten/bind.h>
 
 #include <cmath>
 
 #include "embind/arrays.hpp"
 #include "embind/errors.hpp"
+#include "layer/diffusion_cross_attention.hpp"
 
 namespace cross_attention::embind {
 
@@ -45,8 +44,9 @@ Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64) {
 }
 
 template <class T>
-Tensor<T> forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
-                  const Tensor<float>* mask32, const Tensor<double>* mask64) {
+Tensor<T> forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
+                  const Tensor<T>* context, const Tensor<float>* mask32,
+                  const Tensor<double>* mask64) {
   return guarded([&] { return layer.forward(input, context, toMask<T>(mask32, mask64)); });
 }
 
@@ -107,8 +107,7 @@ val parameterShape(const DiffusionCrossAttention<T>& layer, const std::string& n
 template <class T>
 void setParameters(DiffusionCrossAttention<T>& layer, const Tensor<T>& values) {
   guarded([&] {
-    layer.setParameters(
-        std::span<const T>(values.data(), static_cast<std::size_t>(values.size())));
+    layer.setParameters(std::span<const T>(values.data(), static_cast<std::size_t>(values.size())));
   });
 }
 

@@ -5,7 +5,8 @@ import { ArgumentError, ShapeError } from './errors';
 /** A value as an error message shows it. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', …' : ''}]`;
+  if (Array.isArray(value))
+    return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', …' : ''}]`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'object';
   if (typeof value === 'function') return 'a function';
   return String(value);
@@ -72,7 +73,8 @@ export function checkNumbers(argument: string, value: unknown): ArrayLike<number
     if (value instanceof BigInt64Array || value instanceof BigUint64Array) fail(argument, value, 'numbers');
     return value as unknown as ArrayLike<number>;
   }
-  const isArrayLike = typeof value === 'object' && value !== null && Number.isInteger((value as { length?: unknown }).length);
+  const isArrayLike =
+    typeof value === 'object' && value !== null && Number.isInteger((value as { length?: unknown }).length);
   if (!isArrayLike) fail(argument, value, 'an array of numbers');
   const numbers = value as ArrayLike<unknown>;
   for (let index = 0; index < numbers.length; ++index) {

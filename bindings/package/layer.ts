@@ -1,4 +1,14 @@
-import { checkBoolean, checkDType, checkFinite, checkInteger, checkNumbers, checkOneOf, checkOptions, checkString, fail } from './checks';
+import {
+  checkBoolean,
+  checkDType,
+  checkFinite,
+  checkInteger,
+  checkNumbers,
+  checkOneOf,
+  checkOptions,
+  checkString,
+  fail,
+} from './checks';
 import type { CoreLayer, CorePendingForward, CoreTensor, DType, TypedArray } from './core';
 import { ArgumentError, ShapeError } from './errors';
 import { yieldToEventLoop, keepAlive } from './event_loop';
@@ -7,7 +17,13 @@ import { Owned } from './handles';
 import { getCore, getRuntimeInfo } from './runtime';
 import { randomSeed, Tensor, tensorHandle, tensorHandleOf, wrapTensor } from './tensor';
 import { loadInto, saveFrom, validateNames } from './weights';
-import type { LoadWeightsOptions, WeightLoadResult, WeightLoadValidation, WeightMapping, WeightSource } from './weights';
+import type {
+  LoadWeightsOptions,
+  WeightLoadResult,
+  WeightLoadValidation,
+  WeightMapping,
+  WeightSource,
+} from './weights';
 
 export interface LayerOptions {
   /** Of all tensors of the layer; default float32. */
@@ -60,7 +76,13 @@ export class DiffusionCrossAttention {
     this.contextDim = checkInteger('contextDim', contextDim, 1, mostDimension);
     this.numHeads = checkInteger('numHeads', numHeads, 1, mostDimension);
     this.spatialSize = checkInteger('spatialSize', spatialSize, 1, mostDimension);
-    const { dtype = 'float32', seed = randomSeed(), scale, blockSizeQ = 0, blockSizeKV = 0 } = checkOptions('options', options);
+    const {
+      dtype = 'float32',
+      seed = randomSeed(),
+      scale,
+      blockSizeQ = 0,
+      blockSizeKV = 0,
+    } = checkOptions('options', options);
     this.dtype = checkDType('dtype', dtype);
     const layerClass = this.dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
     const handle = layerClass.create(

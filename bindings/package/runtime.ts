@@ -42,7 +42,8 @@ let loaded: { core: Core; info: RuntimeInfo } | null = null;
 
 /** The core. Throws NotInitializedError before `init`. */
 export function getCore(): Core {
-  if (loaded === null) throw new NotInitializedError('the package is not initialized; it takes `await init()` first');
+  if (loaded === null)
+    throw new NotInitializedError('the package is not initialized; it takes `await init()` first');
   return loaded.core;
 }
 
@@ -61,13 +62,16 @@ const isNode = typeof process === 'object' && typeof process.versions?.node === 
 
 /** Null where memory can be shared with workers; else why it can't. */
 function whyNoSharedMemory(): string | null {
-  if (typeof SharedArrayBuffer === 'undefined') return 'SharedArrayBuffer is not there: the page is not cross-origin isolated';
+  if (typeof SharedArrayBuffer === 'undefined')
+    return 'SharedArrayBuffer is not there: the page is not cross-origin isolated';
   if (isNode || globalThis.crossOriginIsolated) return null;
   return 'the page is not cross-origin isolated';
 }
 
 function checkThreads(threads: unknown): number | 'auto' {
-  const fits = threads === 'auto' || (Number.isInteger(threads) && (threads as number) >= 1 && (threads as number) <= mostThreads);
+  const fits =
+    threads === 'auto' ||
+    (Number.isInteger(threads) && (threads as number) >= 1 && (threads as number) <= mostThreads);
   if (!fits) fail('threads', threads, `'auto' or an integer from 1 to ${mostThreads}`);
   return threads as number | 'auto';
 }
@@ -78,14 +82,19 @@ function chooseThreads(wanted: number | 'auto'): { threads: number; reason: stri
   if (obstacle !== null) return { threads: 1, reason: obstacle };
   if (wanted !== 'auto') return { threads: wanted, reason: 'asked for' };
   const cores = globalThis.navigator?.hardwareConcurrency;
-  return { threads: Math.min(cores || 1, mostThreads), reason: cores ? 'the cores of this machine' : 'the cores are unknown' };
+  return {
+    threads: Math.min(cores || 1, mostThreads),
+    reason: cores ? 'the cores of this machine' : 'the cores are unknown',
+  };
 }
 
 async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'relaxed' | 'baseline'> {
   if (wanted === 'baseline') return wanted;
   if (await relaxedSimd()) return 'relaxed';
   if (wanted === 'relaxed') {
-    throw new ArgumentError("simd is 'relaxed'; this machine's WebAssembly has no relaxed SIMD: it takes 'auto' or 'baseline'");
+    throw new ArgumentError(
+      "simd is 'relaxed'; this machine's WebAssembly has no relaxed SIMD: it takes 'auto' or 'baseline'",
+    );
   }
   return 'baseline';
 }
@@ -106,7 +115,10 @@ async function makeLocateFile(base: string): Promise<(name: string) => string> {
   return (name) => fileURLToPath(base + name);
 }
 
-async function load(options: Required<Pick<InitOptions, 'threads' | 'simd'>>, base: string | null): Promise<RuntimeInfo> {
+async function load(
+  options: Required<Pick<InitOptions, 'threads' | 'simd'>>,
+  base: string | null,
+): Promise<RuntimeInfo> {
   const simd = await chooseSimd(options.simd);
   const { threads, reason } = chooseThreads(options.threads);
   const variant = threads > 1 ? `${simd}-threads` : simd;
@@ -136,7 +148,10 @@ async function load(options: Required<Pick<InitOptions, 'threads' | 'simd'>>, ba
  */
 export async function init(options?: InitOptions): Promise<RuntimeInfo> {
   const { threads = 'auto', simd = 'auto', device = 'auto', wasmBaseUrl } = checkOptions('options', options);
-  const checked = { threads: checkThreads(threads), simd: checkOneOf('simd', simd, ['auto', 'relaxed', 'baseline']) };
+  const checked = {
+    threads: checkThreads(threads),
+    simd: checkOneOf('simd', simd, ['auto', 'relaxed', 'baseline']),
+  };
   checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
   const base = checkBaseUrl(wasmBaseUrl);
   loading ??= load(checked, base).catch((error) => {

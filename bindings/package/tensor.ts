@@ -1,4 +1,13 @@
-import { checkDType, checkFinite, checkInteger, checkNumbers, checkOptions, checkShape, fail, show } from './checks';
+import {
+  checkDType,
+  checkFinite,
+  checkInteger,
+  checkNumbers,
+  checkOptions,
+  checkShape,
+  fail,
+  show,
+} from './checks';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, ShapeError } from './errors';
 import { Owned } from './handles';
@@ -48,7 +57,12 @@ export class Tensor {
     getCore();
     const numbers = checkNumbers('data', data);
     const dimensions = checkShape('shape', shape);
-    const kind = dtype === undefined ? (data instanceof Float64Array ? 'float64' : 'float32') : checkDType('dtype', dtype);
+    const kind =
+      dtype === undefined
+        ? data instanceof Float64Array
+          ? 'float64'
+          : 'float32'
+        : checkDType('dtype', dtype);
     if (numbers.length !== sizeOf(dimensions)) {
       throw new ShapeError(
         `data has ${numbers.length} elements; a tensor of shape ${show(dimensions)} takes ${sizeOf(dimensions)}`,

@@ -41,7 +41,8 @@ function checkMapping(mapping: unknown): WeightMapping {
   if (typeof mapping !== 'function') fail('mapping', mapping, 'a function from names to names or null');
   return (name) => {
     const parameter: unknown = mapping(name);
-    if (parameter !== null && typeof parameter !== 'string') fail(`mapping(${show(name)})`, parameter, 'a string or null');
+    if (parameter !== null && typeof parameter !== 'string')
+      fail(`mapping(${show(name)})`, parameter, 'a string or null');
     return parameter;
   };
 }
@@ -102,7 +103,12 @@ function readFile(weights: ArrayBuffer | Uint8Array): CoreWeightFile {
 
 function toEntries(weights: Map<string, Tensor> | Record<string, Tensor>): [string, Tensor][] {
   if (weights instanceof Map) return [...weights];
-  if (typeof weights !== 'object' || weights === null || Array.isArray(weights) || ArrayBuffer.isView(weights)) {
+  if (
+    typeof weights !== 'object' ||
+    weights === null ||
+    Array.isArray(weights) ||
+    ArrayBuffer.isView(weights)
+  ) {
     fail('weights', weights, 'an ArrayBuffer or Uint8Array (safetensors), or a Map or object of Tensors');
   }
   return Object.entries(weights);
@@ -120,21 +126,28 @@ export function loadInto(
   if (typeof strict !== 'boolean') fail('strict', strict, 'true or false');
   const naming = { prefix, mapping: checkMapping(mapping) };
   const core = getCore();
-  const candidates: CoreCandidates = dtype === 'float32' ? new core.CandidatesFloat32() : new core.CandidatesFloat64();
+  const candidates: CoreCandidates =
+    dtype === 'float32' ? new core.CandidatesFloat32() : new core.CandidatesFloat64();
   let file: CoreWeightFile | null = null;
   try {
     if (weights instanceof ArrayBuffer || weights instanceof Uint8Array) {
       file = readFile(weights);
       const stored = file;
-      forNames(stored.names(), naming, (name, parameter, index) => candidates.addStored(name, parameter, stored, index));
+      forNames(stored.names(), naming, (name, parameter, index) =>
+        candidates.addStored(name, parameter, stored, index),
+      );
     } else {
       const entries = toEntries(weights);
-      forNames(entries.map(([name]) => checkString('weights', name)), naming, (name, parameter, index) => {
-        const tensor = entries[index]![1];
-        const handle = tensorHandle(`weights[${show(name)}]`, tensor);
-        if (tensor.dtype === 'float32') candidates.addFloat32(name, parameter, handle);
-        else candidates.addFloat64(name, parameter, handle);
-      });
+      forNames(
+        entries.map(([name]) => checkString('weights', name)),
+        naming,
+        (name, parameter, index) => {
+          const tensor = entries[index]![1];
+          const handle = tensorHandle(`weights[${show(name)}]`, tensor);
+          if (tensor.dtype === 'float32') candidates.addFloat32(name, parameter, handle);
+          else candidates.addFloat64(name, parameter, handle);
+        },
+      );
     }
     const { loaded, skipped } = candidates.load(layer, strict);
     return {
@@ -157,7 +170,10 @@ export function saveFrom(
   dtype: DType,
   options: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' } | undefined,
 ): Uint8Array {
-  const { prefix = '', dtype: stored = dtype === 'float32' ? 'F32' : 'F64' } = checkOptions('options', options);
+  const { prefix = '', dtype: stored = dtype === 'float32' ? 'F32' : 'F64' } = checkOptions(
+    'options',
+    options,
+  );
   checkString('prefix', prefix);
   checkString('dtype', stored);
   const core = getCore();

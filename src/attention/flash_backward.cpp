@@ -38,8 +38,8 @@ void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gr
     const simd::Vector<T> shift = simd::load(delta + half);
     for (Index key = 0; key < count; ++key) {
       const Index offset = key * kTileColumns<T> + half;
-      simd::store(gradients + offset, simd::load(probabilities + offset) *
-                                          (simd::load(gradients + offset) - shift));
+      simd::store(gradients + offset,
+                  simd::load(probabilities + offset) * (simd::load(gradients + offset) - shift));
     }
   }
 }
@@ -62,7 +62,8 @@ class TokenBlock {
         tokens_(tokens),
         panels_(ceilDivide(tokens, kColumns)),
         query_(task.query.panelRange(begin / kColumns, begin / kColumns + panels_)),
-        outputGradient_(task.outputGradient.panelRange(begin / kColumns, begin / kColumns + panels_)) {
+        outputGradient_(
+            task.outputGradient.panelRange(begin / kColumns, begin / kColumns + panels_)) {
     const Index headDim = task.query.depth;
     probabilities_ = scratch;
     scoreGradients_ = probabilities_ + task.keyBlock * task.tokenBlock;
@@ -138,7 +139,8 @@ class TokenBlock {
     const RowPanels<T> keys = task_.keysTransposed.depthRange(key, keysFrom(key));
     for (Index panel = 0; panel < panels_; ++panel) {
       T* gradients = tilePanel(scoreGradients_, key, panel);
-      linalg::multiply<T>(values, columnPanels(outputGradient_.panel(panel), values.depth, kColumns),
+      linalg::multiply<T>(values,
+                          columnPanels(outputGradient_.panel(panel), values.depth, kColumns),
                           columnPanels(gradients, values.rows, kColumns));
       toScoreGradients(tilePanel(probabilities_, key, panel), keysFrom(key),
                        delta_ + panel * kColumns, gradients);
@@ -189,8 +191,8 @@ void flashBackward(const FlashBackward<T>& task, T* scratch) {
   }
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                         \
-  template void flashBackward(const FlashBackward<T>&, T*);    \
+#define CROSS_ATTENTION_INSTANTIATE(T)                      \
+  template void flashBackward(const FlashBackward<T>&, T*); \
   template Index flashBackwardScratch<T>(Index, Index, Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -79,8 +79,8 @@ void flashForward(const FlashForward<T>& task, T* scratch) {
   }
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                        \
-  template void flashForward(const FlashForward<T>&, T*);     \
+#define CROSS_ATTENTION_INSTANTIATE(T)                    \
+  template void flashForward(const FlashForward<T>&, T*); \
   template Index flashForwardScratch<T>(Index, Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -46,8 +46,8 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
   }
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                           \
-  template void addProbabilities(const Probabilities<T>&, T*);   \
+#define CROSS_ATTENTION_INSTANTIATE(T)                         \
+  template void addProbabilities(const Probabilities<T>&, T*); \
   template Index probabilitiesScratch<T>(Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -11,9 +11,9 @@ struct Probabilities {
   linalg::RowPanels<T> keys;            ///< keys × headDim, multiplied by the softmax scale
   HeadMask<T> mask;                     ///< from the block's first token
   Index keyBlock;                       ///< keys at a time, a multiple of kTileRows
-  T weight;                             ///< what the probabilities are multiplied by: 1/heads for a mean
-  linalg::MatrixView<T> map;            ///< all keys of the context × tokens; added to
-  const Index* keyNumbers;              ///< the row of each key in the map; null: its own number
+  T weight;                   ///< what the probabilities are multiplied by: 1/heads for a mean
+  linalg::MatrixView<T> map;  ///< all keys of the context × tokens; added to
+  const Index* keyNumbers;    ///< the row of each key in the map; null: its own number
 };
 
 template <class T>

@@ -115,8 +115,8 @@ void RunningSoftmax<T>::logSumExp(T* result) const {
   const auto logarithm = [](Vector<T> highest, Vector<T> total) {
     return simd::select<T>(total == splat(T(0)), splat(-kInfinity<T>), highest + simd::log(total));
   };
-  storeRow(result, Row<T>{logarithm(highest.left, totals.left),
-                          logarithm(highest.right, totals.right)});
+  storeRow(result,
+           Row<T>{logarithm(highest.left, totals.left), logarithm(highest.right, totals.right)});
 }
 
 template <class T>
@@ -129,9 +129,9 @@ void RunningSoftmax<T>::inverseSum(T* result) const {
   storeRow(result, Row<T>{inverse(totals.left), inverse(totals.right)});
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                                          \
-  template void computeScores(linalg::RowPanels<T>, const T*, HeadMask<T>, Index, Index, T*);   \
-  template void toProbabilities(T*, Index, const T*);                                           \
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                        \
+  template void computeScores(linalg::RowPanels<T>, const T*, HeadMask<T>, Index, Index, T*); \
+  template void toProbabilities(T*, Index, const T*);                                         \
   template struct RunningSoftmax<T>;
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

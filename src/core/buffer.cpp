@@ -23,9 +23,9 @@ void* allocate(std::size_t bytes) {
     pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   if (pointer == nullptr) {
-    throw Error(ErrorCode::kOutOfMemory,
-                "out of memory: " + std::to_string(bytes) + " bytes could not be had, " +
-                    std::to_string(bytesInUse()) + " bytes are in use");
+    throw Error(ErrorCode::kOutOfMemory, "out of memory: " + std::to_string(bytes) +
+                                             " bytes could not be had, " +
+                                             std::to_string(bytesInUse()) + " bytes are in use");
   }
   const std::size_t now = inUse.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::size_t highest = peak.load(std::memory_order_relaxed);

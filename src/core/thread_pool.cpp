@@ -60,9 +60,9 @@ struct ThreadPool::Implementation {
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable left;
-  Round* round = nullptr;          // guarded by mutex
-  unsigned long long rounds = 0;   // guarded by mutex
-  bool stopping = false;           // guarded by mutex
+  Round* round = nullptr;         // guarded by mutex
+  unsigned long long rounds = 0;  // guarded by mutex
+  bool stopping = false;          // guarded by mutex
   std::vector<std::thread> workers;
 
   std::mutex behindMutex;

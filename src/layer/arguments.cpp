@@ -5,7 +5,8 @@ namespace cross_attention::layer {
 
 namespace {
 
-void checkContext(const Configuration& configuration, const TokenLayout& input, const Shape* context) {
+void checkContext(const Configuration& configuration, const TokenLayout& input,
+                  const Shape* context) {
   if (context == nullptr) {
     if (configuration.contextDim == configuration.queryDim) return;
     failShape("context is null; self-attention takes contextDim = queryDim, but contextDim is " +
@@ -14,8 +15,9 @@ void checkContext(const Configuration& configuration, const TokenLayout& input, 
   }
   const TokenLayout layout = TokenLayout::ofContext(*context, configuration.contextDim);
   if (layout.batch != 1 && layout.batch != input.batch) {
-    failShape("context has shape " + toString(*context) + "; its batch takes 1 or that of the input " +
-              toString(input.shape) + ", which is " + std::to_string(input.batch));
+    failShape("context has shape " + toString(*context) +
+              "; its batch takes 1 or that of the input " + toString(input.shape) + ", which is " +
+              std::to_string(input.batch));
   }
 }
 
@@ -40,10 +42,10 @@ Arguments<T> Arguments<T>::check(const Configuration& configuration, const Tenso
                                  const Tensor<T>* context, const Mask<T>& mask) {
   const TokenLayout layout = TokenLayout::ofInput(input.shape(), configuration.queryDim, "input");
   checkContext(configuration, layout, context == nullptr ? nullptr : &context->shape());
-  Context<T> source =
-      context == nullptr
-          ? Context<T>{input, layout, true}
-          : Context<T>{*context, TokenLayout::ofContext(context->shape(), configuration.contextDim)};
+  Context<T> source = context == nullptr
+                          ? Context<T>{input, layout, true}
+                          : Context<T>{*context, TokenLayout::ofContext(context->shape(),
+                                                                        configuration.contextDim)};
   const Index length = source.layout.tokens;
   if (mask.keys) checkKeyMask(*mask.keys, layout.batch, length);
   if (mask.additive) {

@@ -26,8 +26,8 @@ Shape mapShape(const TokenLayout& layout, Index heads, Index length) {
 
 template <class T>
 Tensor<T> computeAttentionMaps(const Configuration& configuration, const Parameters<T>& parameters,
-                               const PackedWeights<T>& weights, std::shared_ptr<Workspace> workspace,
-                               const Arguments<T>& arguments,
+                               const PackedWeights<T>& weights,
+                               std::shared_ptr<Workspace> workspace, const Arguments<T>& arguments,
                                std::shared_ptr<const ProjectedContext<T>> ready, MapHeads heads) {
   const TokenLayout& layout = arguments.layout;
   const Index length = arguments.context.layout.tokens;
@@ -50,8 +50,9 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
   const Plan plan = planForward<T>(configuration, layout.tokens, projected->mostKeys());
   const Index blocks = ceilDivide(layout.tokens, plan.tokenBlock);
   const Index panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
-  const Index scratchBytes = 2 * Scratch::bytesFor<T>(panelsSize) +
-                             Scratch::bytesFor<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
+  const Index scratchBytes =
+      2 * Scratch::bytesFor<T>(panelsSize) +
+      Scratch::bytesFor<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
   schedule.add(layout.batch * blocks, scratchBytes, [&](Index task, Scratch& scratch) {
     const Index batchRow = task / blocks;
     const Index begin = task % blocks * plan.tokenBlock;
@@ -73,8 +74,9 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
            .mask = arguments.headMask(batchRow, head).fromToken(begin),
            .keyBlock = plan.keyBlock,
            .weight = weight,
-           .map = linalg::rowMajor(output.data() + map * length * layout.tokens, length, layout.tokens)
-                      .columnRange(begin, count),
+           .map =
+               linalg::rowMajor(output.data() + map * length * layout.tokens, length, layout.tokens)
+                   .columnRange(begin, count),
            .keyNumbers = projected->keyNumbers(set)},
           scores);
     }
@@ -83,10 +85,10 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
   return maps;
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                                        \
-  template Tensor<T> computeAttentionMaps(const Configuration&, const Parameters<T>&,         \
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                         \
+  template Tensor<T> computeAttentionMaps(const Configuration&, const Parameters<T>&,          \
                                           const PackedWeights<T>&, std::shared_ptr<Workspace>, \
-                                          const Arguments<T>&,                                \
+                                          const Arguments<T>&,                                 \
                                           std::shared_ptr<const ProjectedContext<T>>, MapHeads);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

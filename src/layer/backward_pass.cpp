@@ -50,8 +50,8 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   if (!arguments_.context.isInput) {
     contextGradient_ = Tensor<T>::zeros(arguments_.context.layout.shape);
   }
-  for (Buffer<T>* buffer : {&input_, &outputGradientPanels_, &query_, &attended_, &attendedGradient_,
-                            &queryGradient_}) {
+  for (Buffer<T>* buffer : {&input_, &outputGradientPanels_, &query_, &attended_,
+                            &attendedGradient_, &queryGradient_}) {
     *buffer = Buffer<T>(columnPanelsSize<T>(channels, plan_.chunk));
   }
   inputTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
@@ -119,8 +119,7 @@ void BackwardPass<T>::projectBlock(Index batchRow, Index chunk, Index begin, Ind
     return chunkPanels(buffer, begin + count).panelRange(panel, lastPanel);
   };
   const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
-    const MatrixView<const T> all =
-        arguments_.layout.channelsByTokens(tensor.data(), batchRow);
+    const MatrixView<const T> all = arguments_.layout.channelsByTokens(tensor.data(), batchRow);
     return packColumns<T>(all.columnRange(chunk + begin, count), block(buffer).data);
   };
   linalg::multiply<T>(weights_->query, pack(arguments_.input, input_), block(query_));
@@ -159,12 +158,13 @@ void BackwardPass<T>::attendHead(Index batchRow, Index chunk, Index count, Index
 template <class T>
 void BackwardPass<T>::inputGradientBlock(Index batchRow, Index chunk, Index begin, Index count) {
   const Index panel = begin / kTileColumns<T>;
-  const ColumnPanels<T> gradient = chunkPanels(queryGradient_, begin + count)
-                                       .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
+  const ColumnPanels<T> gradient =
+      chunkPanels(queryGradient_, begin + count)
+          .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
   Tensor<T> result = inputGradient_;
-  linalg::multiply<T>(
-      transposedWeights_.query, gradient,
-      arguments_.layout.channelsByTokens(result.data(), batchRow).columnRange(chunk + begin, count));
+  linalg::multiply<T>(transposedWeights_.query, gradient,
+                      arguments_.layout.channelsByTokens(result.data(), batchRow)
+                          .columnRange(chunk + begin, count));
 }
 
 template <class T>
@@ -185,9 +185,10 @@ void BackwardPass<T>::weightGradientRows(Index tokens, Index firstRow, Index row
   const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, ParameterId id) {
     const RowPanels<T> leftRows =
         packRows<T>(chunkPanels(left, tokens).depthRange(firstRow, rows), memory);
-    linalg::multiply<T>(leftRows, columnPanels<const T>(right.data(), tokens, channels),
-                        rowMajor(parameters_.gradients(id).data() + firstRow * channels, rows, channels),
-                        Start::kAccumulate);
+    linalg::multiply<T>(
+        leftRows, columnPanels<const T>(right.data(), tokens, channels),
+        rowMajor(parameters_.gradients(id).data() + firstRow * channels, rows, channels),
+        Start::kAccumulate);
   };
   accumulate(queryGradient_, inputTransposed_, ParameterId::kQuery);
   accumulate(outputGradientPanels_, attendedTransposed_, ParameterId::kOutput);
@@ -196,7 +197,8 @@ void BackwardPass<T>::weightGradientRows(Index tokens, Index firstRow, Index row
   for (Index row = firstRow; row < firstRow + rows; ++row) {
     T sum = T(0);
     for (Index token = 0; token < tokens; ++token) {
-      sum += gradient.panel(token / kTileColumns<T>)[row * kTileColumns<T> + token % kTileColumns<T>];
+      sum +=
+          gradient.panel(token / kTileColumns<T>)[row * kTileColumns<T> + token % kTileColumns<T>];
     }
     bias[row] += sum;
   }
@@ -228,8 +230,9 @@ void BackwardPass<T>::addSet(Index set) {
                 });
   const Index weightTasks = ceilDivide(channels, kTaskRows<T>);
   const Index contextTasks = ceilDivide(keys, kTaskRows<T>);
-  const Index scratchBytes = Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, std::max(keys, channels))) +
-                             Scratch::bytesFor<T>(kTaskRows<T> * contextDim);
+  const Index scratchBytes =
+      Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, std::max(keys, channels))) +
+      Scratch::bytesFor<T>(kTaskRows<T> * contextDim);
   schedule_.add(weightTasks + contextTasks, scratchBytes, [=, this](Index task, Scratch& scratch) {
     if (task < weightTasks) {
       const Index row = task * kTaskRows<T>;
@@ -268,8 +271,10 @@ void BackwardPass<T>::contextGradientRows(Index set, Index firstKey, Index keys,
   const MatrixView<T> rows = rowMajor(scratch.take<T>(keys * contextDim), keys, contextDim);
   const auto multiply = [&](Buffer<T>& gradient, Buffer<T>& weight, Start start) {
     const RowPanels<T> left = packRows<T>(
-        rowMajor(gradient.data(), channels, allKeys).columnRange(firstKey, keys).transposed(), memory);
-    linalg::multiply<T>(left, columnPanels<const T>(weight.data(), channels, contextDim), rows, start);
+        rowMajor(gradient.data(), channels, allKeys).columnRange(firstKey, keys).transposed(),
+        memory);
+    linalg::multiply<T>(left, columnPanels<const T>(weight.data(), channels, contextDim), rows,
+                        start);
   };
   multiply(keyGradient_, keyWeightPanels_, Start::kZero);
   multiply(valueGradient_, valueWeightPanels_, Start::kAccumulate);
@@ -277,7 +282,8 @@ void BackwardPass<T>::contextGradientRows(Index set, Index firstKey, Index keys,
   const Context<T>& context = arguments_.context;
   Tensor<T> result = context.isInput ? inputGradient_ : *contextGradient_;
   const MatrixView<T> destination =
-      context.layout.channelsByTokens(result.data(), context.layout.batch == 1 ? 0 : set).transposed();
+      context.layout.channelsByTokens(result.data(), context.layout.batch == 1 ? 0 : set)
+          .transposed();
   const Index* numbers = projected_.keyNumbers(set);
   for (Index key = 0; key < keys; ++key) {
     const Index row = numbers == nullptr ? firstKey + key : numbers[firstKey + key];

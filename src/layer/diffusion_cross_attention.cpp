@@ -67,10 +67,10 @@ DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>
                                          const Mask<T>& mask) {
   memory::resetPeak();
   auto pending = std::make_shared<PendingForward>(
-      *this, std::make_unique<ForwardPass<T>>(
-                 configuration_, parameters_, packedWeights(), workspace_,
-                 Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
-                 training_));
+      *this,
+      std::make_unique<ForwardPass<T>>(configuration_, parameters_, packedWeights(), workspace_,
+                                       Arguments<T>::check(configuration_, input, context, mask),
+                                       projectedContext_, training_));
   std::erase_if(pending_, [](const auto& other) { return other.expired(); });
   pending_.push_back(pending);
   return pending;
@@ -99,10 +99,11 @@ template <class T>
 Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) {
   finishPending();
   if (!activations_ || activations_->parametersVersion != parameters_.version()) {
-    failArgument(activations_ ? "backward was called after the parameters changed; it takes a forward "
-                                "with training = true after that"
-                              : "backward was called without a training forward; it takes a forward "
-                                "with training = true before it");
+    failArgument(activations_
+                     ? "backward was called after the parameters changed; it takes a forward "
+                       "with training = true after that"
+                     : "backward was called without a training forward; it takes a forward "
+                       "with training = true before it");
   }
   const Shape& expected = activations_->arguments.layout.shape;
   if (outputGradient.shape() != expected) {
@@ -122,8 +123,9 @@ Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) 
 }
 
 template <class T>
-Tensor<T> DiffusionCrossAttention<T>::attentionMaps(const Tensor<T>& input, const Tensor<T>* context,
-                                                    const Mask<T>& mask, MapHeads heads) {
+Tensor<T> DiffusionCrossAttention<T>::attentionMaps(const Tensor<T>& input,
+                                                    const Tensor<T>* context, const Mask<T>& mask,
+                                                    MapHeads heads) {
   return computeAttentionMaps(configuration_, parameters_, *packedWeights(), workspace_,
                               Arguments<T>::check(configuration_, input, context, mask),
                               projectedContext_, heads);
@@ -198,7 +200,8 @@ std::map<std::string, std::string> DiffusionCrossAttention<T>::diagnostics() con
   std::map<std::string, std::string> result;
   result["dtype"] = sizeof(T) == 4 ? "float32" : "float64";
   result["simd"] = simd::kInstructionSet;
-  result["tile"] = std::to_string(linalg::kTileRows<T>) + " × " + std::to_string(linalg::kTileColumns<T>);
+  result["tile"] =
+      std::to_string(linalg::kTileRows<T>) + " × " + std::to_string(linalg::kTileColumns<T>);
   result["threads"] = std::to_string(ThreadPool::shared().threads());
   result["queryDim"] = std::to_string(configuration_.queryDim);
   result["contextDim"] = std::to_string(configuration_.contextDim);

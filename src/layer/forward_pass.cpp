@@ -76,20 +76,18 @@ void ForwardPass<T>::runTokenBlock(const Plan& plan, Index batchRow, Index begin
   const ColumnPanels<T> attended = input;
   const Index set = projected_->setOf(batchRow);
   for (Index head = 0; head < configuration_.numHeads; ++head) {
-    T* logSumExp =
-        activations_ == nullptr
-            ? nullptr
-            : activations_->logSumExp.data() +
-                  (batchRow * configuration_.numHeads + head) * layout.tokens + begin;
-    attention::flashForward<T>(
-        {.query = query.depthRange(head * headDim, headDim),
-         .keys = projected_->keys(set, head),
-         .valuesTransposed = projected_->valuesTransposed(set, head),
-         .mask = arguments_.headMask(batchRow, head).fromToken(begin),
-         .keyBlock = plan.keyBlock,
-         .output = attended.depthRange(head * headDim, headDim),
-         .logSumExp = logSumExp},
-        flashScratch);
+    T* logSumExp = activations_ == nullptr
+                       ? nullptr
+                       : activations_->logSumExp.data() +
+                             (batchRow * configuration_.numHeads + head) * layout.tokens + begin;
+    attention::flashForward<T>({.query = query.depthRange(head * headDim, headDim),
+                                .keys = projected_->keys(set, head),
+                                .valuesTransposed = projected_->valuesTransposed(set, head),
+                                .mask = arguments_.headMask(batchRow, head).fromToken(begin),
+                                .keyBlock = plan.keyBlock,
+                                .output = attended.depthRange(head * headDim, headDim),
+                                .logSumExp = logSumExp},
+                               flashScratch);
   }
   // A copy of the handle, for the tensor's data is written to by many tasks.
   Tensor<T> output = output_;

@@ -52,7 +52,8 @@ class ForwardPass {
   /// Weights and parameters must stay as they are until it is done.
   ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
               std::shared_ptr<const PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
-              Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready, bool training);
+              Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready,
+              bool training);
 
   Schedule& schedule() { return schedule_; }
   const Tensor<T>& output() const { return output_; }

@@ -50,9 +50,9 @@ Mask<T> Mask<T>::from(const Tensor<U>& tensor) {
   return mask;
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                     \
-  template struct Mask<T>;                                 \
-  template Mask<T> Mask<T>::from(const Tensor<float>&);    \
+#define CROSS_ATTENTION_INSTANTIATE(T)                  \
+  template struct Mask<T>;                              \
+  template Mask<T> Mask<T>::from(const Tensor<float>&); \
   template Mask<T> Mask<T>::from(const Tensor<double>&);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -28,8 +28,7 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
   Index size = 0;
   Index transposedSize = 0;
   for (Index set = 0; set < sets; ++set) {
-    const Index keys =
-        mask_ ? static_cast<Index>(mask_->row(set).size()) : context.layout.tokens;
+    const Index keys = mask_ ? static_cast<Index>(mask_->row(set).size()) : context.layout.tokens;
     sets_.push_back({keys, size, transposedSize});
     mostKeys_ = std::max(mostKeys_, keys);
     size += configuration.numHeads * linalg::rowPanelsSize<T>(keys, headDim);
@@ -41,8 +40,8 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
     values_ = Buffer<T>(size);
     keysTransposed_ = Buffer<T>(transposedSize);
   }
-  contextPanels_ = Buffer<T>(sets * linalg::columnPanelsSize<T>(
-                                        configuration.contextDim, std::min(mostKeys_, kKeysAtATime)));
+  contextPanels_ = Buffer<T>(sets * linalg::columnPanelsSize<T>(configuration.contextDim,
+                                                                std::min(mostKeys_, kKeysAtATime)));
 }
 
 template <class T>
@@ -66,8 +65,8 @@ template <class T>
 linalg::RowPanels<T> ProjectedContext<T>::valuesTransposed(Index set, Index head) const {
   const Index headDim = configuration_.headDim();
   const Index size = linalg::rowPanelsSize<T>(headDim, at(set).keys);
-  return linalg::rowPanels(valuesTransposed_.data() + at(set).transposedOffset + head * size, headDim,
-                           at(set).keys);
+  return linalg::rowPanels(valuesTransposed_.data() + at(set).transposedOffset + head * size,
+                           headDim, at(set).keys);
 }
 template <class T>
 linalg::RowPanels<T> ProjectedContext<T>::keysTransposed(Index set, Index head) const {
@@ -99,15 +98,14 @@ Index ProjectedContext<T>::projectScratchBytes(Index keys) const {
 }
 
 template <class T>
-void ProjectedContext<T>::project(const Parameters<T>& parameters, Index set, Index head, bool isKey,
-                                  Index begin, linalg::ColumnPanels<const T> contextPanels,
-                                  Scratch& scratch) {
+void ProjectedContext<T>::project(const Parameters<T>& parameters, Index set, Index head,
+                                  bool isKey, Index begin,
+                                  linalg::ColumnPanels<const T> contextPanels, Scratch& scratch) {
   const Index headDim = configuration_.headDim();
   const Index contextDim = configuration_.contextDim;
   const Index count = contextPanels.columns;
-  const T* weight =
-      parameters.values(isKey ? ParameterId::kKey : ParameterId::kValue).data() +
-      head * headDim * contextDim;
+  const T* weight = parameters.values(isKey ? ParameterId::kKey : ParameterId::kValue).data() +
+                    head * headDim * contextDim;
   const linalg::RowPanels<T> weightPanels =
       linalg::packRows(linalg::rowMajor(weight, headDim, contextDim),
                        scratch.take<T>(linalg::rowPanelsSize<T>(headDim, contextDim)));
@@ -178,7 +176,8 @@ void ProjectedContext<T>::remember(const Context<T>& context) {
 template <class T>
 bool ProjectedContext<T>::matches(const Parameters<T>& parameters, const Context<T>& context,
                                   const KeyMask* mask, bool transposed) const {
-  if (!remembered_ || version_ != parameters.version() || (transposed && values_.empty())) return false;
+  if (!remembered_ || version_ != parameters.version() || (transposed && values_.empty()))
+    return false;
   if (context.isInput || remembered_->shape() != context.tensor.shape()) return false;
   if ((mask != nullptr) != (mask_ != nullptr)) return false;
   if (mask != nullptr && mask->attended != mask_->attended) return false;
@@ -190,7 +189,8 @@ bool ProjectedContext<T>::matches(const Parameters<T>& parameters, const Context
 
 template <class T>
 std::size_t ProjectedContext<T>::bytes() const {
-  Index elements = keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
+  Index elements =
+      keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
   if (remembered_) elements += remembered_->size();
   return static_cast<std::size_t>(elements) * sizeof(T);
 }

@@ -53,14 +53,14 @@ class ProjectedContext {
   /// Their numbers in the context; null: all of them in order.
   const Index* keyNumbers(Index set) const;
 
-  linalg::RowPanels<T> keys(Index set, Index head) const;              ///< keys × headDim, · scale
-  linalg::RowPanels<T> keysTransposed(Index set, Index head) const;    ///< headDim × keys, · scale
-  linalg::RowPanels<T> values(Index set, Index head) const;            ///< keys × headDim
+  linalg::RowPanels<T> keys(Index set, Index head) const;            ///< keys × headDim, · scale
+  linalg::RowPanels<T> keysTransposed(Index set, Index head) const;  ///< headDim × keys, · scale
+  linalg::RowPanels<T> values(Index set, Index head) const;          ///< keys × headDim
   linalg::RowPanels<T> valuesTransposed(Index set, Index head) const;  ///< headDim × keys
 
   /// The attended rows of a set's context, `count` from `begin`, gathered into `gathered` where they do not lie in order.
-  linalg::MatrixView<const T> contextRows(const Context<T>& context, Index set, Index begin, Index count,
-                                          T* gathered) const;
+  linalg::MatrixView<const T> contextRows(const Context<T>& context, Index set, Index begin,
+                                          Index count, T* gathered) const;
 
   bool isRemembered() const { return remembered_.has_value(); }
   std::size_t bytes() const;

@@ -11,7 +11,8 @@ struct PassStatistics {
   std::string shapes;
   double flops = 0;
   double milliseconds = 0;
-  std::size_t peakBytes = 0;  ///< most bytes held during the pass beyond those before it, its result included
+  std::size_t peakBytes =
+      0;  ///< most bytes held during the pass beyond those before it, its result included
 };
 
 struct Statistics {

@@ -24,9 +24,7 @@ struct MatrixView {
   MatrixView columnRange(Index begin, Index count) const {
     return {at(0, begin), rows, count, rowStride, columnStride};
   }
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, columns, rowStride, columnStride};
   }
 };

@@ -12,7 +12,8 @@ namespace {
 /// Products are summed over at most this much depth at a time, so that a row panel and a column panel together stay in
 /// the first-level cache (32 KiB): (6 + 8) · 4 bytes · 384 = 21 KiB, the same for 6 and 4 doubles at 192: 15 KiB.
 template <class T>
-constexpr Index kDepthBlock = 384 * static_cast<Index>(sizeof(float)) / static_cast<Index>(sizeof(T));
+constexpr Index kDepthBlock = 384 * static_cast<Index>(sizeof(float)) /
+                              static_cast<Index>(sizeof(T));
 
 /// Calls part(begin, count, start) for equal parts of the depth, none longer than kDepthBlock.
 template <class T, class Part>
@@ -94,7 +95,7 @@ void multiply(RowPanels<T> left, ColumnPanels<const T> right, MatrixView<T> resu
   });
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                                         \
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                           \
   template void multiply(RowPanels<T>, ColumnPanels<const T>, ColumnPanels<T>, Start, const T*); \
   template void multiply(RowPanels<T>, ColumnPanels<const T>, MatrixView<T>, Start, const T*);
 CROSS_ATTENTION_INSTANTIATE(float)

@@ -113,10 +113,10 @@ RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
   return rowPanels<T>(destination, rows, source.columns);
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                  \
-  template RowPanels<T> packRows(MatrixView<const T>, T*, Index);       \
-  template ColumnPanels<T> packColumns(MatrixView<const T>, T*);        \
-  template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*);   \
+#define CROSS_ATTENTION_INSTANTIATE(T)                                \
+  template RowPanels<T> packRows(MatrixView<const T>, T*, Index);     \
+  template ColumnPanels<T> packColumns(MatrixView<const T>, T*);      \
+  template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*); \
   template RowPanels<T> packRows(ColumnPanels<const T>, T*);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -48,9 +48,7 @@ struct ColumnPanels {
     const Index last = end * kTileColumns<T>;
     return {panel(begin), depth, (last < columns ? last : columns) - first, panelStride};
   }
-  operator ColumnPanels<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator ColumnPanels<const T>() const requires(!std::is_const_v<T>) {
     return {data, depth, columns, panelStride};
   }
 };

@@ -5,8 +5,8 @@
 #include "core/error.hpp"
 
 // A parser's broken promise is an error of the file to us, never the end of the module.
-#define RAPIDJSON_ASSERT(condition)                                                    \
-  do {                                                                                 \
+#define RAPIDJSON_ASSERT(condition)                                                          \
+  do {                                                                                       \
     if (!(condition)) ::cross_attention::failWeights("the file's header is not valid JSON"); \
   } while (false)
 #define RAPIDJSON_NOEXCEPT_ASSERT(condition) static_cast<void>(0)

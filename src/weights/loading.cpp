@@ -30,8 +30,8 @@ Choice<T> choose(const layer::Parameters<T>& parameters, std::span<const Candida
     }
     const Candidate<T>*& chosen = choice[static_cast<std::size_t>(*id)];
     if (chosen != nullptr) {
-      failWeights("weights '" + chosen->name + "' and '" + candidate.name + "' are both meant for " +
-                  *candidate.parameter + "; it takes one");
+      failWeights("weights '" + chosen->name + "' and '" + candidate.name +
+                  "' are both meant for " + *candidate.parameter + "; it takes one");
     }
     const Shape expected = parameters.shape(*id);
     if (candidate.shape != expected) {
@@ -52,10 +52,10 @@ void checkStrictly(const Choice<T>& choice, const LoadReport& report) {
   std::string unexpected;
   for (const std::string& name : report.skipped) unexpected += " " + name;
   if (missing.empty() && unexpected.empty()) return;
-  failWeights("the weights do not match the layer:" +
-              (missing.empty() ? "" : " missing" + missing + ";") +
-              (unexpected.empty() ? "" : " unexpected" + unexpected + ";") +
-              " strict takes all parameters and no others");
+  failWeights(
+      "the weights do not match the layer:" + (missing.empty() ? "" : " missing" + missing + ";") +
+      (unexpected.empty() ? "" : " unexpected" + unexpected + ";") +
+      " strict takes all parameters and no others");
 }
 
 }  // namespace

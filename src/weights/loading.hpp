@@ -13,10 +13,10 @@ namespace cross_attention::weights {
 /// A named tensor that may become a parameter: from a file or from memory.
 template <class T>
 struct Candidate {
-  std::string name;                          ///< as its source names it
-  std::optional<std::string> parameter;      ///< the parameter it is meant for; none: to be ignored
+  std::string name;                      ///< as its source names it
+  std::optional<std::string> parameter;  ///< the parameter it is meant for; none: to be ignored
   Shape shape;
-  std::function<void(std::span<T>)> read;    ///< writes shape.size() values; may throw kWeights
+  std::function<void(std::span<T>)> read;  ///< writes shape.size() values; may throw kWeights
 };
 
 struct LoadReport {
@@ -28,7 +28,7 @@ struct LoadReport {
 /// for a wrong shape, two candidates for one parameter, values that cannot be read, and, where `strict`, for missing
 /// parameters or candidates that no parameter has (PyTorch's load_state_dict does the same).
 template <class T>
-LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer, std::span<const Candidate<T>> candidates,
-                       bool strict);
+LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
+                       std::span<const Candidate<T>> candidates, bool strict);
 
 }  // namespace cross_attention::weights

@@ -37,6 +37,7 @@ struct NamedValues {
 /// A safetensors file of these tensors, their values rounded to nearest even as `dtype` ("F32", "F16", "BF16", "F64");
 /// kArgument for another one. metadata {"format": "pt"}, as diffusers asks for.
 template <class T>
-std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors, const std::string& dtype);
+std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
+                                        const std::string& dtype);
 
 }  // namespace cross_attention::weights

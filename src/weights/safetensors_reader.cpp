@@ -68,9 +68,10 @@ void checkCoverage(std::vector<const HeaderEntry*> entries, std::size_t dataByte
   std::uint64_t expected = 0;
   for (const HeaderEntry* entry : entries) {
     if (entry->offsets[0] != expected) {
-      failTensor(entry->name, "begins at byte " + std::to_string(entry->offsets[0]) +
-                                  (entry->offsets[0] < expected ? " within another tensor"
-                                                                : " after bytes that belong to no tensor"));
+      failTensor(entry->name,
+                 "begins at byte " + std::to_string(entry->offsets[0]) +
+                     (entry->offsets[0] < expected ? " within another tensor"
+                                                   : " after bytes that belong to no tensor"));
     }
     expected = entry->offsets[1];
   }
@@ -142,7 +143,8 @@ void decode(const StoredTensor& tensor, std::span<T> values) {
   } else if (tensor.dtype == "BF16") {
     decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
   } else {
-    failTensor(tensor.name, "has dtype " + tensor.dtype + "; a parameter takes F64, F32, F16 or BF16");
+    failTensor(tensor.name,
+               "has dtype " + tensor.dtype + "; a parameter takes F64, F32, F16 or BF16");
   }
 }
 

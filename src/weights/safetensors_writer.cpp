@@ -1,3 +1,6 @@
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
 #include <cstdint>
 #include <cstring>
 
@@ -5,9 +8,6 @@
 #include "weights/half.hpp"
 #include "weights/safetensors.hpp"
 #include "weights/stored_types.hpp"
-
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 namespace cross_attention::weights {
 

@@ -89,7 +89,9 @@ export async function prepareEmscripten() {
     }
     const root = path.join(cache, containerName);
     if (!existsSync(root)) {
-      console.log(`  no emcc ${oldest}.0 or newer on PATH or in emsdk: unpacking a container (1 GB) into ${root}`);
+      console.log(
+        `  no emcc ${oldest}.0 or newer on PATH or in emsdk: unpacking a container (1 GB) into ${root}`,
+      );
       await buildContainer(root);
     }
     await ensureSystemPackages(['bubblewrap']);
