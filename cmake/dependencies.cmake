@@ -1,5 +1,5 @@
 # The header-only libraries of the core: xsimd (SIMD) and RapidJSON (the header of safetensors files).
-# From CROSS_ATTENTION_INCLUDE, else from the system, else downloaded.
+# From CROSS_ATTENTION_INCLUDE, else from the system, else downloaded. GoogleTest for the native tests likewise.
 
 find_path(XSIMD_INCLUDE xsimd/xsimd.hpp HINTS "${CROSS_ATTENTION_INCLUDE}" NO_CMAKE_FIND_ROOT_PATH)
 find_path(RAPIDJSON_INCLUDE rapidjson/reader.h HINTS "${CROSS_ATTENTION_INCLUDE}"
@@ -33,3 +33,13 @@ endif()
 add_library(cross_attention_dependencies INTERFACE)
 target_include_directories(cross_attention_dependencies SYSTEM INTERFACE
   "${XSIMD_INCLUDE}" "${RAPIDJSON_INCLUDE}")
+
+if(CROSS_ATTENTION_BUILD_TESTS)
+  find_package(GTest QUIET)
+  if(NOT GTest_FOUND)
+    FetchContent_Declare(googletest GIT_REPOSITORY https://github.com/google/googletest.git
+      GIT_TAG v1.14.0 GIT_SHALLOW TRUE)
+    set(INSTALL_GTEST OFF)
+    FetchContent_MakeAvailable(googletest)
+  endif()
+endif()

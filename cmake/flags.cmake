@@ -22,7 +22,8 @@ endif()
 if(EMSCRIPTEN)
   # The first encoding of WebAssembly's exceptions: Node 20 and Safari before 18.4 know no other.
   set(exceptions -fwasm-exceptions -sWASM_LEGACY_EXCEPTIONS=1)
-  target_compile_options(cross_attention_flags INTERFACE ${exceptions})
+  # Type names are a tenth of the download, and nobody asks for them.
+  target_compile_options(cross_attention_flags INTERFACE ${exceptions} -fno-rtti)
   target_link_options(cross_attention_flags INTERFACE ${exceptions})
 endif()
 

@@ -2,6 +2,11 @@
 
 #include <emscripten/val.h>
 
+#include <new>
+#include <stdexcept>
+
+#include "core/error.hpp"
+
 namespace cross_attention::embind {
 
 namespace {
@@ -20,10 +25,24 @@ const char* codeName(ErrorCode code) {
   return "ERR_ARGUMENT";
 }
 
+/// The Error that the exception being handled stands for.
+Error currentError() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::kOutOfMemory, "out of memory"};
+  } catch (const std::length_error&) {
+    return {ErrorCode::kOutOfMemory, "out of memory: more than can be addressed"};
+  }
+}
+
 }  // namespace
 
-void raise(ErrorCode code, const std::string& message) {
-  emscripten::val::module_property("raise")(std::string(codeName(code)), message);
+void raiseCurrent() {
+  const Error error = currentError();
+  emscripten::val::module_property("raise")(std::string(codeName(error.code())), error.message());
   __builtin_unreachable();
 }
 

@@ -1,4 +1,5 @@
 #include <emscripten/bind.h>
+#include <emscripten/eventloop.h>
 
 #include "core/buffer.hpp"
 #include "core/thread_pool.hpp"
@@ -9,6 +10,9 @@ namespace cross_attention::embind {
 namespace {
 
 void setThreads(int threads) {
+  // There is no main() that could keep the runtime alive. Without this, Emscripten takes the first callback from
+  // another thread for the program's end and stops all threads.
+  emscripten_runtime_keepalive_push();
   guarded([&] { ThreadPool::shared().setThreads(threads); });
 }
 

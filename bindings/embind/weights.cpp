@@ -59,16 +59,17 @@ class Candidates {
   template <class U>
   void add(const std::string& name, const val& parameter, const Tensor<U>& tensor) {
     guarded([&] {
-      all_.push_back({name, toParameter(parameter), tensor.shape(), [tensor](std::span<T> values) {
-                        std::transform(tensor.begin(), tensor.end(), values.begin(),
-                                       [](U value) { return static_cast<T>(value); });
-                      }});
+      all_.push_back(
+          {{name, toParameter(parameter), tensor.shape()}, [tensor](std::span<T> values) {
+             std::transform(tensor.begin(), tensor.end(), values.begin(),
+                            [](U value) { return static_cast<T>(value); });
+           }});
     });
   }
   void addStored(const std::string& name, const val& parameter, const WeightFile& file, int index) {
     guarded([&] {
       const weights::StoredTensor& stored = file.at(index);
-      all_.push_back({name, toParameter(parameter), stored.shape,
+      all_.push_back({{name, toParameter(parameter), stored.shape},
                       [&stored](std::span<T> values) { weights::decode(stored, values); }});
     });
   }

@@ -1,13 +1,12 @@
 // The event loop of whoever runs us: a page, a worker or Node.
 
 declare const setImmediate: ((callback: () => void) => void) | undefined;
-declare const scheduler: { yield?: () => Promise<void> } | undefined;
 
 /** Lets everything else that waits have its turn, and comes back as soon as possible. */
 export function yieldToEventLoop(): Promise<void> {
   if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
-  if (typeof scheduler === 'object' && scheduler?.yield) return scheduler.yield();
-  // Not setTimeout: browsers make it wait at least 4 ms when it is nested.
+  // Not scheduler.yield, whose continuations run ahead of messages and timers: those would starve. Not setTimeout:
+  // browsers make it wait at least 4 ms when it is nested.
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

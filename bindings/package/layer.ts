@@ -7,7 +7,6 @@ import {
   checkOneOf,
   checkOptions,
   checkString,
-  fail,
 } from './checks';
 import type { CoreLayer, CorePendingForward, CoreTensor, DType, TypedArray } from './core';
 import { ArgumentError, ShapeError } from './errors';
@@ -16,9 +15,10 @@ import type { ComputationNode } from './graph';
 import { Owned } from './handles';
 import { getCore, getRuntimeInfo } from './runtime';
 import { randomSeed, Tensor, tensorHandle, tensorHandleOf, wrapTensor } from './tensor';
-import { loadInto, saveFrom, validateNames } from './weights';
+import { loadInto, saveFrom, validateAgainst } from './weights';
 import type {
   LoadWeightsOptions,
+  NamedTensors,
   WeightLoadResult,
   WeightLoadValidation,
   WeightMapping,
@@ -155,7 +155,7 @@ export class DiffusionCrossAttention {
    * resetState or dispose. Null for self-attention and before any backward.
    */
   get contextGradient(): Tensor | null {
-    this.#layer;
+    this.#requireAlive();
     return this.#contextGradient;
   }
 
@@ -201,7 +201,7 @@ export class DiffusionCrossAttention {
 
   /** to_q.weight, to_k.weight, to_v.weight, to_out.0.weight, to_out.0.bias: the names that diffusers uses. */
   getParameterNames(): string[] {
-    this.#layer;
+    this.#requireAlive();
     return getCore().parameterNames();
   }
 
@@ -228,10 +228,9 @@ export class DiffusionCrossAttention {
     return this.#layer.setParameter(checkString('name', name), tensorHandleOf('value', value, this.dtype));
   }
 
-  /** Compares names with the parameters', before anything is loaded. */
-  validateWeights(names: Iterable<string>, mapping?: WeightMapping): WeightLoadValidation {
-    this.#layer;
-    return validateNames(names, mapping);
+  /** Compares names, and shapes where a Map or object of Tensors is given, with the parameters', before a load. */
+  validateWeights(weights: Iterable<string> | NamedTensors, mapping?: WeightMapping): WeightLoadValidation {
+    return validateAgainst(this.#layer, weights, mapping);
   }
 
   /**
@@ -265,7 +264,7 @@ export class DiffusionCrossAttention {
 
   /** Not available yet: throws ArgumentError. */
   exportComputationGraph(_inputNodes: ComputationNode[]): ComputationNode {
-    this.#layer;
+    this.#requireAlive();
     throw new ArgumentError('exportComputationGraph is not available yet');
   }
 
@@ -294,6 +293,11 @@ export class DiffusionCrossAttention {
 
   get #layer(): CoreLayer {
     return this.#owned.get('this DiffusionCrossAttention');
+  }
+
+  /** Throws DisposedError after dispose, for members that do not need the core. */
+  #requireAlive(): void {
+    void this.#layer;
   }
 
   #dropContextGradient(): void {

@@ -5,19 +5,24 @@ import { getCore } from './runtime';
 import { Tensor, tensorHandle } from './tensor';
 
 export interface WeightLoadValidation {
+  /** Parameters that a weight is meant for. */
   matched: string[];
+  /** Weights that no parameter takes, those mapped to null among them. */
   unmatchedWeights: string[];
+  /** Parameters that no weight is meant for. */
   missingParameters: string[];
+  /** Parameters whose weight has another shape; looked for where tensors were given, not names alone. */
   shapeMismatches: { name: string; expected: number[]; actual: number[] }[];
   /** No parameter is missing. */
   readonly isComplete: boolean;
-  /** Complete, and no weight is left over or of another shape. */
+  /** No weight has another shape than its parameter. */
   readonly isValid: boolean;
 }
 
 export interface WeightLoadResult {
   success: boolean;
   loadedCount: number;
+  /** Weights of the source that no parameter took: without the prefix, mapped to null, or (not strict) unknown. */
   skippedCount: number;
   failedCount: number;
   loadedParameters: string[];
@@ -25,8 +30,9 @@ export interface WeightLoadResult {
   errorMessage?: string;
 }
 
+export type NamedTensors = Map<string, Tensor> | Record<string, Tensor>;
 export type WeightMapping = (name: string) => string | null;
-export type WeightSource = ArrayBuffer | Uint8Array | Map<string, Tensor> | Record<string, Tensor>;
+export type WeightSource = ArrayBuffer | Uint8Array | NamedTensors;
 export interface LoadWeightsOptions {
   /** Only names that begin so count; the parameter's name is what follows. */
   prefix?: string;
@@ -47,35 +53,63 @@ function checkMapping(mapping: unknown): WeightMapping {
   };
 }
 
-/** Compares names alone with the parameters'. Shapes are compared when weights are loaded. */
-export function validateNames(names: Iterable<string>, mapping?: WeightMapping): WeightLoadValidation {
-  if (typeof names !== 'object' || names === null || !(Symbol.iterator in names)) {
-    fail('names', names, 'an iterable of strings');
+function isNamedTensors(source: unknown): source is NamedTensors {
+  if (source instanceof Map) return true;
+  return (
+    typeof source === 'object' &&
+    source !== null &&
+    !(Symbol.iterator in source) &&
+    !ArrayBuffer.isView(source)
+  );
+}
+
+/** Name by name, the weight's shape where it is known. */
+function* namesAndShapes(weights: Iterable<string> | NamedTensors): Iterable<[string, number[] | null]> {
+  if (isNamedTensors(weights)) {
+    for (const [name, tensor] of toEntries(weights)) {
+      tensorHandle(`weights[${show(name)}]`, tensor);
+      yield [checkString('names', name), [...tensor.shape]];
+    }
+    return;
   }
+  if (typeof weights !== 'object' || weights === null) {
+    fail('names', weights, 'an iterable of strings, or a Map or object of Tensors');
+  }
+  for (const name of weights) yield [checkString('names', name), null];
+}
+
+/** Compares names, and shapes where tensors are given, with the parameters'. */
+export function validateAgainst(
+  layer: CoreLayer,
+  weights: Iterable<string> | NamedTensors,
+  mapping?: WeightMapping,
+): WeightLoadValidation {
   const map = checkMapping(mapping);
-  const parameters = getCore().parameterNames();
-  const found = new Set<string>();
-  const matched: string[] = [];
+  const matched = new Set<string>();
   const unmatchedWeights: string[] = [];
-  for (const name of names) {
-    const parameter = map(checkString('names', name));
-    if (parameter === null) continue;
-    if (parameters.includes(parameter)) {
-      found.add(parameter);
-      matched.push(name);
-    } else {
+  const shapeMismatches: WeightLoadValidation['shapeMismatches'] = [];
+  for (const [name, actual] of namesAndShapes(weights)) {
+    const parameter = map(name);
+    const expected = parameter === null ? undefined : layer.parameterShape(parameter);
+    if (parameter === null || expected === undefined) {
       unmatchedWeights.push(name);
+      continue;
+    }
+    matched.add(parameter);
+    if (actual !== null && String(actual) !== String(expected)) {
+      shapeMismatches.push({ name: parameter, expected, actual });
     }
   }
-  const missingParameters = parameters.filter((parameter) => !found.has(parameter));
-  const isComplete = missingParameters.length === 0;
+  const missingParameters = getCore()
+    .parameterNames()
+    .filter((parameter) => !matched.has(parameter));
   return {
-    matched,
+    matched: [...matched],
     unmatchedWeights,
     missingParameters,
-    shapeMismatches: [],
-    isComplete,
-    isValid: isComplete && unmatchedWeights.length === 0,
+    shapeMismatches,
+    isComplete: missingParameters.length === 0,
+    isValid: shapeMismatches.length === 0,
   };
 }
 
@@ -101,17 +135,8 @@ function readFile(weights: ArrayBuffer | Uint8Array): CoreWeightFile {
   }
 }
 
-function toEntries(weights: Map<string, Tensor> | Record<string, Tensor>): [string, Tensor][] {
-  if (weights instanceof Map) return [...weights];
-  if (
-    typeof weights !== 'object' ||
-    weights === null ||
-    Array.isArray(weights) ||
-    ArrayBuffer.isView(weights)
-  ) {
-    fail('weights', weights, 'an ArrayBuffer or Uint8Array (safetensors), or a Map or object of Tensors');
-  }
-  return Object.entries(weights);
+function toEntries(weights: NamedTensors): [string, Tensor][] {
+  return weights instanceof Map ? [...weights] : Object.entries(weights);
 }
 
 /** Loads into a layer, all or nothing. Throws WeightsError, and then nothing has changed. */
@@ -129,15 +154,22 @@ export function loadInto(
   const candidates: CoreCandidates =
     dtype === 'float32' ? new core.CandidatesFloat32() : new core.CandidatesFloat64();
   let file: CoreWeightFile | null = null;
+  let count: number;
   try {
     if (weights instanceof ArrayBuffer || weights instanceof Uint8Array) {
       file = readFile(weights);
       const stored = file;
-      forNames(stored.names(), naming, (name, parameter, index) =>
+      const names = stored.names();
+      count = names.length;
+      forNames(names, naming, (name, parameter, index) =>
         candidates.addStored(name, parameter, stored, index),
       );
     } else {
+      if (!isNamedTensors(weights)) {
+        fail('weights', weights, 'an ArrayBuffer or Uint8Array (safetensors), or a Map or object of Tensors');
+      }
       const entries = toEntries(weights);
+      count = entries.length;
       forNames(
         entries.map(([name]) => checkString('weights', name)),
         naming,
@@ -149,11 +181,11 @@ export function loadInto(
         },
       );
     }
-    const { loaded, skipped } = candidates.load(layer, strict);
+    const { loaded } = candidates.load(layer, strict);
     return {
       success: true,
       loadedCount: loaded.length,
-      skippedCount: skipped.length,
+      skippedCount: count - loaded.length,
       failedCount: 0,
       loadedParameters: loaded,
       failedParameters: [],

@@ -50,9 +50,9 @@ class TokenBlock {
  public:
   static constexpr Index kColumns = kTileColumns<T>;
 
-  static Index scratchSize(Index headDim, Index tokenBlock, Index keyBlock) {
-    const Index tiles = 2 * keyBlock * tokenBlock;
-    const Index transposed = linalg::columnPanelsSize<T>(tokenBlock, keyBlock);
+  static Amount scratchSize(Index headDim, Index tokenBlock, Index keyBlock) {
+    const Amount tiles = 2 * Amount{keyBlock} * tokenBlock;
+    const Amount transposed = linalg::columnPanelsSize<T>(tokenBlock, keyBlock);
     return tiles + transposed + 2 * linalg::rowPanelsSize<T>(headDim, tokenBlock) + 2 * tokenBlock;
   }
 
@@ -179,7 +179,7 @@ class TokenBlock {
 }  // namespace
 
 template <class T>
-Index flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock) {
+Amount flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock) {
   return TokenBlock<T>::scratchSize(headDim, tokenBlock, keyBlock);
 }
 
@@ -193,7 +193,7 @@ void flashBackward(const FlashBackward<T>& task, T* scratch) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                      \
   template void flashBackward(const FlashBackward<T>&, T*); \
-  template Index flashBackwardScratch<T>(Index, Index, Index);
+  template Amount flashBackwardScratch<T>(Index, Index, Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

@@ -31,6 +31,6 @@ void flashBackward(const FlashBackward<T>& task, T* scratch);
 
 /// Elements of scratch that flashBackward takes.
 template <class T>
-Index flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock);
+Amount flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock);
 
 }  // namespace cross_attention::attention

@@ -28,8 +28,8 @@ void scaleColumns(T* panel, Index rows, const T* factors) {
 }  // namespace
 
 template <class T>
-Index flashForwardScratch(Index tokens, Index keyBlock) {
-  return 2 * roundUp(tokens, kTileColumns<T>) + keyBlock * kTileColumns<T>;
+Amount flashForwardScratch(Index tokens, Index keyBlock) {
+  return 2 * Amount{roundUp(tokens, kTileColumns<T>)} + Amount{keyBlock} * kTileColumns<T>;
 }
 
 template <class T>
@@ -81,7 +81,7 @@ void flashForward(const FlashForward<T>& task, T* scratch) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                    \
   template void flashForward(const FlashForward<T>&, T*); \
-  template Index flashForwardScratch<T>(Index, Index);
+  template Amount flashForwardScratch<T>(Index, Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

@@ -24,6 +24,6 @@ void flashForward(const FlashForward<T>& task, T* scratch);
 
 /// Elements of scratch that flashForward takes.
 template <class T>
-Index flashForwardScratch(Index tokens, Index keyBlock);
+Amount flashForwardScratch(Index tokens, Index keyBlock);
 
 }  // namespace cross_attention::attention

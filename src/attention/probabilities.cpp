@@ -9,8 +9,8 @@ using linalg::kTileColumns;
 using linalg::kTileRows;
 
 template <class T>
-Index probabilitiesScratch(Index keyBlock) {
-  return keyBlock * kTileColumns<T>;
+Amount probabilitiesScratch(Index keyBlock) {
+  return Amount{keyBlock} * kTileColumns<T>;
 }
 
 template <class T>
@@ -48,7 +48,7 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                         \
   template void addProbabilities(const Probabilities<T>&, T*); \
-  template Index probabilitiesScratch<T>(Index);
+  template Amount probabilitiesScratch<T>(Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

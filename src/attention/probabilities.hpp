@@ -21,6 +21,6 @@ void addProbabilities(const Probabilities<T>& task, T* scratch);
 
 /// Elements of scratch that addProbabilities takes.
 template <class T>
-Index probabilitiesScratch(Index keyBlock);
+Amount probabilitiesScratch(Index keyBlock);
 
 }  // namespace cross_attention::attention

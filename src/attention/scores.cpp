@@ -1,7 +1,7 @@
 #include "attention/scores.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <limits>
 
 #include "linalg/multiply.hpp"
@@ -20,20 +20,11 @@ using simd::Vector;
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// A row of a panel: kTileColumns values as two vectors.
-template <class T>
-struct Row {
-  Vector<T> left, right;
-};
-
-template <class T>
-Row<T> loadRow(const T* memory) {
-  return {load(memory), load(memory + simd::kLanes<T>)};
-}
-template <class T>
-void storeRow(T* memory, Row<T> row) {
-  store(memory, row.left);
-  store(memory + simd::kLanes<T>, row.right);
+/// Calls work(offset) for each vector of a panel's tokens. The work with exp lies out of line, once for all of them:
+/// its constants alone take a few hundred bytes.
+template <class T, class Work>
+void forVectors(Work work) {
+  for (Index offset = 0; offset < kTileColumns<T>; offset += simd::kLanes<T>) work(offset);
 }
 
 template <class T>
@@ -55,19 +46,49 @@ void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, 
   if (mask.data != nullptr) addMask(mask, firstKey, tokens, keys.rows, scores);
 }
 
+namespace {
+
+/// One vector of tokens of toProbabilities.
 template <class T>
-void toProbabilities(T* scores, Index count, const T* logSumExp) {
-  const auto finite = [](Vector<T> value) {
-    return simd::select<T>(value == splat(-kInfinity<T>), splat(kInfinity<T>), value);
-  };
-  Row<T> shift = loadRow(logSumExp);
-  shift = {finite(shift.left), finite(shift.right)};
+[[gnu::noinline]] void vectorToProbabilities(T* scores, Index count, const T* logSumExp) {
+  const Vector<T> given = load(logSumExp);
+  const Vector<T> shift =
+      simd::select<T>(given == splat(-kInfinity<T>), splat(kInfinity<T>), given);
   for (Index key = 0; key < count; ++key) {
     T* memory = scores + key * kTileColumns<T>;
-    const Row<T> row = loadRow(memory);
-    storeRow(memory, Row<T>{simd::exponential<T>(row.left - shift.left),
-                            simd::exponential<T>(row.right - shift.right)});
+    store(memory, simd::exponential<T>(load(memory) - shift));
   }
+}
+
+/// One vector of tokens of RunningSoftmax::add.
+template <class T>
+[[gnu::noinline]] bool addVector(T* maximum, T* sum, T* scores, Index count, T* correction) {
+  const Vector<T> before = load(maximum);
+  Vector<T> highest = before;
+  for (Index key = 0; key < count; ++key) {
+    highest = simd::maximum(highest, load(scores + key * kTileColumns<T>));
+  }
+  // Where everything is masked so far the maximum is -infinity: any finite shift gives exp(-infinity) = 0.
+  const Vector<T> shift = simd::select<T>(highest == splat(-kInfinity<T>), splat(T(0)), highest);
+  Vector<T> total = splat(T(0));
+  for (Index key = 0; key < count; ++key) {
+    T* memory = scores + key * kTileColumns<T>;
+    const Vector<T> weight = simd::exponential<T>(load(memory) - shift);
+    total = total + weight;
+    store(memory, weight);
+  }
+  const Vector<T> factor = simd::exponential<T>(before - shift);
+  store(sum, simd::multiplyAdd(load(sum), factor, total));
+  store(maximum, highest);
+  store(correction, factor);
+  return simd::any<T>(factor != splat(T(1)));
+}
+
+}  // namespace
+
+template <class T>
+void toProbabilities(T* scores, Index count, const T* logSumExp) {
+  forVectors<T>([&](Index at) { vectorToProbabilities(scores + at, count, logSumExp + at); });
 }
 
 template <class T>
@@ -78,55 +99,27 @@ void RunningSoftmax<T>::begin() const {
 
 template <class T>
 bool RunningSoftmax<T>::add(T* scores, Index count, T* correction) const {
-  const Row<T> before = loadRow(maximum);
-  Row<T> highest = before;
-  for (Index key = 0; key < count; ++key) {
-    const Row<T> row = loadRow(scores + key * kTileColumns<T>);
-    highest = {simd::maximum(highest.left, row.left), simd::maximum(highest.right, row.right)};
-  }
-  // Where everything is masked so far the maximum is -infinity: any finite shift gives exp(-infinity) = 0.
-  const auto shiftOf = [](Vector<T> value) {
-    return simd::select<T>(value == splat(-kInfinity<T>), splat(T(0)), value);
-  };
-  const Row<T> shift{shiftOf(highest.left), shiftOf(highest.right)};
-  Row<T> total{splat(T(0)), splat(T(0))};
-  for (Index key = 0; key < count; ++key) {
-    T* memory = scores + key * kTileColumns<T>;
-    const Row<T> row = loadRow(memory);
-    const Row<T> weight{simd::exponential<T>(row.left - shift.left),
-                        simd::exponential<T>(row.right - shift.right)};
-    total = {total.left + weight.left, total.right + weight.right};
-    storeRow(memory, weight);
-  }
-  const Row<T> factor{simd::exponential<T>(before.left - shift.left),
-                      simd::exponential<T>(before.right - shift.right)};
-  const Row<T> old = loadRow(sum);
-  storeRow(sum, Row<T>{simd::multiplyAdd(old.left, factor.left, total.left),
-                       simd::multiplyAdd(old.right, factor.right, total.right)});
-  storeRow(maximum, highest);
-  storeRow(correction, factor);
-  return simd::any<T>(factor.left != splat(T(1))) || simd::any<T>(factor.right != splat(T(1)));
+  bool corrected = false;
+  forVectors<T>([&](Index at) {
+    corrected |= addVector(maximum + at, sum + at, scores + at, count, correction + at);
+  });
+  return corrected;
 }
 
 template <class T>
 void RunningSoftmax<T>::logSumExp(T* result) const {
-  const Row<T> totals = loadRow(sum);
-  const Row<T> highest = loadRow(maximum);
-  const auto logarithm = [](Vector<T> highest, Vector<T> total) {
-    return simd::select<T>(total == splat(T(0)), splat(-kInfinity<T>), highest + simd::log(total));
-  };
-  storeRow(result,
-           Row<T>{logarithm(highest.left, totals.left), logarithm(highest.right, totals.right)});
+  for (Index token = 0; token < kTileColumns<T>; ++token) {
+    result[token] = sum[token] == T(0) ? -kInfinity<T> : maximum[token] + std::log(sum[token]);
+  }
 }
 
 template <class T>
 void RunningSoftmax<T>::inverseSum(T* result) const {
-  const Row<T> totals = loadRow(sum);
-  // Compared with 0, not with > 0: a NaN must stay a NaN.
-  const auto inverse = [](Vector<T> total) {
-    return simd::select<T>(total == splat(T(0)), splat(T(0)), splat(T(1)) / total);
-  };
-  storeRow(result, Row<T>{inverse(totals.left), inverse(totals.right)});
+  forVectors<T>([&](Index at) {
+    const Vector<T> total = load(sum + at);
+    // Compared with 0, not with > 0: a NaN must stay a NaN.
+    store(result + at, simd::select<T>(total == splat(T(0)), splat(T(0)), splat(T(1)) / total));
+  });
 }
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                                        \

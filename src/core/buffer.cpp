@@ -3,9 +3,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <limits>
-#include <string>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace cross_attention::memory {
 
@@ -16,16 +16,20 @@ std::atomic<std::size_t> peak{0};
 
 }  // namespace
 
-void* allocate(std::size_t bytes) {
+void* allocate(Amount elements, std::size_t elementBytes) {
+  // Offsets within a buffer, in bytes, must be an Index.
+  constexpr std::size_t kMostBytes =
+      static_cast<std::size_t>(std::numeric_limits<Index>::max()) - kAlignment;
   void* pointer = nullptr;
-  if (bytes <= std::numeric_limits<std::size_t>::max() - kAlignment) {
+  std::size_t bytes = 0;
+  if (elements <= static_cast<Amount>(kMostBytes / elementBytes)) {
+    bytes = static_cast<std::size_t>(elements) * elementBytes;
     // aligned_alloc takes whole multiples of the alignment.
     pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   if (pointer == nullptr) {
-    throw Error(ErrorCode::kOutOfMemory, "out of memory: " + std::to_string(bytes) +
-                                             " bytes could not be had, " +
-                                             std::to_string(bytesInUse()) + " bytes are in use");
+    failOutOfMemory(text({"out of memory: ", elements, " times ", elementBytes,
+                          " bytes could not be had, ", bytesInUse(), " bytes are in use"}));
   }
   const std::size_t now = inUse.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::size_t highest = peak.load(std::memory_order_relaxed);

@@ -12,8 +12,8 @@ namespace memory {
 /// Aligned for the widest vector and for a cache line.
 inline constexpr std::size_t kAlignment = 64;
 
-/// Throws Error(kOutOfMemory) where the memory cannot be had. Counted in bytesInUse.
-void* allocate(std::size_t bytes);
+/// Throws Error(kOutOfMemory) where the memory cannot be had or addressed. Counted in bytesInUse.
+void* allocate(Amount elements, std::size_t elementBytes);
 void release(void* pointer, std::size_t bytes) noexcept;
 
 /// Bytes in live buffers of tensors, layers, caches and scratch.
@@ -29,8 +29,9 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Index size)
-      : data_(size > 0 ? static_cast<T*>(memory::allocate(bytes(size))) : nullptr), size_(size) {}
+  explicit Buffer(Amount size)
+      : data_(size > 0 ? static_cast<T*>(memory::allocate(size, sizeof(T))) : nullptr),
+        size_(static_cast<Index>(size)) {}
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
@@ -39,7 +40,7 @@ class Buffer {
     return *this;
   }
   ~Buffer() {
-    if (data_ != nullptr) memory::release(data_, bytes(size_));
+    if (data_ != nullptr) memory::release(data_, static_cast<std::size_t>(size_) * sizeof(T));
   }
 
   T* data() { return data_; }
@@ -54,8 +55,6 @@ class Buffer {
   const T* end() const { return data_ + size_; }
 
  private:
-  static std::size_t bytes(Index size) { return static_cast<std::size_t>(size) * sizeof(T); }
-
   T* data_ = nullptr;
   Index size_ = 0;
 };

@@ -28,14 +28,9 @@ class Error : public std::exception {
   std::string message_;
 };
 
-[[noreturn]] inline void failShape(std::string message) {
-  throw Error(ErrorCode::kShape, std::move(message));
-}
-[[noreturn]] inline void failArgument(std::string message) {
-  throw Error(ErrorCode::kArgument, std::move(message));
-}
-[[noreturn]] inline void failWeights(std::string message) {
-  throw Error(ErrorCode::kWeights, std::move(message));
-}
+[[noreturn]] void failShape(std::string message);
+[[noreturn]] void failArgument(std::string message);
+[[noreturn]] void failWeights(std::string message);
+[[noreturn]] void failOutOfMemory(std::string message);
 
 }  // namespace cross_attention

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cmath>
-#include <numbers>
 
 namespace cross_attention {
 
@@ -35,12 +34,18 @@ double Random::normal() {
     hasSpare_ = false;
     return spare_;
   }
-  // 1 - uniform lies in (0, 1], where the logarithm is finite.
-  const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-  const double angle = 2.0 * std::numbers::pi * uniform();
-  spare_ = radius * std::sin(angle);
+  double x = 0;
+  double y = 0;
+  double square = 0;
+  do {
+    x = 2.0 * uniform() - 1.0;
+    y = 2.0 * uniform() - 1.0;
+    square = x * x + y * y;
+  } while (square >= 1.0 || square == 0.0);
+  const double factor = std::sqrt(-2.0 * std::log(square) / square);
+  spare_ = y * factor;
   hasSpare_ = true;
-  return radius * std::cos(angle);
+  return x * factor;
 }
 
 }  // namespace cross_attention

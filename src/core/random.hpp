@@ -14,7 +14,7 @@ class Random {
   std::uint64_t next();
   /// Uniform in [0, 1), a multiple of 2^-53.
   double uniform();
-  /// Normal with mean 0 and standard deviation 1 (Box and Muller, 1958).
+  /// Normal with mean 0 and standard deviation 1 (the polar method: Marsaglia and Bray, 1964).
   double normal();
 
  private:

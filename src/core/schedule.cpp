@@ -24,12 +24,14 @@ class Workers {
 
 }  // namespace
 
+void Schedule::addStage(Stage stage) { stages_.push_back(std::move(stage)); }
+
 void Schedule::run(int slot) {
   const Workers workers;
   ThreadPool& pool = ThreadPool::shared();
   // All memory first, so that no stage can fail for lack of it after another has written results.
   const int helpers = workers.acquired() ? pool.threads() - 1 : 0;
-  const Index scratchBytes = mostScratchBytes();
+  const Amount scratchBytes = mostScratchBytes();
   (*workspace_)[slot].reserve(scratchBytes);
   for (int worker = 1; worker <= helpers; ++worker) (*workspace_)[worker].reserve(scratchBytes);
   for (; stage_ < stages_.size(); ++stage_, nextTask_ = 0) {
@@ -38,7 +40,7 @@ void Schedule::run(int slot) {
     const auto runTask = [&](Index index, int taskSlot) {
       Scratch& scratch = (*workspace_)[taskSlot];
       scratch.reset();
-      stage.task(first + index, scratch);
+      stage.work->run(first + index, scratch);
     };
     if (helpers > 0) {
       pool.parallelFor(stage.tasks - first, slot, runTask);
@@ -48,8 +50,8 @@ void Schedule::run(int slot) {
   }
 }
 
-Index Schedule::mostScratchBytes() const {
-  Index most = 0;
+Amount Schedule::mostScratchBytes() const {
+  Amount most = 0;
   for (const Stage& stage : stages_) most = std::max(most, stage.scratchBytes);
   return most;
 }
@@ -65,7 +67,7 @@ bool Schedule::advance(double milliseconds) {
       const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
       if (elapsed.count() >= milliseconds) return false;
       scratch.reset();
-      stage.task(nextTask_++, scratch);
+      stage.work->run(nextTask_++, scratch);
     }
   }
   return true;

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/scratch.hpp"
@@ -14,13 +14,12 @@ namespace cross_attention {
 /// not depend on which thread runs it: so results are the same bits for any number of threads.
 class Schedule {
  public:
-  using Task = std::function<void(Index task, Scratch& scratch)>;
-
   explicit Schedule(std::shared_ptr<Workspace> workspace) : workspace_(std::move(workspace)) {}
 
-  /// `scratchBytes`: what a task takes from its thread's scratch.
-  void add(Index tasks, Index scratchBytes, Task task) {
-    stages_.push_back({tasks, scratchBytes, std::move(task)});
+  /// A stage of `tasks` calls of work(task, scratch). `scratchBytes`: what a task takes from its thread's scratch.
+  template <class Work>
+  void add(Index tasks, Amount scratchBytes, Work work) {
+    addStage({tasks, scratchBytes, std::make_unique<WorkOf<Work>>(std::move(work))});
   }
 
   /// All that is left, on the pool's threads, the calling one in `slot` among them.
@@ -29,13 +28,25 @@ class Schedule {
   bool advance(double milliseconds);
 
  private:
+  /// Not std::function: one virtual call a task, and a third of its code for every kind of work.
+  struct AnyWork {
+    virtual ~AnyWork() = default;
+    virtual void run(Index task, Scratch& scratch) = 0;
+  };
+  template <class Work>
+  struct WorkOf final : AnyWork {
+    explicit WorkOf(Work work) : work(std::move(work)) {}
+    void run(Index task, Scratch& scratch) override { work(task, scratch); }
+    Work work;
+  };
   struct Stage {
     Index tasks;
-    Index scratchBytes;
-    Task task;
+    Amount scratchBytes;
+    std::unique_ptr<AnyWork> work;
   };
 
-  Index mostScratchBytes() const;
+  void addStage(Stage stage);
+  Amount mostScratchBytes() const;
 
   std::shared_ptr<Workspace> workspace_;
   std::vector<Stage> stages_;

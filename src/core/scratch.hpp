@@ -12,12 +12,13 @@ class Scratch {
  public:
   /// What `count` elements of T take of a reservation.
   template <class T>
-  static constexpr Index bytesFor(Index count) {
-    return roundUp(count * static_cast<Index>(sizeof(T)), memory::kAlignment);
+  static constexpr Amount bytesFor(Amount count) {
+    constexpr Amount kAlignment = memory::kAlignment;
+    return (count * static_cast<Amount>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
   }
 
   /// Makes room for `bytes`. Throws kOutOfMemory. Never called while a task holds memory of it.
-  void reserve(Index bytes) {
+  void reserve(Amount bytes) {
     if (bytes > buffer_.size()) {
       buffer_ = Buffer<std::byte>();
       buffer_ = Buffer<std::byte>(bytes);
@@ -26,9 +27,9 @@ class Scratch {
   void reset() { used_ = 0; }
   /// `count` uninitialised elements, aligned for vectors, good until reset. The reservation must cover them.
   template <class T>
-  T* take(Index count) {
+  T* take(Amount count) {
     T* memory = reinterpret_cast<T*>(buffer_.data() + used_);
-    used_ += bytesFor<T>(count);
+    used_ += static_cast<Index>(bytesFor<T>(count));
     return memory;
   }
 

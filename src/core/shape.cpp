@@ -3,18 +3,20 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace cross_attention {
 
 namespace {
 
-std::string toString(const std::vector<std::int64_t>& dimensions) {
-  std::string text = "[";
-  for (std::size_t axis = 0; axis < dimensions.size(); ++axis) {
-    if (axis > 0) text += ", ";
-    text += std::to_string(dimensions[axis]);
+template <class Dimensions>
+std::string list(const Dimensions& dimensions) {
+  std::string result = "[";
+  for (const std::int64_t dimension : dimensions) {
+    if (result.size() > 1) result += ", ";
+    result += text({dimension});
   }
-  return text + "]";
+  return result + "]";
 }
 
 }  // namespace
@@ -25,22 +27,23 @@ Shape::Shape(std::initializer_list<Index> dimensions) {
 
 Shape Shape::checked(const std::vector<std::int64_t>& dimensions, const char* argument) {
   if (dimensions.size() > static_cast<std::size_t>(kMaxRank)) {
-    failShape(std::string(argument) + " has rank " + std::to_string(dimensions.size()) +
-              "; it takes at most " + std::to_string(kMaxRank) + " dimensions");
+    failShape(text({argument, " has rank ", dimensions.size(), "; it takes at most ", kMaxRank,
+                    " dimensions"}));
   }
   Shape shape;
   // The product of the dimensions that are not zero must be countable too: strides are made of it.
   std::int64_t size = 1;
   for (std::int64_t dimension : dimensions) {
     if (dimension < 0) {
-      failShape(std::string(argument) + " is " + toString(dimensions) +
-                "; its dimensions must not be negative");
+      failShape(
+          text({argument, " is ", list(dimensions), "; its dimensions must not be negative"}));
     }
-    constexpr std::int64_t kLimit = std::numeric_limits<Index>::max() / 16;
+    // Offsets in bytes must be an Index, whatever the dtype.
+    constexpr std::int64_t kLimit = std::numeric_limits<Index>::max() / sizeof(double);
     const std::int64_t factor = dimension == 0 ? 1 : dimension;
     if (factor > kLimit || size > kLimit / factor) {
-      throw Error(ErrorCode::kOutOfMemory, std::string(argument) + " is " + toString(dimensions) +
-                                               "; so many elements cannot be held in memory");
+      failOutOfMemory(text(
+          {argument, " is ", list(dimensions), "; so many elements cannot be held in memory"}));
     }
     size *= factor;
     shape.dimensions_[static_cast<std::size_t>(shape.rank_++)] = static_cast<Index>(dimension);
@@ -54,14 +57,7 @@ Index Shape::size() const {
   return size;
 }
 
-std::string toString(const Shape& shape) {
-  std::string text = "[";
-  for (int axis = 0; axis < shape.rank(); ++axis) {
-    if (axis > 0) text += ", ";
-    text += std::to_string(shape[axis]);
-  }
-  return text + "]";
-}
+std::string toString(const Shape& shape) { return list(shape); }
 
 Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
   std::vector<std::int64_t> resolved = dimensions;
@@ -69,7 +65,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
   for (std::size_t axis = 0; axis < dimensions.size(); ++axis) {
     if (dimensions[axis] != -1) continue;
     if (unknown != dimensions.size()) {
-      failShape("shape is " + toString(dimensions) + "; only one dimension may be -1");
+      failShape(text({"shape is ", list(dimensions), "; only one dimension may be -1"}));
     }
     unknown = axis;
   }
@@ -87,8 +83,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
     known = size;
   }
   if (known != size || (hasUnknown && known == 0)) {
-    failShape("shape is " + toString(dimensions) + "; it takes one of " + std::to_string(size) +
-              " elements");
+    failShape(text({"shape is ", list(dimensions), "; it takes one of ", size, " elements"}));
   }
   return Shape::checked(resolved, "shape");
 }

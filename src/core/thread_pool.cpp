@@ -1,16 +1,14 @@
 #include "core/thread_pool.hpp"
 
 #include <atomic>
-#include <string>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
+#include "core/threading.hpp"
 
 #if CROSS_ATTENTION_THREADS
-#include <condition_variable>
-#include <deque>
 #include <exception>
-#include <mutex>
-#include <thread>
+#include <optional>
 #include <vector>
 #endif
 
@@ -37,7 +35,7 @@ struct ThreadPool::Implementation {
     Index count = 0;
     std::atomic<Index> next{0};
     std::atomic<int> inside{0};
-    std::mutex failureMutex;
+    Mutex failureMutex;
     std::exception_ptr failure;
 
     void work(int slot) {
@@ -47,7 +45,7 @@ struct ThreadPool::Implementation {
         try {
           (*task)(index, slot);
         } catch (...) {
-          const std::lock_guard lock(failureMutex);
+          const Lock lock(failureMutex);
           if (!failure) failure = std::current_exception();
           next.store(count, std::memory_order_relaxed);
         }
@@ -55,28 +53,28 @@ struct ThreadPool::Implementation {
     }
   };
 
-  std::mutex acquired;
+  Mutex acquired;
 
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::condition_variable left;
+  Mutex mutex;
+  Condition wake;
+  Condition left;
   Round* round = nullptr;         // guarded by mutex
   unsigned long long rounds = 0;  // guarded by mutex
   bool stopping = false;          // guarded by mutex
-  std::vector<std::thread> workers;
+  std::vector<Thread> workers;
 
-  std::mutex behindMutex;
-  std::condition_variable behindWake;
-  std::deque<std::function<void()>> behindJobs;  // guarded by behindMutex
-  bool behindStopping = false;                   // guarded by behindMutex
-  std::thread behind;
+  Mutex behindMutex;
+  Condition behindWake;
+  std::vector<std::function<void()>> behindJobs;  // guarded by behindMutex
+  bool behindStopping = false;                    // guarded by behindMutex
+  std::optional<Thread> behind;
 
   void runWorker(int slot, unsigned long long seen) {
     for (;;) {
       Round* current = nullptr;
       {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return stopping || (round != nullptr && rounds != seen); });
+        const Lock lock(mutex);
+        wake.wait(mutex, [&] { return stopping || (round != nullptr && rounds != seen); });
         if (stopping) return;
         seen = rounds;
         current = round;
@@ -85,8 +83,8 @@ struct ThreadPool::Implementation {
       current->work(slot);
       // The caller may destroy the round as soon as it sees that nobody is inside: under the lock, so that it
       // can't leave between the count and the notification.
-      const std::lock_guard lock(mutex);
-      if (current->inside.fetch_sub(1, std::memory_order_release) == 1) left.notify_one();
+      const Lock lock(mutex);
+      if (current->inside.fetch_sub(1, std::memory_order_release) == 1) left.notifyOne();
     }
   }
 
@@ -94,11 +92,11 @@ struct ThreadPool::Implementation {
     for (;;) {
       std::function<void()> job;
       {
-        std::unique_lock lock(behindMutex);
-        behindWake.wait(lock, [&] { return behindStopping || !behindJobs.empty(); });
+        const Lock lock(behindMutex);
+        behindWake.wait(behindMutex, [&] { return behindStopping || !behindJobs.empty(); });
         if (behindJobs.empty()) return;
         job = std::move(behindJobs.front());
-        behindJobs.pop_front();
+        behindJobs.erase(behindJobs.begin());
       }
       job();
     }
@@ -106,22 +104,21 @@ struct ThreadPool::Implementation {
 
   void stopWorkers() {
     {
-      const std::lock_guard lock(mutex);
+      const Lock lock(mutex);
       stopping = true;
     }
-    wake.notify_all();
-    for (std::thread& worker : workers) worker.join();
+    wake.notifyAll();
     workers.clear();
     stopping = false;
   }
 
   void stopBehind() {
     {
-      const std::lock_guard lock(behindMutex);
+      const Lock lock(behindMutex);
       behindStopping = true;
     }
-    behindWake.notify_all();
-    if (behind.joinable()) behind.join();
+    behindWake.notifyAll();
+    behind.reset();
     behindStopping = false;
   }
 };
@@ -137,8 +134,7 @@ int ThreadPool::threads() const { return static_cast<int>(implementation_->worke
 
 void ThreadPool::setThreads(int threads) {
   if (threads < 1 || threads > kMaxThreads) {
-    failArgument("threads is " + std::to_string(threads) + "; it takes 1 to " +
-                 std::to_string(kMaxThreads));
+    failArgument(text({"threads is ", threads, "; it takes 1 to ", kMaxThreads}));
   }
   Implementation& pool = *implementation_;
   if (threads != this->threads()) {
@@ -147,7 +143,7 @@ void ThreadPool::setThreads(int threads) {
       pool.workers.emplace_back([&pool, slot, seen = pool.rounds] { pool.runWorker(slot, seen); });
     }
   }
-  if (!pool.behind.joinable()) pool.behind = std::thread([&pool] { pool.runBehindJobs(); });
+  if (!pool.behind) pool.behind.emplace([&pool] { pool.runBehindJobs(); });
 }
 
 bool ThreadPool::tryAcquire() { return implementation_->acquired.try_lock(); }
@@ -161,23 +157,23 @@ void ThreadPool::parallelFor(Index count, int callerSlot, const Task& task) {
   const bool shared = count > 1 && !pool.workers.empty();
   if (shared) {
     {
-      const std::lock_guard lock(pool.mutex);
+      const Lock lock(pool.mutex);
       pool.round = &round;
       ++pool.rounds;
     }
-    pool.wake.notify_all();
+    pool.wake.notifyAll();
   }
   round.work(callerSlot);
   if (shared) {
     {
       // Whoever has not come by now need not come any more.
-      const std::lock_guard lock(pool.mutex);
+      const Lock lock(pool.mutex);
       pool.round = nullptr;
     }
     for (int spin = 0; spin < kSpins && round.inside.load(std::memory_order_acquire) > 0; ++spin) {
     }
-    std::unique_lock lock(pool.mutex);
-    pool.left.wait(lock, [&] { return round.inside.load(std::memory_order_acquire) == 0; });
+    const Lock lock(pool.mutex);
+    pool.left.wait(pool.mutex, [&] { return round.inside.load(std::memory_order_acquire) == 0; });
   }
   if (round.failure) std::rethrow_exception(round.failure);
 }
@@ -185,13 +181,13 @@ void ThreadPool::parallelFor(Index count, int callerSlot, const Task& task) {
 void ThreadPool::runBehind(std::function<void()> job) {
   Implementation& pool = *implementation_;
   {
-    const std::lock_guard lock(pool.behindMutex);
+    const Lock lock(pool.behindMutex);
     pool.behindJobs.push_back(std::move(job));
   }
-  pool.behindWake.notify_one();
+  pool.behindWake.notifyOne();
 }
 
-bool ThreadPool::canRunBehind() const { return implementation_->behind.joinable(); }
+bool ThreadPool::canRunBehind() const { return implementation_->behind.has_value(); }
 
 #else  // no threads: the caller does everything
 
@@ -204,7 +200,7 @@ int ThreadPool::threads() const { return 1; }
 
 void ThreadPool::setThreads(int threads) {
   if (threads != 1) {
-    failArgument("threads is " + std::to_string(threads) + "; without shared memory it takes 1");
+    failArgument(text({"threads is ", threads, "; without shared memory it takes 1"}));
   }
 }
 

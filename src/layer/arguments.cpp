@@ -1,4 +1,5 @@
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "layer/forward_pass.hpp"
 
 namespace cross_attention::layer {
@@ -9,30 +10,29 @@ void checkContext(const Configuration& configuration, const TokenLayout& input,
                   const Shape* context) {
   if (context == nullptr) {
     if (configuration.contextDim == configuration.queryDim) return;
-    failShape("context is null; self-attention takes contextDim = queryDim, but contextDim is " +
-              std::to_string(configuration.contextDim) + " and queryDim is " +
-              std::to_string(configuration.queryDim));
+    failShape(
+        text({"context is null; self-attention takes contextDim = queryDim, but contextDim is ",
+              configuration.contextDim, " and queryDim is ", configuration.queryDim}));
   }
   const TokenLayout layout = TokenLayout::ofContext(*context, configuration.contextDim);
   if (layout.batch != 1 && layout.batch != input.batch) {
-    failShape("context has shape " + toString(*context) +
-              "; its batch takes 1 or that of the input " + toString(input.shape) + ", which is " +
-              std::to_string(input.batch));
+    failShape(text({"context has shape ", *context, "; its batch takes 1 or that of the input ",
+                    input.shape, ", which is ", input.batch}));
   }
 }
 
 void checkKeyMask(const KeyMask& mask, Index batch, Index length) {
   if ((mask.batch == 1 || mask.batch == batch) && mask.length == length) return;
-  failShape("mask has shape [" + std::to_string(mask.batch) + ", " + std::to_string(mask.length) +
-            "]; it takes [" + std::to_string(batch) + " or 1, " + std::to_string(length) + "]");
+  failShape(text({"mask has shape [", mask.batch, ", ", mask.length, "]; it takes [", batch,
+                  " or 1, ", length, "]"}));
 }
 
 void checkAdditiveMask(const Shape& mask, const Shape& full) {
   bool fits = mask[3] == full[3];
   for (int axis = 0; axis < 3; ++axis) fits = fits && (mask[axis] == 1 || mask[axis] == full[axis]);
   if (fits) return;
-  failShape("mask has shape " + toString(mask) + "; it takes " + toString(full) +
-            " or 1 in place of each of the first three");
+  failShape(text(
+      {"mask has shape ", mask, "; it takes ", full, " or 1 in place of each of the first three"}));
 }
 
 }  // namespace
@@ -67,14 +67,13 @@ attention::HeadMask<T> Arguments<T>::headMask(Index batchRow, Index head) const 
 
 template <class T>
 std::string Arguments<T>::describe() const {
-  std::string text = "input " + toString(input.shape());
-  text += context.isInput ? ", self-attention" : ", context " + toString(context.tensor.shape());
+  std::string result = text({"input ", input.shape()});
+  result += context.isInput ? ", self-attention" : text({", context ", context.tensor.shape()});
   if (mask.keys) {
-    text += ", key mask [" + std::to_string(mask.keys->batch) + ", " +
-            std::to_string(mask.keys->length) + "]";
+    result += text({", key mask [", mask.keys->batch, ", ", mask.keys->length, "]"});
   }
-  if (mask.additive) text += ", additive mask " + toString(mask.additive->shape());
-  return text;
+  if (mask.additive) result += text({", additive mask ", mask.additive->shape()});
+  return result;
 }
 
 template struct Arguments<float>;

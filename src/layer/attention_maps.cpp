@@ -49,8 +49,8 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
 
   const Plan plan = planForward<T>(configuration, layout.tokens, projected->mostKeys());
   const Index blocks = ceilDivide(layout.tokens, plan.tokenBlock);
-  const Index panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
-  const Index scratchBytes =
+  const Amount panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
+  const Amount scratchBytes =
       2 * Scratch::bytesFor<T>(panelsSize) +
       Scratch::bytesFor<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
   schedule.add(layout.batch * blocks, scratchBytes, [&](Index task, Scratch& scratch) {

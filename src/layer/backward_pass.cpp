@@ -56,8 +56,8 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   }
   inputTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
   attendedTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
-  keyGradient_ = Buffer<T>(channels * mostKeys);
-  valueGradient_ = Buffer<T>(channels * mostKeys);
+  keyGradient_ = Buffer<T>(Amount{channels} * mostKeys);
+  valueGradient_ = Buffer<T>(Amount{channels} * mostKeys);
   contextPanels_ = Buffer<T>(columnPanelsSize<T>(mostKeys, contextDim));
   keyWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
   valueWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
@@ -211,7 +211,7 @@ void BackwardPass<T>::addSet(Index set) {
   const Index keys = projected_.keyCount(set);
   if (keys == 0) return;
   const bool gathers = projected_.keyNumbers(set) != nullptr;
-  schedule_.add(3, gathers ? Scratch::bytesFor<T>(keys * contextDim) : 0,
+  schedule_.add(3, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
                 [=, this](Index task, Scratch& scratch) {
                   if (task == 0) {
                     T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
@@ -230,9 +230,9 @@ void BackwardPass<T>::addSet(Index set) {
                 });
   const Index weightTasks = ceilDivide(channels, kTaskRows<T>);
   const Index contextTasks = ceilDivide(keys, kTaskRows<T>);
-  const Index scratchBytes =
+  const Amount scratchBytes =
       Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, std::max(keys, channels))) +
-      Scratch::bytesFor<T>(kTaskRows<T> * contextDim);
+      Scratch::bytesFor<T>(Amount{kTaskRows<T>} * contextDim);
   schedule_.add(weightTasks + contextTasks, scratchBytes, [=, this](Index task, Scratch& scratch) {
     if (task < weightTasks) {
       const Index row = task * kTaskRows<T>;

@@ -28,6 +28,7 @@ class BackwardPass {
   const Tensor<T>& inputGradient() const { return inputGradient_; }
   /// Of the context's shape; none for self-attention.
   const std::optional<Tensor<T>>& contextGradient() const { return contextGradient_; }
+  const BackwardPlan& plan() const { return plan_; }
   double flops() const;
   std::size_t bytesBefore() const { return bytesBefore_; }
 

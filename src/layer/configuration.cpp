@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace cross_attention::layer {
 
@@ -14,8 +15,7 @@ constexpr Index kMaxDimension = 32768;
 
 void requireRange(const char* name, Index value, Index least, Index most) {
   if (value >= least && value <= most) return;
-  failArgument(std::string(name) + " is " + std::to_string(value) + "; it takes an integer from " +
-               std::to_string(least) + " to " + std::to_string(most));
+  failArgument(text({name, " is ", value, "; it takes an integer from ", least, " to ", most}));
 }
 
 }  // namespace
@@ -32,9 +32,8 @@ void validate(const Configuration& configuration) {
   requireRange("blockSizeQ", configuration.tokenBlock, 0, kMaxDimension);
   requireRange("blockSizeKV", configuration.keyBlock, 0, kMaxDimension);
   if (configuration.queryDim % configuration.numHeads != 0) {
-    failArgument("numHeads is " + std::to_string(configuration.numHeads) +
-                 "; it takes a divisor of queryDim, which is " +
-                 std::to_string(configuration.queryDim));
+    failArgument(text({"numHeads is ", configuration.numHeads,
+                       "; it takes a divisor of queryDim, which is ", configuration.queryDim}));
   }
   if (configuration.scale && !std::isfinite(*configuration.scale)) {
     failArgument("scale is not finite; it takes a finite number");

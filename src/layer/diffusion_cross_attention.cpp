@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "layer/attention_maps.hpp"
 #include "layer/backward_pass.hpp"
+#include "layer/diagnostics.hpp"
 #include "layer/forward_pass.hpp"
 #include "layer/pending_forward.hpp"
 
@@ -18,12 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-std::string formatted(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
 }
 
 }  // namespace
@@ -82,7 +77,12 @@ void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, double millisecond
   if (pass.contextWasReady()) ++statistics_.contextHits;
   projectedContext_ = pass.projected()->isRemembered() ? pass.projected() : nullptr;
   const std::size_t peak = memory::peakBytes();
-  statistics_.forward = {true, pass.arguments().describe(), pass.flops(), milliseconds,
+  statistics_.forward = {true,
+                         pass.arguments().describe(),
+                         pass.plan().tokenBlock,
+                         pass.plan().keyBlock,
+                         pass.flops(),
+                         milliseconds,
                          peak - std::min(peak, pass.bytesBefore())};
 }
 
@@ -107,8 +107,8 @@ Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) 
   }
   const Shape& expected = activations_->arguments.layout.shape;
   if (outputGradient.shape() != expected) {
-    failShape("outputGradient has shape " + toString(outputGradient.shape()) +
-              "; it takes that of the last training forward's input, " + toString(expected));
+    failShape(text({"outputGradient has shape ", outputGradient.shape(),
+                    "; it takes that of the last training forward's input, ", expected}));
   }
   const auto start = Clock::now();
   memory::resetPeak();
@@ -117,8 +117,13 @@ Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) 
   pass.run();
   contextGradient_ = pass.contextGradient();
   const std::size_t peak = memory::peakBytes();
-  statistics_.backward = {true, "output gradient " + toString(expected), pass.flops(),
-                          millisecondsSince(start), peak - std::min(peak, pass.bytesBefore())};
+  statistics_.backward = {true,
+                          text({"output gradient ", expected}),
+                          pass.plan().tokenBlock,
+                          pass.plan().keyBlock,
+                          pass.flops(),
+                          millisecondsSince(start),
+                          peak - std::min(peak, pass.bytesBefore())};
   return pass.inputGradient();
 }
 
@@ -142,8 +147,7 @@ template <class T>
 template <class U>
 void DiffusionCrossAttention<T>::setParameters(std::span<const U> values) {
   if (static_cast<Index>(values.size()) != parameters_.size()) {
-    failShape("parameters has " + std::to_string(values.size()) + " elements; it takes " +
-              std::to_string(parameters_.size()));
+    failShape(text({"parameters has ", values.size(), " elements; it takes ", parameters_.size()}));
   }
   finishPending();
   std::transform(values.begin(), values.end(), parameters_.mutableValues().begin(),
@@ -164,8 +168,7 @@ bool DiffusionCrossAttention<T>::setParameter(std::string_view name, const Tenso
   if (!id) return false;
   const Shape expected = parameters_.shape(*id);
   if (value.shape() != expected) {
-    failShape("value for " + std::string(name) + " has shape " + toString(value.shape()) +
-              "; it takes " + toString(expected));
+    failShape(text({"value for ", name, " has shape ", value.shape(), "; it takes ", expected}));
   }
   setParameter(*id, std::span<const T>(value.data(), static_cast<std::size_t>(value.size())));
   return true;
@@ -197,44 +200,23 @@ void DiffusionCrossAttention<T>::resetState() {
 
 template <class T>
 std::map<std::string, std::string> DiffusionCrossAttention<T>::diagnostics() const {
-  std::map<std::string, std::string> result;
-  result["dtype"] = sizeof(T) == 4 ? "float32" : "float64";
-  result["simd"] = simd::kInstructionSet;
-  result["tile"] =
-      std::to_string(linalg::kTileRows<T>) + " × " + std::to_string(linalg::kTileColumns<T>);
-  result["threads"] = std::to_string(ThreadPool::shared().threads());
-  result["queryDim"] = std::to_string(configuration_.queryDim);
-  result["contextDim"] = std::to_string(configuration_.contextDim);
-  result["numHeads"] = std::to_string(configuration_.numHeads);
-  result["headDim"] = std::to_string(configuration_.headDim());
-  result["spatialSize"] = std::to_string(configuration_.spatialSize);
-  result["scale"] = formatted("%.9g", configuration_.softmaxScale());
-  result["parameters"] = std::to_string(parameters_.size());
-  result["training"] = training_ ? "true" : "false";
-  const auto add = [&](const std::string& name, const PassStatistics& pass) {
-    if (!pass.happened) return;
-    result[name + "Shapes"] = pass.shapes;
-    result[name + "Flops"] = formatted("%.0f", pass.flops);
-    result[name + "Milliseconds"] = formatted("%.3f", pass.milliseconds);
-    result[name + "GflopsPerSecond"] =
-        formatted("%.2f", pass.milliseconds > 0 ? pass.flops / pass.milliseconds * 1e-6 : 0.0);
-    result[name + "PeakBytes"] = std::to_string(pass.peakBytes);
+  const auto bytesOf = [](Index elements) {
+    return static_cast<std::size_t>(elements) * sizeof(T);
   };
-  add("forward", statistics_.forward);
-  add("backward", statistics_.backward);
-  result["contextHits"] = std::to_string(statistics_.contextHits);
-  const Index bytes = static_cast<Index>(sizeof(T));
-  result["parameterBytes"] = std::to_string(2 * parameters_.size() * bytes);
-  result["packedWeightBytes"] =
-      std::to_string(packedWeights_ ? packedWeights_->memory.size() * bytes : 0);
-  result["contextBytes"] = std::to_string(projectedContext_ ? projectedContext_->bytes() : 0);
-  std::size_t activationBytes = 0;
-  if (activations_) {
-    activationBytes = static_cast<std::size_t>(activations_->logSumExp.size() * bytes) +
-                      activations_->projected->bytes();
-  }
-  result["activationBytes"] = std::to_string(activationBytes);
-  return result;
+  const Facts facts{
+      .dtype = sizeof(T) == 4 ? "float32" : "float64",
+      .tileRows = linalg::kTileRows<T>,
+      .tileColumns = linalg::kTileColumns<T>,
+      .parameters = parameters_.size(),
+      .training = training_,
+      .parameterBytes = 2 * bytesOf(parameters_.size()),
+      .packedWeightBytes = packedWeights_ ? bytesOf(packedWeights_->memory.size()) : 0,
+      .contextBytes = projectedContext_ ? projectedContext_->bytes() : 0,
+      .activationBytes =
+          activations_ ? bytesOf(activations_->logSumExp.size()) + activations_->projected->bytes()
+                       : 0,
+  };
+  return diagnose(configuration_, facts, statistics_);
 }
 
 template class DiffusionCrossAttention<float>;

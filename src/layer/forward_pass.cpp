@@ -34,36 +34,37 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
     const TokenLayout& layout = arguments_.layout;
     activations_ = std::make_shared<Activations<T>>(
         Activations<T>{arguments_, projected_, parameters.version(),
-                       Buffer<T>(layout.batch * configuration.numHeads * layout.tokens)});
+                       Buffer<T>(Amount{layout.batch} * configuration.numHeads * layout.tokens)});
   }
-  addTokenBlocks(planForward<T>(configuration, arguments_.layout.tokens, projected_->mostKeys()));
+  plan_ = planForward<T>(configuration, arguments_.layout.tokens, projected_->mostKeys());
+  addTokenBlocks();
 }
 
 template <class T>
-void ForwardPass<T>::addTokenBlocks(const Plan& plan) {
+void ForwardPass<T>::addTokenBlocks() {
   const TokenLayout& layout = arguments_.layout;
-  const Index blocks = ceilDivide(layout.tokens, plan.tokenBlock);
-  const Index channelPanels = linalg::columnPanelsSize<T>(configuration_.queryDim, plan.tokenBlock);
-  const Index scratchBytes =
+  const Index blocks = ceilDivide(layout.tokens, plan_.tokenBlock);
+  const Amount channelPanels =
+      linalg::columnPanelsSize<T>(configuration_.queryDim, plan_.tokenBlock);
+  const Amount scratchBytes =
       2 * Scratch::bytesFor<T>(channelPanels) +
-      Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan.tokenBlock, plan.keyBlock));
+      Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
   schedule_.add(layout.batch * blocks, scratchBytes, [=, this](Index task, Scratch& scratch) {
-    const Index begin = task % blocks * plan.tokenBlock;
-    runTokenBlock(plan, task / blocks, begin,
-                  std::min(plan.tokenBlock, arguments_.layout.tokens - begin), scratch);
+    const Index begin = task % blocks * plan_.tokenBlock;
+    runTokenBlock(task / blocks, begin,
+                  std::min(plan_.tokenBlock, arguments_.layout.tokens - begin), scratch);
   });
 }
 
 template <class T>
-void ForwardPass<T>::runTokenBlock(const Plan& plan, Index batchRow, Index begin, Index count,
-                                   Scratch& scratch) {
+void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch) {
   using linalg::ColumnPanels;
   const Index channels = configuration_.queryDim;
   const Index headDim = configuration_.headDim();
-  const Index panelsSize = linalg::columnPanelsSize<T>(channels, count);
+  const Amount panelsSize = linalg::columnPanelsSize<T>(channels, count);
   T* inputMemory = scratch.take<T>(panelsSize);
   T* queryMemory = scratch.take<T>(panelsSize);
-  T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan.keyBlock));
+  T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock));
   const TokenLayout& layout = arguments_.layout;
 
   const ColumnPanels<T> input = linalg::packColumns<T>(
@@ -84,7 +85,7 @@ void ForwardPass<T>::runTokenBlock(const Plan& plan, Index batchRow, Index begin
                                 .keys = projected_->keys(set, head),
                                 .valuesTransposed = projected_->valuesTransposed(set, head),
                                 .mask = arguments_.headMask(batchRow, head).fromToken(begin),
-                                .keyBlock = plan.keyBlock,
+                                .keyBlock = plan_.keyBlock,
                                 .output = attended.depthRange(head * headDim, headDim),
                                 .logSumExp = logSumExp},
                                flashScratch);

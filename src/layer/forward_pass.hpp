@@ -60,6 +60,7 @@ class ForwardPass {
   const Arguments<T>& arguments() const { return arguments_; }
   const std::shared_ptr<const ProjectedContext<T>>& projected() const { return projected_; }
   bool contextWasReady() const { return contextWasReady_; }
+  const Plan& plan() const { return plan_; }
   /// What backward needs, once; null where this was no training forward.
   std::shared_ptr<const Activations<T>> takeActivations();
   /// Floating-point operations that the schedule does.
@@ -67,8 +68,8 @@ class ForwardPass {
   std::size_t bytesBefore() const { return bytesBefore_; }
 
  private:
-  void addTokenBlocks(const Plan& plan);
-  void runTokenBlock(const Plan& plan, Index batchRow, Index begin, Index count, Scratch& scratch);
+  void addTokenBlocks();
+  void runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
 
   std::size_t bytesBefore_ = memory::bytesInUse();
   Configuration configuration_;
@@ -76,6 +77,7 @@ class ForwardPass {
   Arguments<T> arguments_;
   std::shared_ptr<const ProjectedContext<T>> projected_;
   bool contextWasReady_ = false;
+  Plan plan_{};
   std::shared_ptr<Activations<T>> activations_;
   Tensor<T> output_;
   const T* bias_;

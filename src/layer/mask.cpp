@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace cross_attention::layer {
 
@@ -21,8 +22,8 @@ std::shared_ptr<const KeyMask> readKeyMask(const Tensor<U>& tensor) {
       if (value == U(1)) {
         mask->attended[static_cast<std::size_t>(row)].push_back(key);
       } else if (value != U(0)) {
-        failArgument("mask [B, L] holds " + std::to_string(static_cast<double>(value)) +
-                     "; a key mask takes 1 (attend) and 0 (ignore)");
+        failArgument(text({"mask [B, L] holds ", static_cast<double>(value),
+                           "; a key mask takes 1 (attend) and 0 (ignore)"}));
       }
     }
   }
@@ -44,8 +45,9 @@ Mask<T> Mask<T>::from(const Tensor<U>& tensor) {
       failArgument("mask is of another dtype than the layer; an additive mask takes the layer's");
     }
   } else {
-    failShape("mask has shape " + toString(tensor.shape()) +
-              "; it takes a key mask [B | 1, L] or an additive mask [B | 1, heads | 1, N | 1, L]");
+    failShape(text(
+        {"mask has shape ", tensor.shape(),
+         "; it takes a key mask [B | 1, L] or an additive mask [B | 1, heads | 1, N | 1, L]"}));
   }
   return mask;
 }

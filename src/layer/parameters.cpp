@@ -26,8 +26,8 @@ Parameters<T>::Parameters(const Configuration& configuration)
     offsets_[id] = static_cast<Index>(total);
     total = Shape::checked({total + shapes_[id].size()}, "the parameters' size").size();
   }
-  values_ = Buffer<T>(static_cast<Index>(total));
-  gradients_ = Buffer<T>(static_cast<Index>(total));
+  values_ = Buffer<T>(total);
+  gradients_ = Buffer<T>(total);
   std::fill(values_.begin(), values_.end(), T(0));
   std::fill(gradients_.begin(), gradients_.end(), T(0));
   Random random(configuration.seed);

@@ -18,6 +18,9 @@ inline constexpr std::array<std::string_view, 5> kParameterNames = {
     "to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias"};
 inline constexpr Index kParameterCount = static_cast<Index>(kParameterNames.size());
 
+/// One a parameter, in their order.
+using ParameterShapes = std::array<Shape, kParameterNames.size()>;
+
 std::optional<ParameterId> findParameter(std::string_view name);
 inline std::string_view nameOf(ParameterId id) {
   return kParameterNames[static_cast<std::size_t>(id)];
@@ -32,6 +35,7 @@ class Parameters {
   explicit Parameters(const Configuration& configuration);
 
   Index size() const { return values_.size(); }
+  const ParameterShapes& shapes() const { return shapes_; }
   Shape shape(ParameterId id) const { return shapes_[static_cast<std::size_t>(id)]; }
 
   std::span<const T> values() const { return {values_.data(), static_cast<std::size_t>(size())}; }
@@ -56,7 +60,7 @@ class Parameters {
                        static_cast<std::size_t>(shape(id).size()));
   }
 
-  std::array<Shape, kParameterNames.size()> shapes_;
+  ParameterShapes shapes_;
   std::array<Index, kParameterNames.size()> offsets_{};
   Buffer<T> values_;
   Buffer<T> gradients_;

@@ -25,7 +25,7 @@ DiffusionCrossAttention<T>::PendingForward::PendingForward(DiffusionCrossAttenti
 template <class T>
 DiffusionCrossAttention<T>::PendingForward::~PendingForward() {
   // Nobody wants the output any more, but the thread behind may still be writing it.
-  if (state_->startedBehind) state_->ranBehind.wait(false);
+  if (state_->startedBehind) state_->ranBehind.wait();
 }
 
 template <class T>
@@ -41,8 +41,7 @@ bool DiffusionCrossAttention<T>::PendingForward::runBehind(std::function<void()>
       state->failure = std::current_exception();
     }
     state->milliseconds = millisecondsSince(start);
-    state->ranBehind.store(true);
-    state->ranBehind.notify_all();
+    state->ranBehind.set();
     done();
   });
   return true;
@@ -66,7 +65,7 @@ template <class T>
 void DiffusionCrossAttention<T>::PendingForward::finish() {
   if (state_->finished) return;
   if (state_->startedBehind) {
-    state_->ranBehind.wait(false);
+    state_->ranBehind.wait();
   } else {
     const auto start = Clock::now();
     try {

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <exception>
 #include <functional>
 
+#include "core/threading.hpp"
 #include "layer/diffusion_cross_attention.hpp"
 #include "layer/forward_pass.hpp"
 
@@ -14,7 +14,7 @@ struct DiffusionCrossAttention<T>::PendingForward::State {
   DiffusionCrossAttention* layer;
   std::unique_ptr<ForwardPass<T>> pass;
   /// Set on the thread behind once it is done with the pass.
-  std::atomic<bool> ranBehind{false};
+  Event ranBehind;
   bool startedBehind = false;
   bool finished = false;
   double milliseconds = 0;

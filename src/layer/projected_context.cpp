@@ -25,8 +25,8 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
     : configuration_(configuration), version_(parameters.version()), mask_(std::move(mask)) {
   const Index headDim = configuration.headDim();
   const Index sets = std::max(context.layout.batch, mask_ ? mask_->batch : 1);
-  Index size = 0;
-  Index transposedSize = 0;
+  Amount size = 0;
+  Amount transposedSize = 0;
   for (Index set = 0; set < sets; ++set) {
     const Index keys = mask_ ? static_cast<Index>(mask_->row(set).size()) : context.layout.tokens;
     sets_.push_back({keys, size, transposedSize});
@@ -52,7 +52,7 @@ const Index* ProjectedContext<T>::keyNumbers(Index set) const {
 template <class T>
 linalg::RowPanels<T> ProjectedContext<T>::keys(Index set, Index head) const {
   const Index headDim = configuration_.headDim();
-  const Index size = linalg::rowPanelsSize<T>(at(set).keys, headDim);
+  const Amount size = linalg::rowPanelsSize<T>(at(set).keys, headDim);
   return linalg::rowPanels(keys_.data() + at(set).offset + head * size, at(set).keys, headDim);
 }
 template <class T>
@@ -64,7 +64,7 @@ linalg::RowPanels<T> ProjectedContext<T>::values(Index set, Index head) const {
 template <class T>
 linalg::RowPanels<T> ProjectedContext<T>::valuesTransposed(Index set, Index head) const {
   const Index headDim = configuration_.headDim();
-  const Index size = linalg::rowPanelsSize<T>(headDim, at(set).keys);
+  const Amount size = linalg::rowPanelsSize<T>(headDim, at(set).keys);
   return linalg::rowPanels(valuesTransposed_.data() + at(set).transposedOffset + head * size,
                            headDim, at(set).keys);
 }
@@ -91,10 +91,10 @@ linalg::MatrixView<const T> ProjectedContext<T>::contextRows(const Context<T>& c
 }
 
 template <class T>
-Index ProjectedContext<T>::projectScratchBytes(Index keys) const {
+Amount ProjectedContext<T>::projectScratchBytes(Index keys) const {
   const Index headDim = configuration_.headDim();
   return Scratch::bytesFor<T>(linalg::rowPanelsSize<T>(headDim, configuration_.contextDim)) +
-         Scratch::bytesFor<T>(headDim * keys);
+         Scratch::bytesFor<T>(Amount{headDim} * keys);
 }
 
 template <class T>
@@ -141,12 +141,12 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const Parameters<T>& par
   const Context<T> source{remembered_.value_or(context.tensor), context.layout, context.isInput};
   const Index contextDim = configuration_.contextDim;
   const Index blockKeys = std::min(mostKeys_, kKeysAtATime);
-  const Index panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
+  const Amount panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
   for (Index begin = 0; begin < mostKeys_; begin += kKeysAtATime) {
     const auto countOf = [this, begin](Index set) {
       return std::clamp<Index>(keyCount(set) - begin, 0, kKeysAtATime);
     };
-    schedule.add(sets(), mask_ ? Scratch::bytesFor<T>(blockKeys * contextDim) : 0,
+    schedule.add(sets(), mask_ ? Scratch::bytesFor<T>(Amount{blockKeys} * contextDim) : 0,
                  [=, this](Index set, Scratch& scratch) {
                    T* gathered = mask_ ? scratch.take<T>(blockKeys * contextDim) : nullptr;
                    linalg::packColumns<T>(

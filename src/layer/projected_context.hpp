@@ -68,14 +68,14 @@ class ProjectedContext {
  private:
   struct Set {
     Index keys;
-    Index offset;            ///< of the set's first head in keys_ and values_
-    Index transposedOffset;  ///< the same in keysTransposed_ and valuesTransposed_
+    Amount offset;            ///< of the set's first head in keys_ and values_
+    Amount transposedOffset;  ///< the same in keysTransposed_ and valuesTransposed_
   };
 
   const Set& at(Index set) const { return sets_[static_cast<std::size_t>(set)]; }
   void project(const Parameters<T>& parameters, Index set, Index head, bool isKey, Index begin,
                linalg::ColumnPanels<const T> contextPanels, Scratch& scratch);
-  Index projectScratchBytes(Index keys) const;
+  Amount projectScratchBytes(Index keys) const;
 
   Configuration configuration_;
   std::uint64_t version_;

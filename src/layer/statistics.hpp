@@ -3,12 +3,16 @@
 #include <cstddef>
 #include <string>
 
+#include "core/index.hpp"
+
 namespace cross_attention::layer {
 
 /// One pass as it went.
 struct PassStatistics {
   bool happened = false;
   std::string shapes;
+  Index tokenBlock = 0;
+  Index keyBlock = 0;
   double flops = 0;
   double milliseconds = 0;
   std::size_t peakBytes =

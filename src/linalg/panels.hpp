@@ -54,12 +54,12 @@ struct ColumnPanels {
 };
 
 template <class T>
-constexpr Index rowPanelsSize(Index rows, Index depth) {
-  return roundUp(rows, kTileRows<T>) * depth;
+constexpr Amount rowPanelsSize(Index rows, Index depth) {
+  return Amount{roundUp(rows, kTileRows<T>)} * depth;
 }
 template <class T>
-constexpr Index columnPanelsSize(Index depth, Index columns) {
-  return roundUp(columns, kTileColumns<T>) * depth;
+constexpr Amount columnPanelsSize(Index depth, Index columns) {
+  return Amount{roundUp(columns, kTileColumns<T>)} * depth;
 }
 
 template <class T>

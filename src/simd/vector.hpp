@@ -74,10 +74,6 @@ inline Vector<T> select(VectorMask<T> condition, Vector<T> ifTrue, Vector<T> ifF
   return xsimd::select(condition, ifTrue, ifFalse);
 }
 template <class T>
-inline Vector<T> log(Vector<T> x) {
-  return xsimd::log(x);
-}
-template <class T>
 inline bool any(VectorMask<T> condition) {
   return xsimd::any(condition);
 }

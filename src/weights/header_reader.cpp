@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 // A parser's broken promise is an error of the file to us, never the end of the module.
 #define RAPIDJSON_ASSERT(condition)                                                          \
@@ -135,11 +136,11 @@ std::vector<HeaderEntry> readHeader(std::span<const char> json) {
   constexpr unsigned kFlags =
       rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);
-  if (!handler.problem.empty()) failWeights("the file is no safetensors file: " + handler.problem);
+  if (!handler.problem.empty())
+    failWeights(text({"the file is no safetensors file: ", handler.problem}));
   if (result.IsError()) {
-    failWeights("the file is no safetensors file: its header is no JSON at byte " +
-                std::to_string(result.Offset()) + ": " +
-                rapidjson::GetParseError_En(result.Code()));
+    failWeights(text({"the file is no safetensors file: its header is no JSON at byte ",
+                      result.Offset(), ": ", rapidjson::GetParseError_En(result.Code())}));
   }
   return std::move(handler.entries);
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace cross_attention::weights {
 
@@ -14,37 +15,34 @@ using layer::nameOf;
 using layer::ParameterId;
 
 /// Which candidate each parameter is to be set from; null: none.
-template <class T>
-using Choice = std::array<const Candidate<T>*, kParameterNames.size()>;
+using Choice = std::array<const CandidateDescription*, kParameterNames.size()>;
 
-template <class T>
-Choice<T> choose(const layer::Parameters<T>& parameters, std::span<const Candidate<T>> candidates,
-                 LoadReport& report) {
-  Choice<T> choice{};
-  for (const Candidate<T>& candidate : candidates) {
-    if (!candidate.parameter) continue;
-    const std::optional<ParameterId> id = findParameter(*candidate.parameter);
+Choice choose(const layer::ParameterShapes& shapes,
+              const std::vector<const CandidateDescription*>& candidates, LoadReport& report) {
+  Choice choice{};
+  for (const CandidateDescription* candidate : candidates) {
+    if (!candidate->parameter) continue;
+    const std::optional<ParameterId> id = findParameter(*candidate->parameter);
     if (!id) {
-      report.skipped.push_back(candidate.name);
+      report.skipped.push_back(candidate->name);
       continue;
     }
-    const Candidate<T>*& chosen = choice[static_cast<std::size_t>(*id)];
+    const CandidateDescription*& chosen = choice[static_cast<std::size_t>(*id)];
     if (chosen != nullptr) {
-      failWeights("weights '" + chosen->name + "' and '" + candidate.name +
-                  "' are both meant for " + *candidate.parameter + "; it takes one");
+      failWeights(text({"weights '", chosen->name, "' and '", candidate->name,
+                        "' are both meant for ", *candidate->parameter, "; it takes one"}));
     }
-    const Shape expected = parameters.shape(*id);
-    if (candidate.shape != expected) {
-      failWeights("weight '" + candidate.name + "' has shape " + toString(candidate.shape) + "; " +
-                  *candidate.parameter + " takes " + toString(expected));
+    const Shape& expected = shapes[static_cast<std::size_t>(*id)];
+    if (candidate->shape != expected) {
+      failWeights(text({"weight '", candidate->name, "' has shape ", candidate->shape, "; ",
+                        *candidate->parameter, " takes ", expected}));
     }
-    chosen = &candidate;
+    chosen = candidate;
   }
   return choice;
 }
 
-template <class T>
-void checkStrictly(const Choice<T>& choice, const LoadReport& report) {
+void checkStrictly(const Choice& choice, const LoadReport& report) {
   std::string missing;
   for (std::size_t id = 0; id < choice.size(); ++id) {
     if (choice[id] == nullptr) missing += " " + std::string(kParameterNames[id]);
@@ -52,10 +50,10 @@ void checkStrictly(const Choice<T>& choice, const LoadReport& report) {
   std::string unexpected;
   for (const std::string& name : report.skipped) unexpected += " " + name;
   if (missing.empty() && unexpected.empty()) return;
-  failWeights(
-      "the weights do not match the layer:" + (missing.empty() ? "" : " missing" + missing + ";") +
-      (unexpected.empty() ? "" : " unexpected" + unexpected + ";") +
-      " strict takes all parameters and no others");
+  failWeights(text(
+      {"the weights do not match the layer:", (missing.empty() ? "" : " missing" + missing + ";"),
+       (unexpected.empty() ? "" : " unexpected" + unexpected + ";"),
+       " strict takes all parameters and no others"}));
 }
 
 }  // namespace
@@ -65,7 +63,9 @@ LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
                        std::span<const Candidate<T>> candidates, bool strict) {
   const layer::Parameters<T>& parameters = layer.parameters();
   LoadReport report;
-  const Choice<T> choice = choose(parameters, candidates, report);
+  std::vector<const CandidateDescription*> descriptions;
+  for (const Candidate<T>& candidate : candidates) descriptions.push_back(&candidate);
+  const Choice choice = choose(parameters.shapes(), descriptions, report);
   if (strict) checkStrictly(choice, report);
   // Into a copy first: a weight that cannot be read must leave the others as they were, too.
   Buffer<T> values(parameters.size());
@@ -75,8 +75,8 @@ LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
     if (choice[index] == nullptr) continue;
     const auto id = static_cast<ParameterId>(index);
     const auto offset = parameters.values(id).data() - parameters.values().data();
-    choice[index]->read(
-        all.subspan(static_cast<std::size_t>(offset), parameters.values(id).size()));
+    static_cast<const Candidate<T>*>(choice[index])
+        ->read(all.subspan(static_cast<std::size_t>(offset), parameters.values(id).size()));
     report.loaded.emplace_back(nameOf(id));
   }
   if (!report.loaded.empty()) layer.setParameters(std::span<const T>(all));

@@ -10,12 +10,16 @@
 
 namespace cross_attention::weights {
 
-/// A named tensor that may become a parameter: from a file or from memory.
-template <class T>
-struct Candidate {
+/// What is told of a named tensor that may become a parameter, whatever its type.
+struct CandidateDescription {
   std::string name;                      ///< as its source names it
   std::optional<std::string> parameter;  ///< the parameter it is meant for; none: to be ignored
   Shape shape;
+};
+
+/// Such a tensor: from a file or from memory.
+template <class T>
+struct Candidate : CandidateDescription {
   std::function<void(std::span<T>)> read;  ///< writes shape.size() values; may throw kWeights
 };
 

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "weights/half.hpp"
 #include "weights/header_reader.hpp"
 #include "weights/safetensors.hpp"
@@ -17,7 +19,7 @@ constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMostHeaderBytes = 100'000'000;
 
 [[noreturn]] void failTensor(const std::string& name, const std::string& problem) {
-  failWeights("tensor '" + name + "' of the file " + problem);
+  failWeights(text({"tensor '", name, "' of the file ", problem}));
 }
 
 std::uint64_t readLength(std::span<const std::byte> file) {
@@ -31,12 +33,11 @@ std::uint64_t readLength(std::span<const std::byte> file) {
 /// Checks one entry by itself: dtype, shape, and that they take as many bytes as its offsets say.
 StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data) {
   const StoredType* type = findStoredType(entry.dtype);
-  if (type == nullptr) failTensor(entry.name, "has the unknown dtype '" + entry.dtype + "'");
+  if (type == nullptr) failTensor(entry.name, text({"has the unknown dtype '", entry.dtype, "'"}));
   const std::uint64_t begin = entry.offsets[0];
   const std::uint64_t end = entry.offsets[1];
   if (begin > end || end > data.size()) {
-    failTensor(entry.name, "lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
-                               " of " + std::to_string(data.size()));
+    failTensor(entry.name, text({"lies at bytes ", begin, " to ", end, " of ", data.size()}));
   }
   std::vector<std::int64_t> dimensions;
   std::uint64_t bytes = static_cast<std::uint64_t>(type->bytes);
@@ -49,46 +50,55 @@ StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data)
     dimensions.push_back(static_cast<std::int64_t>(dimension));
   }
   if (bytes != end - begin) {
-    failTensor(entry.name, "takes " + std::to_string(bytes) + " bytes by its shape, but " +
-                               std::to_string(end - begin) + " by its offsets");
+    failTensor(entry.name, text({"takes ", bytes, " bytes by its shape, but ", end - begin,
+                                 " by its offsets"}));
   }
   try {
     return {entry.name, entry.dtype, Shape::checked(dimensions, "shape"),
             data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))};
   } catch (const Error& error) {
-    failTensor(entry.name, "cannot be: " + error.message());
+    failTensor(entry.name, text({"cannot be: ", error.message()}));
   }
 }
 
+using Entries = std::vector<const HeaderEntry*>;
+
+/// Plain functions, so that both orders share one set type.
+bool liesBefore(const HeaderEntry* left, const HeaderEntry* right) {
+  return left->offsets < right->offsets;
+}
+bool isNamedBefore(const HeaderEntry* left, const HeaderEntry* right) {
+  return left->name < right->name;
+}
+auto sorted(const Entries& entries, bool (*before)(const HeaderEntry*, const HeaderEntry*)) {
+  return std::multiset<const HeaderEntry*, decltype(before)>(entries.begin(), entries.end(),
+                                                             before);
+}
+
 /// The tensors' bytes must follow each other from the first to the last byte of the data.
-void checkCoverage(std::vector<const HeaderEntry*> entries, std::size_t dataBytes) {
-  std::sort(entries.begin(), entries.end(), [](const HeaderEntry* left, const HeaderEntry* right) {
-    return left->offsets < right->offsets;
-  });
+void checkCoverage(const Entries& entries, std::size_t dataBytes) {
   std::uint64_t expected = 0;
-  for (const HeaderEntry* entry : entries) {
-    if (entry->offsets[0] != expected) {
-      failTensor(entry->name,
-                 "begins at byte " + std::to_string(entry->offsets[0]) +
-                     (entry->offsets[0] < expected ? " within another tensor"
-                                                   : " after bytes that belong to no tensor"));
+  for (const HeaderEntry* entry : sorted(entries, liesBefore)) {
+    const std::uint64_t begin = entry->offsets[0];
+    if (begin != expected) {
+      failTensor(entry->name, text({"begins at byte ", begin,
+                                    begin < expected ? " within another tensor"
+                                                     : " after bytes that belong to no tensor"}));
     }
     expected = entry->offsets[1];
   }
   if (expected != dataBytes) {
-    failWeights("the file ends with " + std::to_string(dataBytes - expected) +
-                " bytes that belong to no tensor");
+    failWeights(
+        text({"the file ends with ", dataBytes - expected, " bytes that belong to no tensor"}));
   }
 }
 
-void checkNames(std::vector<const HeaderEntry*> entries) {
-  std::sort(entries.begin(), entries.end(), [](const HeaderEntry* left, const HeaderEntry* right) {
-    return left->name < right->name;
-  });
-  const auto twice = std::adjacent_find(
-      entries.begin(), entries.end(),
-      [](const HeaderEntry* left, const HeaderEntry* right) { return left->name == right->name; });
-  if (twice != entries.end()) failTensor((*twice)->name, "is there twice");
+void checkNames(const Entries& entries) {
+  const HeaderEntry* last = nullptr;
+  for (const HeaderEntry* entry : sorted(entries, isNamedBefore)) {
+    if (last != nullptr && last->name == entry->name) failTensor(entry->name, "is there twice");
+    last = entry;
+  }
 }
 
 template <class Stored, class T, class Convert>
@@ -105,13 +115,13 @@ void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert con
 
 std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file) {
   if (file.size() < kLengthBytes) {
-    failWeights("the file is no safetensors file: it has " + std::to_string(file.size()) +
-                " bytes; the length of its header alone takes 8");
+    failWeights(text({"the file is no safetensors file: it has ", file.size(),
+                      " bytes; the length of its header alone takes 8"}));
   }
   const std::uint64_t length = readLength(file);
   if (length > kMostHeaderBytes || length > file.size() - kLengthBytes) {
-    failWeights("the file is no safetensors file: its header claims " + std::to_string(length) +
-                " bytes of " + std::to_string(file.size()));
+    failWeights(text({"the file is no safetensors file: its header claims ", length, " bytes of ",
+                      file.size()}));
   }
   const auto headerBytes = static_cast<std::size_t>(length);
   const char* header = reinterpret_cast<const char*>(file.data()) + kLengthBytes;
@@ -121,13 +131,13 @@ std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file) {
   const std::vector<HeaderEntry> entries = readHeader({header, headerBytes});
   const std::span<const std::byte> data = file.subspan(kLengthBytes + headerBytes);
   std::vector<StoredTensor> tensors;
-  std::vector<const HeaderEntry*> pointers;
+  Entries pointers;
   for (const HeaderEntry& entry : entries) {
     tensors.push_back(toTensor(entry, data));
     pointers.push_back(&entry);
   }
   checkNames(pointers);
-  checkCoverage(std::move(pointers), data.size());
+  checkCoverage(pointers, data.size());
   return tensors;
 }
 
@@ -144,7 +154,7 @@ void decode(const StoredTensor& tensor, std::span<T> values) {
     decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
   } else {
     failTensor(tensor.name,
-               "has dtype " + tensor.dtype + "; a parameter takes F64, F32, F16 or BF16");
+               text({"has dtype ", tensor.dtype, "; a parameter takes F64, F32, F16 or BF16"}));
   }
 }
 

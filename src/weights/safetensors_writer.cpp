@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "weights/half.hpp"
 #include "weights/safetensors.hpp"
 #include "weights/stored_types.hpp"
@@ -13,8 +14,13 @@ namespace cross_attention::weights {
 
 namespace {
 
-template <class T>
-std::string header(std::span<const NamedValues<T>> tensors, const StoredType& type) {
+/// What the header tells of a tensor, whatever its type.
+struct Entry {
+  const std::string* name;
+  const Shape* shape;
+};
+
+std::string header(const std::vector<Entry>& entries, const StoredType& type) {
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
   writer.StartObject();
@@ -24,19 +30,19 @@ std::string header(std::span<const NamedValues<T>> tensors, const StoredType& ty
   writer.String("pt");
   writer.EndObject();
   std::uint64_t offset = 0;
-  for (const NamedValues<T>& tensor : tensors) {
-    writer.Key(tensor.name.data(), static_cast<rapidjson::SizeType>(tensor.name.size()));
+  for (const auto& [name, shape] : entries) {
+    writer.Key(name->data(), static_cast<rapidjson::SizeType>(name->size()));
     writer.StartObject();
     writer.Key("dtype");
     writer.String(type.name.data(), static_cast<rapidjson::SizeType>(type.name.size()));
     writer.Key("shape");
     writer.StartArray();
-    for (const Index dimension : tensor.shape) writer.Uint64(static_cast<std::uint64_t>(dimension));
+    for (const Index dimension : *shape) writer.Uint64(static_cast<std::uint64_t>(dimension));
     writer.EndArray();
     writer.Key("data_offsets");
     writer.StartArray();
     writer.Uint64(offset);
-    offset += tensor.values.size() * static_cast<std::uint64_t>(type.bytes);
+    offset += static_cast<std::uint64_t>(shape->size() * type.bytes);
     writer.Uint64(offset);
     writer.EndArray();
     writer.EndObject();
@@ -79,10 +85,12 @@ template <class T>
 std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
                                         const std::string& dtype) {
   if (dtype != "F32" && dtype != "F64" && dtype != "F16" && dtype != "BF16") {
-    failArgument("dtype is '" + dtype + "'; it takes 'F32', 'F16', 'BF16' or 'F64'");
+    failArgument(text({"dtype is '", dtype, "'; it takes 'F32', 'F16', 'BF16' or 'F64'"}));
   }
   const StoredType& type = *findStoredType(dtype);
-  const std::string text = header(tensors, type);
+  std::vector<Entry> entries;
+  for (const NamedValues<T>& tensor : tensors) entries.push_back({&tensor.name, &tensor.shape});
+  const std::string text = header(entries, type);
   std::vector<std::byte> bytes;
   for (int byte = 0; byte < 8; ++byte) {
     bytes.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * byte)));

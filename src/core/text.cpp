@@ -1,0 +1,90 @@
+#include "core/text.hpp"
+
+#include <cmath>
+
+#include "core/shape.hpp"
+
+namespace cross_attention {
+
+namespace {
+
+void appendCount(std::string& result, std::uint64_t number) {
+  char digits[20];
+  char* begin = digits + sizeof digits;
+  do {
+    *--begin = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  result.append(begin, digits + sizeof digits);
+}
+
+void appendInteger(std::string& result, std::int64_t number) {
+  if (number < 0) result += '-';
+  const auto bits = static_cast<std::uint64_t>(number);
+  appendCount(result, number < 0 ? 0 - bits : bits);
+}
+
+/// By hand: printf and its like for real numbers would be 8 KB of WebAssembly.
+void appendReal(std::string& result, double number) {
+  if (std::isnan(number)) {
+    result += "NaN";
+    return;
+  }
+  if (number < 0) result += '-';
+  const double magnitude = std::abs(number);
+  // Beyond it a double is no longer counted in millionths by 64 bits.
+  constexpr double kMost = 9e12;
+  if (magnitude > kMost) {
+    result += std::isinf(number) ? "infinity" : "more than 9000000000000";
+    return;
+  }
+  if (magnitude > 0 && magnitude < 1e-3) {
+    int exponent = 0;
+    double mantissa = magnitude;
+    for (; mantissa < 1; mantissa *= 10) --exponent;
+    appendReal(result, mantissa);
+    result += 'e';
+    appendInteger(result, exponent);
+    return;
+  }
+  constexpr std::uint64_t kMillion = 1'000'000;
+  const auto millionths = static_cast<std::uint64_t>(magnitude * kMillion + 0.5);
+  appendCount(result, millionths / kMillion);
+  std::uint64_t rest = millionths % kMillion;
+  if (rest == 0) return;
+  result += '.';
+  for (std::uint64_t digit = kMillion / 10; rest > 0; digit /= 10) {
+    result += static_cast<char>('0' + rest / digit);
+    rest %= digit;
+  }
+}
+
+}  // namespace
+
+void TextPart::appendTo(std::string& result) const {
+  switch (kind_) {
+    case Kind::kWords:
+      result += words_;
+      break;
+    case Kind::kInteger:
+      appendInteger(result, integer_);
+      break;
+    case Kind::kCount:
+      appendCount(result, count_);
+      break;
+    case Kind::kReal:
+      appendReal(result, real_);
+      break;
+    case Kind::kShape:
+      result += toString(*shape_);
+      break;
+  }
+}
+
+std::string text(std::initializer_list<TextPart> parts) {
+  std::string result;
+  for (const TextPart& part : parts) part.appendTo(result);
+  return result;
+}
+
+}  // namespace cross_attention

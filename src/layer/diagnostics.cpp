@@ -1,0 +1,55 @@
+#include "layer/diagnostics.hpp"
+
+#include "core/text.hpp"
+#include "core/thread_pool.hpp"
+#include "simd/vector.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+using Diagnostics = std::map<std::string, std::string>;
+
+void addPass(Diagnostics& result, const char* name, const PassStatistics& pass) {
+  if (!pass.happened) return;
+  const auto add = [&](const char* what, TextPart value) {
+    result[text({name, what})] = text({value});
+  };
+  add("Shapes", pass.shapes);
+  add("Flops", static_cast<std::int64_t>(pass.flops));
+  add("Milliseconds", pass.milliseconds);
+  add("GflopsPerSecond", pass.milliseconds > 0 ? pass.flops / pass.milliseconds * 1e-6 : 0.0);
+  add("PeakBytes", pass.peakBytes);
+  add("BlockSizeQ", pass.tokenBlock);
+  add("BlockSizeKV", pass.keyBlock);
+}
+
+}  // namespace
+
+Diagnostics diagnose(const Configuration& configuration, const Facts& facts,
+                     const Statistics& statistics) {
+  Diagnostics result;
+  const auto add = [&](const char* name, TextPart value) { result[name] = text({value}); };
+  add("dtype", facts.dtype);
+  add("simd", simd::kInstructionSet);
+  result["tile"] = text({facts.tileRows, " × ", facts.tileColumns});
+  add("threads", ThreadPool::shared().threads());
+  add("queryDim", configuration.queryDim);
+  add("contextDim", configuration.contextDim);
+  add("numHeads", configuration.numHeads);
+  add("headDim", configuration.headDim());
+  add("spatialSize", configuration.spatialSize);
+  add("scale", configuration.softmaxScale());
+  add("parameters", facts.parameters);
+  add("training", facts.training ? "true" : "false");
+  addPass(result, "forward", statistics.forward);
+  addPass(result, "backward", statistics.backward);
+  add("contextHits", statistics.contextHits);
+  add("parameterBytes", facts.parameterBytes);
+  add("packedWeightBytes", facts.packedWeightBytes);
+  add("contextBytes", facts.contextBytes);
+  add("activationBytes", facts.activationBytes);
+  return result;
+}
+
+}  // namespace cross_attention::layer

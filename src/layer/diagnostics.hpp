@@ -1,0 +1,28 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "layer/configuration.hpp"
+#include "layer/statistics.hpp"
+
+namespace cross_attention::layer {
+
+/// What a layer is and holds, whatever its type.
+struct Facts {
+  const char* dtype;
+  Index tileRows;
+  Index tileColumns;
+  Index parameters;
+  bool training;
+  std::size_t parameterBytes;  ///< values and gradients
+  std::size_t packedWeightBytes;
+  std::size_t contextBytes;     ///< keys and values of a context that is remembered
+  std::size_t activationBytes;  ///< what a training forward keeps beside its input and context
+};
+
+/// Name by name, for people. The keys are stable; what a pass that has not happened would tell is left out.
+std::map<std::string, std::string> diagnose(const Configuration& configuration, const Facts& facts,
+                                            const Statistics& statistics);
+
+}  // namespace cross_attention::layer
