@@ -10,11 +10,12 @@ import { ensureSystemPackages } from './system_packages.mjs';
 
 export const variants = ['relaxed-threads', 'relaxed', 'baseline-threads', 'baseline'];
 
-async function buildVariant(emscripten, variant) {
+async function buildVariant(emscripten, variant, { options = [], target = 'all' } = {}) {
   const preset = `wasm-${variant}`;
   const start = (program, ...args) => run(...emscripten.command(program, args), { cwd: project });
-  await start('emcmake', 'cmake', '--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`);
-  await start('cmake', '--build', `build/${preset}`);
+  const include = `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`;
+  await start('emcmake', 'cmake', '--preset', preset, include, ...options);
+  await start('cmake', '--build', `build/${preset}`, '--target', target);
 }
 
 async function buildPackage() {
@@ -57,6 +58,23 @@ export async function buildDist() {
     return `(.wasm: ${sizes()})`;
   });
   return emscripten;
+}
+
+/** Variants without threads: the microkernel is the same with them. */
+export const ceilingVariants = ['relaxed', 'baseline'];
+export const ceilingFile = (simd) =>
+  path.join(project, `build/wasm-${simd}/bench/ceiling/cross_attention_ceiling.wasm`);
+
+/** The microkernel by itself, in WebAssembly, for npm run bench: ceilingFile(simd). */
+export async function buildCeilings(emscripten) {
+  await step('the microkernel by itself', async () => {
+    for (const variant of ceilingVariants) {
+      await buildVariant(emscripten, variant, {
+        options: ['-DCROSS_ATTENTION_BUILD_BENCH=ON'],
+        target: 'cross_attention_ceiling',
+      });
+    }
+  });
 }
 
 /** The native tests of a CMake preset, built. `include`: as prepareEmscripten gives it. */

@@ -1,0 +1,34 @@
+// What no layer can be faster than: the microkernel by itself, its panels in the first-level cache.
+import { readFile } from 'node:fs/promises';
+import { ceilingFile } from '../../tools/lib/build.mjs';
+
+/** About half a millisecond of work. */
+const products = 1000;
+
+/** @param {{ simd: 'relaxed' | 'baseline' }} options */
+export async function start({ simd }) {
+  const { instance } = await WebAssembly.instantiate(await readFile(ceilingFile(simd)));
+  const { _initialize, ...functions } = instance.exports;
+  _initialize?.();
+  return { supports: () => true, prepare: (_shape, dtype) => prepare(functions, dtype) };
+}
+
+function prepare(functions, dtype) {
+  const suffix = dtype === 'float32' ? 'Float32' : 'Float64';
+  const [multiplyTiles, flopsOfTile, sumOfTile] = ['multiplyTiles', 'flopsOfTile', 'sumOfTile'].map(
+    (name) => functions[name + suffix],
+  );
+  return {
+    run: () => multiplyTiles(products),
+    check() {
+      multiplyTiles(1);
+      // Every value of the panels is 1/2: an element of the tile is a quarter of the depth.
+      const expected = flopsOfTile() / 8;
+      if (sumOfTile() !== expected)
+        throw new Error(`the microkernel's tile sums to ${sumOfTile()}, not ${expected}`);
+      return null;
+    },
+    flopsDone: () => products * flopsOfTile(),
+    dispose() {},
+  };
+}

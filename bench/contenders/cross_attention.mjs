@@ -1,0 +1,85 @@
+// Ours: the package as users import it.
+import { DiffusionCrossAttention, init, Tensor } from 'diffusion-cross-attention';
+import { makeLayerData } from '../layer_data.mjs';
+
+/** So small that the parameters are the same after many steps, but for the last digits. */
+const learningRate = 1e-9;
+
+/** @param {{ simd: 'relaxed' | 'baseline', threads: number }} options */
+export async function start({ simd, threads }) {
+  const info = await init({ simd, threads });
+  if (info.simd !== simd || info.threads !== threads) {
+    throw new Error(`asked for ${simd}, ${threads} threads; got ${info.simd}, ${info.threads} threads`);
+  }
+  return { supports: () => true, prepare };
+}
+
+function makeLayer({ queryDim, contextDim, numHeads, height }, dtype, { query, key, value, output, bias }) {
+  const layer = new DiffusionCrossAttention(queryDim, contextDim, numHeads, height, { dtype });
+  const parameters = [query, key, value, output, bias];
+  layer.getParameterNames().forEach((name, index) => {
+    const values = Tensor.from(parameters[index], layer.getParameterShape(name));
+    layer.setParameter(name, values);
+    values.dispose();
+  });
+  return layer;
+}
+
+function prepare(shape, dtype, task) {
+  const data = makeLayerData(shape, dtype);
+  const layer = makeLayer(shape, dtype, data.parameters);
+  const input = Tensor.from(data.input, data.imageShape);
+  const contexts = data.contexts?.map((values) => Tensor.from(values, data.contextShape)) ?? [null];
+  const outputGradient = Tensor.from(data.outputGradient, data.imageShape);
+  const isTraining = task === 'training';
+  layer.training = isTraining;
+
+  // The layer keeps the keys and values of the last context: two by turns are never the last one.
+  let calls = 0;
+  const nextContext = () => (task === 'forward-cached' ? contexts[0] : contexts[calls++ % contexts.length]);
+  const call = () => {
+    const output = layer.forwardWithContext(input, nextContext());
+    if (!isTraining) return output;
+    output.dispose();
+    const inputGradient = layer.backward(outputGradient);
+    layer.updateParameters(learningRate);
+    return inputGradient;
+  };
+
+  return {
+    run: () => call().dispose(),
+    /** The output, or of a training step the input's gradient, with the first context. */
+    check() {
+      const result = call();
+      const values = result.data();
+      result.dispose();
+      return values;
+    },
+    /** After check, the first call: later ones find their scratch already there. */
+    memory() {
+      const { forwardPeakBytes, packedWeightBytes } = layer.getDiagnostics();
+      return {
+        forwardPeakBytes: Number(forwardPeakBytes),
+        packedWeightBytes: Number(packedWeightBytes),
+        outputBytes: data.input.byteLength,
+      };
+    },
+    /**
+     * What the layer counts as the work of a call, recomputation included. Throws where the layer does not keep what
+     * the task says that it keeps.
+     */
+    flopsDone() {
+      const hitsBefore = Number(layer.getDiagnostics().contextHits);
+      call().dispose();
+      call().dispose();
+      const { contextHits, forwardFlops, backwardFlops } = layer.getDiagnostics();
+      const hits = Number(contextHits) - hitsBefore;
+      const expected = task === 'forward-cached' ? 2 : 0;
+      if (hits !== expected) throw new Error(`${task}: ${hits} of 2 contexts were kept, not ${expected}`);
+      return Number(forwardFlops) + (isTraining ? Number(backwardFlops) : 0);
+    },
+    dispose() {
+      for (const owned of [layer, input, outputGradient, ...contexts]) owned?.dispose();
+    },
+  };
+}
