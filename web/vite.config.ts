@@ -11,6 +11,9 @@ const isolationHeaders = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
+/** The package runs in Node, too, and asks for these there only: nothing to bundle, and nothing to warn about. */
+const external = /^node:/;
+
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
@@ -22,11 +25,11 @@ export default defineConfig({
   optimizeDeps: { exclude: ['diffusion-cross-attention'], include: ['uplot'] },
   server: { headers: isolationHeaders, fs: { allow: [here('..')] } },
   preview: { headers: isolationHeaders },
-  worker: { format: 'es' },
+  worker: { format: 'es', rollupOptions: { external } },
   build: {
     outDir: here('../build/site'),
     emptyOutDir: true,
     target: 'es2022',
-    rollupOptions: { input: { start: here('index.html'), paint: here('paint/index.html') } },
+    rollupOptions: { external, input: { start: here('index.html'), paint: here('paint/index.html') } },
   },
 });

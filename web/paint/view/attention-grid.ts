@@ -52,6 +52,7 @@ export class AttentionGrid {
       draw(view.canvas, mapOf(news, index), size);
       const share = percent(shares[index] ?? 0);
       view.share.textContent = share;
+      view.share.dataset['value'] = String(shares[index] ?? 0);
       view.swatch.style.background = `rgb(${news.colours.subarray(index * 3, index * 3 + 3).join(' ')})`;
       view.button.setAttribute(
         'aria-label',

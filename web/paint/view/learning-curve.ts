@@ -15,7 +15,7 @@ export class LearningCurve {
   #losses: (number | null)[] = [];
   #psnrs: number[] = [];
   #plot: uPlot | undefined;
-  #redraw: ReturnType<typeof setTimeout> | undefined;
+  #isRedrawDue = false;
 
   constructor(place: HTMLElement) {
     this.#place = place;
@@ -53,8 +53,10 @@ export class LearningCurve {
   }
 
   #schedule(): void {
-    this.#redraw ??= setTimeout(() => {
-      this.#redraw = undefined;
+    if (this.#isRedrawDue) return;
+    this.#isRedrawDue = true;
+    setTimeout(() => {
+      this.#isRedrawDue = false;
       this.#plot?.setData(this.#data());
     }, REDRAW_EVERY_MILLISECONDS);
   }

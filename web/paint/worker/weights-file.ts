@@ -44,6 +44,7 @@ export function loadPainting(fileName: string, bytes: Uint8Array): Painting {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
       `“${fileName}” is not a painting saved on this page: ${reason}${reason.endsWith('.') ? '' : '.'}`,
+      { cause: error },
     );
   }
 }

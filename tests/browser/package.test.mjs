@@ -1,0 +1,108 @@
+// The package itself in a browser: on the page's main thread and in a worker, each of its variants, under a strict
+// Content-Security-Policy, and with the same bits as in Node.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { run } from '../../tools/lib/commands.mjs';
+import { prepareNewerNode } from '../../tools/lib/newer_node.mjs';
+import { project } from '../../tools/lib/paths.mjs';
+import { launchChromium, newWatchedPage } from './support/chromium.mjs';
+import { isolationHeaders, serve } from './support/server.mjs';
+
+/** Neither eval nor code from elsewhere nor inline scripts: what a careful site allows. */
+const contentSecurityPolicy = {
+  'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'",
+};
+/** A task of the main thread that is longer is felt (W3C Long Tasks). */
+const longTask = 50;
+
+describe('the package in a browser', () => {
+  let browser;
+  let isolated;
+  let plain;
+  let newerNode;
+  before(async () => {
+    browser = await launchChromium();
+    isolated = await serve(project, { ...isolationHeaders, ...contentSecurityPolicy });
+    plain = await serve(project, contentSecurityPolicy);
+    newerNode = await prepareNewerNode();
+  });
+  after(() => Promise.all([browser, isolated, plain].map((opened) => opened.close())));
+
+  for (const simd of ['relaxed', 'baseline']) {
+    for (const threads of [2, 1]) {
+      for (const where of ['page', 'worker']) {
+        test(`${simd}, ${threads} thread(s), in a ${where}: runs, and gives the bits that Node gives`, async (t) => {
+          const { result, wasm } = await exerciseIn(isolated, { where, simd, threads });
+          assert.deepEqual(wasm, [`cross-attention-${simd}${threads > 1 ? '-threads' : ''}.wasm`]);
+          assert.equal(result.runtime.simd, simd);
+          assert.equal(result.runtime.threads, threads);
+          assert.equal(result.runtime.device, 'wasm');
+          assert.equal(result.hashes.awaited, result.hashes.blocking);
+          assert.notEqual(result.hashes.blocking, result.hashes.output, 'the update changed the parameters');
+          assert.deepEqual(result.hashes, (await exerciseInNode({ simd, threads })).hashes);
+          assert.equal(result.memoryInUse, 0);
+          checkEventLoop(t, result.eventLoop);
+        });
+      }
+    }
+  }
+
+  for (const where of ['page', 'worker']) {
+    test(`without isolation, in a ${where}: one thread, and RuntimeInfo says why`, async (t) => {
+      const { result, wasm } = await exerciseIn(plain, { where, simd: 'auto', threads: 'auto' });
+      assert.deepEqual(wasm, ['cross-attention-relaxed.wasm']);
+      assert.equal(result.runtime.threads, 1);
+      assert.match(result.runtime.threadsReason, /not cross-origin isolated/);
+      assert.deepEqual(result.hashes, (await exerciseInNode({ simd: 'relaxed', threads: 1 })).hashes);
+      checkEventLoop(t, result.eventLoop);
+    });
+  }
+
+  test('by default it takes relaxed SIMD and all cores', async () => {
+    const { result } = await exerciseIn(isolated, { where: 'page', simd: 'auto', threads: 'auto' });
+    assert.equal(result.runtime.simd, 'relaxed');
+    assert.ok(result.runtime.threads > 1);
+    assert.match(result.runtime.threadsReason, /cores/);
+  });
+
+  /** forwardAsync must let the event loop turn; a forward that blocks it for long shows what was avoided. */
+  function checkEventLoop(t, { blockingMilliseconds, turns, longestGap }) {
+    t.diagnostic(
+      `a forward of ${blockingMilliseconds.toFixed(0)} ms; as forwardAsync the event loop turned ${turns} times, ` +
+        `at most ${longestGap.toFixed(1)} ms apart`,
+    );
+    assert.ok(turns > 2, `the event loop turned ${turns} times`);
+    // Held up, it would stand still for all of a blocking forward's time. Where other programs keep the cores busy, the
+    // system's own pauses grow along with that time.
+    const most = Math.max(longTask, blockingMilliseconds / 2);
+    assert.ok(longestGap < most, `the event loop stood still for ${longestGap} ms`);
+  }
+
+  /** The result of the exercise in a page, and the .wasm files that it loaded. */
+  async function exerciseIn({ origin }, query) {
+    const { page, troubles, close } = await newWatchedPage(browser, origin);
+    const wasm = new Set();
+    page.on('request', (request) => {
+      if (request.url().endsWith('.wasm')) wasm.add(path.posix.basename(request.url()));
+    });
+    try {
+      await page.goto(`${origin}/tests/browser/pages/package.html?${new URLSearchParams(query)}`);
+      const place = page.locator('#result:not(:empty)');
+      await place.waitFor({ state: 'attached', timeout: 15_000 });
+      const result = JSON.parse(await place.textContent());
+      assert.equal(result.error, undefined);
+      assert.deepEqual(troubles, []);
+      return { result, wasm: [...wasm] };
+    } finally {
+      await close();
+    }
+  }
+
+  /** The same in Node: the newer one, for the other has no relaxed SIMD. */
+  async function exerciseInNode(options) {
+    const program = fileURLToPath(new URL('./support/exercise_in_node.mjs', import.meta.url));
+    return JSON.parse(await run(newerNode, [program, JSON.stringify(options)]));
+  }
+});

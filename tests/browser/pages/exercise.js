@@ -1,0 +1,90 @@
+// The package put to use once, the same in a page, in a worker and in Node, so that the results can be compared.
+import { DiffusionCrossAttention, Tensor, init, memoryInUse } from '../../../dist/index.js';
+
+/** Odd sizes: nothing fits a tile or a vector evenly. */
+const shapes = { input: [2, 60, 13, 11], context: [2, 37, 44], heads: 5 };
+/** Large enough that a calling thread which is held up shows: sd15-64 with two pictures. */
+const largeShapes = { input: [2, 320, 64, 64], context: [1, 77, 768], heads: 8 };
+
+/**
+ * @param {import('../../../dist/index.js').InitOptions} initOptions
+ * @returns what init chose, a hash of the bits of each result, and how the event loop fared
+ */
+export async function exercise(initOptions) {
+  const runtime = await init(initOptions);
+  const layer = makeLayer(shapes);
+  const input = Tensor.randn(shapes.input, { seed: 1 });
+  const context = Tensor.randn(shapes.context, { seed: 2 });
+  const gradient = Tensor.randn(shapes.input, { seed: 3 });
+
+  layer.training = true;
+  const output = layer.forwardWithContext(input, context);
+  const inputGradient = layer.backward(gradient);
+  const results = {
+    output: output.data(),
+    inputGradient: inputGradient.data(),
+    contextGradient: layer.contextGradient.data(),
+    parameterGradients: layer.getParameterGradients(),
+  };
+  layer.updateParameters(0.01);
+  layer.training = false;
+  results.parameters = layer.getParameters();
+  const blocking = layer.forwardWithContext(input, context);
+  const awaited = await layer.forwardAsync(input, context);
+  const maps = layer.attentionMaps(input, context);
+  results.blocking = blocking.data();
+  results.awaited = awaited.data();
+  results.maps = maps.data();
+
+  const hashes = {};
+  for (const [name, values] of Object.entries(results)) hashes[name] = await hashOf(values);
+  for (const owner of [input, context, gradient, output, inputGradient, blocking, awaited, maps, layer])
+    owner.dispose();
+  const eventLoop = await watchEventLoop();
+  return { runtime, hashes, eventLoop, memoryInUse: memoryInUse() };
+}
+
+function makeLayer({ input, context, heads }) {
+  return new DiffusionCrossAttention(input[1], context.at(-1), heads, undefined, { seed: 4 });
+}
+
+async function hashOf({ buffer, byteOffset, byteLength }) {
+  // A copy: memory that is shared between threads can't be digested.
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** How long a large forward takes, and how long forwardAsync keeps the event loop from turning meanwhile. */
+async function watchEventLoop() {
+  const layer = makeLayer(largeShapes);
+  const input = Tensor.randn(largeShapes.input, { seed: 5 });
+  const context = Tensor.randn(largeShapes.context, { seed: 6 });
+  // Packs the weights and makes room, once.
+  layer.forwardWithContext(input, context).dispose();
+
+  const start = performance.now();
+  layer.forwardWithContext(input, context).dispose();
+  const blockingMilliseconds = performance.now() - start;
+
+  const { port1, port2 } = new MessageChannel();
+  let turns = 0;
+  let longestGap = 0;
+  let previous = performance.now();
+  const turn = () => {
+    const now = performance.now();
+    longestGap = Math.max(longestGap, now - previous);
+    previous = now;
+    turns++;
+  };
+  port1.onmessage = () => {
+    turn();
+    port2.postMessage(null);
+  };
+  port2.postMessage(null);
+  const output = await layer.forwardAsync(input, context);
+  turn();
+  port1.close();
+  for (const owner of [output, input, context, layer]) owner.dispose();
+  return { blockingMilliseconds, turns, longestGap };
+}

@@ -1,0 +1,124 @@
+// "Paint by attention" as a visitor has it before them: opened, read and waited for.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { project } from '../../../tools/lib/paths.mjs';
+import { launchChromium, newWatchedPage } from './chromium.mjs';
+import { isolationHeaders, serve } from './server.mjs';
+import { buildSite } from './site.mjs';
+
+/**
+ * The site served and a browser, for the tests of one file.
+ *
+ * @param {{ isolated?: boolean }} [options] whether the site is served with the headers for shared memory
+ */
+export async function openSite({ isolated = true } = {}) {
+  const server = await serve(await buildSite(), isolated ? isolationHeaders : {});
+  const browser = await launchChromium();
+  return {
+    browser,
+    origin: server.origin,
+    /** A new visitor's page; see PaintPage. */
+    async visit(options) {
+      const watched = await newWatchedPage(browser, server.origin, options);
+      await watched.page.goto(`${server.origin}/paint/`);
+      return new PaintPage(watched);
+    },
+    async close() {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+export class PaintPage {
+  #close;
+
+  constructor({ page, troubles, close }) {
+    /** @type {import('playwright-core').Page} */
+    this.page = page;
+    /** @type {string[]} */
+    this.troubles = troubles;
+    this.#close = close;
+  }
+
+  /** The end of a visit in which nothing may have gone wrong. */
+  async leave() {
+    await this.#close();
+    assert.deepEqual(this.troubles, [], 'the page did something that it must not do');
+  }
+
+  button(name) {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  menu(name) {
+    return this.page.getByLabel(name, { exact: true });
+  }
+
+  /** A figure that the page shows, unrounded; NaN while it shows none. */
+  async reading(id) {
+    return Number((await this.page.locator(`#${id}`).getAttribute('data-value')) ?? Number.NaN);
+  }
+
+  /** Waits until a figure is at least so large. */
+  async waitForReading(id, least, timeout = 20_000) {
+    const reached = ([which, bound]) => Number(document.getElementById(which).dataset.value) >= bound;
+    await this.page.waitForFunction(reached, [id, least], { timeout, polling: 50 });
+  }
+
+  /** 'training', 'paused' or 'finished'. */
+  async waitForStatus(status, timeout = 20_000) {
+    await this.page.locator(`#status[data-status="${status}"]`).waitFor({ timeout });
+  }
+
+  /** Stops the training; everything shown then belongs to the same, last step. */
+  async pause() {
+    await this.button('Pause').click();
+    await this.waitForStatus('paused');
+  }
+
+  /** Drops a file on the target picture, with all the events of a mouse that carries it there. */
+  async drop(name, buffer, type = '') {
+    const transfer = await this.page.evaluateHandle(
+      ([fileName, base64, mimeType]) => {
+        const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+        const carried = new DataTransfer();
+        carried.items.add(new File([bytes], fileName, { type: mimeType }));
+        return carried;
+      },
+      [name, buffer.toString('base64'), type],
+    );
+    for (const event of ['dragenter', 'dragover', 'drop']) {
+      await this.page.dispatchEvent('#target', event, { dataTransfer: transfer });
+    }
+  }
+
+  /** The text of the message on the page, '' where there is none. */
+  async notice() {
+    const notice = this.page.locator('#notice');
+    return (await notice.isVisible()) ? (await notice.innerText()).trim() : '';
+  }
+
+  /** The pixels of a canvas, given by its id or a locator, as RGBA bytes. */
+  async pixels(canvas) {
+    const place = typeof canvas === 'string' ? this.page.locator(`#${canvas}`) : canvas;
+    const { size, bytes } = await place.evaluate((original) => {
+      // By way of a copy: Chromium moves a canvas that is read from off the graphics card, and complains about it.
+      const copy = new OffscreenCanvas(original.width, original.height).getContext('2d', {
+        willReadFrequently: true,
+      });
+      copy.drawImage(original, 0, 0);
+      const { data } = copy.getImageData(0, 0, original.width, original.height);
+      return { size: original.width, bytes: Array.from(data) };
+    });
+    return { size, bytes: Uint8Array.from(bytes) };
+  }
+
+  /** Keeps what is to be seen as build/screenshots/<name>.png. */
+  async keepScreenshot(name) {
+    const folder = path.join(project, 'build/screenshots');
+    mkdirSync(folder, { recursive: true });
+    await this.page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
+  }
+}

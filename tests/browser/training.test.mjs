@@ -1,0 +1,86 @@
+// The page's promise: it learns to paint the sample picture, with and without shared memory.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { openSite } from './support/paint_page.mjs';
+
+const leastPsnr = 28;
+const mostSeconds = 60;
+
+for (const isolated of [true, false]) {
+  describe(`the page, ${isolated ? 'cross-origin isolated' : 'without isolation'}`, () => {
+    let site;
+    let visit;
+    let seconds;
+    before(async () => {
+      site = await openSite({ isolated });
+      const start = performance.now();
+      visit = await site.visit({ viewport: { width: 1280, height: 900 } });
+      await visit.waitForReading('psnr', leastPsnr, mostSeconds * 1000);
+      seconds = (performance.now() - start) / 1000;
+    });
+    after(() => site.close());
+
+    test(`paints the 64 × 64 sample to ${leastPsnr} dB within ${mostSeconds} s of opening the page`, async (t) => {
+      const psnr = await visit.reading('psnr');
+      const [pace, elapsed] = [await visit.reading('pace'), await visit.reading('elapsed')];
+      t.diagnostic(
+        `${psnr.toFixed(2)} dB, ${seconds.toFixed(1)} s after opening the page, ` +
+          `${elapsed.toFixed(1)} s of them training; ${pace.toFixed(0)} steps/s`,
+      );
+      assert.equal(await visit.menu('Pixels').inputValue(), '64');
+      assert.ok(seconds <= mostSeconds, `took ${seconds} s`);
+    });
+
+    test('says what it runs on, and why', async (t) => {
+      const shown = async (id) => (await visit.page.locator(`#runtime-${id}`).innerText()).trim();
+      t.diagnostic(
+        `SIMD ${await shown('simd')}; threads ${await shown('threads')}; ${await shown('isolation')}`,
+      );
+      assert.match(await shown('simd'), /^relaxed/);
+      const threads = Number(await visit.page.locator('#runtime-threads').getAttribute('data-value'));
+      const cores = await visit.page.evaluate(() => navigator.hardwareConcurrency);
+      assert.ok(cores > 1, 'this test takes a machine with more than one core');
+      if (isolated) assert.ok(threads > 1 && threads <= cores, `${threads} threads`);
+      else assert.equal(threads, 1);
+      assert.match(
+        await shown('isolation'),
+        isolated ? /^cross-origin isolated/ : /headers Cross-Origin-Opener-Policy/,
+      );
+    });
+
+    test('shows a painting that is as like its target as it says', async () => {
+      await visit.pause();
+      const [target, painting] = [await visit.pixels('target'), await visit.pixels('painting')];
+      assert.equal(painting.size, 64);
+      assert.equal(target.size, 64);
+      const psnr = peakSignalToNoiseRatio(target.bytes, painting.bytes);
+      const said = await visit.reading('psnr');
+      // The bytes are rounded: an error of at most ½/255 a colour on top of a root mean square of 10^(-psnr/20).
+      const rootMeanSquare = 10 ** (-said / 20);
+      const tolerance = 20 * Math.log10((rootMeanSquare + 0.5 / 255) / rootMeanSquare);
+      assert.ok(Math.abs(psnr - said) <= tolerance, `${psnr} dB on the canvas, ${said} dB said`);
+    });
+
+    test('comes to the end of its planned steps, and is then kept as a picture', async (t) => {
+      await visit.button('Resume').click();
+      await visit.waitForStatus('finished', mostSeconds * 1000);
+      const [psnr, elapsed] = [await visit.reading('psnr'), await visit.reading('elapsed')];
+      t.diagnostic(
+        `${psnr.toFixed(2)} dB after ${await visit.reading('steps')} steps, ${elapsed.toFixed(1)} s of training`,
+      );
+      assert.ok(psnr >= leastPsnr);
+      await visit.keepScreenshot(isolated ? 'painting-isolated' : 'painting-without-isolation');
+    });
+
+    test('did nothing that it must not do', () => visit.leave());
+  });
+}
+
+/** Of the colours of RGBA bytes, in dB. */
+function peakSignalToNoiseRatio(wanted, got) {
+  let sum = 0;
+  for (let index = 0; index < wanted.length; index++) {
+    if (index % 4 !== 3) sum += ((wanted[index] - got[index]) / 255) ** 2;
+  }
+  return -10 * Math.log10(sum / ((wanted.length / 4) * 3));
+}

@@ -1,0 +1,169 @@
+// Saving the painting as a safetensors file, and loading it again: whole, or not at all.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { openSite } from './support/paint_page.mjs';
+import { floatsOf, parseSafetensors } from './support/safetensors.mjs';
+
+/** Width of the page's model: of its features and of its context vectors. */
+const width = 64;
+const layerShapes = {
+  'to_q.weight': [width, width],
+  'to_k.weight': [width, width],
+  'to_v.weight': [width, width],
+  'to_out.0.weight': [width, width],
+  'to_out.0.bias': [width],
+};
+
+describe('weights', () => {
+  let site;
+  let visit;
+  /** What the page showed when the file was saved. */
+  let saved;
+  let file;
+  before(async () => {
+    site = await openSite();
+    visit = await site.visit();
+  });
+  after(() => site.close());
+
+  test('“Save weights” hands out a safetensors file that others can read', async () => {
+    await visit.waitForReading('psnr', 20);
+    await visit.pause();
+    saved = await shown(visit);
+    const [download] = await Promise.all([
+      visit.page.waitForEvent('download'),
+      visit.button('Save weights').click(),
+    ]);
+    assert.equal(download.suggestedFilename(), 'sample-picture.safetensors');
+    file = await readFile(await download.path());
+
+    const { tensors, metadata } = parseSafetensors(file);
+    for (const [name, shape] of Object.entries(layerShapes)) {
+      assert.deepEqual(tensors[name]?.shape, shape, name);
+      assert.ok(floatsOf(tensors[name]).every(Number.isFinite), name);
+    }
+    const others = Object.keys(tensors).filter((name) => !(name in layerShapes));
+    assert.deepEqual(others.sort(), ['context', 'frequencies', 'picture']);
+    assert.deepEqual(tensors.context.shape, [32, width]);
+    assert.deepEqual(tensors.picture.shape, [64, 64, 4]);
+    assert.deepEqual(Uint8Array.from(tensors.picture.bytes), (await visit.pixels('target')).bytes);
+    assert.equal(Number(metadata.step), saved.step);
+  });
+
+  test('loaded again by another visitor, it is the same painting to the last bit', async () => {
+    const other = await site.visit();
+    await other.waitForReading('steps', 1);
+    await load(other, 'again.safetensors', file);
+    await other.waitForStatus('paused');
+    await other.waitForReading('steps', saved.step);
+    assert.deepEqual(await shown(other), saved);
+    await other.button('Resume').click();
+    await other.waitForReading('steps', saved.step + 1);
+    await other.leave();
+  });
+
+  test('loaded without isolation, on one thread, it is the same painting, too', async () => {
+    const plainSite = await openSite({ isolated: false });
+    try {
+      const other = await plainSite.visit();
+      await other.waitForReading('steps', 1);
+      await load(other, 'again.safetensors', file);
+      await other.waitForStatus('paused');
+      await other.waitForReading('steps', saved.step);
+      assert.deepEqual(await shown(other), saved);
+      await other.leave();
+    } finally {
+      await plainSite.close();
+    }
+  });
+
+  test('a file dropped on the page is told from a picture by its name', async () => {
+    await visit.button('Resume').click();
+    await visit.waitForReading('steps', saved.step + 1);
+    await visit.drop('dropped.safetensors', file);
+    await visit.waitForStatus('paused');
+    assert.deepEqual(await shown(visit), saved);
+  });
+
+  const corruptions = {
+    'an empty file': () => Buffer.alloc(0),
+    'a file cut off in its header': () => file.subarray(0, 100),
+    'a file cut off in its numbers': () => file.subarray(0, file.length - 1),
+    'a header length beyond the file': () => changed((copy) => copy.writeBigUInt64LE(2n ** 63n, 0)),
+    'a header that is no JSON': () => changed((copy) => copy.write('?', 8)),
+    'a tensor beyond the file': () => edited((header) => (header['to_k.weight'].data_offsets[1] += 2 ** 40)),
+    'a tensor of another shape': () => edited((header) => (header['to_k.weight'].shape = [width * width])),
+    'a tensor missing': () => edited((header) => delete header['to_v.weight']),
+    'another program’s file': () => edited((header) => (header.__metadata__ = { format: 'pt' })),
+    'a weight that is not a number': () =>
+      changed((copy) => copy.writeFloatLE(Number.NaN, placeOf('to_v.weight'))),
+    'a context that is not finite': () => changed((copy) => copy.writeFloatLE(Infinity, placeOf('context'))),
+    'no safetensors file at all': () => Buffer.from('not weights, but a letter to a friend'),
+  };
+  for (const [what, makeBytes] of Object.entries(corruptions)) {
+    test(`${what}: says so, and nothing is lost`, async () => {
+      await load(visit, 'broken.safetensors', makeBytes());
+      await visit.page.locator('#notice').waitFor();
+      assert.match(
+        await visit.notice(),
+        /“broken\.safetensors” is not a painting saved on this page: .{10,}\./,
+      );
+      assert.deepEqual(await shown(visit), saved);
+      await visit.button('Dismiss this message').click();
+      assert.equal(await visit.notice(), '');
+    });
+  }
+
+  test('a broken file does not even stop the training', async () => {
+    await visit.button('Resume').click();
+    await visit.waitForStatus('training');
+    await load(visit, 'broken.safetensors', file.subarray(0, 100));
+    await visit.page.locator('#notice').waitFor();
+    const step = await visit.reading('steps');
+    await visit.waitForReading('steps', step + 1);
+  });
+
+  test('did nothing that it must not do', () => visit.leave());
+
+  async function load(where, name, buffer) {
+    const [chooser] = await Promise.all([
+      where.page.waitForEvent('filechooser'),
+      where.button('Load weights…').click(),
+    ]);
+    await chooser.setFiles({ name, mimeType: 'application/octet-stream', buffer });
+  }
+
+  /** All that makes up a painting that is at rest. */
+  async function shown(where) {
+    const menus = ['Pixels', 'Vectors', 'Heads'].map((name) => where.menu(name).inputValue());
+    return {
+      step: await where.reading('steps'),
+      psnr: await where.reading('psnr'),
+      configuration: await Promise.all(menus),
+      target: await where.pixels('target'),
+      painting: await where.pixels('painting'),
+    };
+  }
+
+  /** Where in the file a tensor begins. */
+  function placeOf(name) {
+    return parseSafetensors(file).tensors[name].bytes.byteOffset - file.byteOffset;
+  }
+
+  function changed(change) {
+    const copy = Buffer.from(file);
+    change(copy);
+    return copy;
+  }
+
+  function edited(edit) {
+    const start = 8 + Number(file.readBigUInt64LE(0));
+    const header = JSON.parse(file.toString('utf8', 8, start));
+    edit(header);
+    const json = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(json.length));
+    return Buffer.concat([length, json, file.subarray(start)]);
+  }
+});
