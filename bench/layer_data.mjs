@@ -1,5 +1,5 @@
 // The numbers that all contenders compute with: the same from the same shape, in every process.
-import { normalArray, uniformArray } from '../tests/support/random.mjs';
+import { arrayOf, normalArray, uniformGenerator } from '../tests/support/random.mjs';
 
 /** Unit-normal image, two contexts (null for self-attention) and output gradient; Xavier-uniform weights. */
 export function makeLayerData(shape, dtype) {
@@ -8,7 +8,8 @@ export function makeLayerData(shape, dtype) {
   const normal = (size) => normalArray(size, seed++, { dtype });
   const weight = (outFeatures, inFeatures) => {
     const most = Math.sqrt(6 / (outFeatures + inFeatures));
-    return uniformArray(outFeatures * inFeatures, seed++, { dtype, least: -most, most });
+    const uniform = uniformGenerator(seed++);
+    return new (arrayOf(dtype))(outFeatures * inFeatures).map(() => most * (2 * uniform() - 1));
   };
   const imageShape = [batch, queryDim, height, width];
   const imageSize = batch * queryDim * height * width;

@@ -22,9 +22,9 @@ endif()
 if(EMSCRIPTEN)
   # The first encoding of WebAssembly's exceptions: Node 20 and Safari before 18.4 know no other.
   set(exceptions -fwasm-exceptions -sWASM_LEGACY_EXCEPTIONS=1)
-  # Type names are a tenth of the download, and nobody asks for them.
+  # Type names are a tenth of the download, and nobody asks for them. At the link, too: it chooses Embind's library.
   target_compile_options(cross_attention_flags INTERFACE ${exceptions} -fno-rtti)
-  target_link_options(cross_attention_flags INTERFACE ${exceptions})
+  target_link_options(cross_attention_flags INTERFACE ${exceptions} -fno-rtti)
 endif()
 
 if(CROSS_ATTENTION_THREADS)

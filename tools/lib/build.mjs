@@ -5,6 +5,7 @@ import { run } from './commands.mjs';
 import { prepareEmscripten } from './emscripten.mjs';
 import { prepareNodeModules } from './node_modules.mjs';
 import { project } from './paths.mjs';
+import { fingerprint, unlessDone } from './stamps.mjs';
 import { step } from './steps.mjs';
 import { ensureSystemPackages } from './system_packages.mjs';
 
@@ -14,8 +15,13 @@ async function buildVariant(emscripten, variant, { options = [], target = 'all' 
   const preset = `wasm-${variant}`;
   const start = (program, ...args) => run(...emscripten.command(program, args), { cwd: project });
   const include = `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`;
-  await start('emcmake', 'cmake', '--preset', preset, include, ...options);
-  await start('cmake', '--build', `build/${preset}`, '--target', target);
+  const configure = ['cmake', '--preset', preset, include, ...options];
+  const key = fingerprint([...emscripten.command('emcmake', configure)], ['CMakePresets.json']);
+  await unlessDone(`${preset}-${target}`, key, [`build/${preset}/build.ninja`], () =>
+    start('emcmake', ...configure),
+  );
+  // Ninja itself sees to it that CMake runs again where a CMakeLists.txt has changed.
+  await start('ninja', '-C', `build/${preset}`, target);
 }
 
 async function buildPackage() {
@@ -51,10 +57,13 @@ export async function buildDist() {
     await step(`WebAssembly, ${variant}`, () => buildVariant(emscripten, variant));
   }
   await step('package in dist/', async () => {
-    for (const name of readdirSync(path.join(project, 'dist'))) {
-      if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
-    }
-    await buildPackage();
+    const key = fingerprint([], ['bindings/package', 'package.json', 'tools/lib/build.mjs']);
+    await unlessDone('package', key, ['dist/index.js', 'dist/index.d.ts'], async () => {
+      for (const name of readdirSync(path.join(project, 'dist'))) {
+        if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
+      }
+      await buildPackage();
+    });
     return `(.wasm: ${sizes()})`;
   });
   return emscripten;

@@ -1,0 +1,30 @@
+// Work that need not be done again while what it was made of stays the same.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { project } from './paths.mjs';
+
+const folder = path.join(project, 'build/stamps');
+
+/** A fingerprint of texts and of files (a folder stands for the files in it), all below the project. */
+export function fingerprint(texts, files = []) {
+  const hash = createHash('sha256');
+  for (const text of texts) hash.update(`${text}\0`);
+  for (const file of files) {
+    const full = path.join(project, file);
+    const names = path.extname(file) ? [full] : readdirSync(full).map((name) => path.join(full, name));
+    for (const name of names.sort()) hash.update(`${name}\0`).update(readFileSync(name));
+  }
+  return hash.digest('hex');
+}
+
+/** Does `work` unless it was done for this `key` and all of `results` (paths below the project) are still there. */
+export async function unlessDone(name, key, results, work) {
+  const stamp = path.join(folder, name);
+  const isThere = (result) => existsSync(path.join(project, result));
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key && results.every(isThere)) return;
+  rmSync(stamp, { force: true });
+  await work();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(stamp, key);
+}
