@@ -23,7 +23,9 @@ if(EMSCRIPTEN)
   # The first encoding of WebAssembly's exceptions: Node 20 and Safari before 18.4 know no other.
   set(exceptions -fwasm-exceptions -sWASM_LEGACY_EXCEPTIONS=1)
   # Type names are a tenth of the download, and nobody asks for them. At the link, too: it chooses Embind's library.
-  target_compile_options(cross_attention_flags INTERFACE ${exceptions} -fno-rtti)
+  # Statics are made by init, on one thread.
+  target_compile_options(cross_attention_flags INTERFACE ${exceptions} -fno-rtti
+    -fno-threadsafe-statics)
   target_link_options(cross_attention_flags INTERFACE ${exceptions} -fno-rtti)
 endif()
 

@@ -67,7 +67,6 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
     const Index set = projected->setOf(batchRow);
     for (Index head = 0; head < configuration.numHeads; ++head) {
       const Index map = batchRow * mapsPerRow + (mapsPerRow == 1 ? 0 : head);
-      Tensor<T> output = maps;
       attention::addProbabilities<T>(
           {.query = query.depthRange(head * headDim, headDim),
            .keys = projected->keys(set, head),
@@ -75,7 +74,7 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
            .keyBlock = plan.keyBlock,
            .weight = weight,
            .map =
-               linalg::rowMajor(output.data() + map * length * layout.tokens, length, layout.tokens)
+               linalg::rowMajor(maps.data() + map * length * layout.tokens, length, layout.tokens)
                    .columnRange(begin, count),
            .keyNumbers = projected->keyNumbers(set)},
           scores);

@@ -161,9 +161,8 @@ void BackwardPass<T>::inputGradientBlock(Index batchRow, Index chunk, Index begi
   const ColumnPanels<T> gradient =
       chunkPanels(queryGradient_, begin + count)
           .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
-  Tensor<T> result = inputGradient_;
   linalg::multiply<T>(transposedWeights_.query, gradient,
-                      arguments_.layout.channelsByTokens(result.data(), batchRow)
+                      arguments_.layout.channelsByTokens(inputGradient_.data(), batchRow)
                           .columnRange(chunk + begin, count));
 }
 
@@ -280,7 +279,7 @@ void BackwardPass<T>::contextGradientRows(Index set, Index firstKey, Index keys,
   multiply(valueGradient_, valueWeightPanels_, Start::kAccumulate);
   // For self-attention the context's gradient is another part of the input's.
   const Context<T>& context = arguments_.context;
-  Tensor<T> result = context.isInput ? inputGradient_ : *contextGradient_;
+  Tensor<T>& result = context.isInput ? inputGradient_ : *contextGradient_;
   const MatrixView<T> destination =
       context.layout.channelsByTokens(result.data(), context.layout.batch == 1 ? 0 : set)
           .transposed();

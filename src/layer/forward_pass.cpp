@@ -90,10 +90,8 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
                                 .logSumExp = logSumExp},
                                flashScratch);
   }
-  // A copy of the handle, for the tensor's data is written to by many tasks.
-  Tensor<T> output = output_;
   linalg::multiply<T>(weights_->output, attended,
-                      layout.channelsByTokens(output.data(), batchRow).columnRange(begin, count),
+                      layout.channelsByTokens(output_.data(), batchRow).columnRange(begin, count),
                       linalg::Start::kBias, bias_);
 }
 

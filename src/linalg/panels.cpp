@@ -39,12 +39,19 @@ void interleaveContiguous(MatrixView<const T> source, Index width, T* destinatio
                 destination + depth * destinationStride, destinationStride);
 }
 
-/// The same for a full group whose columns are contiguous: plain copies.
+/// The same for a full group whose columns are contiguous: plain copies, vectors overlapping likewise.
 template <class T>
 void interleaveCopy(MatrixView<const T> source, Index width, T* destination,
                     Index destinationStride) {
+  constexpr Index kLanes = simd::kLanes<T>;
+  if (kLanes > width) return interleaveAny(source, width, destination, destinationStride);
   for (Index depth = 0; depth < source.columns; ++depth) {
-    std::copy_n(source.at(0, depth), width, destination + depth * destinationStride);
+    const T* from = source.at(0, depth);
+    T* group = destination + depth * destinationStride;
+    for (Index block = 0; block < width; block += kLanes) {
+      const Index row = std::min(block, width - kLanes);
+      simd::store(group + row, simd::load(from + row));
+    }
   }
 }
 

@@ -14,6 +14,8 @@ namespace cross_attention::weights {
 
 namespace {
 
+constexpr std::size_t kLengthBytes = 8;
+
 /// What the header tells of a tensor, whatever its type.
 struct Entry {
   const std::string* name;
@@ -54,29 +56,54 @@ std::string header(const std::vector<Entry>& entries, const StoredType& type) {
   return text;
 }
 
-template <class T, class Convert>
-void append(std::vector<std::byte>& bytes, std::span<const T> values, Convert convert) {
-  using Stored = decltype(convert(T()));
-  std::size_t position = bytes.size();
-  bytes.resize(position + values.size() * sizeof(Stored));
-  for (const T value : values) {
-    const Stored stored = convert(value);
-    std::memcpy(bytes.data() + position, &stored, sizeof stored);
-    position += sizeof stored;
+/// Length and header, and room for the data; `position` becomes where those begin.
+std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const StoredType& type,
+                                 std::size_t& position) {
+  const std::string text = header(entries, type);
+  position = kLengthBytes + text.size();
+  std::size_t size = position;
+  for (const Entry& entry : entries) {
+    size += static_cast<std::size_t>(entry.shape->size() * type.bytes);
   }
+  std::vector<std::byte> file(size);
+  for (std::size_t byte = 0; byte < kLengthBytes; ++byte) {
+    file[byte] = static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * byte));
+  }
+  std::memcpy(file.data() + kLengthBytes, text.data(), text.size());
+  return file;
+}
+
+const StoredType& writableType(const std::string& dtype) {
+  if (dtype != "F32" && dtype != "F64" && dtype != "F16" && dtype != "BF16") {
+    failArgument(text({"dtype is '", dtype, "'; it takes 'F32', 'F16', 'BF16' or 'F64'"}));
+  }
+  return *findStoredType(dtype);
+}
+
+/// Writes the values one after another; returns where the next ones go.
+template <class T, class Convert>
+std::byte* write(std::byte* destination, std::span<const T> values, Convert convert) {
+  for (const T value : values) {
+    const auto stored = convert(value);
+    std::memcpy(destination, &stored, sizeof stored);
+    destination += sizeof stored;
+  }
+  return destination;
 }
 
 template <class T>
-void appendAs(std::vector<std::byte>& bytes, std::span<const T> values, const StoredType& type) {
+std::byte* writeAs(std::byte* destination, std::span<const T> values, const StoredType& type) {
   if (type.name == "F32") {
-    append(bytes, values, [](T value) { return static_cast<float>(value); });
-  } else if (type.name == "F64") {
-    append(bytes, values, [](T value) { return static_cast<double>(value); });
-  } else if (type.name == "F16") {
-    append(bytes, values, [](T value) { return toHalf(toFloatForHalf(value)); });
-  } else {
-    append(bytes, values, [](T value) { return toBfloat(toFloatForHalf(value)); });
+    return write(destination, values, [](T value) { return static_cast<float>(value); });
   }
+  if (type.name == "F64") {
+    return write(destination, values, [](T value) { return static_cast<double>(value); });
+  }
+  const bool isHalf = type.name == "F16";
+  return write(destination, values, [isHalf](T value) {
+    const float rounded = toFloatForHalf(value);
+    return isHalf ? toHalf(rounded) : toBfloat(rounded);
+  });
 }
 
 }  // namespace
@@ -84,21 +111,16 @@ void appendAs(std::vector<std::byte>& bytes, std::span<const T> values, const St
 template <class T>
 std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
                                         const std::string& dtype) {
-  if (dtype != "F32" && dtype != "F64" && dtype != "F16" && dtype != "BF16") {
-    failArgument(text({"dtype is '", dtype, "'; it takes 'F32', 'F16', 'BF16' or 'F64'"}));
-  }
-  const StoredType& type = *findStoredType(dtype);
+  const StoredType& type = writableType(dtype);
   std::vector<Entry> entries;
   for (const NamedValues<T>& tensor : tensors) entries.push_back({&tensor.name, &tensor.shape});
-  const std::string text = header(entries, type);
-  std::vector<std::byte> bytes;
-  for (int byte = 0; byte < 8; ++byte) {
-    bytes.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * byte)));
+  std::size_t position = 0;
+  std::vector<std::byte> file = beginFile(entries, type, position);
+  std::byte* destination = file.data() + position;
+  for (const NamedValues<T>& tensor : tensors) {
+    destination = writeAs(destination, tensor.values, type);
   }
-  const auto* begin = reinterpret_cast<const std::byte*>(text.data());
-  bytes.insert(bytes.end(), begin, begin + text.size());
-  for (const NamedValues<T>& tensor : tensors) appendAs(bytes, tensor.values, type);
-  return bytes;
+  return file;
 }
 
 template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<float>>,
