@@ -87,7 +87,25 @@ export interface CoreCandidates extends CoreHandle {
 
 type Save = (layer: CoreLayer, prefix: string, dtype: string) => CoreBytes;
 
+/** What of the module may throw. */
+export const coreClasses = [
+  'TensorFloat32',
+  'TensorFloat64',
+  'LayerFloat32',
+  'LayerFloat64',
+  'PendingForwardFloat32',
+  'PendingForwardFloat64',
+  'Bytes',
+  'WeightFile',
+  'CandidatesFloat32',
+  'CandidatesFloat64',
+] as const;
+export const coreFunctions = ['setThreads', 'saveFloat32', 'saveFloat64'] as const;
+
 export interface Core {
+  /** The top of the WASM stack. */
+  stackSave(): number;
+  stackRestore(top: number): void;
   setThreads(threads: number): void;
   threads(): number;
   memoryInUse(): number;
@@ -104,11 +122,15 @@ export interface Core {
   saveFloat64: Save;
 }
 
-/** What an Emscripten module of ours exports as default. */
-export type CoreFactory = (options: {
+export interface CoreOptions {
   /** Called by the core to throw. */
   raise: (code: string, message: string) => never;
   /** Workers to be started at once, for the core's threads. */
   workers?: number;
   locateFile?: (name: string, folder: string) => string;
-}) => Promise<Core>;
+  /** Put there by a module with threads, even where its loading fails: ends its workers. */
+  endWorkers?: () => void;
+}
+
+/** What an Emscripten module of ours exports as default. */
+export type CoreFactory = (options: CoreOptions) => Promise<Core>;

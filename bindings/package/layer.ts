@@ -230,7 +230,8 @@ export class DiffusionCrossAttention {
 
   /** Compares names, and shapes where a Map or object of Tensors is given, with the parameters', before a load. */
   validateWeights(weights: Iterable<string> | NamedTensors, mapping?: WeightMapping): WeightLoadValidation {
-    return validateAgainst(this.#layer, weights, mapping);
+    this.#requireAlive();
+    return validateAgainst(() => this.#layer, weights, mapping);
   }
 
   /**
@@ -238,7 +239,8 @@ export class DiffusionCrossAttention {
    * parameters stay as they were.
    */
   loadWeights(weights: WeightSource, options?: LoadWeightsOptions): WeightLoadResult {
-    return loadInto(this.#layer, this.dtype, weights, options);
+    this.#requireAlive();
+    return loadInto(() => this.#layer, this.dtype, weights, options);
   }
 
   /** The parameters as a safetensors file that diffusers can read; dtype: as the layer's unless given. */

@@ -1,7 +1,8 @@
 import { relaxedSimd } from 'wasm-feature-detect';
 import { checkOneOf, checkOptions, fail } from './checks';
-import type { Core, CoreFactory } from './core';
-import { ArgumentError, NotInitializedError, raise } from './errors';
+import type { Core, CoreFactory, CoreOptions } from './core';
+import { ArgumentError, CrossAttentionError, NotInitializedError, raise } from './errors';
+import { restoreStackAfterErrors } from './stack';
 
 export const version = '0.1.0';
 
@@ -115,6 +116,22 @@ async function makeLocateFile(base: string): Promise<(name: string) => string> {
   return (name) => fileURLToPath(base + name);
 }
 
+/** Throws CrossAttentionError 'ERR_LOAD' where the module cannot be had or does not run here. */
+async function createCore(variant: string, options: CoreOptions): Promise<Core> {
+  try {
+    const { default: create } = await factories[variant]!();
+    return await create(options);
+  } catch (error) {
+    options.endWorkers?.();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CrossAttentionError(
+      'ERR_LOAD',
+      `the WebAssembly module of the variant ${variant} could not be loaded (it lies beside the package's own ` +
+        `module unless wasmBaseUrl says where): ${reason}`,
+    );
+  }
+}
+
 async function load(
   options: Required<Pick<InitOptions, 'threads' | 'simd'>>,
   base: string | null,
@@ -122,13 +139,13 @@ async function load(
   const simd = await chooseSimd(options.simd);
   const { threads, reason } = chooseThreads(options.threads);
   const variant = threads > 1 ? `${simd}-threads` : simd;
-  const { default: createCore } = await factories[variant]!();
-  const core = await createCore({
+  const core = await createCore(variant, {
     raise,
     // One a thread beside the caller's, and one for forwards that are not waited for.
     ...(threads > 1 ? { workers: threads } : {}),
     ...(base === null ? {} : { locateFile: await makeLocateFile(base) }),
   });
+  restoreStackAfterErrors(core);
   core.setThreads(threads);
   const info = Object.freeze<RuntimeInfo>({
     simd,

@@ -30,6 +30,9 @@ export interface WeightLoadResult {
   errorMessage?: string;
 }
 
+/** Asked again after a user's function has run, which may have disposed of the layer. */
+type GetLayer = () => CoreLayer;
+
 export type NamedTensors = Map<string, Tensor> | Record<string, Tensor>;
 export type WeightMapping = (name: string) => string | null;
 export type WeightSource = ArrayBuffer | Uint8Array | NamedTensors;
@@ -80,7 +83,7 @@ function* namesAndShapes(weights: Iterable<string> | NamedTensors): Iterable<[st
 
 /** Compares names, and shapes where tensors are given, with the parameters'. */
 export function validateAgainst(
-  layer: CoreLayer,
+  getLayer: GetLayer,
   weights: Iterable<string> | NamedTensors,
   mapping?: WeightMapping,
 ): WeightLoadValidation {
@@ -90,7 +93,7 @@ export function validateAgainst(
   const shapeMismatches: WeightLoadValidation['shapeMismatches'] = [];
   for (const [name, actual] of namesAndShapes(weights)) {
     const parameter = map(name);
-    const expected = parameter === null ? undefined : layer.parameterShape(parameter);
+    const expected = parameter === null ? undefined : getLayer().parameterShape(parameter);
     if (parameter === null || expected === undefined) {
       unmatchedWeights.push(name);
       continue;
@@ -141,7 +144,7 @@ function toEntries(weights: NamedTensors): [string, Tensor][] {
 
 /** Loads into a layer, all or nothing. Throws WeightsError, and then nothing has changed. */
 export function loadInto(
-  layer: CoreLayer,
+  getLayer: GetLayer,
   dtype: DType,
   weights: WeightSource,
   options: LoadWeightsOptions | undefined,
@@ -181,7 +184,7 @@ export function loadInto(
         },
       );
     }
-    const { loaded } = candidates.load(layer, strict);
+    const { loaded } = candidates.load(getLayer(), strict);
     return {
       success: true,
       loadedCount: loaded.length,

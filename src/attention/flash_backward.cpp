@@ -30,6 +30,19 @@ void sumOfProducts(const T* output, const T* gradient, Index rows, T* result) {
   }
 }
 
+/// Adds the rows of a panel to `sums`, token by token.
+template <class T>
+void addRows(const T* panel, Index rows, T* sums) {
+  constexpr Index kLanes = simd::kLanes<T>;
+  for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
+    simd::Vector<T> sum = simd::load(sums + half);
+    for (Index row = 0; row < rows; ++row) {
+      sum = sum + simd::load(panel + row * kTileColumns<T> + half);
+    }
+    simd::store(sums + half, sum);
+  }
+}
+
 /// gradients (count × kTileColumns): dP → dS = P ∘ (dP - delta).
 template <class T>
 void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gradients) {
@@ -53,7 +66,7 @@ class TokenBlock {
   static Amount scratchSize(Index headDim, Index tokenBlock, Index keyBlock) {
     const Amount tiles = 2 * Amount{keyBlock} * tokenBlock;
     const Amount transposed = linalg::columnPanelsSize<T>(tokenBlock, keyBlock);
-    return tiles + transposed + 2 * linalg::rowPanelsSize<T>(headDim, tokenBlock) + 2 * tokenBlock;
+    return tiles + transposed + 2 * linalg::rowPanelsSize<T>(headDim, tokenBlock) + 3 * tokenBlock;
   }
 
   TokenBlock(const FlashBackward<T>& task, Index begin, Index tokens, T* scratch)
@@ -72,6 +85,7 @@ class TokenBlock {
     T* gradientRows = queryRows + linalg::rowPanelsSize<T>(headDim, task.tokenBlock);
     logSumExp_ = gradientRows + linalg::rowPanelsSize<T>(headDim, task.tokenBlock);
     delta_ = logSumExp_ + task.tokenBlock;
+    inverseSums_ = delta_ + task.tokenBlock;
     queryRows_ = linalg::packRows<T>(query_, queryRows);
     gradientRows_ = linalg::packRows<T>(outputGradient_, gradientRows);
     // Tokens that only fill up the last panel attend to nothing.
@@ -85,16 +99,21 @@ class TokenBlock {
       std::fill_n(output(panel), task_.output.depth * kColumns, T(0));
       std::fill_n(queryGradient(panel), task_.query.depth * kColumns, T(0));
     }
+    std::fill_n(inverseSums_, panels_ * kColumns, T(0));
     for (Index key = 0; key < keys; key += task_.keyBlock) {
       computeProbabilities(key);
       addOutput(key);
     }
     for (Index panel = 0; panel < panels_; ++panel) {
+      T* inverse = inverseSums_ + panel * kColumns;
+      invertSums(inverse, inverse);
+      scaleTokens(output(panel), task_.output.depth, inverse);
       sumOfProducts(output(panel), outputGradient_.panel(panel), task_.output.depth,
                     delta_ + panel * kColumns);
     }
     for (Index key = 0; key < keys; key += task_.keyBlock) {
       if (keys > task_.keyBlock) computeProbabilities(key);
+      normalize(key);
       computeScoreGradients(key);
       addKeyAndValueGradients(key);
     }
@@ -125,10 +144,19 @@ class TokenBlock {
     }
   }
 
+  void normalize(Index key) const {
+    for (Index panel = 0; panel < panels_; ++panel) {
+      scaleTokens(tilePanel(probabilities_, key, panel), keysFrom(key),
+                  inverseSums_ + panel * kColumns);
+    }
+  }
+
+  /// Adds to the output and to the sums of the probabilities, neither of them normalized yet.
   void addOutput(Index key) const {
     const RowPanels<T> values = task_.valuesTransposed.depthRange(key, keysFrom(key));
     for (Index panel = 0; panel < panels_; ++panel) {
       const T* probabilities = tilePanel(probabilities_, key, panel);
+      addRows(probabilities, keysFrom(key), inverseSums_ + panel * kColumns);
       linalg::multiply<T>(values, columnPanels(probabilities, keysFrom(key), kColumns),
                           columnPanels(output(panel), values.rows, kColumns), Start::kAccumulate);
     }
@@ -174,6 +202,9 @@ class TokenBlock {
   T* transposed_;
   T* logSumExp_;
   T* delta_;
+  /// What the probabilities are multiplied by: log-sum-exp is rounded, and where scores are large, exp(scores - logSumExp)
+  /// does not add up to 1.
+  T* inverseSums_;
 };
 
 }  // namespace

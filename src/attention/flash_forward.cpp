@@ -7,25 +7,8 @@
 
 namespace cross_attention::attention {
 
-namespace {
-
 using linalg::kTileColumns;
 using linalg::kTileRows;
-
-/// Multiplies each row of a panel, column by column, by `factors`.
-template <class T>
-void scaleColumns(T* panel, Index rows, const T* factors) {
-  constexpr Index kLanes = simd::kLanes<T>;
-  const simd::Vector<T> left = simd::load(factors);
-  const simd::Vector<T> right = simd::load(factors + kLanes);
-  for (Index row = 0; row < rows; ++row) {
-    T* values = panel + row * kTileColumns<T>;
-    simd::store(values, simd::load(values) * left);
-    simd::store(values + kLanes, simd::load(values + kLanes) * right);
-  }
-}
-
-}  // namespace
 
 template <class T>
 Amount flashForwardScratch(Index tokens, Index keyBlock) {
@@ -58,7 +41,7 @@ void flashForward(const FlashForward<T>& task, T* scratch) {
                     std::min(kColumns, task.query.columns - token), scores);
       const bool corrected = runningOf(panel).add(scores, keys, factors.data());
       T* output = task.output.panel(panel);
-      if (key > 0 && corrected) scaleColumns(output, headDim, factors.data());
+      if (key > 0 && corrected) scaleTokens(output, headDim, factors.data());
       linalg::multiply<T>(values, linalg::columnPanels<const T>(scores, keys, kColumns),
                           linalg::columnPanels(output, headDim, kColumns),
                           key == 0 ? Start::kZero : Start::kAccumulate);
@@ -69,7 +52,7 @@ void flashForward(const FlashForward<T>& task, T* scratch) {
     T* output = task.output.panel(panel);
     if (task.keys.rows == 0) std::fill_n(output, headDim * kColumns, T(0));
     runningOf(panel).inverseSum(factors.data());
-    scaleColumns(output, headDim, factors.data());
+    scaleTokens(output, headDim, factors.data());
     if (task.logSumExp != nullptr) {
       runningOf(panel).logSumExp(factors.data());
       const Index token = panel * kColumns;

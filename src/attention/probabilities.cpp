@@ -33,13 +33,16 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
     const RunningSoftmax<T> running{maximum.data(), sum.data()};
     running.begin();
     forKeyBlocks([&](Index, Index keys) { running.add(scratch, keys, factors.data()); });
-    running.logSumExp(factors.data());
+    running.inverseSum(factors.data());
     forKeyBlocks([&](Index first, Index keys) {
-      toProbabilities(scratch, keys, factors.data());
+      // From the maximum, not from log-sum-exp: that rounds the sum away where scores are large.
+      toProbabilities(scratch, keys, maximum.data());
       for (Index key = 0; key < keys; ++key) {
         const Index row = task.keyNumbers == nullptr ? first + key : task.keyNumbers[first + key];
         for (Index column = 0; column < tokens; ++column) {
-          *task.map.at(row, token + column) += task.weight * scratch[key * kColumns + column];
+          *task.map.at(row, token + column) += task.weight *
+                                               factors[static_cast<std::size_t>(column)] *
+                                               scratch[key * kColumns + column];
         }
       }
     });

@@ -50,8 +50,8 @@ namespace {
 
 /// One vector of tokens of toProbabilities.
 template <class T>
-[[gnu::noinline]] void vectorToProbabilities(T* scores, Index count, const T* logSumExp) {
-  const Vector<T> given = load(logSumExp);
+[[gnu::noinline]] void vectorToProbabilities(T* scores, Index count, const T* givenShift) {
+  const Vector<T> given = load(givenShift);
   const Vector<T> shift =
       simd::select<T>(given == splat(-kInfinity<T>), splat(kInfinity<T>), given);
   for (Index key = 0; key < count; ++key) {
@@ -87,8 +87,28 @@ template <class T>
 }  // namespace
 
 template <class T>
-void toProbabilities(T* scores, Index count, const T* logSumExp) {
-  forVectors<T>([&](Index at) { vectorToProbabilities(scores + at, count, logSumExp + at); });
+void toProbabilities(T* scores, Index count, const T* shift) {
+  forVectors<T>([&](Index at) { vectorToProbabilities(scores + at, count, shift + at); });
+}
+
+template <class T>
+void scaleTokens(T* panel, Index rows, const T* factors) {
+  forVectors<T>([&](Index at) {
+    const Vector<T> factor = load(factors + at);
+    for (Index row = 0; row < rows; ++row) {
+      T* values = panel + row * kTileColumns<T> + at;
+      store(values, load(values) * factor);
+    }
+  });
+}
+
+template <class T>
+void invertSums(const T* sums, T* result) {
+  forVectors<T>([&](Index at) {
+    const Vector<T> sum = load(sums + at);
+    // Compared with 0, not with > 0: a NaN must stay a NaN.
+    store(result + at, simd::select<T>(sum == splat(T(0)), splat(T(0)), splat(T(1)) / sum));
+  });
 }
 
 template <class T>
@@ -113,18 +133,11 @@ void RunningSoftmax<T>::logSumExp(T* result) const {
   }
 }
 
-template <class T>
-void RunningSoftmax<T>::inverseSum(T* result) const {
-  forVectors<T>([&](Index at) {
-    const Vector<T> total = load(sum + at);
-    // Compared with 0, not with > 0: a NaN must stay a NaN.
-    store(result + at, simd::select<T>(total == splat(T(0)), splat(T(0)), splat(T(1)) / total));
-  });
-}
-
 #define CROSS_ATTENTION_INSTANTIATE(T)                                                        \
   template void computeScores(linalg::RowPanels<T>, const T*, HeadMask<T>, Index, Index, T*); \
   template void toProbabilities(T*, Index, const T*);                                         \
+  template void scaleTokens(T*, Index, const T*);                                             \
+  template void invertSums(const T*, T*);                                                     \
   template struct RunningSoftmax<T>;
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

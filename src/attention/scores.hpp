@@ -26,10 +26,19 @@ template <class T>
 void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey,
                    Index tokens, T* scores);
 
-/// scores (count × kTileColumns) → exp(scores - logSumExp of the token): the softmax probabilities. A log-sum-exp of
-/// -infinity, as a token has that may attend to nothing, gives zeros.
+/// scores (count × kTileColumns) → exp(scores - shift of the token): with log-sum-exp for the shift the softmax
+/// probabilities, with the maximum what must still be divided by the sum. A shift of -infinity, as a token has that may
+/// attend to nothing, gives zeros.
 template <class T>
-void toProbabilities(T* scores, Index count, const T* logSumExp);
+void toProbabilities(T* scores, Index count, const T* shift);
+
+/// Multiplies each row of a panel (rows × kTileColumns), token by token, by `factors`.
+template <class T>
+void scaleTokens(T* panel, Index rows, const T* factors);
+
+/// 1 / sum of each of kTileColumns tokens, and 0 where the sum is 0: of a token that may attend to nothing.
+template <class T>
+void invertSums(const T* sums, T* result);
 
 /// The running maximum and sum of one panel's tokens over the keys seen so far.
 template <class T>
@@ -43,8 +52,7 @@ struct RunningSoftmax {
   bool add(T* scores, Index count, T* correction) const;
   /// log-sum-exp of the tokens: -infinity where there was no key or all were masked.
   void logSumExp(T* result) const;
-  /// 1 / sum, and 0 where the sum is 0.
-  void inverseSum(T* result) const;
+  void inverseSum(T* result) const { invertSums(sum, result); }
 };
 
 }  // namespace cross_attention::attention

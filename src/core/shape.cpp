@@ -78,11 +78,12 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
     // Dimensions too large to count can't match a tensor that exists: a wrong shape, not a lack of memory.
     failShape(error.message());
   }
-  if (hasUnknown && known > 0 && size % known == 0) {
-    resolved[unknown] = size / known;
+  const Index divisor = known;
+  if (hasUnknown && divisor > 0 && size % divisor == 0) {
+    resolved[unknown] = size / divisor;
     known = size;
   }
-  if (known != size || (hasUnknown && known == 0)) {
+  if (known != size || (hasUnknown && divisor == 0)) {
     failShape(text({"shape is ", list(dimensions), "; it takes one of ", size, " elements"}));
   }
   return Shape::checked(resolved, "shape");

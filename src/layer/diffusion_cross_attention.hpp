@@ -123,8 +123,10 @@ class DiffusionCrossAttention<T>::PendingForward {
 
  private:
   struct State;
-  /// Shared with the job on the thread behind, which may look at it a moment longer than we live.
+  /// Shared with the job on the thread behind, which may look at it a moment longer than we live: what takes memory is
+  /// taken out of it before.
   std::shared_ptr<State> state_;
+  std::optional<Tensor<T>> output_;
 };
 
 }  // namespace cross_attention::layer

@@ -26,6 +26,7 @@ template <class T>
 DiffusionCrossAttention<T>::PendingForward::~PendingForward() {
   // Nobody wants the output any more, but the thread behind may still be writing it.
   if (state_->startedBehind) state_->ranBehind.wait();
+  state_->pass.reset();
 }
 
 template <class T>
@@ -76,14 +77,18 @@ void DiffusionCrossAttention<T>::PendingForward::finish() {
     state_->milliseconds += millisecondsSince(start);
   }
   state_->finished = true;
-  if (!state_->failure) state_->layer->commit(*state_->pass, state_->milliseconds);
+  if (!state_->failure) {
+    state_->layer->commit(*state_->pass, state_->milliseconds);
+    output_ = state_->pass->output();
+  }
+  state_->pass.reset();
 }
 
 template <class T>
 Tensor<T> DiffusionCrossAttention<T>::PendingForward::result() {
   finish();
   if (state_->failure) std::rethrow_exception(state_->failure);
-  return state_->pass->output();
+  return *output_;
 }
 
 template class DiffusionCrossAttention<float>::PendingForward;
