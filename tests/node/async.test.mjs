@@ -1,0 +1,257 @@
+// forwardAsync: the same bits as forward, while the event loop turns and the world changes.
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { runForValue, runScript } from '../support/child.mjs';
+import { keyMask, makeCase, normalTensor, scoped, withCase } from '../support/cases.mjs';
+import { assertSameBits } from '../support/compare.mjs';
+import { assertRejects } from '../support/errors.mjs';
+import {
+  ArgumentError,
+  DiffusionCrossAttention,
+  DisposedError,
+  memoryInUse,
+  OutOfMemoryError,
+  ShapeError,
+  Tensor,
+} from '../support/package.mjs';
+import { shapeNamed } from '../support/shapes.mjs';
+import { initOptions } from '../support/variant.mjs';
+
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+
+const size = { batch: 2, height: 16, width: 16, queryDim: 64, contextDim: 48, numHeads: 4, length: 33 };
+
+describe('the same bits as forward', () => {
+  const cases = {
+    image: {},
+    tokens: { layout: 'tokens' },
+    'self-attention': { contextDim: 64, length: null },
+    'key mask': { mask: keyMask(2, 33, 1, { ignored: [1] }) },
+    float64: { dtype: 'float64' },
+    tiny: shapeNamed('tiny'),
+    'sd15-32': shapeNamed('sd15-32'),
+  };
+  for (const [name, extra] of Object.entries(cases)) {
+    test(name, () =>
+      withCase({ ...size, ...extra }, async ({ layer, input, context, options }, own) => {
+        const output = own(await layer.forwardAsync(input, context, options));
+        assert.deepEqual(output.shape, input.shape);
+        assert.equal(output.dtype, layer.dtype);
+        assertSameBits(
+          output.data(),
+          own(layer.forwardWithContext(input, context, options)).data(),
+          'output',
+        );
+      }),
+    );
+  }
+
+  test('many at once, on one layer and on several', () =>
+    scoped(async (own) => {
+      const cases = [1, 2, 3].map((seed) => own(makeCase({ ...size, seed })));
+      const contexts = [4, 5].map((seed) => own(normalTensor([2, 33, 48], seed)));
+      const calls = cases.flatMap(({ layer, input }) => contexts.map((context) => [layer, input, context]));
+      const twice = [...calls, ...calls];
+      const outputs = await Promise.all(
+        twice.map(async ([layer, input, context]) => own(await layer.forwardAsync(input, context))),
+      );
+      twice.forEach(([layer, input, context], index) => {
+        const expected = own(layer.forwardWithContext(input, context)).data();
+        assertSameBits(outputs[index].data(), expected, `call ${index}`);
+      });
+    }));
+
+  test('together with forward, backward and attentionMaps in between', () =>
+    withCase(size, async ({ layer, input, context }, own) => {
+      const gradient = own(normalTensor(input.shape, 9));
+      layer.training = true;
+      const expected = own(layer.forwardWithContext(input, context)).data();
+      const expectedBack = own(layer.backward(gradient)).data();
+      const pending = [layer.forwardAsync(input, context), layer.forwardAsync(input, context)];
+      assertSameBits(own(layer.forwardWithContext(input, context)).data(), expected, 'forward meanwhile');
+      assertSameBits(own(layer.backward(gradient)).data(), expectedBack, 'backward meanwhile');
+      own(layer.attentionMaps(input, context));
+      for (const output of await Promise.all(pending))
+        assertSameBits(own(output).data(), expected, 'forwardAsync');
+    }));
+});
+
+describe('the caller is not blocked', () => {
+  test('while a large forward runs, the event loop turns and timers fire', (testContext) =>
+    withCase({ ...shapeNamed('self-64'), height: 48, width: 48 }, async ({ layer, input }, own) => {
+      const start = performance.now();
+      own(layer.forward(input));
+      const synchronous = performance.now() - start;
+
+      let longest = 0;
+      let turns = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        const now = performance.now();
+        longest = Math.max(longest, now - last);
+        last = now;
+        ++turns;
+      }, 1);
+      const called = performance.now();
+      const pending = layer.forwardAsync(input, null);
+      const returned = performance.now() - called;
+      own(await pending);
+      longest = Math.max(longest, performance.now() - last);
+      clearInterval(timer);
+
+      testContext.diagnostic(
+        `forward ${synchronous.toFixed(0)} ms; forwardAsync returned after ${returned.toFixed(1)} ms, ` +
+          `${turns} turns, longest pause ${longest.toFixed(1)} ms`,
+      );
+      // A slice is 6 ms, a task of it some more; other programs of a busy machine take their share.
+      const allowed = Math.max(60, synchronous / 4);
+      assert.ok(longest < allowed, `the event loop stood still for ${longest} ms of ${synchronous}`);
+      assert.ok(returned < allowed, `the call itself took ${returned} ms`);
+      assert.ok(turns >= 5, `${turns} turns only`);
+    }));
+
+  test('the result is not there before the next turn', () =>
+    withCase(shapeNamed('tiny'), async ({ layer, input, context }, own) => {
+      const order = [];
+      const pending = layer.forwardAsync(input, context).then((output) => {
+        own(output);
+        order.push('result');
+      });
+      order.push('caller');
+      await pending;
+      assert.deepEqual(order, ['caller', 'result']);
+    }));
+});
+
+describe('what changes meanwhile', () => {
+  const compare = (change) =>
+    withCase(size, async (made, own) => {
+      const { layer, input, context } = made;
+      const expected = own(layer.forwardWithContext(input, context)).data();
+      layer.resetState();
+      const pending = layer.forwardAsync(input, context);
+      change(made, own);
+      assertSameBits(own(await pending).data(), expected, 'output');
+    });
+
+  test('input and context are disposed of', () =>
+    compare(({ input, context }) => {
+      input.dispose();
+      context.dispose();
+      // What was theirs must not be used for others yet.
+      Tensor.full([2, 64, 16, 16], 5).dispose();
+    }));
+  test('the mask is disposed of', () =>
+    withCase({ ...size, mask: keyMask(2, 33, 1) }, async ({ layer, input, context, options }, own) => {
+      const expected = own(layer.forwardWithContext(input, context, options)).data();
+      layer.resetState();
+      const pending = layer.forwardAsync(input, context, options);
+      options.mask.dispose();
+      assertSameBits(own(await pending).data(), expected, 'output');
+    }));
+  test('the layer is disposed of: the result comes all the same', () =>
+    compare(({ layer }) => layer.dispose()));
+  test('everything is disposed of', () =>
+    compare((made) => {
+      made.dispose();
+      Tensor.full([2, 64, 16, 16], 5).dispose();
+    }));
+
+  const parameterChanges = {
+    setParameters: (layer) => layer.setParameters(new Float32Array(layer.parameterCount)),
+    setParameter: (layer, own) => layer.setParameter('to_v.weight', own(Tensor.zeros([64, 48]))),
+    updateParameters: (layer) => layer.updateParameters(1),
+    loadWeights: (layer, own) => {
+      const other = own(new DiffusionCrossAttention(64, 48, 4, 16, { seed: 77 }));
+      layer.loadWeights(other.saveWeights());
+    },
+    resetState: (layer) => layer.resetState(),
+    'training = true': (layer) => (layer.training = true),
+  };
+  for (const [name, change] of Object.entries(parameterChanges)) {
+    test(`${name}: the result is of the parameters at the time of the call`, () =>
+      compare(({ layer }, own) => change(layer, own)));
+    test(`${name} before the call counts`, () =>
+      withCase(size, async ({ layer, input, context }, own) => {
+        change(layer, own);
+        const pending = layer.forwardAsync(input, context);
+        const output = own(await pending).data();
+        assertSameBits(own(layer.forwardWithContext(input, context)).data(), output, 'output');
+      }));
+  }
+});
+
+describe('errors reject', () => {
+  test('wrong arguments, and nothing is left behind', () =>
+    withCase(size, async ({ layer, input, context }, own) => {
+      const wide = own(Tensor.zeros([5, 64], 'float64'));
+      const wrongContext = own(Tensor.zeros([3, 33, 48]));
+      const inUse = memoryInUse();
+      for (const wrong of [null, undefined, 5, {}, new Float32Array(64)]) {
+        await assertRejects(() => layer.forwardAsync(wrong, context), ArgumentError, 'input', 'a Tensor');
+      }
+      await assertRejects(() => layer.forwardAsync(wide, context), ArgumentError, 'input', 'float64');
+      await assertRejects(() => layer.forwardAsync(context, context), ShapeError, 'input', '[2, 33, 48]');
+      await assertRejects(
+        () => layer.forwardAsync(input, wrongContext),
+        ShapeError,
+        'context',
+        '[3, 33, 48]',
+      );
+      await assertRejects(() => layer.forwardAsync(input, null), ShapeError, 'context', 'null');
+      await assertRejects(() => layer.forwardAsync(input, context, { mask: 5 }), ArgumentError, 'mask');
+      await assertRejects(() => layer.forwardAsync(input, context, 5), ArgumentError, 'options');
+      assert.ok(memoryInUse() <= inUse + 4 * 2 * 64 * 64 * 2, 'packed weights at most were added');
+    }));
+
+  test('disposed tensors and a disposed layer', () =>
+    withCase(size, async ({ layer, input, context }) => {
+      const gone = Tensor.zeros([2, 64, 16, 16]);
+      gone.dispose();
+      await assertRejects(() => layer.forwardAsync(gone, context), DisposedError, 'input');
+      await assertRejects(() => layer.forwardAsync(input, gone), DisposedError, 'context');
+      await assertRejects(() => layer.forwardAsync(input, context, { mask: gone }), DisposedError, 'mask');
+      layer.dispose();
+      await assertRejects(() => layer.forwardAsync(input, context), DisposedError, 'DiffusionCrossAttention');
+    }));
+
+  test('too little memory, and the layer stays usable', () =>
+    scoped(async (own) => {
+      const layer = own(new DiffusionCrossAttention(2048, 1, 1, 1, { seed: 1 }));
+      // Few bytes in, but an image of 2048 channels out of them cannot be asked for; a context so long can: its keys take
+      // 2048 times its own size.
+      const input = own(Tensor.zeros([1, 2048]));
+      const context = own(Tensor.zeros([2_000_000, 1]));
+      await assertRejects(() => layer.forwardAsync(input, context), OutOfMemoryError);
+      own(await layer.forwardAsync(input, own(Tensor.zeros([2, 1]))));
+    }));
+});
+
+describe('the process ends by itself', () => {
+  const load = `
+    import { init, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
+    await init(${JSON.stringify(initOptions)});
+    const layer = new DiffusionCrossAttention(64, 64, 4, 16);
+    const input = Tensor.randn([1, 64, 16, 16]);`;
+  const scripts = {
+    'after init alone': `import { init } from 'diffusion-cross-attention'; await init(${JSON.stringify(initOptions)});`,
+    'with nothing disposed of': `${load} await layer.forwardAsync(input, null);`,
+    'with everything disposed of': `${load}
+      (await layer.forwardAsync(input, null)).dispose(); layer.dispose(); input.dispose();`,
+    'with a forwardAsync that nobody waits for': `${load} void layer.forwardAsync(input, null);`,
+    'after a forwardAsync that failed': `${load} await layer.forwardAsync(input, input).catch(() => {});`,
+  };
+  for (const [name, source] of Object.entries(scripts)) {
+    test(name, async () => {
+      const { code, errors, seconds } = await runScript(source, { seconds: 30 });
+      assert.equal(code, 0, `ended with ${code ?? 'a timeout'} after ${seconds} s\n${errors}`);
+    });
+  }
+
+  test('but not before a result that somebody waits for', async () => {
+    const sum = await runForValue(`${load}
+      const output = await layer.forwardAsync(input, null);
+      console.log(JSON.stringify(output.size));`);
+    assert.equal(sum, 64 * 256);
+  });
+});

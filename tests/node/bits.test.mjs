@@ -1,0 +1,83 @@
+// The very same bits: whatever the number of threads, in every run, and initial weights in every variant.
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { runForValue } from '../support/child.mjs';
+import { hashOf } from '../support/compare.mjs';
+import { initialWeights } from '../support/initial_weights.mjs';
+import { possibleVariants } from '../support/variant.mjs';
+
+const support = new URL('../support/', import.meta.url);
+
+/** Hashes of everything that a layer computes, with all masks, blocks and dtypes. */
+const script = (options) => `
+  import { init } from 'diffusion-cross-attention';
+  await init(${JSON.stringify(options)});
+  const { additiveMask, keyMask, normalTensor, withCase } = await import('${new URL('cases.mjs', support)}');
+  const { hashOf } = await import('${new URL('compare.mjs', support)}');
+  const size = { batch: 2, height: 13, width: 11, queryDim: 60, contextDim: 37, numHeads: 5, length: 29 };
+  const cases = {
+    plain: {},
+    tokens: { layout: 'tokens' },
+    float64: { dtype: 'float64' },
+    'self-attention': { contextDim: 60, length: null },
+    'key mask': { mask: keyMask(2, 29, 1) },
+    'additive mask': { mask: additiveMask([2, 5, 143, 29], 2) },
+    'one context': { contextBatch: 1, length: 300 },
+    'small blocks': { layerOptions: { blockSizeQ: 5, blockSizeKV: 7 } },
+    large: { height: 40, width: 40, queryDim: 320, contextDim: 64, numHeads: 8, length: 77 },
+  };
+  const hashes = {};
+  for (const [name, extra] of Object.entries(cases)) {
+    await withCase({ ...size, ...extra }, async ({ layer, input, context, options }, own) => {
+      const add = (what, values) => (hashes[name + ': ' + what] = hashOf(values));
+      add('parameters', layer.getParameters());
+      layer.training = true;
+      const output = own(layer.forwardWithContext(input, context, options));
+      add('forward', output.data());
+      add('input gradient', own(layer.backward(own(normalTensor(input.shape, 9, { dtype: layer.dtype })))).data());
+      if (context !== null) add('context gradient', layer.contextGradient.data());
+      add('parameter gradients', layer.getParameterGradients());
+      add('maps', own(layer.attentionMaps(input, context, options)).data());
+      add('forwardAsync', own(await layer.forwardAsync(input, context, options)).data());
+    });
+  }
+  console.log(JSON.stringify(hashes));`;
+
+const simdOf = [...new Set(possibleVariants.map((variant) => variant.split('-')[0]))];
+
+// A child's init comes first, so that package.mjs finds the package loaded as it wants it.
+describe('results do not depend on the number of threads', () => {
+  for (const simd of simdOf) {
+    describe(simd, () => {
+      let single;
+      before(async () => {
+        single = await runForValue(script({ simd, threads: 1 }));
+      });
+      for (const threads of [1, 2, 3]) {
+        test(`${threads} ${threads === 1 ? 'thread, again' : 'threads'}`, async () => {
+          const hashes = await runForValue(script({ simd, threads }));
+          assert.ok(Object.keys(hashes).length > 50);
+          assert.deepEqual(hashes, single);
+        });
+      }
+    });
+  }
+});
+
+describe('the same seed gives the same weights in every variant', () => {
+  for (const variant of possibleVariants) {
+    for (const dtype of ['float32', 'float64']) {
+      test(`${variant}, ${dtype}`, async () => {
+        const [simd, threads] = variant.split('-');
+        const hash = await runForValue(`
+          import { init, DiffusionCrossAttention } from 'diffusion-cross-attention';
+          import { hashOf } from '${new URL('compare.mjs', support)}';
+          const info = await init({ simd: '${simd}', threads: ${threads === undefined ? 1 : 2} });
+          const layer = new DiffusionCrossAttention(24, 40, 3, 8, { seed: 20260101, dtype: '${dtype}' });
+          console.log(JSON.stringify(hashOf(layer.getParameters())));`);
+        const expected = initialWeights(24, 40, 20260101);
+        assert.equal(hash, hashOf(dtype === 'float32' ? Float32Array.from(expected) : expected));
+      });
+    }
+  }
+});

@@ -1,0 +1,94 @@
+// Memory that runs out: an OutOfMemoryError, after which everything goes on. In child processes, for WebAssembly's memory
+// never shrinks.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { runForValue } from '../support/child.mjs';
+import { initOptions } from '../support/variant.mjs';
+
+const load = `
+  import { init, memoryInUse, OutOfMemoryError, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
+  await init(${JSON.stringify(initOptions)});
+  const layer = new DiffusionCrossAttention(256, 128, 4, 16, { seed: 1 });
+  const input = Tensor.randn([1, 256, 16, 16], { seed: 2 });
+  const context = Tensor.randn([77, 128], { seed: 3 });
+  layer.training = true;
+  const run = () => {
+    const output = layer.forwardWithContext(input, context);
+    const inputGradient = layer.backward(output);
+    const values = [...output.data(), ...inputGradient.data(), ...layer.getParameterGradients()];
+    output.dispose(); inputGradient.dispose(); layer.clearGradients();
+    return values.join();
+  };
+  const expected = run();
+  const parameters = layer.getParameters().join();
+  const codeOf = (work) => { try { work(); return 'no error'; } catch (error) {
+    return error instanceof OutOfMemoryError ? error.code : String(error?.stack ?? error); } };
+  // All memory there is, in large pieces and then in smaller ones, down to 64 KB: less than any call below needs.
+  const fill = () => {
+    const hoard = [];
+    for (let elements = 2 ** 26; elements >= 2 ** 14; elements /= 4) {
+      try { for (;;) hoard.push(Tensor.zeros([elements])); } catch (error) {
+        if (!(error instanceof OutOfMemoryError)) throw error;
+      }
+    }
+    return hoard;
+  };
+  const report = (value) => console.log(JSON.stringify(value));`;
+const failed = 'ERR_OUT_OF_MEMORY';
+
+describe('when nothing is left', () => {
+  test('every call that needs memory fails, changes nothing, and works when there is memory again', async () => {
+    const result = await runForValue(
+      `${load}
+      const file = layer.saveWeights();
+      const hoard = fill();
+      const full = memoryInUse();
+      const codes = {
+        zeros: codeOf(() => Tensor.zeros([2 ** 20])),
+        from: codeOf(() => Tensor.from(new Float32Array(2 ** 20), [2 ** 20])),
+        clone: codeOf(() => hoard[0].clone()),
+        layer: codeOf(() => new DiffusionCrossAttention(1024, 1024)),
+        forward: codeOf(() => layer.forwardWithContext(input, context)),
+        backward: codeOf(() => layer.backward(input)),
+        attentionMaps: codeOf(() => layer.attentionMaps(input, context)),
+        setParameters: codeOf(() => layer.setParameters(layer.getParameters())),
+        getParameter: codeOf(() => layer.getParameter('to_q.weight')),
+        saveWeights: codeOf(() => layer.saveWeights()),
+        loadWeights: codeOf(() => layer.loadWeights(file)),
+        forwardAsync: await layer.forwardAsync(input, context).then(() => 'no error', (error) => error.code ?? String(error.stack)),
+      };
+      const stillFull = memoryInUse();
+      const sameParameters = layer.getParameters().join() === parameters;
+      hoard.forEach((tensor) => tensor.dispose());
+      const same = run() === expected;
+      layer.dispose(); input.dispose(); context.dispose();
+      report({ codes, full, difference: stillFull - full, sameParameters, same, rest: memoryInUse() });`,
+      { seconds: 90 },
+    );
+    for (const [name, code] of Object.entries(result.codes)) assert.equal(code, failed, name);
+    assert.ok(result.full > 3.5e9, `the memory was full: ${result.full} bytes`);
+    assert.ok(result.difference <= 0, `failed calls kept ${result.difference} bytes`);
+    assert.equal(result.sameParameters, true);
+    assert.equal(result.same, true, 'output and gradients are the same bits afterwards');
+    assert.equal(result.rest, 0);
+  });
+});
+
+describe('shapes that are too large for what is there', () => {
+  test('fail by size alone, and the layer stays usable', async () => {
+    const result = await runForValue(`${load}
+      const wide = new DiffusionCrossAttention(2048, 1, 8, 1, { seed: 1 });
+      const long = Tensor.zeros([2_000_000, 1]);
+      const tokens = Tensor.zeros([1, 2048]);
+      const codes = [
+        codeOf(() => Tensor.zeros([2 ** 40])),
+        codeOf(() => Tensor.randn([2 ** 16, 2 ** 16], { dtype: 'float64' })),
+        codeOf(() => new DiffusionCrossAttention(32768, 32768)),
+        codeOf(() => wide.forwardWithContext(tokens, long)),
+        codeOf(() => wide.attentionMaps(tokens, long)),
+      ];
+      report({ codes, same: run() === expected });`);
+    assert.deepEqual(result.codes, new Array(5).fill(failed));
+    assert.equal(result.same, true);
+  });
+});

@@ -1,0 +1,139 @@
+// The package as users get it: packed, installed, imported, bundled; and how large it is.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { build as esbuild } from 'esbuild';
+import { build as vite } from 'vite';
+import { project, runNode } from '../support/child.mjs';
+import { initOptions, variant } from '../support/variant.mjs';
+
+const program = `
+  import { init, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
+  const info = await init(${JSON.stringify(initOptions)});
+  const layer = new DiffusionCrossAttention(8, 8, 2, 4, { seed: 1 });
+  const output = await layer.forwardAsync(Tensor.full([3, 8], 1), null);
+  console.log(info.simd, info.threads, output.shape.join('×'));`;
+const printed = `${initOptions.simd} ${initOptions.threads} 3×8`;
+
+async function assertPrints(folder, file) {
+  const { code, output, errors } = await runNode([path.join(folder, file)], { folder, seconds: 30 });
+  assert.equal(code, 0, errors);
+  assert.equal(output.trim(), printed);
+}
+
+describe('packed by npm', () => {
+  let folder;
+  let packed;
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'cross-attention-package-'));
+    // --ignore-scripts: prepack would build what has been built.
+    const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
+    const { stdout } = await promisify(execFile)('npm', args, { cwd: project });
+    packed = JSON.parse(stdout)[0];
+    const target = path.join(folder, 'node_modules', 'diffusion-cross-attention');
+    await mkdir(target, { recursive: true });
+    await promisify(execFile)('tar', [
+      '-xzf',
+      path.join(folder, packed.filename),
+      '--strip-components=1',
+      '-C',
+      target,
+    ]);
+    await writeFile(path.join(folder, 'package.json'), '{"type":"module"}');
+    await writeFile(path.join(folder, 'program.mjs'), program);
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  test('holds the built files and nothing of the sources', () => {
+    const files = packed.files.map((file) => file.path);
+    for (const needed of ['package.json', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']) {
+      assert.ok(files.includes(needed), `${needed} is missing of ${files}`);
+    }
+    for (const name of ['relaxed', 'relaxed-threads', 'baseline', 'baseline-threads']) {
+      for (const ending of ['js', 'wasm']) {
+        assert.ok(files.includes(`dist/wasm/cross-attention-${name}.${ending}`), name);
+      }
+    }
+    const strangers = files.filter(
+      (file) => !/^(dist\/|package\.json|LICENSE|README\.md|CHANGELOG\.md)/.test(file),
+    );
+    assert.deepEqual(strangers, []);
+  });
+
+  test('imported from node_modules in Node', () => assertPrints(folder, 'program.mjs'));
+
+  test('has no dependencies and runs no scripts at installation', async () => {
+    const manifest = JSON.parse(await readFile(path.join(project, 'package.json'), 'utf8'));
+    assert.equal(manifest.dependencies, undefined);
+    for (const script of ['preinstall', 'install', 'postinstall']) {
+      assert.equal(manifest.scripts[script], undefined);
+    }
+  });
+
+  test('bundled by esbuild for Node, the .wasm files beside the bundle', async () => {
+    const target = path.join(folder, 'esbuild');
+    await esbuild({
+      entryPoints: [path.join(folder, 'program.mjs')],
+      outdir: target,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      outExtension: { '.js': '.mjs' },
+      logLevel: 'error',
+    });
+    const wasm = path.join(folder, 'node_modules/diffusion-cross-attention/dist/wasm');
+    await cp(wasm, target, { recursive: true });
+    await assertPrints(target, 'program.mjs');
+  });
+
+  test('bundled by Vite for a page: the .wasm files of all variants are found and emitted', async () => {
+    await writeFile(path.join(folder, 'index.html'), '<script type="module" src="./program.mjs"></script>');
+    await vite({
+      root: folder,
+      configFile: false,
+      logLevel: 'error',
+      build: { target: 'esnext', outDir: 'vite' },
+      worker: { format: 'es' },
+    });
+    const assets = await readdir(path.join(folder, 'vite', 'assets'));
+    for (const name of ['relaxed', 'relaxed-threads', 'baseline', 'baseline-threads']) {
+      const pattern = new RegExp(`^cross-attention-${name}-[\\w-]{8}\\.wasm$`);
+      assert.ok(
+        assets.some((asset) => pattern.test(asset)),
+        `${name}.wasm of ${assets}`,
+      );
+    }
+  });
+});
+
+describe('size', () => {
+  const files = ['index.js', `wasm/cross-attention-${variant}.js`, `wasm/cross-attention-${variant}.wasm`];
+
+  test('the .wasm file has at most 200 KB', async (testContext) => {
+    const { size } = await stat(path.join(project, 'dist', files[2]));
+    testContext.diagnostic(`${files[2]}: ${(size / 1000).toFixed(1)} KB`);
+    assert.ok(size <= 200_000, `${size} bytes`);
+  });
+
+  test('the download of the variant has at most 100 KB, compressed by Brotli', async (testContext) => {
+    const sizes = await Promise.all(
+      files.map(async (file) => {
+        const content = await readFile(path.join(project, 'dist', file));
+        const params = {
+          [constants.BROTLI_PARAM_QUALITY]: 11,
+          [constants.BROTLI_PARAM_SIZE_HINT]: content.length,
+        };
+        return brotliCompressSync(content, { params }).length;
+      }),
+    );
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    testContext.diagnostic(`${variant}: ${(total / 1000).toFixed(1)} KB = ${sizes.join(' + ')} bytes`);
+    assert.ok(total <= 100_000, `${total} bytes`);
+  });
+});

@@ -1,0 +1,236 @@
+// init, RuntimeInfo, memoryInUse, and what happens before init.
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { project, runForValue, runNode, runScript } from '../support/child.mjs';
+import { assertRejects } from '../support/errors.mjs';
+import { ArgumentError, init, memoryInUse, runtimeInfo } from '../support/package.mjs';
+import { hasRelaxedSimd, initOptions, variant } from '../support/variant.mjs';
+
+const require = createRequire(import.meta.url);
+const options = JSON.stringify(initOptions);
+
+describe('RuntimeInfo', () => {
+  test(`says what was asked for: ${variant}`, () => {
+    assert.equal(runtimeInfo.simd, initOptions.simd);
+    assert.equal(runtimeInfo.threads, initOptions.threads);
+    assert.equal(runtimeInfo.device, 'wasm');
+    assert.equal(typeof runtimeInfo.webgpu, 'string');
+    assert.ok(runtimeInfo.webgpu.length > 0, 'webgpu says why there is no adapter');
+    assert.equal(runtimeInfo.version, require('../../package.json').version);
+  });
+
+  test('is read-only', () => {
+    assert.throws(() => {
+      runtimeInfo.threads = 100;
+    }, TypeError);
+    assert.equal(runtimeInfo.threads, initOptions.threads);
+  });
+
+  test('tells of a choice by itself: all cores, the best SIMD', async () => {
+    const { info, cores } = await runForValue(`
+      import { init } from 'diffusion-cross-attention';
+      const info = await init();
+      console.log(JSON.stringify({ info, cores: globalThis.navigator?.hardwareConcurrency ?? 1 }));`);
+    assert.equal(info.simd, hasRelaxedSimd ? 'relaxed' : 'baseline');
+    assert.equal(info.threads, Math.min(cores, 64));
+    assert.equal(info.device, 'wasm');
+  });
+
+  test('one thread where SharedArrayBuffer is missing, with the reason in RuntimeInfo', async () => {
+    const info = await runForValue(`
+      delete globalThis.SharedArrayBuffer;
+      const { init, Tensor } = await import('diffusion-cross-attention');
+      const info = await init({ threads: 4 });
+      Tensor.zeros([2]).dispose();
+      console.log(JSON.stringify(info));`);
+    assert.equal(info.threads, 1);
+    assert.match(info.threadsReason, /SharedArrayBuffer/);
+  });
+
+  for (const device of ['auto', 'wasm', 'webgpu']) {
+    test(`device '${device}' is never an error`, async () => {
+      const script = `
+        import { init } from 'diffusion-cross-attention';
+        console.log(JSON.stringify(await init({ ...${options}, device: '${device}' })));`;
+      assert.equal((await runForValue(script)).device, 'wasm');
+    });
+  }
+});
+
+describe('init', () => {
+  test('works in a program given on the command line, whose options Workers would take over', async () => {
+    const source = `
+      import { init, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
+      await init(${options});
+      const layer = new DiffusionCrossAttention(8, 8, 2, 1);
+      console.log((await layer.forwardAsync(Tensor.zeros([3, 8]), null)).shape.join());`;
+    const { code, output, errors } = await runNode(['--input-type=module', '--eval', source], {
+      seconds: 15,
+    });
+    assert.equal(code, 0, errors);
+    assert.equal(output.trim(), '3,8');
+  });
+
+  test('again gives the same RuntimeInfo, whatever the options', async () => {
+    assert.equal(await init(), runtimeInfo);
+    assert.equal(await init({ threads: 1, simd: 'baseline' }), runtimeInfo);
+    assert.equal(await init({ threads: 3, simd: 'auto', device: 'wasm' }), runtimeInfo);
+  });
+
+  test('at the same time loads once', async () => {
+    const isSame = await runForValue(`
+      import { init, memoryInUse } from 'diffusion-cross-attention';
+      const infos = await Promise.all([init(${options}), init(), init({ threads: 1 }), init(${options})]);
+      console.log(infos.every((info) => info === infos[0]) && memoryInUse() === 0);`);
+    assert.equal(isSame, true);
+  });
+
+  const wrong = [
+    ['threads', 0],
+    ['threads', -1],
+    ['threads', 1.5],
+    ['threads', NaN],
+    ['threads', 65],
+    ['threads', '2'],
+    ['threads', null],
+    ['simd', 'sse'],
+    ['simd', 1],
+    ['simd', null],
+    ['device', 'cuda'],
+    ['device', {}],
+    ['wasmBaseUrl', 5],
+    ['wasmBaseUrl', {}],
+  ];
+  for (const [name, value] of wrong) {
+    test(`${name}: ${String(value)} is an ArgumentError, also after a good init`, () =>
+      assertRejects(() => init({ [name]: value }), ArgumentError, name, 'it takes'));
+  }
+  test('options that are no object are an ArgumentError', () =>
+    assertRejects(() => init('threads'), ArgumentError, 'options', 'threads', 'it takes'));
+
+  test('undefined and null options are none', async () => {
+    assert.equal(await init(undefined), runtimeInfo);
+    assert.equal(await init(null), runtimeInfo);
+  });
+
+  test('after wrong options and after a failed load a good one works', async () => {
+    const source = `
+      import { CrossAttentionError, init, Tensor } from 'diffusion-cross-attention';
+      const failures = [];
+      for (const options of [{ threads: 0 }, { wasmBaseUrl: 'file:///there-is-no-such-folder/' }]) {
+        await init({ ...${options}, ...options }).catch((error) =>
+          failures.push([error instanceof CrossAttentionError, error.message]));
+      }
+      const info = await init(${options});
+      console.log(JSON.stringify({ failures, sum: Tensor.full([3], 2).data()[2], simd: info.simd }));`;
+    // It must also end by itself: the workers of the load that failed are not left behind.
+    const value = await runForValue(source, { seconds: 15 });
+    assert.equal(value.failures.length, 2);
+    for (const [isOurs, message] of value.failures) assert.ok(isOurs, `no error of this package: ${message}`);
+    assert.match(value.failures[1][1], /wasmBaseUrl|there-is-no-such-folder/);
+    assert.equal(value.sum, 2);
+    assert.equal(value.simd, initOptions.simd);
+  });
+
+  test('relaxed SIMD where it is missing is an ArgumentError', async (context) => {
+    if (hasRelaxedSimd) return context.skip('this Node has relaxed SIMD: the other one runs this test');
+    const value = await runForValue(`
+      import { init } from 'diffusion-cross-attention';
+      const error = await init({ simd: 'relaxed' }).catch((error) => error);
+      console.log(JSON.stringify({ code: error.code, message: error.message }));`);
+    assert.equal(value.code, 'ERR_ARGUMENT');
+    assert.match(value.message, /simd.*relaxed.*it takes/);
+  });
+});
+
+describe('before init', () => {
+  test('everything that needs it throws NotInitializedError and says what to do', async () => {
+    const results = await runForValue(`
+      import * as attention from 'diffusion-cross-attention';
+      const { Tensor, DiffusionCrossAttention, NotInitializedError } = attention;
+      const calls = {
+        from: () => Tensor.from([1], [1]),
+        zeros: () => Tensor.zeros([1]),
+        full: () => Tensor.full([1], 1),
+        randn: () => Tensor.randn([1]),
+        layer: () => new DiffusionCrossAttention(8, 8),
+        memoryInUse: () => attention.memoryInUse(),
+        wrongArgumentsToo: () => Tensor.zeros('nonsense'),
+      };
+      const results = {};
+      for (const [name, call] of Object.entries(calls)) {
+        try { call(); results[name] = 'no error'; } catch (error) {
+          const { code, message } = error;
+          results[name] = { code, message, isClass: error instanceof NotInitializedError };
+        }
+      }
+      await attention.init(${options});
+      results.afterwards = Tensor.zeros([2]).size;
+      console.log(JSON.stringify(results));`);
+    const { afterwards, ...failures } = results;
+    assert.equal(afterwards, 2);
+    assert.equal(Object.keys(failures).length, 7);
+    for (const [name, failure] of Object.entries(failures)) {
+      assert.equal(failure.code, 'ERR_NOT_INITIALIZED', name);
+      assert.equal(failure.isClass, true, name);
+      assert.match(failure.message, /init\(\)/, name);
+    }
+  });
+});
+
+describe('where the .wasm files are', () => {
+  const use = (modulePath, initExtra) => `
+    import { init, Tensor } from ${JSON.stringify(modulePath)};
+    await init({ ...${options}, ${initExtra} });
+    const tensor = Tensor.full([2, 2], 3);
+    console.log(tensor.data().join());
+    tensor.dispose();`;
+  const runUse = async (...parts) => {
+    const { code, output, errors } = await runScript(use(...parts));
+    assert.equal(code, 0, errors);
+    assert.equal(output.trim(), '3,3,3,3');
+  };
+
+  for (const name of [
+    'dist with spaces',
+    'dist#fragment',
+    'dist%20percent',
+    'dist?question',
+    'dïst·ünïcode',
+  ]) {
+    test(`beside the module, in a folder named ${name}`, () =>
+      inCopy(name, (folder) => runUse(pathToFileURL(path.join(folder, 'index.js')).href, '')));
+
+    test(`in wasmBaseUrl, a URL and a string, of a folder named ${name}`, () =>
+      inCopy(name, async (folder) => {
+        const url = pathToFileURL(path.join(folder, 'wasm')).href;
+        await runUse('diffusion-cross-attention', `wasmBaseUrl: ${JSON.stringify(url)}`);
+        await runUse('diffusion-cross-attention', `wasmBaseUrl: new URL(${JSON.stringify(`${url}/`)})`);
+      }));
+  }
+
+  test('in wasmBaseUrl, a path of the file system', () =>
+    inCopy('dist', (folder) =>
+      runUse('diffusion-cross-attention', `wasmBaseUrl: ${JSON.stringify(path.join(folder, 'wasm'))}`),
+    ));
+
+  async function inCopy(name, work) {
+    const parent = await mkdtemp(path.join(os.tmpdir(), 'cross-attention-'));
+    try {
+      const folder = path.join(parent, name);
+      await cp(path.join(project, 'dist'), folder, { recursive: true });
+      // A module's type is told by the package.json above it.
+      await cp(path.join(project, 'package.json'), path.join(parent, 'package.json'));
+      await work(folder);
+    } finally {
+      await rm(parent, { recursive: true });
+    }
+  }
+});
+
+test('memoryInUse is 0 while there is nothing', () => assert.equal(memoryInUse(), 0));

@@ -1,0 +1,123 @@
+// How far a right result in a given precision can be from the exact one: the textbook's rounding-error analysis
+// (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1) carried along the layer's own steps, with the
+// very numbers of the problem. A sum of n products, in any order, is off by at most γ_n·Σ|a|·|b|.
+import { allTokens, forScores, project, softmax, timesTransposed } from './reference.mjs';
+
+export const unitRoundoff = (dtype) => (dtype === 'float32' ? 2 ** -24 : 2 ** -53);
+/** Below it a probability may be taken for zero: exp's smallest normal result. */
+const smallest = (dtype) => (dtype === 'float32' ? 2 ** -126 : 2 ** -1022);
+/** An exponential that is right to so many units. */
+const exponentialUnits = 4;
+
+export const gamma = (terms, unit) => (terms * unit) / (1 - terms * unit);
+
+const magnitudes = (values) => values.map(Math.abs);
+
+/**
+ * Visits each row of probabilities as forScores does, with `probabilities` and `probabilityBound`, the most by which each of
+ * them can be off.
+ */
+export function forProbabilityBounds(problem, dtype, tokens, visit) {
+  const { length, queryDim, contextDim, numHeads, scale } = problem;
+  const unit = unitRoundoff(dtype);
+  const headDim = queryDim / numHeads;
+  const exact = project(problem, tokens);
+  const parameters = Object.fromEntries(
+    Object.entries(problem.parameters).map(([name, values]) => [name, magnitudes(values)]),
+  );
+  const absolute = project(
+    { ...problem, input: magnitudes(problem.input), context: magnitudes(problem.context), parameters },
+    tokens,
+  );
+  forScores(problem, exact, tokens, (row) => {
+    const { head, queryRow, keyRow, scores } = row;
+    const errors = scores.map((score, l) => {
+      if (score === -Infinity) return 0;
+      let propagated = 0;
+      let rounded = 0;
+      for (let c = head * headDim; c < (head + 1) * headDim; ++c) {
+        const q = queryRow * queryDim + c;
+        const k = (keyRow + l) * queryDim + c;
+        propagated +=
+          gamma(queryDim, unit) * absolute.query[q] * Math.abs(exact.key[k]) +
+          gamma(contextDim + 2, unit) * absolute.key[k] * Math.abs(exact.query[q]);
+        rounded += Math.abs(exact.query[q] * exact.key[k]);
+      }
+      // One more rounding for the mask's addition.
+      return Math.abs(scale) * (propagated + gamma(headDim + 2, unit) * rounded) + unit * Math.abs(score);
+    });
+    const largest = errors.reduce((most, error) => Math.max(most, error), 0);
+    const maximum = scores.reduce((most, score) => Math.max(most, score), -Infinity);
+    const probabilities = softmax(scores);
+    // exp(score - maximum), or exp(score - logSumExp): differences are rounded, and so is what is subtracted; the sum has
+    // `length` terms, each rescaled at most once a tile.
+    const relative = scores.map((score) =>
+      score === -Infinity
+        ? 0
+        : Math.expm1(2 * largest + 2 * unit * (maximum - score + Math.abs(maximum))) +
+          gamma(2 * length + 2 * exponentialUnits + 4, unit),
+    );
+    const probabilityBound = probabilities.map((probability, l) =>
+      scores[l] === -Infinity ? 0 : Math.min(1, probability * relative[l] + smallest(dtype)),
+    );
+    visit({ ...row, exact, absolute, probabilities, probabilityBound });
+  });
+}
+
+/** For each element of forward's result the most by which a computation in `dtype` can be off. */
+export function forwardBound(problem, dtype, tokens = allTokens(problem)) {
+  const { batch, length, queryDim, contextDim, numHeads, parameters } = problem;
+  const unit = unitRoundoff(dtype);
+  const headDim = queryDim / numHeads;
+  const rows = batch * tokens.length;
+  const attended = new Float64Array(rows * queryDim);
+  const attendedBound = new Float64Array(rows * queryDim);
+  forProbabilityBounds(problem, dtype, tokens, (row) => {
+    const { head, queryRow, keyRow, exact, absolute, probabilities, probabilityBound } = row;
+    for (let l = 0; l < length; ++l) {
+      for (let c = head * headDim; c < (head + 1) * headDim; ++c) {
+        const v = (keyRow + l) * queryDim + c;
+        const value = Math.abs(exact.value[v]);
+        attended[queryRow * queryDim + c] += probabilities[l] * value;
+        attendedBound[queryRow * queryDim + c] +=
+          (probabilityBound[l] + gamma(2 * length + 2, unit) * probabilities[l]) * value +
+          (probabilities[l] + probabilityBound[l]) * gamma(contextDim, unit) * absolute.value[v];
+      }
+    }
+  });
+  const weight = magnitudes(parameters.output);
+  const propagated = timesTransposed(attendedBound, weight, rows, queryDim, queryDim);
+  const summed = timesTransposed(attended, weight, rows, queryDim, queryDim);
+  return propagated.map((error, index) => {
+    const terms = summed[index] + error + Math.abs(parameters.bias[index % queryDim]);
+    return error + gamma(queryDim + 1, unit) * terms;
+  });
+}
+
+/** The same for attentionMaps of reference.mjs. */
+export function mapsBound(problem, dtype) {
+  const { batch, tokens, length, numHeads } = problem;
+  const bound = new Float64Array(batch * numHeads * length * tokens);
+  forProbabilityBounds(problem, dtype, allTokens(problem), ({ batchRow, head, token, probabilityBound }) =>
+    probabilityBound.forEach((error, l) => {
+      bound[((batchRow * numHeads + head) * length + l) * tokens + token] = error;
+    }),
+  );
+  return bound;
+}
+
+/**
+ * The most by which a gradient can be off, relative to the sum of its terms' magnitudes, to first order: a term is a product
+ * of P (twice in dS) with sums over channels, tokens and keys, each of which adds its γ.
+ */
+export function gradientRelativeBound(problem, dtype) {
+  const { batch, tokens, length, queryDim, contextDim } = problem;
+  let relative = 0;
+  forProbabilityBounds(problem, dtype, allTokens(problem), ({ probabilities, probabilityBound }) =>
+    probabilityBound.forEach((error, l) => {
+      if (probabilities[l] > smallest(dtype)) relative = Math.max(relative, error / probabilities[l]);
+    }),
+  );
+  const terms = 5 * queryDim + 2 * contextDim + 4 * length + 2 * batch * tokens + 16;
+  return 3 * relative + gamma(terms, unitRoundoff(dtype));
+}

@@ -1,0 +1,34 @@
+// Numbers that are random, but the same in every run: a failure can be looked at again.
+
+/** mulberry32: uniform numbers in [0, 1). */
+export function uniformGenerator(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export const arrayOf = (dtype) => (dtype === 'float32' ? Float32Array : Float64Array);
+
+/** Unit-normal numbers (Box and Muller), times `deviation`. */
+export function normalArray(size, seed, { dtype = 'float64', deviation = 1 } = {}) {
+  const uniform = uniformGenerator(seed);
+  const values = new (arrayOf(dtype))(size);
+  for (let index = 0; index < size; index += 2) {
+    const radius = deviation * Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
+    values[index] = radius * Math.cos(angle);
+    // Beyond the end of an array of odd size this writes nothing.
+    values[index + 1] = radius * Math.sin(angle);
+  }
+  return values;
+}
+
+/** Ones with the given probability, else zeros. */
+export function bitArray(size, seed, { probability = 0.7 } = {}) {
+  const uniform = uniformGenerator(seed);
+  return Array.from({ length: size }, () => (uniform() < probability ? 1 : 0));
+}

@@ -1,0 +1,113 @@
+// The gradients of the layer as a textbook derives them, in float64; a problem is as in reference.mjs.
+import { allTokens, forScores, project, softmax } from './reference.mjs';
+
+/** c[i, j] = Σ_k a[i, k]·b[k, j] */
+function times(a, b, rows, columns, depth) {
+  const c = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; ++row) {
+    for (let k = 0; k < depth; ++k) {
+      const factor = a[row * depth + k];
+      for (let column = 0; column < columns; ++column) {
+        c[row * columns + column] += factor * b[k * columns + column];
+      }
+    }
+  }
+  return c;
+}
+
+/** c[i, j] = Σ_r a[r, i]·b[r, j]: a weight's gradient, from all rows. */
+function transposedTimes(a, b, rows, columnsA, columnsB) {
+  const c = new Float64Array(columnsA * columnsB);
+  for (let row = 0; row < rows; ++row) {
+    for (let i = 0; i < columnsA; ++i) {
+      const factor = a[row * columnsA + i];
+      for (let j = 0; j < columnsB; ++j) c[i * columnsB + j] += factor * b[row * columnsB + j];
+    }
+  }
+  return c;
+}
+
+const added = (a, b) => a.map((value, index) => value + b[index]);
+
+/** The probabilities of all rows of scores, in the order in which forScores visits them. */
+function probabilitiesOf(problem) {
+  const rows = [];
+  forScores(problem, project(problem), allTokens(problem), ({ scores }) => rows.push(softmax(scores)));
+  return rows;
+}
+
+function magnitudesOf(problem) {
+  const absolute = (values) => values.map(Math.abs);
+  const parameters = Object.fromEntries(
+    Object.entries(problem.parameters).map(([name, values]) => [name, absolute(values)]),
+  );
+  return { ...problem, input: absolute(problem.input), context: absolute(problem.context), parameters };
+}
+
+/** The gradients, with `sign` -1; with +1 the sums of their terms' magnitudes, if all operands are magnitudes. */
+function differentiate(problem, probabilities, outputGradient, sign) {
+  const { batch, tokens, length, queryDim, contextDim, numHeads, scale, contextBatch, parameters } = problem;
+  const headDim = queryDim / numHeads;
+  const factor = sign < 0 ? scale : Math.abs(scale);
+  const rows = batch * tokens;
+  const keys = contextBatch * length;
+  const projected = project(problem);
+  const { query, key, value } = projected;
+
+  // out = attended·Woᵀ + bo
+  const attendedGradient = times(outputGradient, parameters.output, rows, queryDim, queryDim);
+  const attended = new Float64Array(rows * queryDim);
+  const queryGradient = new Float64Array(rows * queryDim);
+  const keyGradient = new Float64Array(keys * queryDim);
+  const valueGradient = new Float64Array(keys * queryDim);
+  let visited = 0;
+  forScores({ ...problem, mask: null }, projected, allTokens(problem), ({ head, queryRow, keyRow }) => {
+    const p = probabilities[visited++];
+    const channels = (row) => row * queryDim + head * headDim;
+    const token = channels(queryRow);
+    const probabilityGradient = new Float64Array(length);
+    for (let l = 0; l < length; ++l) {
+      const source = channels(keyRow + l);
+      for (let c = 0; c < headDim; ++c) {
+        attended[token + c] += p[l] * value[source + c];
+        valueGradient[source + c] += p[l] * attendedGradient[token + c];
+        probabilityGradient[l] += attendedGradient[token + c] * value[source + c];
+      }
+    }
+    // dS = P ∘ (dP - Σ P∘dP)
+    const shift = probabilityGradient.reduce((sum, gradient, l) => sum + p[l] * gradient, 0);
+    for (let l = 0; l < length; ++l) {
+      const scoreGradient = p[l] * (probabilityGradient[l] + sign * shift);
+      const source = channels(keyRow + l);
+      for (let c = 0; c < headDim; ++c) {
+        queryGradient[token + c] += factor * scoreGradient * key[source + c];
+        keyGradient[source + c] += factor * scoreGradient * query[token + c];
+      }
+    }
+  });
+
+  const fromQuery = times(queryGradient, parameters.query, rows, queryDim, queryDim);
+  const fromKeys = added(
+    times(keyGradient, parameters.key, keys, contextDim, queryDim),
+    times(valueGradient, parameters.value, keys, contextDim, queryDim),
+  );
+  return {
+    input: problem.isSelfAttention ? added(fromQuery, fromKeys) : fromQuery,
+    context: problem.isSelfAttention ? null : fromKeys,
+    query: transposedTimes(queryGradient, problem.input, rows, queryDim, queryDim),
+    key: transposedTimes(keyGradient, problem.context, keys, queryDim, contextDim),
+    value: transposedTimes(valueGradient, problem.context, keys, queryDim, contextDim),
+    output: transposedTimes(outputGradient, attended, rows, queryDim, queryDim),
+    bias: transposedTimes(new Float64Array(rows).fill(1), outputGradient, rows, 1, queryDim),
+  };
+}
+
+/** {input, context (null for self-attention), query, key, value, output, bias} */
+export function backward(problem, outputGradient) {
+  return differentiate(problem, probabilitiesOf(problem), outputGradient, -1);
+}
+
+/** For each gradient the sum of the magnitudes of its terms: what rounding errors are relative to. */
+export function gradientMagnitudes(problem, outputGradient) {
+  return differentiate(magnitudesOf(problem), probabilitiesOf(problem), outputGradient.map(Math.abs), +1);
+}
