@@ -35,7 +35,7 @@ class Schedule {
   };
   template <class Work>
   struct WorkOf final : AnyWork {
-    explicit WorkOf(Work work) : work(std::move(work)) {}
+    explicit WorkOf(Work given) : work(std::move(given)) {}
     void run(Index task, Scratch& scratch) override { work(task, scratch); }
     Work work;
   };

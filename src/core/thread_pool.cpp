@@ -149,7 +149,7 @@ void ThreadPool::setThreads(int threads) {
 bool ThreadPool::tryAcquire() { return implementation_->acquired.try_lock(); }
 void ThreadPool::release() { implementation_->acquired.unlock(); }
 
-void ThreadPool::parallelFor(Index count, int callerSlot, const Task& task) {
+void ThreadPool::parallelFor(Index count, int callerSlot, Task task) {
   Implementation& pool = *implementation_;
   Implementation::Round round;
   round.task = &task;
@@ -207,7 +207,7 @@ void ThreadPool::setThreads(int threads) {
 bool ThreadPool::tryAcquire() { return true; }
 void ThreadPool::release() {}
 
-void ThreadPool::parallelFor(Index count, int callerSlot, const Task& task) {
+void ThreadPool::parallelFor(Index count, int callerSlot, Task task) {
   for (Index index = 0; index < count; ++index) task(index, callerSlot);
 }
 

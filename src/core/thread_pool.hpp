@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <type_traits>
 
 #include "core/index.hpp"
 
@@ -18,8 +19,23 @@ class ThreadPool {
   static constexpr int kSlots = kMaxThreads + 1;
   static constexpr int kBehindSlot = kMaxThreads;
 
-  /// task index, slot of the thread that runs it
-  using Task = std::function<void(Index, int)>;
+  /// What a task does: (task index, slot of the thread that runs it). A reference to it, good for the length of a call:
+  /// a parallelFor allocates nothing, and so cannot fail half-way through a schedule.
+  class Task {
+   public:
+    template <class Work>
+    requires(!std::is_same_v<std::remove_cvref_t<Work>, Task>) Task(Work&& work)
+        : work_(const_cast<void*>(static_cast<const void*>(&work))),
+          run_([](void* erased, Index index, int slot) {
+            (*static_cast<std::remove_reference_t<Work>*>(erased))(index, slot);
+          }) {}
+    Task(const Task&) = default;
+    void operator()(Index index, int slot) const { run_(work_, index, slot); }
+
+   private:
+    void* work_;
+    void (*run_)(void*, Index, int);
+  };
 
   static ThreadPool& shared();
 
@@ -37,7 +53,7 @@ class ThreadPool {
 
   /// Runs task 0 … count - 1, each once, in no order that may be relied on; returns when all are done. The caller
   /// has acquired the workers. The first exception of a task is rethrown here after all threads have left.
-  void parallelFor(Index count, int callerSlot, const Task& task);
+  void parallelFor(Index count, int callerSlot, Task task);
 
   /// Runs `job` on a thread of its own that is neither the caller nor a worker, one after another in the order of
   /// the calls. `job` must not throw. Only where there are threads (see canRunBehind).

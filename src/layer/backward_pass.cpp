@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attention/flash_backward.hpp"
+#include "core/text.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
@@ -76,6 +77,11 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
     }
     if (batchRow == layout.batch - 1 || projected_.sets() > 1) addSet(set);
   }
+  statistics_ = {.happened = true,
+                 .shapes = text({"output gradient ", layout.shape}),
+                 .tokenBlock = plan_.tokenBlock,
+                 .keyBlock = plan_.keyBlock,
+                 .flops = flops()};
 }
 
 template <class T>

@@ -28,8 +28,8 @@ class BackwardPass {
   const Tensor<T>& inputGradient() const { return inputGradient_; }
   /// Of the context's shape; none for self-attention.
   const std::optional<Tensor<T>>& contextGradient() const { return contextGradient_; }
-  const BackwardPlan& plan() const { return plan_; }
-  double flops() const;
+  /// What the pass is to do. How it went is the caller's to add.
+  PassStatistics& statistics() { return statistics_; }
   std::size_t bytesBefore() const { return bytesBefore_; }
 
  private:
@@ -38,6 +38,8 @@ class BackwardPass {
     return linalg::columnPanels(buffer.data(), configuration_.queryDim, tokens);
   }
 
+  /// Floating-point operations that the schedule does.
+  double flops() const;
   void addChunk(Index batchRow, Index begin, Index count);
   void addSet(Index set);
 
@@ -71,6 +73,7 @@ class BackwardPass {
   /// Context, Wk and Wv as right operands of the products at the end of a set.
   Buffer<T> contextPanels_, keyWeightPanels_, valueWeightPanels_;
 
+  PassStatistics statistics_;
   Schedule schedule_;
 };
 

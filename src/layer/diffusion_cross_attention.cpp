@@ -21,6 +21,15 @@ double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+/// The statistics of a pass that has come to its end. Nothing is allocated: what the pass has computed must not be lost.
+template <class Pass>
+PassStatistics finished(Pass& pass, double milliseconds) {
+  const std::size_t peak = memory::peakBytes();
+  pass.statistics().milliseconds = milliseconds;
+  pass.statistics().peakBytes = peak - std::min(peak, pass.bytesBefore());
+  return std::move(pass.statistics());
+}
+
 }  // namespace
 
 template <class T>
@@ -76,14 +85,7 @@ void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, double millisecond
   if (auto activations = pass.takeActivations()) activations_ = std::move(activations);
   if (pass.contextWasReady()) ++statistics_.contextHits;
   projectedContext_ = pass.projected()->isRemembered() ? pass.projected() : nullptr;
-  const std::size_t peak = memory::peakBytes();
-  statistics_.forward = {true,
-                         pass.arguments().describe(),
-                         pass.plan().tokenBlock,
-                         pass.plan().keyBlock,
-                         pass.flops(),
-                         milliseconds,
-                         peak - std::min(peak, pass.bytesBefore())};
+  statistics_.forward = finished(pass, milliseconds);
 }
 
 template <class T>
@@ -116,14 +118,7 @@ Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) 
                        outputGradient);
   pass.run();
   contextGradient_ = pass.contextGradient();
-  const std::size_t peak = memory::peakBytes();
-  statistics_.backward = {true,
-                          text({"output gradient ", expected}),
-                          pass.plan().tokenBlock,
-                          pass.plan().keyBlock,
-                          pass.flops(),
-                          millisecondsSince(start),
-                          peak - std::min(peak, pass.bytesBefore())};
+  statistics_.backward = finished(pass, millisecondsSince(start));
   return pass.inputGradient();
 }
 

@@ -38,6 +38,11 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
   }
   plan_ = planForward<T>(configuration, arguments_.layout.tokens, projected_->mostKeys());
   addTokenBlocks();
+  statistics_ = {.happened = true,
+                 .shapes = arguments_.describe(),
+                 .tokenBlock = plan_.tokenBlock,
+                 .keyBlock = plan_.keyBlock,
+                 .flops = flops()};
 }
 
 template <class T>

@@ -8,6 +8,7 @@
 #include "layer/packed_weights.hpp"
 #include "layer/planner.hpp"
 #include "layer/projected_context.hpp"
+#include "layer/statistics.hpp"
 #include "layer/token_layout.hpp"
 
 namespace cross_attention::layer {
@@ -60,15 +61,16 @@ class ForwardPass {
   const Arguments<T>& arguments() const { return arguments_; }
   const std::shared_ptr<const ProjectedContext<T>>& projected() const { return projected_; }
   bool contextWasReady() const { return contextWasReady_; }
-  const Plan& plan() const { return plan_; }
   /// What backward needs, once; null where this was no training forward.
   std::shared_ptr<const Activations<T>> takeActivations();
-  /// Floating-point operations that the schedule does.
-  double flops() const;
+  /// What the pass is to do. How it went is the caller's to add.
+  PassStatistics& statistics() { return statistics_; }
   std::size_t bytesBefore() const { return bytesBefore_; }
 
  private:
   void addTokenBlocks();
+  /// Floating-point operations that the schedule does.
+  double flops() const;
   void runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
 
   std::size_t bytesBefore_ = memory::bytesInUse();
@@ -81,6 +83,7 @@ class ForwardPass {
   std::shared_ptr<Activations<T>> activations_;
   Tensor<T> output_;
   const T* bias_;
+  PassStatistics statistics_;
   Schedule schedule_;
 };
 

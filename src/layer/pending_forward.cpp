@@ -33,7 +33,6 @@ template <class T>
 bool DiffusionCrossAttention<T>::PendingForward::runBehind(std::function<void()> done) {
   ThreadPool& pool = ThreadPool::shared();
   if (!pool.canRunBehind()) return false;
-  state_->startedBehind = true;
   pool.runBehind([state = state_, done = std::move(done)] {
     const auto start = Clock::now();
     try {
@@ -45,6 +44,8 @@ bool DiffusionCrossAttention<T>::PendingForward::runBehind(std::function<void()>
     state->ranBehind.set();
     done();
   });
+  // Only now: had there been no memory for the job, nobody would ever say that it ran.
+  state_->startedBehind = true;
   return true;
 }
 

@@ -24,7 +24,10 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
                                       std::shared_ptr<const KeyMask> mask, bool transposed)
     : configuration_(configuration), version_(parameters.version()), mask_(std::move(mask)) {
   const Index headDim = configuration.headDim();
-  const Index sets = std::max(context.layout.batch, mask_ ? mask_->batch : 1);
+  const Index masks = mask_ ? mask_->batch : 1;
+  // None for an empty batch, whose context may be empty, too.
+  const Index sets =
+      std::min(context.layout.batch, masks) == 0 ? 0 : std::max(context.layout.batch, masks);
   Amount size = 0;
   Amount transposedSize = 0;
   for (Index set = 0; set < sets; ++set) {

@@ -7,7 +7,7 @@
 
 namespace cross_attention::layer {
 
-/// One pass as it went.
+/// One pass: what it is to do, known before it begins, and how it went.
 struct PassStatistics {
   bool happened = false;
   std::string shapes;

@@ -11,7 +11,6 @@
     if (!(condition)) ::cross_attention::failWeights("the file's header is not valid JSON"); \
   } while (false)
 #define RAPIDJSON_NOEXCEPT_ASSERT(condition) static_cast<void>(0)
-#include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
@@ -20,6 +19,15 @@ namespace cross_attention::weights {
 namespace {
 
 constexpr std::string_view kMetadata = "__metadata__";
+
+/// Whether half of a surrogate pair was spelled out, which the parser lets pass as three bytes: 0xED, 0xA0 …
+bool hasSurrogate(std::string_view name) {
+  for (std::size_t index = 1; index < name.size(); ++index) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(name[at]); };
+    if (byte(index - 1) == 0xED && byte(index) >= 0xA0) return true;
+  }
+  return false;
+}
 
 /// Takes the parser's events; false stops it, with `problem` said.
 class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
@@ -47,6 +55,7 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
   bool Key(const char* text, rapidjson::SizeType length, bool) {
     const std::string_view key(text, length);
     if (place_ == Place::kTop) {
+      if (hasSurrogate(key)) return stop("a name that is no UTF-8");
       if (key == kMetadata) return enter(Place::kMetadataStart);
       entries.push_back({std::string(key), {}, {}, {}});
       hasType_ = hasShape_ = hasOffsets_ = false;
@@ -138,9 +147,10 @@ std::vector<HeaderEntry> readHeader(std::span<const char> json) {
   const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);
   if (!handler.problem.empty())
     failWeights(text({"the file is no safetensors file: ", handler.problem}));
-  if (result.IsError()) {
-    failWeights(text({"the file is no safetensors file: its header is no JSON at byte ",
-                      result.Offset(), ": ", rapidjson::GetParseError_En(result.Code())}));
+  // The parser takes a zero for the end; what follows one is no part of a header.
+  if (result.IsError() || input.Tell() < json.size()) {
+    failWeights(
+        text({"the file is no safetensors file: its header is no JSON at byte ", input.Tell()}));
   }
   return std::move(handler.entries);
 }

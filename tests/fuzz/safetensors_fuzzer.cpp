@@ -1,0 +1,41 @@
+// Any bytes at all as a safetensors file: they are read or refused with kWeights; what was read can be decoded.
+//   cmake --preset fuzz && cmake --build build/fuzz
+//   build/fuzz/tests/fuzz/safetensors_fuzzer -dict=tests/fuzz/safetensors.dict -max_total_time=60
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#include "core/error.hpp"
+#include "weights/safetensors.hpp"
+
+namespace {
+
+using cross_attention::Error;
+using cross_attention::ErrorCode;
+
+template <class T>
+void decode(const cross_attention::weights::StoredTensor& tensor) {
+  std::vector<T> values(static_cast<std::size_t>(tensor.shape.size()));
+  cross_attention::weights::decode(tensor, std::span<T>(values));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  try {
+    const std::span<const std::byte> file(reinterpret_cast<const std::byte*>(data), size);
+    for (const auto& tensor : cross_attention::weights::readSafetensors(file)) {
+      // Every byte belongs to the file.
+      if (tensor.bytes.size() > size ||
+          tensor.bytes.data() + tensor.bytes.size() > file.data() + size) {
+        std::abort();
+      }
+      decode<float>(tensor);
+      decode<double>(tensor);
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kWeights) std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,184 @@
+#include <gtest/gtest.h>
+
+#include <new>
+
+#include "allocation/failing_allocations.hpp"
+#include "support/comparison.hpp"
+#include "support/layer_case.hpp"
+#include "support/threads.hpp"
+#include "support/weight_files.hpp"
+
+/// Each call of the layer with each of its allocations failing in turn: it throws Error(kOutOfMemory) or
+/// std::bad_alloc, and the layer is as if the call had never been.
+namespace cross_attention::test {
+
+namespace {
+
+using FloatCase = LayerCase<float>;
+
+CaseShape callShape() {
+  CaseShape shape;
+  shape.batch = 2;
+  shape.height = 7;
+  shape.width = 9;
+  shape.context = Shape{2, 7, 6};
+  shape.mask = Shape{2, 7};
+  return shape;
+}
+
+/// A layer before the call: after a training forward and its backward, so that there is much that could be lost.
+struct Prepared {
+  FloatCase one{callShape()};
+  Tensor<float> inputGradient = one.trainAndGoBack();
+  std::vector<float> parameters{one.layer.parameters().values().begin(),
+                                one.layer.parameters().values().end()};
+  std::vector<float> gradients = one.parameterGradients();
+  std::size_t bytes = memory::bytesInUse();
+
+  /// All that can be asked of the layer is as it was.
+  void expectUnchanged() {
+    EXPECT_TRUE(isIdentical(one.layer.parameters().values(), parameters));
+    EXPECT_TRUE(isIdentical(one.parameterGradients(), gradients));
+    ASSERT_TRUE(one.layer.contextGradient());
+    EXPECT_EQ(one.layer.contextGradient()->shape(), *one.shape.context);
+    // The last training forward is the one from before.
+    one.layer.clearGradients();
+    EXPECT_TRUE(isIdentical(one.layer.backward(one.outputGradient), inputGradient));
+    EXPECT_TRUE(isIdentical(one.parameterGradients(), gradients));
+  }
+};
+
+using Call = std::function<void(FloatCase&)>;
+
+void expectSafe(const Call& call) {
+  // Of a layer that is gone again: all layers share their scratch, which shall go with each of those below.
+  const Tensor<float> expectedOutput = FloatCase(callShape()).forward();
+  long failures = 0;
+  for (long number = 1;; ++number) {
+    ASSERT_LT(number, 5000) << "no end of allocations";
+    SCOPED_TRACE("allocation " + std::to_string(number));
+    const std::size_t before = memory::bytesInUse();
+    {
+      Prepared prepared;
+      bool complete = false;
+      try {
+        complete = !failAllocation(number, [&] { call(prepared.one); });
+        // An allocation may fail without anybody's harm: where it is only tried.
+      } catch (const Error& error) {
+        ++failures;
+        ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
+        prepared.expectUnchanged();
+        prepared.one.layer.setTraining(false);
+        EXPECT_TRUE(isIdentical(prepared.one.forward(), expectedOutput));
+      } catch (const std::bad_alloc&) {
+        ++failures;
+        prepared.expectUnchanged();
+        prepared.one.layer.setTraining(false);
+        EXPECT_TRUE(isIdentical(prepared.one.forward(), expectedOutput));
+      }
+      if (complete) break;
+    }
+    ASSERT_EQ(memory::bytesInUse(), before);
+    if (testing::Test::HasFailure()) break;
+  }
+  EXPECT_GT(failures, 0);
+  std::printf("%ld allocations failed in turn\n", failures);
+}
+
+/// Another input than the prepared training forward had.
+Tensor<float> otherInput() {
+  Random random(77);
+  return normalTensor<float>(random, callShape().inputShape());
+}
+
+}  // namespace
+
+class FailingAllocationTest : public testing::TestWithParam<int> {
+ protected:
+  ThreadsInScope threads_{GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Threads, FailingAllocationTest, testing::Values(1, 2));
+
+TEST_P(FailingAllocationTest, Forward) {
+  expectSafe([](FloatCase& one) {
+    one.layer.setTraining(false);
+    one.layer.forward(one.input, one.contextPointer(), one.mask);
+  });
+}
+
+TEST_P(FailingAllocationTest, ForwardWithTheContextReady) {
+  expectSafe([](FloatCase& one) {
+    one.layer.setTraining(false);
+    const Tensor<float> first = one.layer.forward(one.input, one.contextPointer(), one.mask);
+    one.layer.forward(first, one.contextPointer(), one.mask);
+  });
+}
+
+TEST_P(FailingAllocationTest, TrainingForward) {
+  const Tensor<float> input = otherInput();
+  expectSafe([&](FloatCase& one) { one.layer.forward(input, one.contextPointer(), one.mask); });
+}
+
+TEST_P(FailingAllocationTest, ForwardInSlices) {
+  const Tensor<float> input = otherInput();
+  expectSafe([&](FloatCase& one) {
+    const auto pending = one.layer.startForward(input, one.contextPointer(), one.mask);
+    while (!pending->advance(0.05)) {
+    }
+    pending->result();
+  });
+}
+
+TEST_P(FailingAllocationTest, ForwardBehind) {
+  const Tensor<float> input = otherInput();
+  expectSafe([&](FloatCase& one) {
+    const auto pending = one.layer.startForward(input, one.contextPointer(), one.mask);
+    pending->runBehind([] {});
+    pending->result();
+  });
+}
+
+TEST_P(FailingAllocationTest, Backward) {
+  expectSafe([](FloatCase& one) { one.layer.backward(one.input); });
+}
+
+TEST_P(FailingAllocationTest, AttentionMaps) {
+  expectSafe([](FloatCase& one) {
+    one.layer.attentionMaps(one.input, one.contextPointer(), one.mask, layer::MapHeads::kAll);
+  });
+}
+
+TEST_P(FailingAllocationTest, LoadWeights) {
+  const File file =
+      saved(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
+  expectSafe([&](FloatCase& one) {
+    const auto candidates = candidatesOf<float>(weights::readSafetensors(file));
+    weights::loadWeights<float>(one.layer, std::span<const weights::Candidate<float>>(candidates),
+                                true);
+  });
+}
+
+TEST_P(FailingAllocationTest, SaveWeights) {
+  expectSafe([](FloatCase& one) { saved(one.layer, "BF16", "attn2."); });
+}
+
+TEST_P(FailingAllocationTest, ANewLayer) {
+  expectSafe([](FloatCase&) { FloatCase{callShape()}; });
+}
+
+TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {
+  Prepared prepared;
+  const std::vector<float> values(prepared.parameters.size(), 0.5f);
+  EXPECT_FALSE(
+      failAllocation(1, [&] { prepared.one.layer.setParameters(std::span<const float>(values)); }));
+  EXPECT_TRUE(isIdentical(prepared.one.layer.parameters().values(), values));
+  EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.updateParameters(0); }));
+  const Tensor<float> bias = Tensor<float>::zeros(Shape{8});
+  EXPECT_FALSE(failAllocation(1, [&] {
+    prepared.one.layer.setParameter(layer::ParameterId::kOutputBias, {bias.data(), 8});
+  }));
+  EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.clearGradients(); }));
+  EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.resetState(); }));
+}
+
+}  // namespace cross_attention::test

@@ -1,0 +1,250 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/build.hpp"
+#include "support/comparison.hpp"
+#include "support/layer_case.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+/// The calls whose gradients are checked: every kind of context, mask and layout.
+std::vector<CaseShape> calls() {
+  std::vector<CaseShape> all;
+  const auto add = [&all](auto change) {
+    CaseShape shape;
+    shape.queryDim = 6;
+    shape.context = Shape{5, 4};
+    shape.batch = 2;
+    shape.height = 2;
+    shape.width = 3;
+    change(shape);
+    shape.seed = all.size() + 1;
+    all.push_back(shape);
+  };
+  add([](CaseShape&) {});
+  add([](CaseShape& shape) { shape.context = Shape{1, 5, 4}; });
+  add([](CaseShape& shape) { shape.context = Shape{2, 5, 4}; });
+  add([](CaseShape& shape) { shape.context.reset(); });
+  add([](CaseShape& shape) { shape.layout = Layout::kBatches; });
+  add([](CaseShape& shape) { shape.layout = Layout::kSingle; });
+  add([](CaseShape& shape) {
+    shape.layout = Layout::kBatches;
+    shape.context.reset();
+  });
+  for (const Shape& mask : {Shape{2, 5}, Shape{1, 5}, Shape{2, 2, 6, 5}, Shape{1, 1, 1, 5},
+                            Shape{2, 1, 6, 5}, Shape{1, 2, 1, 5}}) {
+    for (const bool ignoring : {false, true}) {
+      add([&](CaseShape& shape) {
+        shape.mask = mask;
+        shape.ignoresWholeRow = ignoring;
+      });
+      add([&](CaseShape& shape) {
+        shape.context = Shape{2, 5, 4};
+        shape.mask = mask;
+        shape.ignoresWholeRow = ignoring;
+      });
+    }
+  }
+  for (const Shape& mask : {Shape{2, 6}, Shape{2, 2, 6, 6}}) {
+    add([&](CaseShape& shape) {
+      shape.context.reset();
+      shape.mask = mask;
+      shape.ignoresWholeRow = true;
+    });
+  }
+  // Keys that do not fit one tile, so that the scores are computed twice.
+  add([](CaseShape& shape) {
+    shape.context = Shape{2, 23, 4};
+    shape.keyBlock = 6;
+    shape.mask = Shape{2, 1, 6, 23};
+  });
+  add([](CaseShape& shape) {
+    shape.queryDim = 5;
+    shape.numHeads = 1;
+    shape.context = Shape{1, 1, 1};
+  });
+  add([](CaseShape& shape) {
+    shape.queryDim = 8;
+    shape.numHeads = 8;
+    shape.height = 1;
+    shape.width = 1;
+  });
+  return all;
+}
+
+/// Σ outputGradient ∘ output, of which backward gives the gradients.
+double loss(LayerCase<double>& one) {
+  const Tensor<double> output = one.forward();
+  double sum = 0;
+  for (Index index = 0; index < output.size(); ++index) {
+    sum += one.outputGradient.data()[index] * output.data()[index];
+  }
+  return sum;
+}
+
+/// (f(x + h) - f(x - h)) / 2h for each element: with h = 1e-5 the third derivative leaves h² ≈ 1e-10 of it and rounding
+/// leaves ε·|f|/h ≈ 1e-10: four digits better than the 1e-6 that is asked for.
+std::vector<double> centralDifferences(std::span<double> elements, auto evaluate) {
+  constexpr double kStep = 1e-5;
+  std::vector<double> result;
+  for (double& element : elements) {
+    const double original = element;
+    element = original + kStep;
+    const double above = evaluate();
+    element = original - kStep;
+    const double below = evaluate();
+    element = original;
+    result.push_back((above - below) / (2 * kStep));
+  }
+  return result;
+}
+
+std::span<double> elementsOf(Tensor<double>& tensor) {
+  return {tensor.data(), static_cast<std::size_t>(tensor.size())};
+}
+
+/// Relative to the largest element, but not below the rounding of a sum of unit-normal numbers: where a gradient is 0
+/// in theory (one key: the softmax is constant), only that is left.
+double allowed(double relative, double largest, double floor) {
+  return relative * std::max(largest, floor);
+}
+
+template <class T>
+void expectLikeReference(const CaseShape& shape, double relative) {
+  SCOPED_TRACE(shape.describe());
+  LayerCase<T> one(shape);
+  const Tensor<T> inputGradient = one.trainAndGoBack();
+  const ReferenceLayer::Gradients expected =
+      one.reference().gradients(one.rows(one.outputGradient));
+  EXPECT_EQ(inputGradient.shape(), shape.inputShape());
+  const auto check = [&](const char* name, const auto& actual, const std::vector<double>& wanted) {
+    EXPECT_TRUE(isNear(actual, wanted, allowed(relative, largestMagnitude(wanted), 1e-2))) << name;
+  };
+  check("input", one.rows(inputGradient), expected.input);
+  ASSERT_EQ(one.layer.contextGradient().has_value(), shape.context.has_value());
+  if (shape.context) {
+    EXPECT_EQ(one.layer.contextGradient()->shape(), *shape.context);
+    check("context", *one.layer.contextGradient(), expected.context);
+  }
+  using layer::ParameterId;
+  const std::array<const std::vector<double>*, 5> parameters = {
+      &expected.queryWeight, &expected.keyWeight, &expected.valueWeight, &expected.outputWeight,
+      &expected.outputBias};
+  std::size_t begin = 0;
+  const std::vector<T> all = one.parameterGradients();
+  for (std::size_t id = 0; id < parameters.size(); ++id) {
+    const std::size_t size = parameters[id]->size();
+    check(std::string(layer::kParameterNames[id]).c_str(),
+          std::vector<T>(all.begin() + static_cast<Index>(begin),
+                         all.begin() + static_cast<Index>(begin + size)),
+          *parameters[id]);
+    begin += size;
+  }
+  EXPECT_EQ(begin, all.size());
+}
+
+}  // namespace
+
+TEST(GradientsTest, Float64AgainstCentralDifferences) {
+  constexpr double kRelative = 1e-6;
+  double worst = 0;
+  for (const CaseShape& shape : calls()) {
+    SCOPED_TRACE(shape.describe());
+    LayerCase<double> one(shape);
+    const Tensor<double> inputGradient = one.trainAndGoBack();
+    const std::vector<double> parameterGradients = one.parameterGradients();
+    const std::optional<Tensor<double>> contextGradient = one.layer.contextGradient();
+    one.layer.setTraining(false);
+    const auto check = [&](const char* name, std::span<const double> actual,
+                           const std::vector<double>& wanted) {
+      const double tolerance = allowed(kRelative, largestMagnitude(wanted), 1e-2);
+      EXPECT_TRUE(isNear(actual, wanted, tolerance)) << name;
+      worst = std::max(worst, kRelative * largestDifference(actual, wanted) / tolerance);
+    };
+    check("input", values(inputGradient),
+          centralDifferences(elementsOf(one.input), [&] { return loss(one); }));
+    if (shape.context) {
+      ASSERT_TRUE(contextGradient);
+      check("context", values(*contextGradient),
+            centralDifferences(elementsOf(*one.context), [&] { return loss(one); }));
+    } else {
+      EXPECT_FALSE(contextGradient);
+    }
+    std::vector<double> parameters(one.layer.parameters().values().begin(),
+                                   one.layer.parameters().values().end());
+    const std::vector<double> differences = centralDifferences(parameters, [&] {
+      one.layer.setParameters(std::span<const double>(parameters));
+      return loss(one);
+    });
+    // Each of the five by itself: one parameter's large gradient must not hide another's error.
+    std::size_t begin = 0;
+    for (std::size_t id = 0; id < layer::kParameterNames.size(); ++id) {
+      const auto size = static_cast<std::size_t>(
+          one.layer.parameters().shape(static_cast<layer::ParameterId>(id)).size());
+      const std::span<const double> actual = std::span(parameterGradients).subspan(begin, size);
+      const std::span<const double> wanted = std::span(differences).subspan(begin, size);
+      check(std::string(layer::kParameterNames[id]).c_str(), actual,
+            {wanted.begin(), wanted.end()});
+      begin += size;
+    }
+  }
+  std::printf("float64 gradients against central differences: at most %.2g relative\n", worst);
+}
+
+TEST(GradientsTest, Float64AgainstTheReference) {
+  // Rounding alone: sums of some hundred terms.
+  for (const CaseShape& shape : calls()) expectLikeReference<double>(shape, 1e-12);
+}
+
+TEST(GradientsTest, Float32AgainstTheReference) {
+  for (const CaseShape& shape : calls()) expectLikeReference<float>(shape, 1e-4);
+}
+
+TEST(GradientsTest, LargerShapes) {
+  std::vector<CaseShape> shapes;
+  // tiny of the measured shapes, its chunks and blocks not all full.
+  CaseShape tiny;
+  tiny.queryDim = 64;
+  tiny.numHeads = 4;
+  tiny.height = 16;
+  tiny.width = 16;
+  tiny.context = Shape{16, 64};
+  shapes.push_back(tiny);
+  CaseShape odd;
+  odd.batch = 2;
+  odd.queryDim = 72;
+  odd.numHeads = 3;
+  odd.height = 19;
+  odd.width = 23;
+  odd.context = Shape{2, 301, 50};
+  odd.mask = Shape{2, 301};
+  shapes.push_back(odd);
+  odd.mask = Shape{1, 3, 437, 301};
+  odd.keyBlock = 100;
+  odd.tokenBlock = 48;
+  shapes.push_back(odd);
+  CaseShape self = tiny;
+  self.context.reset();
+  self.layout = Layout::kBatches;
+  shapes.push_back(self);
+  if (kSanitized) {
+    leftOut("gradients at sd15-16's channels");
+  } else {
+    CaseShape wide;
+    wide.queryDim = 1280;
+    wide.numHeads = 8;
+    wide.height = 16;
+    wide.width = 16;
+    wide.context = Shape{77, 768};
+    shapes.push_back(wide);
+  }
+  for (const CaseShape& shape : shapes) {
+    expectLikeReference<float>(shape, 1e-4);
+    if (shape.queryDim < 1000) expectLikeReference<double>(shape, 1e-12);
+  }
+}
+
+}  // namespace cross_attention::test

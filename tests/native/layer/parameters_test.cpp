@@ -1,0 +1,174 @@
+#include "layer/parameters.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/comparison.hpp"
+#include "support/layer_case.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using layer::ParameterId;
+
+constexpr layer::Configuration kConfiguration = configurationOf(48, 20, 4, 123);
+
+}  // namespace
+
+template <class T>
+class ParametersTest : public testing::Test {
+ protected:
+  layer::DiffusionCrossAttention<T> layer_{kConfiguration};
+};
+using Formats = testing::Types<float, double>;
+TYPED_TEST_SUITE(ParametersTest, Formats);
+
+TYPED_TEST(ParametersTest, NamesShapesAndOrder) {
+  const auto& parameters = this->layer_.parameters();
+  EXPECT_EQ(parameters.size(), 48 * 48 + 2 * 48 * 20 + 48 * 48 + 48);
+  const std::array<Shape, 5> shapes = {Shape{48, 48}, Shape{48, 20}, Shape{48, 20}, Shape{48, 48},
+                                       Shape{48}};
+  const TypeParam* expected = parameters.values().data();
+  for (std::size_t id = 0; id < shapes.size(); ++id) {
+    const auto parameter = static_cast<ParameterId>(id);
+    EXPECT_EQ(parameters.shape(parameter), shapes[id]);
+    EXPECT_EQ(parameters.values(parameter).data(), expected);
+    EXPECT_EQ(layer::findParameter(layer::kParameterNames[id]), parameter);
+    expected += shapes[id].size();
+  }
+  EXPECT_FALSE(layer::findParameter("to_q.bias"));
+  EXPECT_FALSE(layer::findParameter(""));
+}
+
+TYPED_TEST(ParametersTest, XavierUniformFromTheSeedInOrder) {
+  using T = TypeParam;
+  Random random(kConfiguration.seed);
+  for (const ParameterId id :
+       {ParameterId::kQuery, ParameterId::kKey, ParameterId::kValue, ParameterId::kOutput}) {
+    const Shape shape = this->layer_.parameters().shape(id);
+    const double bound = std::sqrt(6.0 / static_cast<double>(shape[0] + shape[1]));
+    double sum = 0;
+    double squares = 0;
+    for (const T value : this->layer_.parameters().values(id)) {
+      ASSERT_EQ(value, static_cast<T>(bound * (2 * random.uniform() - 1)));
+      sum += static_cast<double>(value);
+      squares += static_cast<double>(value) * static_cast<double>(value);
+    }
+    // Variance bound²/3 = 2 / (in + out): five standard errors (of a uniform's square: bound²·√(4/45)).
+    const auto count = static_cast<double>(shape.size());
+    EXPECT_NEAR(sum / count, 0, 5 * bound / std::sqrt(3 * count));
+    EXPECT_NEAR(squares / count, bound * bound / 3,
+                5 * bound * bound * std::sqrt(4 / (45 * count)));
+  }
+  for (const T value : this->layer_.parameters().values(ParameterId::kOutputBias)) {
+    ASSERT_EQ(value, T(0));
+  }
+  for (const T gradient : this->layer_.parameters().gradients()) ASSERT_EQ(gradient, T(0));
+}
+
+TYPED_TEST(ParametersTest, SeedsDiffer) {
+  layer::Configuration other = kConfiguration;
+  const layer::DiffusionCrossAttention<TypeParam> same(other);
+  EXPECT_TRUE(isIdentical(same.parameters().values(), this->layer_.parameters().values()));
+  other.seed = 124;
+  const layer::DiffusionCrossAttention<TypeParam> different(other);
+  EXPECT_FALSE(isIdentical(different.parameters().values(), this->layer_.parameters().values()));
+}
+
+TYPED_TEST(ParametersTest, SetAsAWhole) {
+  using T = TypeParam;
+  auto& layer = this->layer_;
+  Random random(1);
+  const auto size = layer.parameters().size();
+  const std::vector<T> given = normalValues<T>(random, size);
+  layer.setParameters(std::span<const T>(given));
+  EXPECT_TRUE(isIdentical(layer.parameters().values(), given));
+  const std::vector<double> wider = normalValues<double>(random, size);
+  layer.setParameters(std::span<const double>(wider));
+  for (std::size_t index = 0; index < wider.size(); ++index) {
+    ASSERT_EQ(layer.parameters().values()[index], static_cast<T>(wider[index]));
+  }
+  const std::vector<T> before(layer.parameters().values().begin(),
+                              layer.parameters().values().end());
+  for (const std::size_t wrong : {std::size_t(0), given.size() - 1}) {
+    EXPECT_TRUE(failsWith(ErrorCode::kShape,
+                          [&] { layer.setParameters(std::span<const T>(given).first(wrong)); }));
+  }
+  EXPECT_TRUE(isIdentical(layer.parameters().values(), before));
+}
+
+TYPED_TEST(ParametersTest, SetByName) {
+  using T = TypeParam;
+  auto& layer = this->layer_;
+  const std::vector<T> before(layer.parameters().values().begin(),
+                              layer.parameters().values().end());
+  EXPECT_FALSE(layer.setParameter("to_v.bias", Tensor<T>::zeros(Shape{48})));
+  for (const Shape& wrong : {Shape{20, 48}, Shape{48 * 20}, Shape{48, 20, 1}, Shape{48, 48}}) {
+    EXPECT_TRUE(failsWith(ErrorCode::kShape,
+                          [&] { layer.setParameter("to_v.weight", Tensor<T>::zeros(wrong)); }));
+  }
+  EXPECT_TRUE(isIdentical(layer.parameters().values(), before));
+  EXPECT_TRUE(layer.setParameter("to_v.weight", Tensor<T>::full(Shape{48, 20}, T(0.5))));
+  std::vector<T> expected = before;
+  std::fill_n(expected.begin() + 48 * 48 + 48 * 20, 48 * 20, T(0.5));
+  EXPECT_TRUE(isIdentical(layer.parameters().values(), expected));
+}
+
+TYPED_TEST(ParametersTest, UpdateIsPlainGradientDescent) {
+  using T = TypeParam;
+  LayerCase<T> one((CaseShape()));
+  one.trainAndGoBack();
+  const std::vector<T> before(one.layer.parameters().values().begin(),
+                              one.layer.parameters().values().end());
+  const std::vector<T> gradients = one.parameterGradients();
+  one.layer.updateParameters(0.01);
+  for (std::size_t index = 0; index < before.size(); ++index) {
+    ASSERT_EQ(one.layer.parameters().values()[index],
+              before[index] - static_cast<T>(0.01) * gradients[index]);
+  }
+  for (const T gradient : one.layer.parameters().gradients()) ASSERT_EQ(gradient, T(0));
+}
+
+TYPED_TEST(ParametersTest, DescentLearnsATarget) {
+  using T = TypeParam;
+  CaseShape shape;
+  shape.queryDim = 16;
+  shape.context = Shape{9, 12};
+  LayerCase<T> one(shape);
+  one.layer.setTraining(true);
+  const Tensor<T> target = one.outputGradient;
+  // The mean square of the differences, and its gradient into `gradient`.
+  Tensor<T> gradient(target.shape());
+  const auto loss = [&] {
+    const Tensor<T> output = one.forward();
+    double sum = 0;
+    for (Index index = 0; index < output.size(); ++index) {
+      const T difference = output.data()[index] - target.data()[index];
+      gradient.data()[index] = 2 * difference / static_cast<T>(output.size());
+      sum += static_cast<double>(difference) * static_cast<double>(difference);
+    }
+    return sum / static_cast<double>(output.size());
+  };
+  const auto step = [&](double rate) {
+    one.layer.backward(gradient);
+    double squares = 0;
+    for (const T slope : one.layer.parameters().gradients()) {
+      squares += static_cast<double>(slope) * static_cast<double>(slope);
+    }
+    one.layer.updateParameters(rate);
+    return rate * squares;
+  };
+  // A small step lowers the loss by rate · |gradient|², but for the curvature: a few percent of it at this rate.
+  const double first = loss();
+  const double promised = step(1e-3);
+  EXPECT_NEAR(first - loss(), promised, 0.05 * promised);
+  for (int more = 0; more < 300; ++more) {
+    step(0.1);
+    loss();
+  }
+  EXPECT_LT(loss(), first / 2);
+}
+
+}  // namespace cross_attention::test

@@ -1,0 +1,199 @@
+#include "linalg/multiply.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "support/build.hpp"
+#include "support/random_data.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using namespace linalg;
+
+/// Small integers: every product below is exact in any order, so results are compared for equality.
+template <class T>
+struct Operands {
+  Index rows, columns, depth;
+  std::vector<T> left, right, bias, before;
+  std::vector<T> leftMemory, rightMemory;
+
+  Operands(Random& random, Index rowCount, Index columnCount, Index depthCount)
+      : rows(rowCount),
+        columns(columnCount),
+        depth(depthCount),
+        left(smallIntegers<T>(random, rows * depth)),
+        right(smallIntegers<T>(random, depth * columns)),
+        bias(smallIntegers<T>(random, rows)),
+        before(smallIntegers<T>(random, rows * columns)),
+        leftMemory(static_cast<std::size_t>(rowPanelsSize<T>(rows, depth))),
+        rightMemory(static_cast<std::size_t>(columnPanelsSize<T>(depth, columns))) {}
+
+  RowPanels<T> packedLeft() {
+    return packRows<T>(rowMajor<const T>(left.data(), rows, depth), leftMemory.data());
+  }
+  ColumnPanels<const T> packedRight() {
+    return packColumns<T>(rowMajor<const T>(right.data(), depth, columns), rightMemory.data());
+  }
+  T expected(Start start, Index row, Index column) const {
+    T sum = start == Start::kBias         ? bias[static_cast<std::size_t>(row)]
+            : start == Start::kAccumulate ? before[static_cast<std::size_t>(row * columns + column)]
+                                          : T(0);
+    for (Index term = 0; term < depth; ++term) {
+      sum += left[static_cast<std::size_t>(row * depth + term)] *
+             right[static_cast<std::size_t>(term * columns + column)];
+    }
+    return sum;
+  }
+};
+
+template <class T>
+void expectPanels(Operands<T>& operands, Start start) {
+  std::vector<T> memory(
+      static_cast<std::size_t>(columnPanelsSize<T>(operands.rows, operands.columns)));
+  const ColumnPanels<T> result = packColumns<T>(
+      rowMajor<const T>(operands.before.data(), operands.rows, operands.columns), memory.data());
+  multiply<T>(operands.packedLeft(), operands.packedRight(), result, start, operands.bias.data());
+  for (Index row = 0; row < operands.rows; ++row) {
+    for (Index column = 0; column < operands.columns; ++column) {
+      const T value =
+          result.panel(column / kTileColumns<T>)[row * kTileColumns<T> + column % kTileColumns<T>];
+      ASSERT_EQ(value, operands.expected(start, row, column)) << row << ", " << column;
+    }
+  }
+}
+
+/// Into a matrix with something between its rows (and columns), which must stay.
+template <class T>
+void expectMatrix(Operands<T>& operands, Start start, bool transposed) {
+  const Index outer = transposed ? operands.columns : operands.rows;
+  const Index inner = transposed ? operands.rows : operands.columns;
+  const Index stride = inner + 3;
+  constexpr T kBetween = T(-99);
+  std::vector<T> memory(static_cast<std::size_t>(outer * stride), kBetween);
+  MatrixView<T> result{memory.data(), outer, inner, stride, 1};
+  if (transposed) result = result.transposed();
+  for (Index row = 0; row < operands.rows; ++row) {
+    for (Index column = 0; column < operands.columns; ++column) {
+      *result.at(row, column) =
+          operands.before[static_cast<std::size_t>(row * operands.columns + column)];
+    }
+  }
+  multiply<T>(operands.packedLeft(), operands.packedRight(), result, start, operands.bias.data());
+  for (Index row = 0; row < operands.rows; ++row) {
+    for (Index column = 0; column < operands.columns; ++column) {
+      ASSERT_EQ(*result.at(row, column), operands.expected(start, row, column))
+          << row << ", " << column;
+    }
+  }
+  for (Index index = 0; index < outer; ++index) {
+    for (Index pad = inner; pad < stride; ++pad) {
+      ASSERT_EQ(memory[static_cast<std::size_t>(index * stride + pad)], kBetween);
+    }
+  }
+}
+
+template <class T>
+void expectProduct(Random& random, Index rows, Index columns, Index depth) {
+  Operands<T> operands(random, rows, columns, depth);
+  for (const Start start : {Start::kZero, Start::kBias, Start::kAccumulate}) {
+    SCOPED_TRACE(std::to_string(rows) + " × " + std::to_string(depth) + " · " +
+                 std::to_string(depth) + " × " + std::to_string(columns) + ", start " +
+                 std::to_string(static_cast<int>(start)));
+    expectPanels(operands, start);
+    expectMatrix(operands, start, false);
+    expectMatrix(operands, start, true);
+  }
+}
+
+}  // namespace
+
+template <class T>
+class MultiplyTest : public testing::Test {};
+using Formats = testing::Types<float, double>;
+TYPED_TEST_SUITE(MultiplyTest, Formats);
+
+TYPED_TEST(MultiplyTest, AllTileEdges) {
+  using T = TypeParam;
+  Random random(3);
+  constexpr Index kRows = kTileRows<T>;
+  constexpr Index kColumns = kTileColumns<T>;
+  std::vector<Index> rowCounts;
+  for (Index rows = 1; rows <= 2 * kRows + 1; ++rows) rowCounts.push_back(rows);
+  for (const Index rows : rowCounts) {
+    for (const Index columns :
+         {Index(1), kColumns - 1, kColumns, kColumns + 1, 2 * kColumns, 2 * kColumns + 3}) {
+      for (const Index depth : {1, 2, 7}) expectProduct<T>(random, rows, columns, depth);
+    }
+  }
+}
+
+TYPED_TEST(MultiplyTest, DepthsAroundABlock) {
+  using T = TypeParam;
+  Random random(4);
+  // Sums over more than 384 floats or 192 doubles are made in parts: 49 · 1200 < 2^24 is still exact.
+  for (const Index depth : {191, 192, 193, 383, 384, 385, 577, 768, 769, 1200}) {
+    expectProduct<T>(random, kTileRows<T> + 1, kTileColumns<T> + 1, depth);
+  }
+}
+
+TYPED_TEST(MultiplyTest, NoDepthLeavesTheStart) {
+  using T = TypeParam;
+  Random random(5);
+  expectProduct<T>(random, kTileRows<T> + 2, kTileColumns<T> + 2, 0);
+}
+
+TYPED_TEST(MultiplyTest, RandomSizes) {
+  using T = TypeParam;
+  Random random(6);
+  for (int round = 0; round < reduced(60, 12); ++round) {
+    expectProduct<T>(random, between(random, 1, 70), between(random, 1, 70),
+                     between(random, 1, 100));
+  }
+}
+
+TYPED_TEST(MultiplyTest, PartsOfDeeperPanels) {
+  using T = TypeParam;
+  Random random(8);
+  Operands<T> operands(random, 2 * kTileRows<T> + 1, 2 * kTileColumns<T> + 1, 40);
+  const RowPanels<T> left = operands.packedLeft();
+  const ColumnPanels<const T> right = operands.packedRight();
+  std::vector<T> memory(static_cast<std::size_t>(operands.rows * operands.columns));
+  const MatrixView<T> result = rowMajor(memory.data(), operands.rows, operands.columns);
+  multiply<T>(left.depthRange(0, 13), right.depthRange(0, 13), result);
+  multiply<T>(left.depthRange(13, 27), right.depthRange(13, 27), result, Start::kAccumulate);
+  for (Index row = 0; row < operands.rows; ++row) {
+    for (Index column = 0; column < operands.columns; ++column) {
+      ASSERT_EQ(*result.at(row, column), operands.expected(Start::kZero, row, column));
+    }
+  }
+}
+
+TYPED_TEST(MultiplyTest, RoundsAsAFormatOfItsPrecisionMay) {
+  using T = TypeParam;
+  Random random(9);
+  constexpr Index kDepth = 1000;
+  const std::vector<T> left = normalValues<T>(random, kDepth);
+  const std::vector<T> right = normalValues<T>(random, kDepth);
+  std::vector<T> leftMemory(static_cast<std::size_t>(rowPanelsSize<T>(1, kDepth)));
+  std::vector<T> rightMemory(static_cast<std::size_t>(columnPanelsSize<T>(kDepth, 1)));
+  T result = 0;
+  multiply<T>(packRows<T>(rowMajor<const T>(left.data(), 1, kDepth), leftMemory.data()),
+              packColumns<T>(rowMajor<const T>(right.data(), kDepth, 1), rightMemory.data()),
+              rowMajor(&result, 1, 1));
+  long double exact = 0;
+  long double magnitudes = 0;
+  for (std::size_t term = 0; term < left.size(); ++term) {
+    const long double product = static_cast<long double>(left[term]) * right[term];
+    exact += product;
+    magnitudes += product < 0 ? -product : product;
+  }
+  // A sum of n products errs by at most n · epsilon/2 · the sum of their magnitudes (Higham, 2002, section 3.1).
+  const long double bound = kDepth * std::numeric_limits<T>::epsilon() / 2 * magnitudes;
+  EXPECT_NEAR(static_cast<double>(result), static_cast<double>(exact), static_cast<double>(bound));
+}
+
+}  // namespace cross_attention::test

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "core/thread_pool.hpp"
+
+namespace cross_attention::test {
+
+/// So many threads while in scope, one afterwards.
+class ThreadsInScope {
+ public:
+  explicit ThreadsInScope(int threads) { ThreadPool::shared().setThreads(threads); }
+  ~ThreadsInScope() { ThreadPool::shared().setThreads(1); }
+  ThreadsInScope(const ThreadsInScope&) = delete;
+  ThreadsInScope& operator=(const ThreadsInScope&) = delete;
+};
+
+}  // namespace cross_attention::test

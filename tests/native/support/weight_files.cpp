@@ -1,0 +1,50 @@
+#include "support/weight_files.hpp"
+
+namespace cross_attention::test {
+
+File fileClaiming(std::uint64_t length, std::string_view header, std::size_t dataBytes) {
+  File file;
+  for (int byte = 0; byte < 8; ++byte) file.push_back(static_cast<std::byte>(length >> (8 * byte)));
+  for (const char character : header) file.push_back(static_cast<std::byte>(character));
+  for (std::size_t byte = 0; byte < dataBytes; ++byte) file.push_back(static_cast<std::byte>(byte));
+  return file;
+}
+
+File fileOf(std::string_view header, std::size_t dataBytes) {
+  return fileClaiming(header.size(), header, dataBytes);
+}
+
+template <class T>
+File saved(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
+           const std::string& prefix) {
+  std::vector<weights::NamedValues<T>> all;
+  for (Index index = 0; index < layer::kParameterCount; ++index) {
+    const auto id = static_cast<layer::ParameterId>(index);
+    all.push_back({prefix + std::string(layer::nameOf(id)), layer.parameters().shape(id),
+                   layer.parameters().values(id)});
+  }
+  return weights::writeSafetensors<T>(std::span<const weights::NamedValues<T>>(all), dtype);
+}
+
+template <class T>
+std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::StoredTensor>& tensors,
+                                                const std::string& prefix) {
+  std::vector<weights::Candidate<T>> candidates;
+  for (const weights::StoredTensor& tensor : tensors) {
+    if (!tensor.name.starts_with(prefix)) continue;
+    candidates.push_back({tensor.name, tensor.name.substr(prefix.size()), tensor.shape,
+                          [tensor](std::span<T> values) { weights::decode(tensor, values); }});
+  }
+  return candidates;
+}
+
+#define CROSS_ATTENTION_INSTANTIATE(T)                                              \
+  template File saved(const layer::DiffusionCrossAttention<T>&, const std::string&, \
+                      const std::string&);                                          \
+  template std::vector<weights::Candidate<T>> candidatesOf(                         \
+      const std::vector<weights::StoredTensor>&, const std::string&);
+CROSS_ATTENTION_INSTANTIATE(float)
+CROSS_ATTENTION_INSTANTIATE(double)
+#undef CROSS_ATTENTION_INSTANTIATE
+
+}  // namespace cross_attention::test
