@@ -48,7 +48,7 @@ void appendReal(std::string& result, double number) {
     return;
   }
   constexpr std::uint64_t kMillion = 1'000'000;
-  const auto millionths = static_cast<std::uint64_t>(magnitude * kMillion + 0.5);
+  const auto millionths = static_cast<std::uint64_t>(std::llround(magnitude * kMillion));
   appendCount(result, millionths / kMillion);
   std::uint64_t rest = millionths % kMillion;
   if (rest == 0) return;
@@ -62,23 +62,11 @@ void appendReal(std::string& result, double number) {
 }  // namespace
 
 void TextPart::appendTo(std::string& result) const {
-  switch (kind_) {
-    case Kind::kWords:
-      result += words_;
-      break;
-    case Kind::kInteger:
-      appendInteger(result, integer_);
-      break;
-    case Kind::kCount:
-      appendCount(result, count_);
-      break;
-    case Kind::kReal:
-      appendReal(result, real_);
-      break;
-    case Kind::kShape:
-      result += toString(*shape_);
-      break;
-  }
+  if (const auto* words = std::get_if<std::string_view>(&value_)) result += *words;
+  if (const auto* integer = std::get_if<std::int64_t>(&value_)) appendInteger(result, *integer);
+  if (const auto* count = std::get_if<std::uint64_t>(&value_)) appendCount(result, *count);
+  if (const auto* real = std::get_if<double>(&value_)) appendReal(result, *real);
+  if (const auto* shape = std::get_if<const Shape*>(&value_)) result += toString(**shape);
 }
 
 std::string text(std::initializer_list<TextPart> parts) {

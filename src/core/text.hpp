@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace cross_attention {
 
@@ -14,28 +15,20 @@ class Shape;
 class TextPart {
  public:
   TextPart(const char* words) : TextPart(std::string_view(words)) {}
-  TextPart(std::string_view words) : kind_(Kind::kWords), words_(words) {}
+  TextPart(std::string_view words) : value_(words) {}
   TextPart(const std::string& words) : TextPart(std::string_view(words)) {}
   template <std::signed_integral T>
-  TextPart(T number) : kind_(Kind::kInteger), integer_(number) {}
+  TextPart(T number) : value_(std::int64_t{number}) {}
   template <std::unsigned_integral T>
-  TextPart(T number) : kind_(Kind::kCount), count_(number) {}
-  TextPart(double number) : kind_(Kind::kReal), real_(number) {}
-  TextPart(const Shape& shape) : kind_(Kind::kShape), shape_(&shape) {}
+  TextPart(T number) : value_(std::uint64_t{number}) {}
+  TextPart(double number) : value_(number) {}
+  TextPart(const Shape& shape) : value_(&shape) {}
 
  private:
   friend std::string text(std::initializer_list<TextPart> parts);
   void appendTo(std::string& result) const;
 
-  enum class Kind { kWords, kInteger, kCount, kReal, kShape };
-  Kind kind_;
-  union {
-    std::string_view words_;
-    std::int64_t integer_;
-    std::uint64_t count_;
-    double real_;
-    const Shape* shape_;
-  };
+  std::variant<std::string_view, std::int64_t, std::uint64_t, double, const Shape*> value_;
 };
 
 /// The parts one after another; a real number with up to six decimals, a shape as "[2, 320, 64, 64]". One function that

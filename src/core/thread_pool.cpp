@@ -146,7 +146,7 @@ void ThreadPool::setThreads(int threads) {
   if (!pool.behind) pool.behind.emplace([&pool] { pool.runBehindJobs(); });
 }
 
-bool ThreadPool::tryAcquire() { return implementation_->acquired.try_lock(); }
+bool ThreadPool::tryAcquire() { return implementation_->acquired.tryLock(); }
 void ThreadPool::release() { implementation_->acquired.unlock(); }
 
 void ThreadPool::parallelFor(Index count, int callerSlot, Task task) {

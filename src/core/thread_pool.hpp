@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <memory>
-#include <type_traits>
 
 #include "core/index.hpp"
 
@@ -24,17 +23,16 @@ class ThreadPool {
   class Task {
    public:
     template <class Work>
-    requires(!std::is_same_v<std::remove_cvref_t<Work>, Task>) Task(Work&& work)
-        : work_(const_cast<void*>(static_cast<const void*>(&work))),
-          run_([](void* erased, Index index, int slot) {
-            (*static_cast<std::remove_reference_t<Work>*>(erased))(index, slot);
+    Task(const Work& work)
+        : work_(&work), run_([](const void* erased, Index index, int slot) {
+            (*static_cast<const Work*>(erased))(index, slot);
           }) {}
     Task(const Task&) = default;
     void operator()(Index index, int slot) const { run_(work_, index, slot); }
 
    private:
-    void* work_;
-    void (*run_)(void*, Index, int);
+    const void* work_;
+    void (*run_)(const void*, Index, int);
   };
 
   static ThreadPool& shared();

@@ -8,12 +8,10 @@ namespace cross_attention::layer {
 
 namespace {
 
-using Diagnostics = std::map<std::string, std::string>;
-
 void addPass(Diagnostics& result, const char* name, const PassStatistics& pass) {
   if (!pass.happened) return;
   const auto add = [&](const char* what, TextPart value) {
-    result[text({name, what})] = text({value});
+    result.emplace_back(text({name, what}), text({value}));
   };
   add("Shapes", pass.shapes);
   add("Flops", static_cast<std::int64_t>(pass.flops));
@@ -29,10 +27,12 @@ void addPass(Diagnostics& result, const char* name, const PassStatistics& pass) 
 Diagnostics diagnose(const Configuration& configuration, const Facts& facts,
                      const Statistics& statistics) {
   Diagnostics result;
-  const auto add = [&](const char* name, TextPart value) { result[name] = text({value}); };
+  const auto add = [&](const char* name, TextPart value) {
+    result.emplace_back(name, text({value}));
+  };
   add("dtype", facts.dtype);
   add("simd", simd::kInstructionSet);
-  result["tile"] = text({facts.tileRows, " × ", facts.tileColumns});
+  add("tile", text({facts.tileRows, " × ", facts.tileColumns}));
   add("threads", ThreadPool::shared().threads());
   add("queryDim", configuration.queryDim);
   add("contextDim", configuration.contextDim);

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "layer/configuration.hpp"
 #include "layer/statistics.hpp"
@@ -21,8 +22,11 @@ struct Facts {
   std::size_t activationBytes;  ///< what a training forward keeps beside its input and context
 };
 
-/// Name by name, for people. The keys are stable; what a pass that has not happened would tell is left out.
-std::map<std::string, std::string> diagnose(const Configuration& configuration, const Facts& facts,
-                                            const Statistics& statistics);
+/// Names and values, for people, in an order to be read in. The names are stable; what a pass that has not happened would
+/// tell is left out.
+using Diagnostics = std::vector<std::pair<std::string, std::string>>;
+
+Diagnostics diagnose(const Configuration& configuration, const Facts& facts,
+                     const Statistics& statistics);
 
 }  // namespace cross_attention::layer

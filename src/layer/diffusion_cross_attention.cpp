@@ -7,7 +7,6 @@
 #include "core/text.hpp"
 #include "layer/attention_maps.hpp"
 #include "layer/backward_pass.hpp"
-#include "layer/diagnostics.hpp"
 #include "layer/forward_pass.hpp"
 #include "layer/pending_forward.hpp"
 
@@ -194,7 +193,7 @@ void DiffusionCrossAttention<T>::resetState() {
 }
 
 template <class T>
-std::map<std::string, std::string> DiffusionCrossAttention<T>::diagnostics() const {
+Diagnostics DiffusionCrossAttention<T>::diagnostics() const {
   const auto bytesOf = [](Index elements) {
     return static_cast<std::size_t>(elements) * sizeof(T);
   };

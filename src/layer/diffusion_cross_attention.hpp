@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +10,7 @@
 #include "core/scratch.hpp"
 #include "core/tensor.hpp"
 #include "layer/configuration.hpp"
+#include "layer/diagnostics.hpp"
 #include "layer/mask.hpp"
 #include "layer/parameters.hpp"
 #include "layer/statistics.hpp"
@@ -83,7 +83,7 @@ class DiffusionCrossAttention {
   void resetState();
 
   /// What the layer is and did, for people.
-  std::map<std::string, std::string> diagnostics() const;
+  Diagnostics diagnostics() const;
 
  private:
   void commit(ForwardPass<T>& pass, double milliseconds);

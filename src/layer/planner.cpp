@@ -11,8 +11,8 @@ namespace {
 using linalg::kTileColumns;
 using linalg::kTileRows;
 
-constexpr Index kForwardBytes = 512 * 1024;
-constexpr Index kChunkBytes = 1024 * 1024;
+constexpr Index kForwardBytes = Index{512} * 1024;
+constexpr Index kChunkBytes = Index{1024} * 1024;
 constexpr Index kMostTokens = 128;
 /// So many keys are one tile: a prompt's context is (77 and its multiples up to three).
 constexpr Index kSingleTileKeys = 256;

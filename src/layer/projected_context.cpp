@@ -14,7 +14,7 @@ constexpr Index kKeysAtATime = 480;
 static_assert(kKeysAtATime % linalg::kTileRows<float> == 0);
 
 /// A larger context is not remembered: the copy would cost more memory than the keys and values.
-constexpr std::size_t kMostRememberedBytes = 2 * 1024 * 1024;
+constexpr std::size_t kMostRememberedBytes = std::size_t{2} * 1024 * 1024;
 
 }  // namespace
 
