@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "weights/utf8.hpp"
 
 // A parser's broken promise is an error of the file to us, never the end of the module.
 #define RAPIDJSON_ASSERT(condition)                                                          \
@@ -19,15 +20,6 @@ namespace cross_attention::weights {
 namespace {
 
 constexpr std::string_view kMetadata = "__metadata__";
-
-/// Whether half of a surrogate pair was spelled out, which the parser lets pass as three bytes: 0xED, 0xA0 …
-bool hasSurrogate(std::string_view name) {
-  for (std::size_t index = 1; index < name.size(); ++index) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(name[at]); };
-    if (byte(index - 1) == 0xED && byte(index) >= 0xA0) return true;
-  }
-  return false;
-}
 
 /// Takes the parser's events; false stops it, with `problem` said.
 class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
@@ -55,7 +47,7 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
   bool Key(const char* text, rapidjson::SizeType length, bool) {
     const std::string_view key(text, length);
     if (place_ == Place::kTop) {
-      if (hasSurrogate(key)) return stop("a name that is no UTF-8");
+      if (!isUtf8(key)) return stop("a name that is no UTF-8");
       if (key == kMetadata) return enter(Place::kMetadataStart);
       entries.push_back({std::string(key), {}, {}, {}});
       hasType_ = hasShape_ = hasOffsets_ = false;
@@ -137,13 +129,15 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
 }  // namespace
 
 std::vector<HeaderEntry> readHeader(std::span<const char> json) {
+  if (!isUtf8({json.data(), json.size()})) {
+    failWeights("the file is no safetensors file: its header is no UTF-8");
+  }
   rapidjson::MemoryStream stream(json.data(), json.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> input(stream);
   rapidjson::Reader reader;
   Handler handler;
   // Iterative: nesting, however deep, takes no stack.
-  constexpr unsigned kFlags =
-      rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);
   if (!handler.problem.empty())
     failWeights(text({"the file is no safetensors file: ", handler.problem}));
