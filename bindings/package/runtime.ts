@@ -77,16 +77,21 @@ function checkThreads(threads: unknown): number | 'auto' {
   return threads as number | 'auto';
 }
 
-function chooseThreads(wanted: number | 'auto'): { threads: number; reason: string } {
+/** The cores that this program may use; null where nobody tells. */
+async function countCores(): Promise<number | null> {
+  // Node 20 has no navigator yet.
+  if (isNode) return (await import(/* @vite-ignore */ 'node:os')).availableParallelism();
+  return globalThis.navigator?.hardwareConcurrency || null;
+}
+
+async function chooseThreads(wanted: number | 'auto'): Promise<{ threads: number; reason: string }> {
   if (wanted === 1) return { threads: 1, reason: 'asked for' };
   const obstacle = whyNoSharedMemory();
   if (obstacle !== null) return { threads: 1, reason: obstacle };
   if (wanted !== 'auto') return { threads: wanted, reason: 'asked for' };
-  const cores = globalThis.navigator?.hardwareConcurrency;
-  return {
-    threads: Math.min(cores || 1, mostThreads),
-    reason: cores ? 'the cores of this machine' : 'the cores are unknown',
-  };
+  const cores = await countCores();
+  if (cores === null) return { threads: 1, reason: 'the number of cores is unknown' };
+  return { threads: Math.min(cores, mostThreads), reason: 'the cores of this machine' };
 }
 
 async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'relaxed' | 'baseline'> {
@@ -137,7 +142,7 @@ async function load(
   base: string | null,
 ): Promise<RuntimeInfo> {
   const simd = await chooseSimd(options.simd);
-  const { threads, reason } = chooseThreads(options.threads);
+  const { threads, reason } = await chooseThreads(options.threads);
   const variant = threads > 1 ? `${simd}-threads` : simd;
   const core = await createCore(variant, {
     raise,
