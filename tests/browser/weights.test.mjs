@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { openSite } from './support/paint_page.mjs';
-import { floatsOf, parseSafetensors } from './support/safetensors.mjs';
+import { parseSafetensors } from '../support/safetensors.mjs';
 
 /** Width of the page's model: of its features and of its context vectors. */
 const width = 64;
@@ -40,14 +40,14 @@ describe('weights', () => {
 
     const { tensors, metadata } = parseSafetensors(file);
     for (const [name, shape] of Object.entries(layerShapes)) {
-      assert.deepEqual(tensors[name]?.shape, shape, name);
-      assert.ok(floatsOf(tensors[name]).every(Number.isFinite), name);
+      assert.deepEqual(tensors.get(name)?.shape, shape, name);
+      assert.ok(tensors.get(name).values.every(Number.isFinite), name);
     }
-    const others = Object.keys(tensors).filter((name) => !(name in layerShapes));
+    const others = [...tensors.keys()].filter((name) => !(name in layerShapes));
     assert.deepEqual(others.sort(), ['context', 'frequencies', 'picture']);
-    assert.deepEqual(tensors.context.shape, [32, width]);
-    assert.deepEqual(tensors.picture.shape, [64, 64, 4]);
-    assert.deepEqual(Uint8Array.from(tensors.picture.bytes), (await visit.pixels('target')).bytes);
+    assert.deepEqual(tensors.get('context').shape, [32, width]);
+    assert.deepEqual(tensors.get('picture').shape, [64, 64, 4]);
+    assert.deepEqual(Uint8Array.from(tensors.get('picture').values), (await visit.pixels('target')).bytes);
     assert.equal(Number(metadata.step), saved.step);
   });
 
@@ -148,7 +148,8 @@ describe('weights', () => {
 
   /** Where in the file a tensor begins. */
   function placeOf(name) {
-    return parseSafetensors(file).tensors[name].bytes.byteOffset - file.byteOffset;
+    const { headerBytes, tensors } = parseSafetensors(file);
+    return 8 + headerBytes + tensors.get(name).offsets[0];
   }
 
   function changed(change) {

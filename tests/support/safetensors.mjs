@@ -1,4 +1,5 @@
 // The safetensors format, read and written independently of the package: an 8-byte length, a JSON header, the data.
+import assert from 'node:assert/strict';
 
 const upTo16Bits = {
   F16: (bits) => {
@@ -25,10 +26,21 @@ export const types = {
   },
   F16: { bytes: 2, get: (view, at) => upTo16Bits.F16(view.getUint16(at, true)) },
   BF16: { bytes: 2, get: (view, at) => upTo16Bits.BF16(view.getUint16(at, true)) },
+  U8: { bytes: 1, get: (view, at) => view.getUint8(at), set: (view, at, v) => view.setUint8(at, v) },
   I64: { bytes: 8, set: (view, at, v) => view.setBigInt64(at, BigInt(v), true) },
 };
 
-/** {header, metadata, headerBytes, tensors: Map of name → {dtype, shape, values}} */
+/** The format forbids holes: each tensor begins where the one before ends, and the last one ends the file. */
+function assertCoverage(spans, dataBytes) {
+  spans.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+  spans.forEach(([begin], index) => assert.equal(begin, index === 0 ? 0 : spans[index - 1][1], 'a hole'));
+  assert.equal(spans.at(-1)?.[1] ?? 0, dataBytes, 'the last tensor ends the file');
+}
+
+/**
+ * Asserts that the file is well formed.
+ * {header, metadata, headerBytes, tensors: Map of name → {dtype, shape, offsets, values}}
+ */
 export function parseSafetensors(file) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const headerBytes = Number(view.getBigUint64(0, true));
@@ -39,11 +51,18 @@ export function parseSafetensors(file) {
   const tensors = new Map();
   for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(entries)) {
     const { bytes, get } = types[dtype];
+    assert.equal(
+      offsets[1] - offsets[0],
+      shape.reduce((size, length) => size * length, bytes),
+      name,
+    );
     const values = Float64Array.from({ length: (offsets[1] - offsets[0]) / bytes }, (_, index) =>
       get(view, 8 + headerBytes + offsets[0] + index * bytes),
     );
     tensors.set(name, { dtype, shape, offsets, values });
   }
+  const spans = [...tensors.values()].map(({ offsets }) => offsets);
+  assertCoverage(spans, file.byteLength - 8 - headerBytes);
   return { header, metadata, headerBytes, tensors };
 }
 
