@@ -43,6 +43,12 @@ export class Tensor {
   }
 
   private constructor(handle: CoreTensor, dtype: DType) {
+    // In JavaScript nothing is private: whoever calls it gets no half-made tensor.
+    if (typeof handle?.delete !== 'function' || typeof handle.shape !== 'function') {
+      throw new ArgumentError(
+        'Tensor has no constructor to call; it takes Tensor.from, zeros, full or randn',
+      );
+    }
     this.#owned = new Owned(this, handle);
     this.shape = Object.freeze(handle.shape());
     this.dtype = dtype;
