@@ -1,4 +1,7 @@
-/** All errors of this package. `code` is stable; `message` names the argument, what it got and what it takes. */
+/**
+ * All errors of this package; of this class itself where `init` cannot have the WebAssembly module (code 'ERR_LOAD').
+ * `code` is stable; `message` names the argument, what it got and what it takes.
+ */
 export class CrossAttentionError extends Error {
   readonly code: string;
 
