@@ -16,7 +16,7 @@ namespace {
 using cross_attention::Index;
 using cross_attention::linalg::kTileColumns;
 using cross_attention::linalg::kTileRows;
-using cross_attention::linalg::multiplyTile;
+using cross_attention::linalg::multiplyTiles;
 using cross_attention::linalg::Start;
 
 /// The depth of a product with a weight of 320 channels; both panels together take 18 KiB as float.
@@ -43,10 +43,19 @@ Panels<T> panels;
 
 template <class T>
 void multiplyTiles(int count) {
-  for (int product = 0; product < count; ++product) {
-    multiplyTile<T>(kTileRows<T>, panels<T>.rows.data(), panels<T>.columns.data(), kDepth<T>,
-                    panels<T>.tile.data(), kTileColumns<T>, Start::kZero, nullptr);
-  }
+  multiplyTiles<T>({.tiles = count,
+                    .rows = kTileRows<T>,
+                    .depth = kDepth<T>,
+                    .rowPanel = panels<T>.rows.data(),
+                    .rowPanelStep = 0,
+                    .columnPanel = panels<T>.columns.data(),
+                    .columnPanelStep = 0,
+                    .destination = panels<T>.tile.data(),
+                    .destinationStep = 0,
+                    .rowStride = kTileColumns<T>,
+                    .start = Start::kZero,
+                    .bias = nullptr,
+                    .biasStep = 0});
 }
 
 template <class T>

@@ -43,16 +43,18 @@ void addRows(const T* panel, Index rows, T* sums) {
   }
 }
 
-/// gradients (count × kTileColumns): dP → dS = P ∘ (dP - delta).
+/// gradients (count × kTileColumns): dP → dS = ln2·P ∘ (dP - delta), for P is a power of two.
 template <class T>
 void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gradients) {
   constexpr Index kLanes = simd::kLanes<T>;
+  const simd::Vector<T> ln2 = simd::splat(static_cast<T>(kLn2));
   for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
     const simd::Vector<T> shift = simd::load(delta + half);
     for (Index key = 0; key < count; ++key) {
       const Index offset = key * kTileColumns<T> + half;
       simd::store(gradients + offset,
-                  simd::load(probabilities + offset) * (simd::load(gradients + offset) - shift));
+                  ln2 * simd::load(probabilities + offset) *
+                      (simd::load(gradients + offset) - shift));
     }
   }
 }
@@ -202,7 +204,7 @@ class TokenBlock {
   T* transposed_;
   T* logSumExp_;
   T* delta_;
-  /// What the probabilities are multiplied by: log-sum-exp is rounded, and where scores are large, exp(scores - logSumExp)
+  /// What the probabilities are multiplied by: log-sum-exp is rounded, and where scores are large, 2^(scores - logSumExp)
   /// does not add up to 1.
   T* inverseSums_;
 };

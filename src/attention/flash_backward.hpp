@@ -9,8 +9,8 @@ template <class T>
 struct FlashBackward {
   linalg::ColumnPanels<const T> query;           ///< headDim × tokens
   linalg::ColumnPanels<const T> outputGradient;  ///< headDim × tokens: dL/d(output)
-  linalg::RowPanels<T> keys;              ///< keys × headDim, multiplied by the softmax scale
-  linalg::RowPanels<T> keysTransposed;    ///< headDim × keys, multiplied by the softmax scale
+  linalg::RowPanels<T> keys;              ///< keys × headDim, · softmax scale · log2(e)
+  linalg::RowPanels<T> keysTransposed;    ///< headDim × keys, · softmax scale · log2(e)
   linalg::RowPanels<T> values;            ///< keys × headDim
   linalg::RowPanels<T> valuesTransposed;  ///< headDim × keys
   HeadMask<T> mask;                       ///< from the chunk's first token
@@ -19,12 +19,12 @@ struct FlashBackward {
   Index keyBlock;                         ///< keys at a time, a multiple of kTileRows
   linalg::ColumnPanels<T> output;         ///< headDim × tokens, computed again
   linalg::ColumnPanels<T> queryGradient;  ///< headDim × tokens
-  /// headDim × keys; added to. The gradient of the keys lacks the softmax scale: multiply by it at the end.
+  /// headDim × keys; added to. The gradient of the keys lacks the factor that the keys have: multiply by it at the end.
   linalg::MatrixView<T> keyGradient, valueGradient;
 };
 
-/// The gradients of flashForward from its log-sum-exp, tile by tile: with P = exp(scores - logSumExp) computed again,
-///   dV += Pᵀ·dO   dP = dO·Vᵀ   dS = P ∘ (dP - rowsum(O ∘ dO))   dQ = scale·dS·K   dK += scale·dSᵀ·Q
+/// The gradients of flashForward from its log-sum-exp, tile by tile: with P = 2^(S - logSumExp) computed again,
+///   dV += Pᵀ·dO   dP = dO·Vᵀ   dS = ln2·P ∘ (dP - rowsum(O ∘ dO))   dQ = dS·K   dK += dSᵀ·Q
 /// (Dao, "FlashAttention-2" (2023), algorithm 2). No more than tokenBlock × keyBlock probabilities exist at a time.
 template <class T>
 void flashBackward(const FlashBackward<T>& task, T* scratch);

@@ -8,7 +8,7 @@ namespace cross_attention::attention {
 template <class T>
 struct FlashForward {
   linalg::ColumnPanels<const T> query;    ///< headDim × tokens
-  linalg::RowPanels<T> keys;              ///< keys × headDim, multiplied by the softmax scale
+  linalg::RowPanels<T> keys;              ///< keys × headDim, · softmax scale · log2(e)
   linalg::RowPanels<T> valuesTransposed;  ///< headDim × keys
   HeadMask<T> mask;                       ///< from the block's first token
   Index keyBlock;                         ///< keys at a time, a multiple of kTileRows

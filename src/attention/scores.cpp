@@ -12,19 +12,47 @@ namespace cross_attention::attention {
 namespace {
 
 using linalg::kTileColumns;
-using simd::load;
 using simd::splat;
-using simd::store;
 using simd::Vector;
 
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// Calls work(offset) for each vector of a panel's tokens. The work with exp lies out of line, once for all of them:
-/// its constants alone take a few hundred bytes.
-template <class T, class Work>
-void forVectors(Work work) {
-  for (Index offset = 0; offset < kTileColumns<T>; offset += simd::kLanes<T>) work(offset);
+/// One value for each of a panel's tokens.
+template <class T>
+struct Tokens {
+  static constexpr Index kLanes = simd::kLanes<T>;
+  static_assert(kTileColumns<T> == 2 * kLanes);
+
+  static Tokens load(const T* memory) { return {simd::load(memory), simd::load(memory + kLanes)}; }
+  static Tokens all(T value) { return {splat(value), splat(value)}; }
+  void store(T* memory) const {
+    simd::store(memory, left);
+    simd::store(memory + kLanes, right);
+  }
+  /// work(vector of this, vector of others …) for both vectors.
+  template <class Work, class... Others>
+  static Tokens each(Work work, const Others&... others) {
+    return {work(others.left...), work(others.right...)};
+  }
+
+  Vector<T> left, right;
+};
+
+template <class T>
+Tokens<T> powerOfDifference(const simd::PowerOfTwo<T>& powerOfTwo, const Tokens<T>& scores,
+                            const Tokens<T>& shift) {
+  return {powerOfTwo(scores.left - shift.left), powerOfTwo(scores.right - shift.right)};
+}
+
+/// Where a value is -infinity: `instead`.
+template <class T>
+Tokens<T> replaceMinusInfinity(const Tokens<T>& values, T instead) {
+  return Tokens<T>::each(
+      [instead](auto value) {
+        return simd::select<T>(value == splat(-kInfinity<T>), splat(instead), value);
+      },
+      values);
 }
 
 template <class T>
@@ -32,7 +60,9 @@ void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* sco
   for (Index key = 0; key < count; ++key) {
     T* row = scores + key * kTileColumns<T>;
     const T* values = mask.data + firstKey + key;
-    for (Index token = 0; token < tokens; ++token) row[token] += values[token * mask.tokenStride];
+    for (Index token = 0; token < tokens; ++token) {
+      row[token] += toBaseTwo(values[token * mask.tokenStride]);
+    }
   }
 }
 
@@ -46,69 +76,33 @@ void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, 
   if (mask.data != nullptr) addMask(mask, firstKey, tokens, keys.rows, scores);
 }
 
-namespace {
-
-/// One vector of tokens of toProbabilities.
-template <class T>
-[[gnu::noinline]] void vectorToProbabilities(T* scores, Index count, const T* givenShift) {
-  const Vector<T> given = load(givenShift);
-  const Vector<T> shift =
-      simd::select<T>(given == splat(-kInfinity<T>), splat(kInfinity<T>), given);
-  for (Index key = 0; key < count; ++key) {
-    T* memory = scores + key * kTileColumns<T>;
-    store(memory, simd::exponential<T>(load(memory) - shift));
-  }
-}
-
-/// One vector of tokens of RunningSoftmax::add.
-template <class T>
-[[gnu::noinline]] bool addVector(T* maximum, T* sum, T* scores, Index count, T* correction) {
-  const Vector<T> before = load(maximum);
-  Vector<T> highest = before;
-  for (Index key = 0; key < count; ++key) {
-    highest = simd::maximum(highest, load(scores + key * kTileColumns<T>));
-  }
-  // Where everything is masked so far the maximum is -infinity: any finite shift gives exp(-infinity) = 0.
-  const Vector<T> shift = simd::select<T>(highest == splat(-kInfinity<T>), splat(T(0)), highest);
-  Vector<T> total = splat(T(0));
-  for (Index key = 0; key < count; ++key) {
-    T* memory = scores + key * kTileColumns<T>;
-    const Vector<T> weight = simd::exponential<T>(load(memory) - shift);
-    total = total + weight;
-    store(memory, weight);
-  }
-  const Vector<T> factor = simd::exponential<T>(before - shift);
-  store(sum, simd::multiplyAdd(load(sum), factor, total));
-  store(maximum, highest);
-  store(correction, factor);
-  return simd::any<T>(factor != splat(T(1)));
-}
-
-}  // namespace
-
 template <class T>
 void toProbabilities(T* scores, Index count, const T* shift) {
-  forVectors<T>([&](Index at) { vectorToProbabilities(scores + at, count, shift + at); });
+  const simd::PowerOfTwo<T> powerOfTwo;
+  const Tokens<T> finite = replaceMinusInfinity(Tokens<T>::load(shift), kInfinity<T>);
+  for (Index key = 0; key < count; ++key, scores += kTileColumns<T>) {
+    powerOfDifference(powerOfTwo, Tokens<T>::load(scores), finite).store(scores);
+  }
 }
 
 template <class T>
 void scaleTokens(T* panel, Index rows, const T* factors) {
-  forVectors<T>([&](Index at) {
-    const Vector<T> factor = load(factors + at);
-    for (Index row = 0; row < rows; ++row) {
-      T* values = panel + row * kTileColumns<T> + at;
-      store(values, load(values) * factor);
-    }
-  });
+  const Tokens<T> factor = Tokens<T>::load(factors);
+  for (Index row = 0; row < rows; ++row, panel += kTileColumns<T>) {
+    Tokens<T>::each([](auto value, auto by) { return value * by; }, Tokens<T>::load(panel), factor)
+        .store(panel);
+  }
 }
 
 template <class T>
 void invertSums(const T* sums, T* result) {
-  forVectors<T>([&](Index at) {
-    const Vector<T> sum = load(sums + at);
-    // Compared with 0, not with > 0: a NaN must stay a NaN.
-    store(result + at, simd::select<T>(sum == splat(T(0)), splat(T(0)), splat(T(1)) / sum));
-  });
+  // Compared with 0, not with > 0: a NaN must stay a NaN.
+  Tokens<T>::each(
+      [](auto sum) {
+        return simd::select<T>(sum == splat(T(0)), splat(T(0)), splat(T(1)) / sum);
+      },
+      Tokens<T>::load(sums))
+      .store(result);
 }
 
 template <class T>
@@ -119,17 +113,36 @@ void RunningSoftmax<T>::begin() const {
 
 template <class T>
 bool RunningSoftmax<T>::add(T* scores, Index count, T* correction) const {
-  bool corrected = false;
-  forVectors<T>([&](Index at) {
-    corrected |= addVector(maximum + at, sum + at, scores + at, count, correction + at);
-  });
-  return corrected;
+  const auto higher = [](auto value, auto other) { return simd::maximum(value, other); };
+  const auto plus = [](auto value, auto other) { return value + other; };
+  const Tokens<T> before = Tokens<T>::load(maximum);
+  Tokens<T> highest = before;
+  const T* row = scores;
+  for (Index key = 0; key < count; ++key, row += kTileColumns<T>) {
+    highest = Tokens<T>::each(higher, highest, Tokens<T>::load(row));
+  }
+  // Where everything is masked so far the maximum is -infinity: any finite shift gives 2^-infinity = 0.
+  const Tokens<T> shift = replaceMinusInfinity(highest, T(0));
+  const simd::PowerOfTwo<T> powerOfTwo;
+  Tokens<T> total = Tokens<T>::all(T(0));
+  for (Index key = 0; key < count; ++key, scores += kTileColumns<T>) {
+    const Tokens<T> weight = powerOfDifference(powerOfTwo, Tokens<T>::load(scores), shift);
+    total = Tokens<T>::each(plus, total, weight);
+    weight.store(scores);
+  }
+  const Tokens<T> factor = powerOfDifference(powerOfTwo, before, shift);
+  Tokens<T>::each([](auto old, auto by, auto more) { return simd::multiplyAdd(old, by, more); },
+                  Tokens<T>::load(sum), factor, total)
+      .store(sum);
+  highest.store(maximum);
+  factor.store(correction);
+  return simd::any<T>(factor.left != splat(T(1))) || simd::any<T>(factor.right != splat(T(1)));
 }
 
 template <class T>
 void RunningSoftmax<T>::logSumExp(T* result) const {
   for (Index token = 0; token < kTileColumns<T>; ++token) {
-    result[token] = sum[token] == T(0) ? -kInfinity<T> : maximum[token] + std::log(sum[token]);
+    result[token] = sum[token] == T(0) ? -kInfinity<T> : maximum[token] + std::log2(sum[token]);
   }
 }
 

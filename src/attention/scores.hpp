@@ -1,11 +1,31 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "linalg/panels.hpp"
 
 /// Attention on queries, keys and values of one head, without weights. All of it works on panels: the tokens of an image
 /// lie side by side in the lanes of a vector, so that maximum and sum over the keys run down the rows of a panel and
 /// never across a vector.
+///
+/// Scores are in base two: log2(e) times the scores of the textbook, so that softmax takes 2^x, which is cheaper than e^x
+/// and gives the same probabilities. Whoever packs keys multiplies them by log2(e) along with the softmax scale; an
+/// additive mask is multiplied when it is added. A log-sum-exp is the base-two logarithm of Σ 2^score.
 namespace cross_attention::attention {
+
+inline constexpr double kLog2E = 1.4426950408889634074;
+inline constexpr double kLn2 = 0.69314718055994530942;
+
+/// A score of the textbook in base two. What is finite stays finite: a row of the lowest numbers, as some put into a mask
+/// for "ignore", is not a row of -infinity.
+template <class T>
+inline T toBaseTwo(T score) {
+  using Limits = std::numeric_limits<T>;
+  const T scaled = score * static_cast<T>(kLog2E);
+  return std::isfinite(score) ? std::clamp(scaled, Limits::lowest(), Limits::max()) : scaled;
+}
 
 /// An additive mask as one head of one batch row sees it: value (token, key) at data[token · tokenStride + key]; a
 /// stride of 0 means the same for all tokens. No data: no mask.
@@ -20,13 +40,13 @@ struct HeadMask {
 };
 
 /// The scores of one panel of tokens: `scores` (keys.rows × kTileColumns) = keys · query + mask.
-/// `keys`: keys × headDim, already multiplied by the softmax scale, `firstKey` being the number of the first one in the
+/// `keys`: keys × headDim, already multiplied by the softmax scale and log2(e), `firstKey` being the number of the first one in the
 /// mask. `query`: one panel, headDim × `tokens` (≤ kTileColumns). `mask` starts at the panel's first token.
 template <class T>
 void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey,
                    Index tokens, T* scores);
 
-/// scores (count × kTileColumns) → exp(scores - shift of the token): with log-sum-exp for the shift the softmax
+/// scores (count × kTileColumns) → 2^(scores - shift of the token): with log-sum-exp for the shift the softmax
 /// probabilities, with the maximum what must still be divided by the sum. A shift of -infinity, as a token has that may
 /// attend to nothing, gives zeros.
 template <class T>
@@ -44,10 +64,10 @@ void invertSums(const T* sums, T* result);
 template <class T>
 struct RunningSoftmax {
   T* maximum;  ///< kTileColumns values, -infinity before the first key
-  T* sum;      ///< kTileColumns values, of exp(score - maximum), 0 before the first key
+  T* sum;      ///< kTileColumns values, of 2^(score - maximum), 0 before the first key
 
   void begin() const;
-  /// Replaces scores (count × kTileColumns) by exp(score - maximum) with the maximum over all keys up to these.
+  /// Replaces scores (count × kTileColumns) by 2^(score - maximum) with the maximum over all keys up to these.
   /// `correction` (kTileColumns values): what earlier results must be multiplied by. Returns whether any is not 1.
   bool add(T* scores, Index count, T* correction) const;
   /// log-sum-exp of the tokens: -infinity where there was no key or all were masked.

@@ -224,7 +224,8 @@ void BackwardPass<T>::addSet(Index set) {
                         projected_.contextRows(arguments_.context, set, 0, keys, gathered),
                         contextPanels_.data());
                     // The scores were scaled by way of the keys; their gradient still is without it.
-                    const T scale = static_cast<T>(configuration_.softmaxScale());
+                    const T scale =
+                        static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
                     std::for_each_n(keyGradient_.data(), channels * keys,
                                     [scale](T& value) { value *= scale; });
                   } else {

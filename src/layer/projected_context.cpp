@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "attention/scores.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
@@ -116,7 +117,7 @@ void ProjectedContext<T>::project(const Parameters<T>& parameters, Index set, In
       linalg::rowMajor(scratch.take<T>(headDim * count), headDim, count);
   linalg::multiply<T>(weightPanels, contextPanels, projected);
   if (isKey) {
-    const T scale = static_cast<T>(configuration_.softmaxScale());
+    const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
     std::for_each_n(projected.data, headDim * count, [&](T& value) { value *= scale; });
   }
   // `begin` is a multiple of the tile's rows: both packings continue where the block before them ended.

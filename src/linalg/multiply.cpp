@@ -26,6 +26,14 @@ void forDepthBlocks(Index depth, Start start, Part part) {
   }
 }
 
+/// Calls work(first row, number of rows) for each row panel.
+template <class T, class Work>
+void forRowPanels(Index rows, Work work) {
+  for (Index row = 0; row < rows; row += kTileRows<T>) {
+    work(row, std::min(kTileRows<T>, rows - row));
+  }
+}
+
 template <class T>
 const T* biasOf(Start start, const T* bias, Index row) {
   return start == Start::kBias ? bias + row : nullptr;
@@ -36,8 +44,19 @@ template <class T>
 void multiplyTileInto(Index rows, const T* rowPanel, const T* columnPanel, Index depth,
                       MatrixView<T> destination, Start start, const T* bias) {
   std::array<T, kTileRows<T> * kTileColumns<T>> tile;
-  multiplyTile(rows, rowPanel, columnPanel, depth, tile.data(), kTileColumns<T>,
-               start == Start::kBias ? Start::kBias : Start::kZero, bias);
+  multiplyTiles<T>({.tiles = 1,
+                    .rows = rows,
+                    .depth = depth,
+                    .rowPanel = rowPanel,
+                    .rowPanelStep = 0,
+                    .columnPanel = columnPanel,
+                    .columnPanelStep = 0,
+                    .destination = tile.data(),
+                    .destinationStep = 0,
+                    .rowStride = kTileColumns<T>,
+                    .start = start == Start::kBias ? Start::kBias : Start::kZero,
+                    .bias = bias,
+                    .biasStep = 0});
   const bool accumulate = start == Start::kAccumulate;
   for (Index column = 0; column < destination.columns; ++column) {
     for (Index row = 0; row < rows; ++row) {
@@ -48,50 +67,92 @@ void multiplyTileInto(Index rows, const T* rowPanel, const T* columnPanel, Index
   }
 }
 
+/// One column panel of a result: tile below tile.
+template <class T>
+void multiplyColumnPanel(RowPanels<T> left, const T* columnPanel, T* destination, Start start,
+                         const T* bias) {
+  const Index fullPanels = left.rows / kTileRows<T>;
+  const auto run = [&](Index panel, Index tiles, Index rows) {
+    const Index row = panel * kTileRows<T>;
+    multiplyTiles<T>({.tiles = tiles,
+                      .rows = rows,
+                      .depth = left.depth,
+                      .rowPanel = left.panel(panel),
+                      .rowPanelStep = left.panelStride,
+                      .columnPanel = columnPanel,
+                      .columnPanelStep = 0,
+                      .destination = destination + row * kTileColumns<T>,
+                      .destinationStep = kTileRows<T> * kTileColumns<T>,
+                      .rowStride = kTileColumns<T>,
+                      .start = start,
+                      .bias = biasOf(start, bias, row),
+                      .biasStep = start == Start::kBias ? kTileRows<T> : 0});
+  };
+  if (fullPanels > 0) run(0, fullPanels, kTileRows<T>);
+  const Index rest = left.rows % kTileRows<T>;
+  if (rest > 0) run(fullPanels, 1, rest);
+}
+
 }  // namespace
 
 template <class T>
 void multiply(RowPanels<T> left, ColumnPanels<const T> right, ColumnPanels<T> result, Start start,
               const T* bias) {
-  constexpr Index kRows = kTileRows<T>;
-  constexpr Index kColumns = kTileColumns<T>;
   forDepthBlocks<T>(left.depth, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
-    for (Index row = 0; row < left.rows; row += kRows) {
-      const T* rowPanel = leftPart.panel(row / kRows);
-      for (Index panel = 0; panel < right.panels(); ++panel) {
-        multiplyTile(std::min(kRows, left.rows - row), rowPanel, rightPart.panel(panel), count,
-                     result.panel(panel) + row * kColumns, kColumns, from, biasOf(from, bias, row));
-      }
+    if (right.panels() == 1) {
+      return multiplyColumnPanel<T>(leftPart, rightPart.data, result.data, from, bias);
     }
+    forRowPanels<T>(left.rows, [&](Index row, Index rows) {
+      multiplyTiles<T>({.tiles = right.panels(),
+                        .rows = rows,
+                        .depth = count,
+                        .rowPanel = leftPart.panel(row / kTileRows<T>),
+                        .rowPanelStep = 0,
+                        .columnPanel = rightPart.data,
+                        .columnPanelStep = rightPart.panelStride,
+                        .destination = result.data + row * kTileColumns<T>,
+                        .destinationStep = result.panelStride,
+                        .rowStride = kTileColumns<T>,
+                        .start = from,
+                        .bias = biasOf(from, bias, row),
+                        .biasStep = 0});
+    });
   });
 }
 
 template <class T>
 void multiply(RowPanels<T> left, ColumnPanels<const T> right, MatrixView<T> result, Start start,
               const T* bias) {
-  constexpr Index kRows = kTileRows<T>;
   constexpr Index kColumns = kTileColumns<T>;
+  const Index fullPanels = result.columnStride == 1 ? result.columns / kColumns : 0;
   forDepthBlocks<T>(left.depth, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
-    for (Index row = 0; row < left.rows; row += kRows) {
-      const Index rows = std::min(kRows, left.rows - row);
-      const T* rowPanel = leftPart.panel(row / kRows);
+    forRowPanels<T>(left.rows, [&](Index row, Index rows) {
+      const T* rowPanel = leftPart.panel(row / kTileRows<T>);
       const T* rowBias = biasOf(from, bias, row);
-      for (Index column = 0; column < result.columns; column += kColumns) {
-        const T* columnPanel = rightPart.panel(column / kColumns);
-        const Index columns = std::min(kColumns, result.columns - column);
-        if (result.columnStride == 1 && columns == kColumns) {
-          multiplyTile(rows, rowPanel, columnPanel, count, result.at(row, column), result.rowStride,
-                       from, rowBias);
-        } else {
-          multiplyTileInto(rows, rowPanel, columnPanel, count,
-                           result.rowRange(row, rows).columnRange(column, columns), from, rowBias);
-        }
+      multiplyTiles<T>({.tiles = fullPanels,
+                        .rows = rows,
+                        .depth = count,
+                        .rowPanel = rowPanel,
+                        .rowPanelStep = 0,
+                        .columnPanel = rightPart.data,
+                        .columnPanelStep = rightPart.panelStride,
+                        .destination = result.at(row, 0),
+                        .destinationStep = kColumns,
+                        .rowStride = result.rowStride,
+                        .start = from,
+                        .bias = rowBias,
+                        .biasStep = 0});
+      for (Index panel = fullPanels; panel < right.panels(); ++panel) {
+        const Index column = panel * kColumns;
+        const MatrixView<T> tile = result.rowRange(row, rows).columnRange(
+            column, std::min(kColumns, result.columns - column));
+        multiplyTileInto(rows, rowPanel, rightPart.panel(panel), count, tile, from, rowBias);
       }
-    }
+    });
   });
 }
 
