@@ -55,8 +55,11 @@ Tokens<T> replaceMinusInfinity(const Tokens<T>& values, T instead) {
       values);
 }
 
+}  // namespace
+
 template <class T>
 void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* scores) {
+  if (mask.data == nullptr) return;
   for (Index key = 0; key < count; ++key) {
     T* row = scores + key * kTileColumns<T>;
     const T* values = mask.data + firstKey + key;
@@ -66,14 +69,12 @@ void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* sco
   }
 }
 
-}  // namespace
-
 template <class T>
 void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey,
                    Index tokens, T* scores) {
   linalg::multiply<T>(keys, linalg::columnPanels(query, keys.depth, kTileColumns<T>),
                       linalg::columnPanels(scores, keys.rows, kTileColumns<T>));
-  if (mask.data != nullptr) addMask(mask, firstKey, tokens, keys.rows, scores);
+  addMask(mask, firstKey, tokens, keys.rows, scores);
 }
 
 template <class T>
@@ -148,6 +149,7 @@ void RunningSoftmax<T>::logSumExp(T* result) const {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                                        \
   template void computeScores(linalg::RowPanels<T>, const T*, HeadMask<T>, Index, Index, T*); \
+  template void addMask(HeadMask<T>, Index, Index, Index, T*);                                \
   template void toProbabilities(T*, Index, const T*);                                         \
   template void scaleTokens(T*, Index, const T*);                                             \
   template void invertSums(const T*, T*);                                                     \

@@ -37,7 +37,15 @@ struct HeadMask {
   HeadMask fromToken(Index token) const {
     return {data == nullptr ? nullptr : data + token * tokenStride, tokenStride};
   }
+  HeadMask fromHead(Index head, Index headStride) const {
+    return {data == nullptr ? nullptr : data + head * headStride, tokenStride};
+  }
 };
+
+/// Adds the mask to a panel's scores (count × kTileColumns), `firstKey` being the number of the first key in the mask.
+/// `mask` starts at the panel's first token.
+template <class T>
+void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* scores);
 
 /// The scores of one panel of tokens: `scores` (keys.rows × kTileColumns) = keys · query + mask.
 /// `keys`: keys × headDim, already multiplied by the softmax scale and log2(e), `firstKey` being the number of the first one in the

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "layer/forward_pass.hpp"
@@ -59,10 +61,31 @@ template <class T>
 attention::HeadMask<T> Arguments<T>::headMask(Index batchRow, Index head) const {
   if (!mask.additive) return {};
   const Shape& shape = mask.additive->shape();
-  const Index headSize = shape[2] * shape[3];
-  const Index batchOffset = shape[0] == 1 ? 0 : batchRow * shape[1] * headSize;
-  const Index headOffset = shape[1] == 1 ? 0 : head * headSize;
-  return {mask.additive->data() + batchOffset + headOffset, shape[2] == 1 ? 0 : shape[3]};
+  const Index batchOffset = shape[0] == 1 ? 0 : batchRow * shape[1] * shape[2] * shape[3];
+  return {mask.additive->data() + batchOffset + head * maskHeadStride(),
+          shape[2] == 1 ? 0 : shape[3]};
+}
+
+template <class T>
+Index Arguments<T>::maskHeadStride() const {
+  if (!mask.additive || mask.additive->shape()[1] == 1) return 0;
+  return mask.additive->shape()[2] * mask.additive->shape()[3];
+}
+
+template <class T>
+bool Arguments<T>::foldsContext(const Configuration& configuration) const {
+  if (context.isInput) return false;
+  Index keys = context.layout.tokens;
+  Index sets = context.layout.batch;
+  if (mask.keys) {
+    sets = std::max(sets, mask.keys->batch);
+    keys = 0;
+    for (const auto& row : mask.keys->attended) {
+      keys = std::max(keys, static_cast<Index>(row.size()));
+    }
+  }
+  const Index rowsOfSet = sets == 1 ? layout.batch : 1;
+  return layer::foldsContext<T>(configuration, rowsOfSet * layout.tokens, keys);
 }
 
 template <class T>

@@ -26,7 +26,7 @@ Shape mapShape(const TokenLayout& layout, Index heads, Index length) {
 
 template <class T>
 Tensor<T> computeAttentionMaps(const Configuration& configuration, const Parameters<T>& parameters,
-                               const PackedWeights<T>& weights,
+                               PackedWeights<T>& weights,
                                std::shared_ptr<Workspace> workspace, const Arguments<T>& arguments,
                                std::shared_ptr<const ProjectedContext<T>> ready, MapHeads heads) {
   const TokenLayout& layout = arguments.layout;
@@ -37,13 +37,15 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
   Tensor<T> maps = Tensor<T>::zeros(
       mapShape(layout, heads == MapHeads::kAll ? configuration.numHeads : 0, length));
 
+  weights.require({PackedWeight::kQuery, PackedWeight::kKey, PackedWeight::kValue}, workspace);
   Schedule schedule(std::move(workspace));
   std::shared_ptr<const ProjectedContext<T>> projected = std::move(ready);
+  constexpr typename ProjectedContext<T>::Forms kForms{.transposed = false, .folded = false};
   if (!projected ||
-      !projected->matches(parameters, arguments.context, arguments.mask.keys.get(), false)) {
+      !projected->matches(parameters, arguments.context, arguments.mask.keys.get(), kForms)) {
     auto fresh = std::make_shared<ProjectedContext<T>>(configuration, parameters, arguments.context,
-                                                       arguments.mask.keys, false);
-    fresh->addStages(schedule, parameters, arguments.context);
+                                                       arguments.mask.keys, kForms);
+    fresh->addStages(schedule, weights, arguments.context);
     projected = std::move(fresh);
   }
 
@@ -62,7 +64,7 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
         scratch.take<T>(panelsSize));
     const linalg::ColumnPanels<T> query =
         linalg::columnPanels(scratch.take<T>(panelsSize), configuration.queryDim, count);
-    linalg::multiply<T>(weights.query, input, query);
+    linalg::multiply<T>(weights[PackedWeight::kQuery], input, query);
     T* scores = scratch.take<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
     const Index set = projected->setOf(batchRow);
     for (Index head = 0; head < configuration.numHeads; ++head) {
@@ -86,7 +88,7 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                                         \
   template Tensor<T> computeAttentionMaps(const Configuration&, const Parameters<T>&,          \
-                                          const PackedWeights<T>&, std::shared_ptr<Workspace>, \
+                                          PackedWeights<T>&, std::shared_ptr<Workspace>, \
                                           const Arguments<T>&,                                 \
                                           std::shared_ptr<const ProjectedContext<T>>, MapHeads);
 CROSS_ATTENTION_INSTANTIATE(float)

@@ -27,21 +27,29 @@ using linalg::Start;
 template <class T>
 constexpr Index kTaskRows = 8 * kTileRows<T>;
 
+template <class T>
+std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
+                                                const std::shared_ptr<Workspace>& workspace) {
+  weights->require({PackedWeight::kQuery, PackedWeight::kQueryTransposed,
+                    PackedWeight::kOutputTransposed},
+                   workspace);
+  return weights;
+}
+
 }  // namespace
 
 template <class T>
 BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>& parameters,
-                              std::shared_ptr<const PackedWeights<T>> weights,
+                              std::shared_ptr<PackedWeights<T>> weights,
                               std::shared_ptr<Workspace> workspace,
                               const Activations<T>& activations, const Tensor<T>& outputGradient)
     : configuration_(configuration),
       parameters_(parameters),
-      weights_(std::move(weights)),
+      weights_(require(std::move(weights), workspace)),
       activations_(activations),
       arguments_(activations.arguments),
       projected_(*activations.projected),
       outputGradient_(outputGradient),
-      transposedWeights_(configuration, parameters),
       plan_(planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys())),
       inputGradient_(arguments_.layout.shape),
       schedule_(std::move(workspace)) {
@@ -128,8 +136,8 @@ void BackwardPass<T>::projectBlock(Index batchRow, Index chunk, Index begin, Ind
     const MatrixView<const T> all = arguments_.layout.channelsByTokens(tensor.data(), batchRow);
     return packColumns<T>(all.columnRange(chunk + begin, count), block(buffer).data);
   };
-  linalg::multiply<T>(weights_->query, pack(arguments_.input, input_), block(query_));
-  linalg::multiply<T>(transposedWeights_.output, pack(outputGradient_, outputGradientPanels_),
+  linalg::multiply<T>((*weights_)[PackedWeight::kQuery], pack(arguments_.input, input_), block(query_));
+  linalg::multiply<T>((*weights_)[PackedWeight::kOutputTransposed], pack(outputGradient_, outputGradientPanels_),
                       block(attendedGradient_));
 }
 
@@ -167,7 +175,7 @@ void BackwardPass<T>::inputGradientBlock(Index batchRow, Index chunk, Index begi
   const ColumnPanels<T> gradient =
       chunkPanels(queryGradient_, begin + count)
           .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
-  linalg::multiply<T>(transposedWeights_.query, gradient,
+  linalg::multiply<T>((*weights_)[PackedWeight::kQueryTransposed], gradient,
                       arguments_.layout.channelsByTokens(inputGradient_.data(), batchRow)
                           .columnRange(chunk + begin, count));
 }

@@ -19,7 +19,7 @@ class BackwardPass {
  public:
   /// Allocates everything; run changes `parameters`' gradients and cannot fail for lack of memory any more.
   BackwardPass(const Configuration& configuration, Parameters<T>& parameters,
-               std::shared_ptr<const PackedWeights<T>> weights,
+               std::shared_ptr<PackedWeights<T>> weights,
                std::shared_ptr<Workspace> workspace, const Activations<T>& activations,
                const Tensor<T>& outputGradient);
 
@@ -59,7 +59,6 @@ class BackwardPass {
   const Arguments<T>& arguments_;
   const ProjectedContext<T>& projected_;
   Tensor<T> outputGradient_;
-  PackedTransposedWeights<T> transposedWeights_;
   BackwardPlan plan_;
   Tensor<T> inputGradient_;
   std::optional<Tensor<T>> contextGradient_;

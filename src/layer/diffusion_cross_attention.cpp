@@ -43,10 +43,10 @@ DiffusionCrossAttention<T>::~DiffusionCrossAttention() {
 }
 
 template <class T>
-std::shared_ptr<const PackedWeights<T>> DiffusionCrossAttention<T>::packedWeights() {
-  if (!packedWeights_ || packedWeights_->version != parameters_.version()) {
+std::shared_ptr<PackedWeights<T>> DiffusionCrossAttention<T>::packedWeights() {
+  if (!packedWeights_ || packedWeights_->version() != parameters_.version()) {
     packedWeights_.reset();
-    packedWeights_ = std::make_shared<const PackedWeights<T>>(configuration_, parameters_);
+    packedWeights_ = std::make_shared<PackedWeights<T>>(configuration_, parameters_);
   }
   return packedWeights_;
 }
@@ -204,7 +204,7 @@ Diagnostics DiffusionCrossAttention<T>::diagnostics() const {
       .parameters = parameters_.size(),
       .training = training_,
       .parameterBytes = 2 * bytesOf(parameters_.size()),
-      .packedWeightBytes = packedWeights_ ? bytesOf(packedWeights_->memory.size()) : 0,
+      .packedWeightBytes = packedWeights_ ? packedWeights_->bytes() : 0,
       .contextBytes = projectedContext_ ? projectedContext_->bytes() : 0,
       .activationBytes =
           activations_ ? bytesOf(activations_->logSumExp.size()) + activations_->projected->bytes()

@@ -22,7 +22,7 @@ class ForwardPass;
 template <class T>
 struct Activations;
 template <class T>
-struct PackedWeights;
+class PackedWeights;
 template <class T>
 class ProjectedContext;
 
@@ -89,14 +89,14 @@ class DiffusionCrossAttention {
   void commit(ForwardPass<T>& pass, double milliseconds);
   void finishPending();
   void parametersChanged();
-  std::shared_ptr<const PackedWeights<T>> packedWeights();
+  std::shared_ptr<PackedWeights<T>> packedWeights();
 
   Configuration configuration_;
   std::shared_ptr<Workspace> workspace_;
   Parameters<T> parameters_;
   bool training_ = false;
 
-  std::shared_ptr<const PackedWeights<T>> packedWeights_;
+  std::shared_ptr<PackedWeights<T>> packedWeights_;
   std::shared_ptr<const ProjectedContext<T>> projectedContext_;
   std::shared_ptr<const Activations<T>> activations_;
   std::optional<Tensor<T>> contextGradient_;

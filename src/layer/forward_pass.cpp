@@ -3,31 +3,48 @@
 #include <algorithm>
 
 #include "attention/flash_forward.hpp"
+#include "attention/folded_forward.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
 
+namespace {
+
+template <class T>
+std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
+                                                const std::shared_ptr<Workspace>& workspace,
+                                                bool folded) {
+  const PackedWeight query = folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery;
+  weights->require({query, PackedWeight::kOutput, PackedWeight::kKey, PackedWeight::kValue},
+                   workspace);
+  return weights;
+}
+
+}  // namespace
+
 template <class T>
 ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
-                            std::shared_ptr<const PackedWeights<T>> weights,
+                            std::shared_ptr<PackedWeights<T>> weights,
                             std::shared_ptr<Workspace> workspace, Arguments<T> arguments,
                             std::shared_ptr<const ProjectedContext<T>> ready, bool training)
     : configuration_(configuration),
-      weights_(std::move(weights)),
       arguments_(std::move(arguments)),
+      folded_(arguments_.foldsContext(configuration)),
+      weights_(require(std::move(weights), workspace, folded_)),
       output_(arguments_.layout.shape),
       bias_(parameters.values(ParameterId::kOutputBias).data()),
       schedule_(std::move(workspace)) {
   const Context<T>& context = arguments_.context;
-  if (ready && ready->matches(parameters, context, arguments_.mask.keys.get(), training)) {
+  const typename ProjectedContext<T>::Forms forms{.transposed = training, .folded = folded_};
+  if (ready && ready->matches(parameters, context, arguments_.mask.keys.get(), forms)) {
     projected_ = std::move(ready);
     contextWasReady_ = true;
   } else {
     auto projected = std::make_shared<ProjectedContext<T>>(configuration, parameters, context,
-                                                           arguments_.mask.keys, training);
+                                                           arguments_.mask.keys, forms);
     // A training step changes the parameters, and with them every key and value: not worth a copy.
     if (!training) projected->remember(context);
-    projected->addStages(schedule_, parameters, context);
+    projected->addStages(schedule_, *weights_, context);
     projected_ = std::move(projected);
   }
   if (training) {
@@ -36,7 +53,7 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
         Activations<T>{arguments_, projected_, parameters.version(),
                        Buffer<T>(Amount{layout.batch} * configuration.numHeads * layout.tokens)});
   }
-  plan_ = planForward<T>(configuration, arguments_.layout.tokens, projected_->mostKeys());
+  plan_ = planForward<T>(configuration, arguments_.layout.tokens, projected_->mostKeys(), folded_);
   addTokenBlocks();
   statistics_ = {.happened = true,
                  .shapes = arguments_.describe(),
@@ -49,55 +66,101 @@ template <class T>
 void ForwardPass<T>::addTokenBlocks() {
   const TokenLayout& layout = arguments_.layout;
   const Index blocks = ceilDivide(layout.tokens, plan_.tokenBlock);
-  const Amount channelPanels =
-      linalg::columnPanelsSize<T>(configuration_.queryDim, plan_.tokenBlock);
-  const Amount scratchBytes =
-      2 * Scratch::bytesFor<T>(channelPanels) +
-      Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
+  const auto panelsBytes = [this](Index rows) {
+    return Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(rows, plan_.tokenBlock));
+  };
+  Amount scratchBytes = panelsBytes(configuration_.queryDim);
+  if (folded_) {
+    const Index headStride = roundUp(projected_->mostKeys(), linalg::kTileRows<T>);
+    scratchBytes += panelsBytes(configuration_.numHeads * headStride);
+  } else {
+    scratchBytes +=
+        panelsBytes(configuration_.queryDim) +
+        Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
+  }
   schedule_.add(layout.batch * blocks, scratchBytes, [=, this](Index task, Scratch& scratch) {
+    const Index batchRow = task / blocks;
     const Index begin = task % blocks * plan_.tokenBlock;
-    runTokenBlock(task / blocks, begin,
-                  std::min(plan_.tokenBlock, arguments_.layout.tokens - begin), scratch);
+    const Index count = std::min(plan_.tokenBlock, arguments_.layout.tokens - begin);
+    if (folded_) {
+      runFoldedTokenBlock(batchRow, begin, count, scratch);
+    } else {
+      runTokenBlock(batchRow, begin, count, scratch);
+    }
   });
+}
+
+template <class T>
+linalg::ColumnPanels<T> ForwardPass<T>::packInput(Index batchRow, Index begin, Index count,
+                                                  Scratch& scratch) const {
+  return linalg::packColumns<T>(
+      arguments_.layout.channelsByTokens(arguments_.input.data(), batchRow)
+          .columnRange(begin, count),
+      scratch.take<T>(linalg::columnPanelsSize<T>(configuration_.queryDim, count)));
+}
+
+template <class T>
+T* ForwardPass<T>::logSumExpOf(Index batchRow, Index head, Index token) {
+  if (activations_ == nullptr) return nullptr;
+  return activations_->logSumExp.data() +
+         (batchRow * configuration_.numHeads + head) * arguments_.layout.tokens + token;
+}
+
+template <class T>
+void ForwardPass<T>::projectOutput(linalg::RowPanels<T> weight,
+                                   linalg::ColumnPanels<const T> attended, Index batchRow,
+                                   Index begin) {
+  linalg::multiply<T>(weight, attended,
+                      arguments_.layout.channelsByTokens(output_.data(), batchRow)
+                          .columnRange(begin, attended.columns),
+                      linalg::Start::kBias, bias_);
 }
 
 template <class T>
 void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch) {
   using linalg::ColumnPanels;
-  const Index channels = configuration_.queryDim;
   const Index headDim = configuration_.headDim();
-  const Amount panelsSize = linalg::columnPanelsSize<T>(channels, count);
-  T* inputMemory = scratch.take<T>(panelsSize);
-  T* queryMemory = scratch.take<T>(panelsSize);
-  T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock));
-  const TokenLayout& layout = arguments_.layout;
-
-  const ColumnPanels<T> input = linalg::packColumns<T>(
-      layout.channelsByTokens(arguments_.input.data(), batchRow).columnRange(begin, count),
-      inputMemory);
-  const ColumnPanels<T> query = linalg::columnPanels(queryMemory, channels, count);
-  linalg::multiply<T>(weights_->query, input, query);
+  const ColumnPanels<T> input = packInput(batchRow, begin, count, scratch);
+  const ColumnPanels<T> query = linalg::columnPanels(
+      scratch.take<T>(linalg::columnPanelsSize<T>(input.depth, count)), input.depth, count);
+  linalg::multiply<T>((*weights_)[PackedWeight::kQuery], input, query);
 
   // The input has been used: the heads' outputs take its place.
   const ColumnPanels<T> attended = input;
+  T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock));
   const Index set = projected_->setOf(batchRow);
   for (Index head = 0; head < configuration_.numHeads; ++head) {
-    T* logSumExp = activations_ == nullptr
-                       ? nullptr
-                       : activations_->logSumExp.data() +
-                             (batchRow * configuration_.numHeads + head) * layout.tokens + begin;
     attention::flashForward<T>({.query = query.depthRange(head * headDim, headDim),
                                 .keys = projected_->keys(set, head),
                                 .valuesTransposed = projected_->valuesTransposed(set, head),
                                 .mask = arguments_.headMask(batchRow, head).fromToken(begin),
                                 .keyBlock = plan_.keyBlock,
                                 .output = attended.depthRange(head * headDim, headDim),
-                                .logSumExp = logSumExp},
+                                .logSumExp = logSumExpOf(batchRow, head, begin)},
                                flashScratch);
   }
-  linalg::multiply<T>(weights_->output, attended,
-                      layout.channelsByTokens(output_.data(), batchRow).columnRange(begin, count),
-                      linalg::Start::kBias, bias_);
+  projectOutput((*weights_)[PackedWeight::kOutput], attended, batchRow, begin);
+}
+
+template <class T>
+void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index count,
+                                         Scratch& scratch) {
+  const Index set = projected_->setOf(batchRow);
+  const FoldedContext<T>& folded = *projected_->folded();
+  const Index rows = folded.keys(set).rows;
+  const linalg::ColumnPanels<T> probabilities = linalg::columnPanels(
+      scratch.take<T>(linalg::columnPanelsSize<T>(rows, count)), rows, count);
+  attention::foldedForward<T>({.input = packInput(batchRow, begin, count, scratch),
+                               .keys = folded.keys(set),
+                               .heads = configuration_.numHeads,
+                               .headStride = folded.headStride(set),
+                               .keysPerHead = projected_->keyCount(set),
+                               .mask = arguments_.headMask(batchRow, 0).fromToken(begin),
+                               .maskHeadStride = arguments_.maskHeadStride(),
+                               .probabilities = probabilities,
+                               .logSumExp = logSumExpOf(batchRow, 0, begin),
+                               .logSumExpHeadStride = arguments_.layout.tokens});
+  projectOutput(folded.valuesTransposed(set), probabilities, batchRow, begin);
 }
 
 template <class T>
@@ -110,13 +173,16 @@ double ForwardPass<T>::flops() const {
   const auto c = static_cast<double>(configuration_.queryDim);
   const auto d = static_cast<double>(configuration_.contextDim);
   const auto n = static_cast<double>(arguments_.layout.tokens);
-  double flops = static_cast<double>(arguments_.layout.batch) * 4 * n * c * c;
+  const auto heads = static_cast<double>(configuration_.numHeads);
+  double flops = 0;
   for (Index row = 0; row < arguments_.layout.batch; ++row) {
-    flops += 4 * n * c * static_cast<double>(projected_->keyCount(projected_->setOf(row)));
+    const auto l = static_cast<double>(projected_->keyCount(projected_->setOf(row)));
+    flops += folded_ ? 4 * n * heads * l * c : 4 * n * c * c + 4 * n * c * l;
   }
   if (contextWasReady_) return flops;
   for (Index set = 0; set < projected_->sets(); ++set) {
-    flops += 4 * d * c * static_cast<double>(projected_->keyCount(set));
+    const auto l = static_cast<double>(projected_->keyCount(set));
+    flops += 4 * d * c * l + (folded_ ? 4 * l * c * c : 0);
   }
   return flops;
 }

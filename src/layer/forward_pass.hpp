@@ -27,6 +27,10 @@ struct Arguments {
 
   /// The additive mask as one head of one batch row sees it.
   attention::HeadMask<T> headMask(Index batchRow, Index head) const;
+  /// Elements of the additive mask from one head to the next; 0: the same for all.
+  Index maskHeadStride() const;
+  /// Whether a pass folds the context with the weights.
+  bool foldsContext(const Configuration& configuration) const;
   /// "input [2, 320, 64, 64], context [2, 77, 768]"
   std::string describe() const;
 };
@@ -45,14 +49,15 @@ struct Activations {
 };
 
 /// One forward over all tokens. A task takes a block of tokens through all of it: query projection, attention of all
-/// heads, output projection, so that nothing of the size of the image exists but input and output.
+/// heads, output projection – or, with a folded context, all heads' probabilities and the output from them – so that
+/// nothing of the size of the image exists but input and output.
 template <class T>
 class ForwardPass {
  public:
   /// `ready`: a projected context that may be taken if it matches, or null. Allocates; the work is the schedule's.
   /// Weights and parameters must stay as they are until it is done.
   ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
-              std::shared_ptr<const PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
+              std::shared_ptr<PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
               Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready,
               bool training);
 
@@ -72,11 +77,19 @@ class ForwardPass {
   /// Floating-point operations that the schedule does.
   double flops() const;
   void runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
+  void runFoldedTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
+  linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count,
+                                    Scratch& scratch) const;
+  T* logSumExpOf(Index batchRow, Index head, Index token);
+  void projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPanels<const T> attended,
+                     Index batchRow, Index begin);
 
-  std::size_t bytesBefore_ = memory::bytesInUse();
   Configuration configuration_;
-  std::shared_ptr<const PackedWeights<T>> weights_;
   Arguments<T> arguments_;
+  bool folded_;
+  std::shared_ptr<const PackedWeights<T>> weights_;
+  /// After the weights were packed: they stay.
+  std::size_t bytesBefore_ = memory::bytesInUse();
   std::shared_ptr<const ProjectedContext<T>> projected_;
   bool contextWasReady_ = false;
   Plan plan_{};

@@ -1,36 +1,111 @@
 #include "layer/packed_weights.hpp"
 
+#include <algorithm>
+
 namespace cross_attention::layer {
 
 namespace {
 
+using linalg::MatrixView;
+using linalg::RowPanels;
+
+/// Row panels that one task packs.
+constexpr Index kPanelsAtATime = 8;
+
+bool isOfHeads(PackedWeight weight) {
+  return weight == PackedWeight::kKey || weight == PackedWeight::kValue;
+}
+
+/// What is packed: the parameter, or its transpose.
 template <class T>
-linalg::MatrixView<const T> weight(const Parameters<T>& parameters, ParameterId id) {
-  const Shape shape = parameters.shape(id);
-  return linalg::rowMajor(parameters.values(id).data(), shape[0], shape[1]);
+MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight) {
+  const auto view = [&](ParameterId id) {
+    const Shape shape = parameters.shape(id);
+    return linalg::rowMajor(parameters.values(id).data(), shape[0], shape[1]);
+  };
+  switch (weight) {
+    case PackedWeight::kQuery:
+      return view(ParameterId::kQuery);
+    case PackedWeight::kQueryTransposed:
+      return view(ParameterId::kQuery).transposed();
+    case PackedWeight::kOutput:
+      return view(ParameterId::kOutput);
+    case PackedWeight::kOutputTransposed:
+      return view(ParameterId::kOutput).transposed();
+    case PackedWeight::kKey:
+      return view(ParameterId::kKey);
+    default:
+      return view(ParameterId::kValue);
+  }
 }
 
 }  // namespace
 
 template <class T>
-PackedWeights<T>::PackedWeights(const Configuration& configuration, const Parameters<T>& parameters)
-    : version(parameters.version()),
-      memory(2 * linalg::rowPanelsSize<T>(configuration.queryDim, configuration.queryDim)),
-      query(linalg::packRows(weight(parameters, ParameterId::kQuery), memory.data())),
-      output(linalg::packRows(weight(parameters, ParameterId::kOutput),
-                              memory.data() + memory.size() / 2)) {}
+Amount PackedWeights<T>::elements(PackedWeight weight) const {
+  const MatrixView<const T> matrix = source(parameters_, weight);
+  if (!isOfHeads(weight)) return linalg::rowPanelsSize<T>(matrix.rows, matrix.columns);
+  return configuration_.numHeads *
+         linalg::rowPanelsSize<T>(configuration_.headDim(), matrix.columns);
+}
 
 template <class T>
-PackedTransposedWeights<T>::PackedTransposedWeights(const Configuration& configuration,
-                                                    const Parameters<T>& parameters)
-    : memory(2 * linalg::rowPanelsSize<T>(configuration.queryDim, configuration.queryDim)),
-      query(linalg::packRows(weight(parameters, ParameterId::kQuery).transposed(), memory.data())),
-      output(linalg::packRows(weight(parameters, ParameterId::kOutput).transposed(),
-                              memory.data() + memory.size() / 2)) {}
+void PackedWeights<T>::addStage(Schedule& schedule, PackedWeight weight, T* destination) const {
+  const MatrixView<const T> matrix = source(parameters_, weight);
+  const Index taskRows = isOfHeads(weight) ? configuration_.headDim()
+                                           : kPanelsAtATime * linalg::kTileRows<T>;
+  // Whole panels: a head's last one is filled up, and of the others only that of the last task can be short.
+  const Amount taskElements = linalg::rowPanelsSize<T>(taskRows, matrix.columns);
+  schedule.add(ceilDivide(matrix.rows, taskRows), 0, [=](Index task, Scratch&) {
+    const Index row = task * taskRows;
+    linalg::packRows<T>(matrix.rowRange(row, std::min(taskRows, matrix.rows - row)),
+                        destination + task * taskElements);
+  });
+}
 
-template struct PackedWeights<float>;
-template struct PackedWeights<double>;
-template struct PackedTransposedWeights<float>;
-template struct PackedTransposedWeights<double>;
+template <class T>
+void PackedWeights<T>::require(std::initializer_list<PackedWeight> weights,
+                               const std::shared_ptr<Workspace>& workspace) {
+  if (std::ranges::none_of(weights, [&](PackedWeight weight) { return at(weight).empty(); })) return;
+  Schedule schedule(workspace);
+  std::array<Buffer<T>, std::tuple_size_v<decltype(buffers_)>> packed;
+  for (const PackedWeight weight : weights) {
+    if (!at(weight).empty()) continue;
+    Buffer<T>& buffer = packed[static_cast<std::size_t>(weight)];
+    buffer = Buffer<T>(elements(weight));
+    addStage(schedule, weight, buffer.data());
+  }
+  schedule.run();
+  // Only now: had there been no memory for one of them, none would count as packed.
+  for (std::size_t index = 0; index < packed.size(); ++index) {
+    if (!packed[index].empty()) buffers_[index] = std::move(packed[index]);
+  }
+}
+
+template <class T>
+RowPanels<T> PackedWeights<T>::operator[](PackedWeight weight) const {
+  const MatrixView<const T> matrix = source(parameters_, weight);
+  return linalg::rowPanels(at(weight).data(), matrix.rows, matrix.columns);
+}
+
+template <class T>
+RowPanels<T> PackedWeights<T>::ofHead(PackedWeight weight, Index head) const {
+  const Index headDim = configuration_.headDim();
+  const Index contextDim = configuration_.contextDim;
+  const Amount offset = head * linalg::rowPanelsSize<T>(headDim, contextDim);
+  return linalg::rowPanels(at(weight).data() + offset, headDim, contextDim);
+}
+
+template <class T>
+std::size_t PackedWeights<T>::bytes() const {
+  std::size_t bytes = 0;
+  for (const Buffer<T>& buffer : buffers_) {
+    bytes += static_cast<std::size_t>(buffer.size()) * sizeof(T);
+  }
+  return bytes;
+}
+
+template class PackedWeights<float>;
+template class PackedWeights<double>;
 
 }  // namespace cross_attention::layer

@@ -1,30 +1,50 @@
 #pragma once
 
+#include <array>
+#include <initializer_list>
+#include <memory>
+
+#include "core/schedule.hpp"
 #include "layer/parameters.hpp"
 #include "linalg/panels.hpp"
 
 namespace cross_attention::layer {
 
-/// The weights that act on the image's tokens, as left operands. Those of keys and values act on a few context rows
-/// only and are packed when a context comes.
+/// A weight as a left operand. Those of keys and values are packed head by head: a head's rows fill whole panels.
+enum class PackedWeight { kQuery, kQueryTransposed, kOutput, kOutputTransposed, kKey, kValue };
+
+/// The weights of one version of the parameters, each packed when a pass first needs it, once for all passes until the
+/// parameters change.
 template <class T>
-struct PackedWeights {
-  PackedWeights(const Configuration& configuration, const Parameters<T>& parameters);
+class PackedWeights {
+ public:
+  PackedWeights(const Configuration& configuration, const Parameters<T>& parameters)
+      : configuration_(configuration), parameters_(parameters), version_(parameters.version()) {}
 
-  std::uint64_t version;  ///< of the parameters they were made of
-  Buffer<T> memory;
-  linalg::RowPanels<T> query;   ///< Wq
-  linalg::RowPanels<T> output;  ///< Wo
-};
+  std::uint64_t version() const { return version_; }
+  std::size_t bytes() const;
 
-/// The same weights transposed, for the way back.
-template <class T>
-struct PackedTransposedWeights {
-  PackedTransposedWeights(const Configuration& configuration, const Parameters<T>& parameters);
+  /// Packs those that are not packed yet, on the pool's threads. Throws kOutOfMemory.
+  void require(std::initializer_list<PackedWeight> weights,
+               const std::shared_ptr<Workspace>& workspace);
 
-  Buffer<T> memory;
-  linalg::RowPanels<T> query;   ///< Wqᵀ
-  linalg::RowPanels<T> output;  ///< Woᵀ
+  /// Only what was required.
+  linalg::RowPanels<T> operator[](PackedWeight weight) const;
+  /// headDim × contextDim: of kKey or kValue.
+  linalg::RowPanels<T> ofHead(PackedWeight weight, Index head) const;
+
+ private:
+  Amount elements(PackedWeight weight) const;
+  void addStage(Schedule& schedule, PackedWeight weight, T* destination) const;
+  Buffer<T>& at(PackedWeight weight) { return buffers_[static_cast<std::size_t>(weight)]; }
+  const Buffer<T>& at(PackedWeight weight) const {
+    return buffers_[static_cast<std::size_t>(weight)];
+  }
+
+  Configuration configuration_;
+  const Parameters<T>& parameters_;
+  std::uint64_t version_;
+  std::array<Buffer<T>, 6> buffers_;
 };
 
 }  // namespace cross_attention::layer

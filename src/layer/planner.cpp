@@ -35,9 +35,23 @@ Index planKeyBlock(const Configuration& configuration, Index keys) {
 }  // namespace
 
 template <class T>
-Plan planForward(const Configuration& configuration, Index tokens, Index keys) {
+bool foldsContext(const Configuration& configuration, Index tokens, Index keys) {
+  // A folded context is one tile of keys.
+  if (keys > kSingleTileKeys || configuration.keyBlock > 0) return false;
+  const double n = tokens;
+  const double c = configuration.queryDim;
+  const double l = roundUp(keys, kTileRows<T>);
+  const double asWritten = n * c * c + n * l * c;
+  const double folded = l * c * c + n * configuration.numHeads * l * c;
+  return folded < asWritten;
+}
+
+template <class T>
+Plan planForward(const Configuration& configuration, Index tokens, Index keys, bool folded) {
   constexpr Index kColumns = kTileColumns<T>;
-  const Index bytesPerToken = 2 * configuration.queryDim * static_cast<Index>(sizeof(T));
+  const Index rows = folded ? configuration.queryDim + configuration.numHeads * keys
+                            : 2 * configuration.queryDim;
+  const Index bytesPerToken = rows * static_cast<Index>(sizeof(T));
   Index most = std::clamp(kForwardBytes / bytesPerToken / kColumns * kColumns, 2 * kColumns,
                           std::max(kMostTokens, 2 * kColumns));
   if (configuration.tokenBlock > 0) most = roundUp(configuration.tokenBlock, kColumns);
@@ -57,8 +71,10 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};
 }
 
-template Plan planForward<float>(const Configuration&, Index, Index);
-template Plan planForward<double>(const Configuration&, Index, Index);
+template bool foldsContext<float>(const Configuration&, Index, Index);
+template bool foldsContext<double>(const Configuration&, Index, Index);
+template Plan planForward<float>(const Configuration&, Index, Index, bool);
+template Plan planForward<double>(const Configuration&, Index, Index, bool);
 template BackwardPlan planBackward<float>(const Configuration&, Index, Index);
 template BackwardPlan planBackward<double>(const Configuration&, Index, Index);
 

@@ -22,7 +22,7 @@ constexpr std::size_t kMostRememberedBytes = std::size_t{2} * 1024 * 1024;
 template <class T>
 ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
                                       const Parameters<T>& parameters, const Context<T>& context,
-                                      std::shared_ptr<const KeyMask> mask, bool transposed)
+                                      std::shared_ptr<const KeyMask> mask, Forms forms)
     : configuration_(configuration), version_(parameters.version()), mask_(std::move(mask)) {
   const Index headDim = configuration.headDim();
   const Index masks = mask_ ? mask_->batch : 1;
@@ -40,12 +40,29 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
   }
   keys_ = Buffer<T>(size);
   valuesTransposed_ = Buffer<T>(transposedSize);
-  if (transposed) {
+  if (forms.transposed) {
     values_ = Buffer<T>(size);
     keysTransposed_ = Buffer<T>(transposedSize);
   }
   contextPanels_ = Buffer<T>(sets * linalg::columnPanelsSize<T>(configuration.contextDim,
                                                                 std::min(mostKeys_, kKeysAtATime)));
+  if (forms.folded) {
+    std::vector<Index> keyCounts;
+    for (const Set& set : sets_) keyCounts.push_back(set.keys);
+    folded_.emplace(configuration, keyCounts, forms.transposed);
+    const Amount columns =
+        sets * linalg::columnPanelsSize<T>(configuration.queryDim, mostKeys_);
+    keyColumns_ = Buffer<T>(columns);
+    valueColumns_ = Buffer<T>(columns);
+  }
+}
+
+template <class T>
+linalg::ColumnPanels<T> ProjectedContext<T>::columnsOf(Buffer<T>& buffer, Index set) const {
+  const Index channels = configuration_.queryDim;
+  return linalg::columnPanels(
+      buffer.data() + set * linalg::columnPanelsSize<T>(channels, mostKeys_), channels,
+      keyCount(set));
 }
 
 template <class T>
@@ -96,30 +113,26 @@ linalg::MatrixView<const T> ProjectedContext<T>::contextRows(const Context<T>& c
 
 template <class T>
 Amount ProjectedContext<T>::projectScratchBytes(Index keys) const {
-  const Index headDim = configuration_.headDim();
-  return Scratch::bytesFor<T>(linalg::rowPanelsSize<T>(headDim, configuration_.contextDim)) +
-         Scratch::bytesFor<T>(Amount{headDim} * keys);
+  return Scratch::bytesFor<T>(Amount{configuration_.headDim()} *
+                              roundUp(keys, linalg::kTileColumns<T>));
 }
 
 template <class T>
-void ProjectedContext<T>::project(const Parameters<T>& parameters, Index set, Index head,
+void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, Index head,
                                   bool isKey, Index begin,
                                   linalg::ColumnPanels<const T> contextPanels, Scratch& scratch) {
   const Index headDim = configuration_.headDim();
-  const Index contextDim = configuration_.contextDim;
   const Index count = contextPanels.columns;
-  const T* weight = parameters.values(isKey ? ParameterId::kKey : ParameterId::kValue).data() +
-                    head * headDim * contextDim;
-  const linalg::RowPanels<T> weightPanels =
-      linalg::packRows(linalg::rowMajor(weight, headDim, contextDim),
-                       scratch.take<T>(linalg::rowPanelsSize<T>(headDim, contextDim)));
-  const linalg::MatrixView<T> projected =
-      linalg::rowMajor(scratch.take<T>(headDim * count), headDim, count);
-  linalg::multiply<T>(weightPanels, contextPanels, projected);
+  const Index width = roundUp(count, linalg::kTileColumns<T>);
+  const linalg::MatrixView<T> product =
+      linalg::rowMajor(scratch.take<T>(Amount{headDim} * width), headDim, width);
+  linalg::multiply<T>(weights.ofHead(isKey ? PackedWeight::kKey : PackedWeight::kValue, head),
+                      contextPanels, product);
   if (isKey) {
     const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
-    std::for_each_n(projected.data, headDim * count, [&](T& value) { value *= scale; });
+    std::for_each_n(product.data, headDim * width, [&](T& value) { value *= scale; });
   }
+  const linalg::MatrixView<T> projected = product.columnRange(0, count);
   // `begin` is a multiple of the tile's rows: both packings continue where the block before them ended.
   const auto packInto = [&](linalg::RowPanels<T> all, Buffer<T>& buffer, bool transposed) {
     T* destination = buffer.data() + (all.data - buffer.data());
@@ -136,10 +149,15 @@ void ProjectedContext<T>::project(const Parameters<T>& parameters, Index set, In
     packInto(valuesTransposed(set, head), valuesTransposed_, true);
     if (!values_.empty()) packInto(values(set, head), values_, false);
   }
+  if (folded_) {
+    const linalg::ColumnPanels<T> columns =
+        columnsOf(isKey ? keyColumns_ : valueColumns_, set).depthRange(head * headDim, headDim);
+    linalg::packColumns<T>(projected, columns);
+  }
 }
 
 template <class T>
-void ProjectedContext<T>::addStages(Schedule& schedule, const Parameters<T>& parameters,
+void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& weights,
                                     const Context<T>& context) {
   // From the remembered copy where there is one, so that what is remembered is what was projected.
   const Context<T> source{remembered_.value_or(context.tensor), context.layout, context.isInput};
@@ -158,17 +176,32 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const Parameters<T>& par
                        contextPanels_.data() + set * panelsSize);
                  });
     schedule.add(sets() * configuration_.numHeads * 2, projectScratchBytes(blockKeys),
-                 [=, this, &parameters](Index task, Scratch& scratch) {
+                 [=, this, &weights](Index task, Scratch& scratch) {
                    const Index set = task / (configuration_.numHeads * 2);
                    const Index head = task / 2 % configuration_.numHeads;
                    if (countOf(set) == 0) return;
-                   project(parameters, set, head, task % 2 == 0, begin,
+                   project(weights, set, head, task % 2 == 0, begin,
                            linalg::columnPanels<const T>(contextPanels_.data() + set * panelsSize,
                                                          contextDim, countOf(set)),
                            scratch);
                  });
   }
-  schedule.add(1, 0, [this](Index, Scratch&) { contextPanels_ = Buffer<T>(); });
+  if (folded_) addFoldingStage(schedule, weights);
+  schedule.add(1, 0, [this](Index, Scratch&) {
+    for (Buffer<T>* buffer : {&contextPanels_, &keyColumns_, &valueColumns_}) {
+      *buffer = Buffer<T>();
+    }
+  });
+}
+
+template <class T>
+void ProjectedContext<T>::addFoldingStage(Schedule& schedule, const PackedWeights<T>& weights) {
+  std::vector<linalg::ColumnPanels<const T>> keyColumns, valueColumns;
+  for (Index set = 0; set < sets(); ++set) {
+    keyColumns.push_back(columnsOf(keyColumns_, set));
+    valueColumns.push_back(columnsOf(valueColumns_, set));
+  }
+  folded_->addStage(schedule, weights, std::move(keyColumns), std::move(valueColumns));
 }
 
 template <class T>
@@ -179,9 +212,10 @@ void ProjectedContext<T>::remember(const Context<T>& context) {
 
 template <class T>
 bool ProjectedContext<T>::matches(const Parameters<T>& parameters, const Context<T>& context,
-                                  const KeyMask* mask, bool transposed) const {
-  if (!remembered_ || version_ != parameters.version() || (transposed && values_.empty()))
-    return false;
+                                  const KeyMask* mask, Forms forms) const {
+  if (!remembered_ || version_ != parameters.version()) return false;
+  if (forms.transposed && values_.empty()) return false;
+  if (forms.folded && (!folded_ || (forms.transposed && !folded_->isTransposed()))) return false;
   if (context.isInput || remembered_->shape() != context.tensor.shape()) return false;
   if ((mask != nullptr) != (mask_ != nullptr)) return false;
   if (mask != nullptr && mask->attended != mask_->attended) return false;
@@ -196,7 +230,7 @@ std::size_t ProjectedContext<T>::bytes() const {
   Index elements =
       keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
   if (remembered_) elements += remembered_->size();
-  return static_cast<std::size_t>(elements) * sizeof(T);
+  return static_cast<std::size_t>(elements) * sizeof(T) + (folded_ ? folded_->bytes() : 0);
 }
 
 template class ProjectedContext<float>;

@@ -5,7 +5,9 @@
 
 #include "core/schedule.hpp"
 #include "core/tensor.hpp"
+#include "layer/folded_context.hpp"
 #include "layer/mask.hpp"
+#include "layer/packed_weights.hpp"
 #include "layer/parameters.hpp"
 #include "layer/token_layout.hpp"
 #include "linalg/panels.hpp"
@@ -31,19 +33,26 @@ struct Context {
 template <class T>
 class ProjectedContext {
  public:
-  /// `transposed`: also keysTransposed and values, which the way back needs. Allocates; the work is done by addStages.
-  ProjectedContext(const Configuration& configuration, const Parameters<T>& parameters,
-                   const Context<T>& context, std::shared_ptr<const KeyMask> mask, bool transposed);
+  /// What there is beside the keys and values themselves.
+  struct Forms {
+    bool transposed;  ///< keysTransposed and values, which the way back needs
+    bool folded;      ///< see FoldedContext
+  };
 
-  /// The work. Parameters and this object must stay as they are until it is done.
-  void addStages(Schedule& schedule, const Parameters<T>& parameters, const Context<T>& context);
+  /// Allocates; the work is done by addStages.
+  ProjectedContext(const Configuration& configuration, const Parameters<T>& parameters,
+                   const Context<T>& context, std::shared_ptr<const KeyMask> mask, Forms forms);
+
+  /// The work. Takes kKey and kValue of `weights`, and what FoldedContext takes. They and this object must stay as they
+  /// are until it is done.
+  void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Context<T>& context);
 
   /// Keeps a copy of the context, so that matches can tell later; before addStages. Nothing for contexts too large for
   /// that.
   void remember(const Context<T>& context);
   /// Whether this is what would come out for these arguments: compared by content, for tensors change under views.
   bool matches(const Parameters<T>& parameters, const Context<T>& context, const KeyMask* mask,
-               bool transposed) const;
+               Forms forms) const;
 
   Index sets() const { return static_cast<Index>(sets_.size()); }
   Index setOf(Index batchRow) const { return sets() == 1 ? 0 : batchRow; }
@@ -53,10 +62,14 @@ class ProjectedContext {
   /// Their numbers in the context; null: all of them in order.
   const Index* keyNumbers(Index set) const;
 
-  linalg::RowPanels<T> keys(Index set, Index head) const;            ///< keys × headDim, · scale
-  linalg::RowPanels<T> keysTransposed(Index set, Index head) const;  ///< headDim × keys, · scale
+  // The keys are multiplied by the softmax scale and log2(e).
+  linalg::RowPanels<T> keys(Index set, Index head) const;              ///< keys × headDim
+  linalg::RowPanels<T> keysTransposed(Index set, Index head) const;    ///< headDim × keys
   linalg::RowPanels<T> values(Index set, Index head) const;          ///< keys × headDim
   linalg::RowPanels<T> valuesTransposed(Index set, Index head) const;  ///< headDim × keys
+
+  /// Null unless asked for.
+  const FoldedContext<T>* folded() const { return folded_ ? &*folded_ : nullptr; }
 
   /// The attended rows of a set's context, `count` from `begin`, gathered into `gathered` where they do not lie in order.
   linalg::MatrixView<const T> contextRows(const Context<T>& context, Index set, Index begin,
@@ -73,8 +86,11 @@ class ProjectedContext {
   };
 
   const Set& at(Index set) const { return sets_[static_cast<std::size_t>(set)]; }
-  void project(const Parameters<T>& parameters, Index set, Index head, bool isKey, Index begin,
+  void project(const PackedWeights<T>& weights, Index set, Index head, bool isKey, Index begin,
                linalg::ColumnPanels<const T> contextPanels, Scratch& scratch);
+  /// queryDim × keys of a set in one of the buffers for folding.
+  linalg::ColumnPanels<T> columnsOf(Buffer<T>& buffer, Index set) const;
+  void addFoldingStage(Schedule& schedule, const PackedWeights<T>& weights);
   Amount projectScratchBytes(Index keys) const;
 
   Configuration configuration_;
@@ -83,7 +99,10 @@ class ProjectedContext {
   std::vector<Set> sets_;
   Index mostKeys_ = 0;
   Buffer<T> keys_, valuesTransposed_, keysTransposed_, values_;
-  Buffer<T> contextPanels_;  ///< while the stages run
+  std::optional<FoldedContext<T>> folded_;
+  // While the stages run:
+  Buffer<T> contextPanels_;
+  Buffer<T> keyColumns_, valueColumns_;  ///< for folding, set after set
   std::optional<Tensor<T>> remembered_;
 };
 

@@ -77,14 +77,20 @@ RowPanels<T> packRows(MatrixView<const T> matrix, T* destination, Index panelStr
 }
 
 template <class T>
-ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination) {
+void packColumns(MatrixView<const T> matrix, ColumnPanels<T> destination) {
   constexpr Index kWidth = kTileColumns<T>;
   const MatrixView<const T> columns = matrix.transposed();
   for (Index column = 0; column < columns.rows; column += kWidth) {
     interleave(columns.rowRange(column, std::min(kWidth, columns.rows - column)), kWidth,
-               destination + column * matrix.rows);
+               destination.panel(column / kWidth));
   }
-  return columnPanels(destination, matrix.rows, matrix.columns);
+}
+
+template <class T>
+ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination) {
+  const ColumnPanels<T> panels = columnPanels(destination, matrix.rows, matrix.columns);
+  packColumns(matrix, panels);
+  return panels;
 }
 
 template <class T>
@@ -122,6 +128,7 @@ RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                \
   template RowPanels<T> packRows(MatrixView<const T>, T*, Index);     \
+  template void packColumns(MatrixView<const T>, ColumnPanels<T>);    \
   template ColumnPanels<T> packColumns(MatrixView<const T>, T*);      \
   template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*); \
   template RowPanels<T> packRows(ColumnPanels<const T>, T*);

@@ -85,6 +85,10 @@ RowPanels<T> packRows(MatrixView<const T> matrix, T* destination) {
 template <class T>
 ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination);
 
+/// The same into the panels given, which may be a range of the depth of larger ones.
+template <class T>
+void packColumns(MatrixView<const T> matrix, ColumnPanels<T> destination);
+
 /// The transpose of a matrix held in column panels [rows × columns], packed as a right operand of depth `columns`.
 template <class T>
 ColumnPanels<T> packTransposed(ColumnPanels<const T> source, T* destination);

@@ -1,0 +1,152 @@
+#include "layer/folded_context.hpp"
+
+#include <algorithm>
+
+#include "linalg/multiply.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+using linalg::ColumnPanels;
+using linalg::kTileColumns;
+using linalg::kTileRows;
+using linalg::MatrixView;
+using linalg::RowPanels;
+
+/// Channels that one task folds.
+template <class T>
+constexpr Index kTaskChannels = 32 * kTileRows<T>;
+
+}  // namespace
+
+template <class T>
+FoldedContext<T>::FoldedContext(const Configuration& configuration,
+                                const std::vector<Index>& keyCounts, bool transposed)
+    : configuration_(configuration) {
+  Amount size = 0;
+  Amount transposedSize = 0;
+  for (const Index keys : keyCounts) {
+    const Index headStride = roundUp(keys, kTileRows<T>);
+    const Index rows = configuration.numHeads * headStride;
+    sets_.push_back({keys, headStride, size, transposedSize});
+    mostKeys_ = std::max(mostKeys_, keys);
+    size += linalg::rowPanelsSize<T>(rows, configuration.queryDim);
+    transposedSize += linalg::rowPanelsSize<T>(configuration.queryDim, rows);
+  }
+  keys_ = Buffer<T>(size);
+  valuesTransposed_ = Buffer<T>(transposedSize);
+  if (transposed) {
+    values_ = Buffer<T>(size);
+    keysTransposed_ = Buffer<T>(transposedSize);
+  }
+}
+
+template <class T>
+RowPanels<T> FoldedContext<T>::rowsOf(const Buffer<T>& buffer, Index set) const {
+  return linalg::rowPanels(buffer.data() + at(set).offset,
+                           configuration_.numHeads * at(set).headStride, configuration_.queryDim);
+}
+template <class T>
+RowPanels<T> FoldedContext<T>::transposedOf(const Buffer<T>& buffer, Index set) const {
+  return linalg::rowPanels(buffer.data() + at(set).transposedOffset, configuration_.queryDim,
+                           configuration_.numHeads * at(set).headStride);
+}
+template <class T>
+RowPanels<T> FoldedContext<T>::keys(Index set) const {
+  return rowsOf(keys_, set);
+}
+template <class T>
+RowPanels<T> FoldedContext<T>::keysTransposed(Index set) const {
+  return transposedOf(keysTransposed_, set);
+}
+template <class T>
+RowPanels<T> FoldedContext<T>::values(Index set) const {
+  return rowsOf(values_, set);
+}
+template <class T>
+RowPanels<T> FoldedContext<T>::valuesTransposed(Index set) const {
+  return transposedOf(valuesTransposed_, set);
+}
+
+/// channels × keys = weight (channels × headDim) · columns (headDim × keys), into either packing or both.
+template <class T>
+void FoldedContext<T>::fold(Index set, Index head, Index firstChannel, Index channels,
+                            RowPanels<T> weight, ColumnPanels<const T> columns, Buffer<T>& rows,
+                            Buffer<T>& transposed, Scratch& scratch) {
+  const auto& [keys, headStride, offset, transposedOffset] = at(set);
+  const Index width = roundUp(headStride, kTileColumns<T>);
+  const MatrixView<T> product =
+      linalg::rowMajor(scratch.take<T>(Amount{channels} * width), channels, width);
+  linalg::multiply<T>(weight, columns,
+                      product.columnRange(0, roundUp(keys, kTileColumns<T>)));
+  for (Index channel = 0; channel < channels; ++channel) {
+    std::fill(product.at(channel, keys), product.at(channel, headStride), T(0));
+  }
+  const MatrixView<const T> folded = product.columnRange(0, headStride);
+  const Index firstRow = head * headStride;
+  if (!rows.empty()) {
+    const RowPanels<T> all = rowsOf(rows, set);
+    linalg::packRows<T>(folded.transposed(),
+                        rows.data() + (all.data - rows.data()) + firstRow * all.depth +
+                            firstChannel * kTileRows<T>,
+                        all.panelStride);
+  }
+  if (!transposed.empty()) {
+    const RowPanels<T> all = transposedOf(transposed, set);
+    linalg::packRows<T>(folded,
+                        transposed.data() + (all.data - transposed.data()) +
+                            firstChannel * all.depth + firstRow * kTileRows<T>,
+                        all.panelStride);
+  }
+}
+
+template <class T>
+void FoldedContext<T>::addStage(Schedule& schedule, const PackedWeights<T>& weights,
+                                std::vector<ColumnPanels<const T>> keyColumns,
+                                std::vector<ColumnPanels<const T>> valueColumns) {
+  const Index channels = configuration_.queryDim;
+  const Index headDim = configuration_.headDim();
+  const Index heads = configuration_.numHeads;
+  const Index chunks = ceilDivide(channels, kTaskChannels<T>);
+  const Amount scratchBytes = Scratch::bytesFor<T>(
+      Amount{kTaskChannels<T>} * roundUp(roundUp(mostKeys_, kTileRows<T>), kTileColumns<T>));
+  schedule.add(
+      static_cast<Index>(sets_.size()) * heads * 2 * chunks, scratchBytes,
+      [=, this, keyColumns = std::move(keyColumns), valueColumns = std::move(valueColumns),
+       &weights](Index task, Scratch& scratch) {
+        const Index chunk = task % chunks;
+        const bool isKey = task / chunks % 2 == 0;
+        const Index head = task / chunks / 2 % heads;
+        const Index set = task / chunks / 2 / heads;
+        const Index first = chunk * kTaskChannels<T>;
+        const Index count = std::min(kTaskChannels<T>, channels - first);
+        const auto part = [&](PackedWeight weight) {
+          return weights[weight]
+              .panelRange(first / kTileRows<T>, ceilDivide(first + count, kTileRows<T>))
+              .depthRange(head * headDim, headDim);
+        };
+        const auto ofHead = [&](const std::vector<ColumnPanels<const T>>& columns) {
+          return columns[static_cast<std::size_t>(set)].depthRange(head * headDim, headDim);
+        };
+        if (isKey) {
+          fold(set, head, first, count, part(PackedWeight::kQueryTransposed), ofHead(keyColumns),
+               keys_, keysTransposed_, scratch);
+        } else {
+          fold(set, head, first, count, part(PackedWeight::kOutput), ofHead(valueColumns), values_,
+               valuesTransposed_, scratch);
+        }
+      });
+}
+
+template <class T>
+std::size_t FoldedContext<T>::bytes() const {
+  const Index elements =
+      keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
+  return static_cast<std::size_t>(elements) * sizeof(T);
+}
+
+template class FoldedContext<float>;
+template class FoldedContext<double>;
+
+}  // namespace cross_attention::layer
