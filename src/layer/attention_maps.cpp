@@ -49,7 +49,11 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
     projected = std::move(fresh);
   }
 
-  const Plan plan = planForward<T>(configuration, layout.tokens, projected->mostKeys());
+  const Plan plan = planForward<T>(configuration, {.batch = layout.batch,
+                                                   .tokens = layout.tokens,
+                                                   .keys = projected->mostKeys(),
+                                                   .folded = false,
+                                                   .leastTasks = tasksForThreads()});
   const Index blocks = ceilDivide(layout.tokens, plan.tokenBlock);
   const Amount panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
   const Amount scratchBytes =

@@ -58,7 +58,7 @@ Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tens
   memory::resetPeak();
   ForwardPass<T> pass(configuration_, parameters_, packedWeights(), workspace_,
                       Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
-                      training_);
+                      training_, tasksForThreads());
   pass.schedule().run();
   commit(pass, millisecondsSince(start));
   return pass.output();
@@ -73,7 +73,9 @@ DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>
       *this,
       std::make_unique<ForwardPass<T>>(configuration_, parameters_, packedWeights(), workspace_,
                                        Arguments<T>::check(configuration_, input, context, mask),
-                                       projectedContext_, training_));
+                                       projectedContext_, training_,
+                                       ThreadPool::shared().canRunBehind() ? tasksForThreads()
+                                                                           : kTasksForSlices));
   std::erase_if(pending_, [](const auto& other) { return other.expired(); });
   pending_.push_back(pending);
   return pending;

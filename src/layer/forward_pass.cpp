@@ -26,7 +26,8 @@ template <class T>
 ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
                             std::shared_ptr<PackedWeights<T>> weights,
                             std::shared_ptr<Workspace> workspace, Arguments<T> arguments,
-                            std::shared_ptr<const ProjectedContext<T>> ready, bool training)
+                            std::shared_ptr<const ProjectedContext<T>> ready, bool training,
+                            Index leastTasks)
     : configuration_(configuration),
       arguments_(std::move(arguments)),
       folded_(arguments_.foldsContext(configuration)),
@@ -53,7 +54,11 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
         Activations<T>{arguments_, projected_, parameters.version(),
                        Buffer<T>(Amount{layout.batch} * configuration.numHeads * layout.tokens)});
   }
-  plan_ = planForward<T>(configuration, arguments_.layout.tokens, projected_->mostKeys(), folded_);
+  plan_ = planForward<T>(configuration, {.batch = arguments_.layout.batch,
+                                         .tokens = arguments_.layout.tokens,
+                                         .keys = projected_->mostKeys(),
+                                         .folded = folded_,
+                                         .leastTasks = leastTasks});
   addTokenBlocks();
   statistics_ = {.happened = true,
                  .shapes = arguments_.describe(),
@@ -108,12 +113,13 @@ T* ForwardPass<T>::logSumExpOf(Index batchRow, Index head, Index token) {
 
 template <class T>
 void ForwardPass<T>::projectOutput(linalg::RowPanels<T> weight,
-                                   linalg::ColumnPanels<const T> attended, Index batchRow,
-                                   Index begin) {
-  linalg::multiply<T>(weight, attended,
-                      arguments_.layout.channelsByTokens(output_.data(), batchRow)
-                          .columnRange(begin, attended.columns),
-                      linalg::Start::kBias, bias_);
+                                   linalg::ColumnPanels<const T> attended,
+                                   linalg::ColumnPanels<T> result, Index batchRow, Index begin) {
+  // Not straight into the output: an image's rows lie a power of two apart, where the sums, read and written once for
+  // each block of the depth, would drive each other out of the cache.
+  linalg::multiply<T>(weight, attended, result, linalg::Start::kBias, bias_);
+  linalg::unpackColumns<T>(result, arguments_.layout.channelsByTokens(output_.data(), batchRow)
+                                       .columnRange(begin, result.columns));
 }
 
 template <class T>
@@ -139,7 +145,7 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
                                 .logSumExp = logSumExpOf(batchRow, head, begin)},
                                flashScratch);
   }
-  projectOutput((*weights_)[PackedWeight::kOutput], attended, batchRow, begin);
+  projectOutput((*weights_)[PackedWeight::kOutput], attended, query, batchRow, begin);
 }
 
 template <class T>
@@ -150,7 +156,8 @@ void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index coun
   const Index rows = folded.keys(set).rows;
   const linalg::ColumnPanels<T> probabilities = linalg::columnPanels(
       scratch.take<T>(linalg::columnPanelsSize<T>(rows, count)), rows, count);
-  attention::foldedForward<T>({.input = packInput(batchRow, begin, count, scratch),
+  const linalg::ColumnPanels<T> input = packInput(batchRow, begin, count, scratch);
+  attention::foldedForward<T>({.input = input,
                                .keys = folded.keys(set),
                                .heads = configuration_.numHeads,
                                .headStride = folded.headStride(set),
@@ -160,7 +167,7 @@ void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index coun
                                .probabilities = probabilities,
                                .logSumExp = logSumExpOf(batchRow, 0, begin),
                                .logSumExpHeadStride = arguments_.layout.tokens});
-  projectOutput(folded.valuesTransposed(set), probabilities, batchRow, begin);
+  projectOutput(folded.valuesTransposed(set), probabilities, input, batchRow, begin);
 }
 
 template <class T>

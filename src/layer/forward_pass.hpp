@@ -54,12 +54,13 @@ struct Activations {
 template <class T>
 class ForwardPass {
  public:
-  /// `ready`: a projected context that may be taken if it matches, or null. Allocates; the work is the schedule's.
+  /// `ready`: a projected context that may be taken if it matches, or null. `leastTasks`: see
+  /// ForwardWork. Allocates; the work is the schedule's.
   /// Weights and parameters must stay as they are until it is done.
   ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
               std::shared_ptr<PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
               Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready,
-              bool training);
+              bool training, Index leastTasks);
 
   Schedule& schedule() { return schedule_; }
   const Tensor<T>& output() const { return output_; }
@@ -81,8 +82,9 @@ class ForwardPass {
   linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count,
                                     Scratch& scratch) const;
   T* logSumExpOf(Index batchRow, Index head, Index token);
+  /// `result`: queryDim × tokens, for a while.
   void projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPanels<const T> attended,
-                     Index batchRow, Index begin);
+                     linalg::ColumnPanels<T> result, Index batchRow, Index begin);
 
   Configuration configuration_;
   Arguments<T> arguments_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/thread_pool.hpp"
 #include "linalg/tile.hpp"
 
 namespace cross_attention::layer {
@@ -11,9 +12,11 @@ namespace {
 using linalg::kTileColumns;
 using linalg::kTileRows;
 
-constexpr Index kForwardBytes = Index{512} * 1024;
+constexpr Index kForwardBytes = Index{1280} * 1024;
 constexpr Index kChunkBytes = Index{1024} * 1024;
 constexpr Index kMostTokens = 128;
+/// Fewer would read the weights too often.
+constexpr Index kLeastTokens = 32;
 /// So many keys are one tile: a prompt's context is (77 and its multiples up to three).
 constexpr Index kSingleTileKeys = 256;
 constexpr Index kTileKeys = 128;
@@ -34,6 +37,8 @@ Index planKeyBlock(const Configuration& configuration, Index keys) {
 
 }  // namespace
 
+Index tasksForThreads() { return 2 * ThreadPool::shared().threads(); }
+
 template <class T>
 bool foldsContext(const Configuration& configuration, Index tokens, Index keys) {
   // A folded context is one tile of keys.
@@ -47,15 +52,16 @@ bool foldsContext(const Configuration& configuration, Index tokens, Index keys) 
 }
 
 template <class T>
-Plan planForward(const Configuration& configuration, Index tokens, Index keys, bool folded) {
+Plan planForward(const Configuration& configuration, const ForwardWork& work) {
   constexpr Index kColumns = kTileColumns<T>;
-  const Index rows = folded ? configuration.queryDim + configuration.numHeads * keys
-                            : 2 * configuration.queryDim;
-  const Index bytesPerToken = rows * static_cast<Index>(sizeof(T));
-  Index most = std::clamp(kForwardBytes / bytesPerToken / kColumns * kColumns, 2 * kColumns,
-                          std::max(kMostTokens, 2 * kColumns));
+  const Index rows = work.folded ? configuration.queryDim + configuration.numHeads * work.keys
+                                 : 2 * configuration.queryDim;
+  const Index fitting = kForwardBytes / (rows * static_cast<Index>(sizeof(T)));
+  const Index shared = ceilDivide(work.batch * work.tokens, std::max<Index>(1, work.leastTasks));
+  const Index wanted = std::min({fitting, kMostTokens, std::max(shared, kLeastTokens)});
+  Index most = std::max(wanted / kColumns, Index{2}) * kColumns;
   if (configuration.tokenBlock > 0) most = roundUp(configuration.tokenBlock, kColumns);
-  return {evenBlock(tokens, most, kColumns), planKeyBlock<T>(configuration, keys)};
+  return {evenBlock(work.tokens, most, kColumns), planKeyBlock<T>(configuration, work.keys)};
 }
 
 template <class T>
@@ -73,8 +79,8 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
 
 template bool foldsContext<float>(const Configuration&, Index, Index);
 template bool foldsContext<double>(const Configuration&, Index, Index);
-template Plan planForward<float>(const Configuration&, Index, Index, bool);
-template Plan planForward<double>(const Configuration&, Index, Index, bool);
+template Plan planForward<float>(const Configuration&, const ForwardWork&);
+template Plan planForward<double>(const Configuration&, const ForwardWork&);
 template BackwardPlan planBackward<float>(const Configuration&, Index, Index);
 template BackwardPlan planBackward<double>(const Configuration&, Index, Index);
 

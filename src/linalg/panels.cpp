@@ -94,6 +94,37 @@ ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination) {
 }
 
 template <class T>
+void unpackColumns(ColumnPanels<const T> source, MatrixView<T> destination) {
+  constexpr Index kWidth = kTileColumns<T>;
+  constexpr Index kLanes = simd::kLanes<T>;
+  for (Index column = 0; column < source.columns; column += kWidth) {
+    const T* panel = source.panel(column / kWidth);
+    const MatrixView<T> part =
+        destination.columnRange(column, std::min(kWidth, source.columns - column));
+    Index row = 0;
+    if (part.rowStride == 1 && part.columns == kWidth) {
+      for (; row + kLanes <= part.rows; row += kLanes) {
+        for (Index half = 0; half < kWidth; half += kLanes) {
+          simd::transposeBlock(panel + row * kWidth + half, kWidth, part.at(row, half),
+                               part.columnStride);
+        }
+      }
+    } else if (part.columnStride == 1 && part.columns == kWidth) {
+      for (; row < part.rows; ++row) {
+        for (Index half = 0; half < kWidth; half += kLanes) {
+          simd::store(part.at(row, half), simd::load(panel + row * kWidth + half));
+        }
+      }
+    }
+    for (; row < part.rows; ++row) {
+      for (Index inner = 0; inner < part.columns; ++inner) {
+        *part.at(row, inner) = panel[row * kWidth + inner];
+      }
+    }
+  }
+}
+
+template <class T>
 ColumnPanels<T> packTransposed(ColumnPanels<const T> source, T* destination) {
   constexpr Index kWidth = kTileColumns<T>;
   const Index rows = source.depth;
@@ -130,6 +161,7 @@ RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
   template RowPanels<T> packRows(MatrixView<const T>, T*, Index);     \
   template void packColumns(MatrixView<const T>, ColumnPanels<T>);    \
   template ColumnPanels<T> packColumns(MatrixView<const T>, T*);      \
+  template void unpackColumns(ColumnPanels<const T>, MatrixView<T>);  \
   template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*); \
   template RowPanels<T> packRows(ColumnPanels<const T>, T*);
 CROSS_ATTENTION_INSTANTIATE(float)

@@ -89,6 +89,10 @@ ColumnPanels<T> packColumns(MatrixView<const T> matrix, T* destination);
 template <class T>
 void packColumns(MatrixView<const T> matrix, ColumnPanels<T> destination);
 
+/// A matrix out of its panels, into one of any strides.
+template <class T>
+void unpackColumns(ColumnPanels<const T> source, MatrixView<T> destination);
+
 /// The transpose of a matrix held in column panels [rows × columns], packed as a right operand of depth `columns`.
 template <class T>
 ColumnPanels<T> packTransposed(ColumnPanels<const T> source, T* destination);
