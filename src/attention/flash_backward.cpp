@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "attention/softmax_gradient.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::attention {
@@ -15,49 +16,6 @@ using linalg::kTileColumns;
 using linalg::kTileRows;
 using linalg::RowPanels;
 using linalg::Start;
-
-/// rowsum(O ∘ dO) of one panel's tokens.
-template <class T>
-void sumOfProducts(const T* output, const T* gradient, Index rows, T* result) {
-  constexpr Index kLanes = simd::kLanes<T>;
-  for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
-    simd::Vector<T> sum = simd::splat(T(0));
-    for (Index row = 0; row < rows; ++row) {
-      const Index offset = row * kTileColumns<T> + half;
-      sum = simd::multiplyAdd(simd::load(output + offset), simd::load(gradient + offset), sum);
-    }
-    simd::store(result + half, sum);
-  }
-}
-
-/// Adds the rows of a panel to `sums`, token by token.
-template <class T>
-void addRows(const T* panel, Index rows, T* sums) {
-  constexpr Index kLanes = simd::kLanes<T>;
-  for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
-    simd::Vector<T> sum = simd::load(sums + half);
-    for (Index row = 0; row < rows; ++row) {
-      sum = sum + simd::load(panel + row * kTileColumns<T> + half);
-    }
-    simd::store(sums + half, sum);
-  }
-}
-
-/// gradients (count × kTileColumns): dP → dS = ln2·P ∘ (dP - delta), for P is a power of two.
-template <class T>
-void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gradients) {
-  constexpr Index kLanes = simd::kLanes<T>;
-  const simd::Vector<T> ln2 = simd::splat(static_cast<T>(kLn2));
-  for (Index half = 0; half < kTileColumns<T>; half += kLanes) {
-    const simd::Vector<T> shift = simd::load(delta + half);
-    for (Index key = 0; key < count; ++key) {
-      const Index offset = key * kTileColumns<T> + half;
-      simd::store(gradients + offset,
-                  ln2 * simd::load(probabilities + offset) *
-                      (simd::load(gradients + offset) - shift));
-    }
-  }
-}
 
 /// The work on one block of tokens; its arrays lie in scratch.
 template <class T>

@@ -29,7 +29,9 @@ constexpr Index kTaskRows = 8 * kTileRows<T>;
 
 template <class T>
 std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
-                                                const std::shared_ptr<Workspace>& workspace) {
+                                                const std::shared_ptr<Workspace>& workspace,
+                                                bool folded) {
+  if (folded) return weights;
   weights->require({PackedWeight::kQuery, PackedWeight::kQueryTransposed,
                     PackedWeight::kOutputTransposed},
                    workspace);
@@ -45,12 +47,14 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
                               const Activations<T>& activations, const Tensor<T>& outputGradient)
     : configuration_(configuration),
       parameters_(parameters),
-      weights_(require(std::move(weights), workspace)),
+      weights_(require(std::move(weights), workspace, activations.projected->folded())),
       activations_(activations),
       arguments_(activations.arguments),
       projected_(*activations.projected),
       outputGradient_(outputGradient),
-      plan_(planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys())),
+      folded_(projected_.folded() != nullptr),
+      plan_(planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys(),
+                            folded_)),
       inputGradient_(arguments_.layout.shape),
       schedule_(std::move(workspace)) {
   const Index channels = configuration.queryDim;
@@ -59,29 +63,37 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   if (!arguments_.context.isInput) {
     contextGradient_ = Tensor<T>::zeros(arguments_.context.layout.shape);
   }
-  for (Buffer<T>* buffer : {&input_, &outputGradientPanels_, &query_, &attended_,
-                            &attendedGradient_, &queryGradient_}) {
-    *buffer = Buffer<T>(columnPanelsSize<T>(channels, plan_.chunk));
-  }
-  inputTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
-  attendedTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
   keyGradient_ = Buffer<T>(Amount{channels} * mostKeys);
   valueGradient_ = Buffer<T>(Amount{channels} * mostKeys);
   contextPanels_ = Buffer<T>(columnPanelsSize<T>(mostKeys, contextDim));
   keyWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
   valueWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
 
+  if (folded_) {
+    foldedGradients_.emplace(
+        typename FoldedGradients<T>::Task{.configuration = configuration_,
+                                          .parameters = parameters_,
+                                          .activations = activations_,
+                                          .outputGradient = outputGradient_,
+                                          .inputGradient = inputGradient_,
+                                          .plan = plan_,
+                                          .keyGradient = keyGradient_,
+                                          .valueGradient = valueGradient_});
+  } else {
+    allocateChunk();
+  }
+
   const TokenLayout& layout = arguments_.layout;
   for (Index batchRow = 0; batchRow < layout.batch; ++batchRow) {
     const Index set = projected_.setOf(batchRow);
-    if (batchRow == 0 || projected_.sets() > 1) {
-      schedule_.add(1, 0, [this](Index, Scratch&) {
-        std::fill(keyGradient_.begin(), keyGradient_.end(), T(0));
-        std::fill(valueGradient_.begin(), valueGradient_.end(), T(0));
-      });
-    }
+    if (batchRow == 0 || projected_.sets() > 1) addSetStart();
     for (Index begin = 0; begin < layout.tokens; begin += plan_.chunk) {
-      addChunk(batchRow, begin, std::min(plan_.chunk, layout.tokens - begin));
+      const Index count = std::min(plan_.chunk, layout.tokens - begin);
+      if (folded_) {
+        foldedGradients_->addChunk(schedule_, batchRow, begin, count);
+      } else {
+        addChunk(batchRow, begin, count);
+      }
     }
     if (batchRow == layout.batch - 1 || projected_.sets() > 1) addSet(set);
   }
@@ -90,6 +102,26 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
                  .tokenBlock = plan_.tokenBlock,
                  .keyBlock = plan_.keyBlock,
                  .flops = flops()};
+}
+
+template <class T>
+void BackwardPass<T>::allocateChunk() {
+  const Index channels = configuration_.queryDim;
+  for (Buffer<T>* buffer : {&input_, &outputGradientPanels_, &query_, &attended_,
+                            &attendedGradient_, &queryGradient_}) {
+    *buffer = Buffer<T>(columnPanelsSize<T>(channels, plan_.chunk));
+  }
+  inputTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
+  attendedTransposed_ = Buffer<T>(columnPanelsSize<T>(plan_.chunk, channels));
+}
+
+template <class T>
+void BackwardPass<T>::addSetStart() {
+  if (folded_) return foldedGradients_->addSetStart(schedule_);
+  schedule_.add(1, 0, [this](Index, Scratch&) {
+    std::fill(keyGradient_.begin(), keyGradient_.end(), T(0));
+    std::fill(valueGradient_.begin(), valueGradient_.end(), T(0));
+  });
 }
 
 template <class T>
@@ -223,6 +255,7 @@ void BackwardPass<T>::addSet(Index set) {
   const Index contextDim = configuration_.contextDim;
   const Index keys = projected_.keyCount(set);
   if (keys == 0) return;
+  if (folded_) foldedGradients_->addSetEnd(schedule_, set);
   const bool gathers = projected_.keyNumbers(set) != nullptr;
   schedule_.add(3, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
                 [=, this](Index task, Scratch& scratch) {
@@ -312,15 +345,21 @@ double BackwardPass<T>::flops() const {
   const auto c = static_cast<double>(configuration_.queryDim);
   const auto d = static_cast<double>(configuration_.contextDim);
   const auto n = static_cast<double>(arguments_.layout.tokens);
+  const auto heads = static_cast<double>(configuration_.numHeads);
+  const auto batch = static_cast<double>(arguments_.layout.batch);
+  double flops = 0;
   // Per token: q, dO, dx, dWq, dWo. Per token and key: scores, output, dP, dq, dk, dv, and the scores once more where
-  // the keys do not fit one tile. Per key: dWk, dWv, and dc by two products.
-  double flops = static_cast<double>(arguments_.layout.batch) * 10 * n * c * c;
+  // the keys do not fit one tile. Folded, per token, key and head: scores, dP, dx, dM, dG.
+  if (!folded_) flops += batch * 10 * n * c * c;
   for (Index row = 0; row < arguments_.layout.batch; ++row) {
     const Index keys = projected_.keyCount(projected_.setOf(row));
-    flops += (keys > plan_.keyBlock ? 14 : 12) * n * c * static_cast<double>(keys);
+    const double perKey = folded_ ? 10 * heads : keys > plan_.keyBlock ? 14 : 12;
+    flops += perKey * n * c * static_cast<double>(keys);
   }
+  // Per key: dWk, dWv, and dc by two products. Folded, too: dWq, dk, dWo, dv.
   for (Index set = 0; set < projected_.sets(); ++set) {
-    flops += 8 * d * c * static_cast<double>(projected_.keyCount(set));
+    flops += (8 * d * c + (folded_ ? 8 * c * c : 0)) *
+             static_cast<double>(projected_.keyCount(set));
   }
   return flops;
 }

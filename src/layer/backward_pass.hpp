@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "layer/folded_gradients.hpp"
 #include "layer/forward_pass.hpp"
 
 namespace cross_attention::layer {
@@ -12,7 +13,7 @@ namespace cross_attention::layer {
 ///   heads:               attention again from log-sum-exp; dq, O; dk, dv summed over the chunks
 ///   blocks of tokens:    dx = dq·Wq
 ///   blocks of channels:  dWq += dqᵀ·x;  dWo += dOutᵀ·O;  dbo += Σ dOut
-/// and once a set of keys is complete: dWk += dkᵀ·c;  dWv += dvᵀ·c;  dc = dk·Wk + dv·Wv.
+/// (or, where the context is folded with the weights, those of FoldedGradients) and once a set of keys is complete: dWk += dkᵀ·c;  dWv += dvᵀ·c;  dc = dk·Wk + dv·Wv.
 /// Every sum runs in an order that the shapes alone decide: the bits do not depend on the number of threads.
 template <class T>
 class BackwardPass {
@@ -40,6 +41,8 @@ class BackwardPass {
 
   /// Floating-point operations that the schedule does.
   double flops() const;
+  void allocateChunk();
+  void addSetStart();
   void addChunk(Index batchRow, Index begin, Index count);
   void addSet(Index set);
 
@@ -59,6 +62,7 @@ class BackwardPass {
   const Arguments<T>& arguments_;
   const ProjectedContext<T>& projected_;
   Tensor<T> outputGradient_;
+  bool folded_;
   BackwardPlan plan_;
   Tensor<T> inputGradient_;
   std::optional<Tensor<T>> contextGradient_;
@@ -72,6 +76,7 @@ class BackwardPass {
   /// Context, Wk and Wv as right operands of the products at the end of a set.
   Buffer<T> contextPanels_, keyWeightPanels_, valueWeightPanels_;
 
+  std::optional<FoldedGradients<T>> foldedGradients_;
   PassStatistics statistics_;
   Schedule schedule_;
 };

@@ -65,13 +65,14 @@ Plan planForward(const Configuration& configuration, const ForwardWork& work) {
 }
 
 template <class T>
-BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys) {
+BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
+                          bool folded) {
   constexpr Index kColumns = kTileColumns<T>;
-  Index tokenBlock = std::max<Index>(64, kColumns);
+  Index tokenBlock = std::max<Index>(folded ? 128 : 64, kColumns);
   if (configuration.tokenBlock > 0) tokenBlock = roundUp(configuration.tokenBlock, kColumns);
   tokenBlock = std::min(tokenBlock, roundUp(std::max<Index>(1, tokens), kColumns));
   const Index fitting =
-      kChunkBytes / (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
+      (folded ? 2 : 1) * kChunkBytes / (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
   const Index blocks = ceilDivide(std::max<Index>(1, tokens), tokenBlock);
   const Index chunkBlocks = evenBlock(blocks, std::max<Index>(1, fitting), 1);
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};
@@ -81,7 +82,7 @@ template bool foldsContext<float>(const Configuration&, Index, Index);
 template bool foldsContext<double>(const Configuration&, Index, Index);
 template Plan planForward<float>(const Configuration&, const ForwardWork&);
 template Plan planForward<double>(const Configuration&, const ForwardWork&);
-template BackwardPlan planBackward<float>(const Configuration&, Index, Index);
-template BackwardPlan planBackward<double>(const Configuration&, Index, Index);
+template BackwardPlan planBackward<float>(const Configuration&, Index, Index, bool);
+template BackwardPlan planBackward<double>(const Configuration&, Index, Index, bool);
 
 }  // namespace cross_attention::layer

@@ -45,6 +45,7 @@ struct BackwardPlan {
   Index keyBlock;    ///< keys of one attention tile, a multiple of kTileRows
 };
 template <class T>
-BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys);
+BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
+                          bool folded);
 
 }  // namespace cross_attention::layer

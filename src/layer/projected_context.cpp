@@ -58,11 +58,18 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
 }
 
 template <class T>
-linalg::ColumnPanels<T> ProjectedContext<T>::columnsOf(Buffer<T>& buffer, Index set) const {
+template <class Elements>
+linalg::ColumnPanels<Elements> ProjectedContext<T>::columnsOf(Elements* elements,
+                                                              Index set) const {
   const Index channels = configuration_.queryDim;
-  return linalg::columnPanels(
-      buffer.data() + set * linalg::columnPanelsSize<T>(channels, mostKeys_), channels,
-      keyCount(set));
+  return linalg::columnPanels(elements + set * linalg::columnPanelsSize<T>(channels, mostKeys_),
+                              channels, keyCount(set));
+}
+
+template <class T>
+linalg::ColumnPanels<const T> ProjectedContext<T>::valueColumns(Index set, Index head) const {
+  const Index headDim = configuration_.headDim();
+  return columnsOf(valueColumns_.data(), set).depthRange(head * headDim, headDim);
 }
 
 template <class T>
@@ -151,7 +158,8 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, In
   }
   if (folded_) {
     const linalg::ColumnPanels<T> columns =
-        columnsOf(isKey ? keyColumns_ : valueColumns_, set).depthRange(head * headDim, headDim);
+        columnsOf((isKey ? keyColumns_ : valueColumns_).data(), set)
+            .depthRange(head * headDim, headDim);
     linalg::packColumns<T>(projected, columns);
   }
 }
@@ -188,9 +196,9 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
   }
   if (folded_) addFoldingStage(schedule, weights);
   schedule.add(1, 0, [this](Index, Scratch&) {
-    for (Buffer<T>* buffer : {&contextPanels_, &keyColumns_, &valueColumns_}) {
-      *buffer = Buffer<T>();
-    }
+    contextPanels_ = Buffer<T>();
+    keyColumns_ = Buffer<T>();
+    if (values_.empty()) valueColumns_ = Buffer<T>();
   });
 }
 
@@ -198,8 +206,8 @@ template <class T>
 void ProjectedContext<T>::addFoldingStage(Schedule& schedule, const PackedWeights<T>& weights) {
   std::vector<linalg::ColumnPanels<const T>> keyColumns, valueColumns;
   for (Index set = 0; set < sets(); ++set) {
-    keyColumns.push_back(columnsOf(keyColumns_, set));
-    valueColumns.push_back(columnsOf(valueColumns_, set));
+    keyColumns.push_back(columnsOf(keyColumns_.data(), set));
+    valueColumns.push_back(columnsOf(valueColumns_.data(), set));
   }
   folded_->addStage(schedule, weights, std::move(keyColumns), std::move(valueColumns));
 }
@@ -229,6 +237,7 @@ template <class T>
 std::size_t ProjectedContext<T>::bytes() const {
   Index elements =
       keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
+  elements += valueColumns_.size();
   if (remembered_) elements += remembered_->size();
   return static_cast<std::size_t>(elements) * sizeof(T) + (folded_ ? folded_->bytes() : 0);
 }

@@ -68,6 +68,9 @@ class ProjectedContext {
   linalg::RowPanels<T> values(Index set, Index head) const;          ///< keys × headDim
   linalg::RowPanels<T> valuesTransposed(Index set, Index head) const;  ///< headDim × keys
 
+  /// headDim × keys; with both forms only: what the gradient of Wo takes.
+  linalg::ColumnPanels<const T> valueColumns(Index set, Index head) const;
+
   /// Null unless asked for.
   const FoldedContext<T>* folded() const { return folded_ ? &*folded_ : nullptr; }
 
@@ -89,7 +92,8 @@ class ProjectedContext {
   void project(const PackedWeights<T>& weights, Index set, Index head, bool isKey, Index begin,
                linalg::ColumnPanels<const T> contextPanels, Scratch& scratch);
   /// queryDim × keys of a set in one of the buffers for folding.
-  linalg::ColumnPanels<T> columnsOf(Buffer<T>& buffer, Index set) const;
+  template <class Elements>
+  linalg::ColumnPanels<Elements> columnsOf(Elements* elements, Index set) const;
   void addFoldingStage(Schedule& schedule, const PackedWeights<T>& weights);
   Amount projectScratchBytes(Index keys) const;
 
@@ -100,9 +104,9 @@ class ProjectedContext {
   Index mostKeys_ = 0;
   Buffer<T> keys_, valuesTransposed_, keysTransposed_, values_;
   std::optional<FoldedContext<T>> folded_;
-  // While the stages run:
-  Buffer<T> contextPanels_;
-  Buffer<T> keyColumns_, valueColumns_;  ///< for folding, set after set
+  Buffer<T> contextPanels_;  ///< while the stages run
+  /// For folding, set after set; after the stages only valueColumns_ of the transposed form.
+  Buffer<T> keyColumns_, valueColumns_;
   std::optional<Tensor<T>> remembered_;
 };
 

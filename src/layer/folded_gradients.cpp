@@ -1,0 +1,244 @@
+#include "layer/folded_gradients.hpp"
+
+#include <algorithm>
+
+#include "attention/folded_backward.hpp"
+#include "linalg/multiply.hpp"
+
+namespace cross_attention::layer {
+
+namespace {
+
+using linalg::ColumnPanels;
+using linalg::columnPanels;
+using linalg::columnPanelsSize;
+using linalg::kTileColumns;
+using linalg::kTileRows;
+using linalg::MatrixView;
+using linalg::packRows;
+using linalg::rowMajor;
+using linalg::RowPanels;
+using linalg::rowPanelsSize;
+using linalg::Start;
+
+/// Rows of folded keys and values that one task takes.
+template <class T>
+constexpr Index kTaskRows = 8 * kTileRows<T>;
+/// Channels that one task packs.
+template <class T>
+constexpr Index kTaskChannels = 16 * kTileColumns<T>;
+
+}  // namespace
+
+template <class T>
+FoldedGradients<T>::FoldedGradients(const Task& task) : task_(task) {
+  const Index chunk = task.plan.chunk;
+  const Index mostRows =
+      task.configuration.numHeads * roundUp(projected().mostKeys(), kTileRows<T>);
+  const auto allocate = [](Amount size, std::initializer_list<Buffer<T>*> buffers) {
+    for (Buffer<T>* buffer : buffers) *buffer = Buffer<T>(size);
+  };
+  allocate(columnPanelsSize<T>(queryDim(), chunk), {&input_, &outputGradient_});
+  allocate(columnPanelsSize<T>(mostRows, chunk), {&probabilities_, &scoreGradients_});
+  allocate(columnPanelsSize<T>(chunk, queryDim()),
+           {&inputTransposed_, &outputGradientTransposed_});
+  allocate(columnPanelsSize<T>(mostRows, queryDim()),
+           {&foldedKeyGradient_, &foldedValueGradient_});
+}
+
+template <class T>
+MatrixView<const T> FoldedGradients<T>::tokens(const Tensor<T>& tensor, Index batchRow, Index begin,
+                                               Index count) const {
+  const TokenLayout& layout = task_.activations.arguments.layout;
+  return layout.channelsByTokens(tensor.data(), batchRow).columnRange(begin, count);
+}
+
+template <class T>
+ColumnPanels<const T> FoldedGradients<T>::ofHead(Buffer<T>& gradient, Index set, Index head) {
+  return columnPanels<const T>(gradient.data(), rows(set), queryDim())
+      .depthRange(head * folded().headStride(set), projected().keyCount(set));
+}
+
+template <class T>
+void FoldedGradients<T>::addSetStart(Schedule& schedule) {
+  schedule.add(2, 0, [this](Index task, Scratch&) {
+    Buffer<T>& gradient = task == 0 ? foldedKeyGradient_ : foldedValueGradient_;
+    std::fill(gradient.begin(), gradient.end(), T(0));
+  });
+}
+
+template <class T>
+void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begin, Index count) {
+  const Index set = projected().setOf(batchRow);
+  const Index tokenBlock = task_.plan.tokenBlock;
+  const Index blocks = ceilDivide(count, tokenBlock);
+  const Index packings = ceilDivide(queryDim(), kTaskChannels<T>);
+  schedule.add(blocks + packings, 0, [=, this](Index task, Scratch&) {
+    if (task < blocks) {
+      const Index first = task * tokenBlock;
+      computeBlock(batchRow, begin, first, std::min(tokenBlock, count - first));
+    } else {
+      const Index channel = (task - blocks) * kTaskChannels<T>;
+      const Index channels = std::min(kTaskChannels<T>, queryDim() - channel);
+      packTokens(batchRow, begin, count, channel, channels);
+      addBiasGradient(batchRow, begin, count, channel, channels);
+    }
+  });
+  schedule.add(ceilDivide(rows(set), kTaskRows<T>),
+               Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, count)),
+               [=, this](Index task, Scratch& scratch) {
+                 const Index row = task * kTaskRows<T>;
+                 addFoldedGradients(set, count, row, std::min(kTaskRows<T>, rows(set) - row),
+                                    scratch);
+               });
+}
+
+template <class T>
+void FoldedGradients<T>::computeBlock(Index batchRow, Index chunk, Index begin, Index count) {
+  const Arguments<T>& arguments = task_.activations.arguments;
+  const Index set = projected().setOf(batchRow);
+  const Index panel = begin / kTileColumns<T>;
+  const Index lastPanel = panel + ceilDivide(count, kTileColumns<T>);
+  const auto block = [&](Buffer<T>& buffer, Index depth) {
+    return columnPanels(buffer.data(), depth, begin + count).panelRange(panel, lastPanel);
+  };
+  const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
+    return linalg::packColumns<T>(tokens(tensor, batchRow, chunk + begin, count),
+                                  block(buffer, queryDim()).data);
+  };
+  const ColumnPanels<T> input = pack(arguments.input, input_);
+  const ColumnPanels<T> scoreGradients = block(scoreGradients_, rows(set));
+  attention::foldedBackward<T>(
+      {.input = input,
+       .outputGradient = pack(task_.outputGradient, outputGradient_),
+       .keys = folded().keys(set),
+       .values = folded().values(set),
+       .heads = task_.configuration.numHeads,
+       .headStride = folded().headStride(set),
+       .keysPerHead = projected().keyCount(set),
+       .mask = arguments.headMask(batchRow, 0).fromToken(chunk + begin),
+       .maskHeadStride = arguments.maskHeadStride(),
+       .logSumExp =
+           task_.activations.logSumExpOf(task_.configuration, batchRow, 0) + chunk + begin,
+       .logSumExpHeadStride = arguments.layout.tokens,
+       .probabilities = block(probabilities_, rows(set)),
+       .scoreGradients = scoreGradients});
+  // The packed input has been used: its gradient takes its place on the way to an image.
+  linalg::multiply<T>(folded().keysTransposed(set), scoreGradients, input);
+  linalg::unpackColumns<T>(
+      input, arguments.layout.channelsByTokens(task_.inputGradient.data(), batchRow)
+                 .columnRange(chunk + begin, count));
+}
+
+template <class T>
+void FoldedGradients<T>::packTokens(Index batchRow, Index chunk, Index count, Index firstChannel,
+                                    Index channels) {
+  const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
+    linalg::packColumns<T>(
+        tokens(tensor, batchRow, chunk, count).rowRange(firstChannel, channels).transposed(),
+        buffer.data() + firstChannel * count);
+  };
+  pack(task_.activations.arguments.input, inputTransposed_);
+  pack(task_.outputGradient, outputGradientTransposed_);
+}
+
+template <class T>
+void FoldedGradients<T>::addBiasGradient(Index batchRow, Index chunk, Index count,
+                                         Index firstChannel, Index channels) {
+  const MatrixView<const T> gradient = tokens(task_.outputGradient, batchRow, chunk, count);
+  T* bias = task_.parameters.gradients(ParameterId::kOutputBias).data();
+  for (Index channel = firstChannel; channel < firstChannel + channels; ++channel) {
+    T sum = T(0);
+    for (Index token = 0; token < count; ++token) sum += *gradient.at(channel, token);
+    bias[channel] += sum;
+  }
+}
+
+template <class T>
+void FoldedGradients<T>::addFoldedGradients(Index set, Index count, Index firstRow, Index rows,
+                                            Scratch& scratch) {
+  T* memory = scratch.take<T>(rowPanelsSize<T>(rows, count));
+  const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, Buffer<T>& gradient) {
+    const Index allRows = this->rows(set);
+    linalg::multiply<T>(
+        packRows<T>(columnPanels<const T>(left.data(), allRows, count).depthRange(firstRow, rows),
+                    memory),
+        columnPanels<const T>(right.data(), count, queryDim()),
+        columnPanels(gradient.data(), allRows, queryDim()).depthRange(firstRow, rows),
+        Start::kAccumulate);
+  };
+  accumulate(scoreGradients_, inputTransposed_, foldedKeyGradient_);
+  accumulate(probabilities_, outputGradientTransposed_, foldedValueGradient_);
+}
+
+template <class T>
+void FoldedGradients<T>::addSetEnd(Schedule& schedule, Index set) {
+  const Index keys = projected().keyCount(set);
+  const Index headDim = task_.configuration.headDim();
+  const auto rowsBytes = [](Index rows, Index depth) {
+    return Scratch::bytesFor<T>(rowPanelsSize<T>(rows, depth));
+  };
+  const Amount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(queryDim(), keys)) +
+                              rowsBytes(headDim, queryDim()) + rowsBytes(queryDim(), keys) +
+                              Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
+  schedule.add(2 * task_.configuration.numHeads, scratchBytes,
+               [=, this](Index task, Scratch& scratch) {
+                 if (task % 2 == 0) {
+                   unfoldKeys(set, task / 2, scratch);
+                 } else {
+                   unfoldValues(set, task / 2, scratch);
+                 }
+               });
+}
+
+template <class T>
+void FoldedGradients<T>::unfoldKeys(Index set, Index head, Scratch& scratch) {
+  const Index channels = queryDim();
+  const Index headDim = task_.configuration.headDim();
+  const Index keys = projected().keyCount(set);
+  const ColumnPanels<const T> gradient = ofHead(foldedKeyGradient_, set, head);
+  T* weightGradient =
+      task_.parameters.gradients(ParameterId::kQuery).data() + head * headDim * channels;
+  linalg::multiply<T>(projected().keysTransposed(set, head), gradient,
+                      rowMajor(weightGradient, headDim, channels), Start::kAccumulate);
+
+  const T* weight = task_.parameters.values(ParameterId::kQuery).data() + head * headDim * channels;
+  const RowPanels<T> weightRows =
+      packRows<T>(rowMajor(weight, headDim, channels),
+                  scratch.take<T>(rowPanelsSize<T>(headDim, channels)));
+  linalg::multiply<T>(
+      weightRows,
+      linalg::packTransposed<T>(gradient, scratch.take<T>(columnPanelsSize<T>(channels, keys))),
+      rowMajor(task_.keyGradient.data() + head * headDim * keys, headDim, keys));
+}
+
+template <class T>
+void FoldedGradients<T>::unfoldValues(Index set, Index head, Scratch& scratch) {
+  const Index channels = queryDim();
+  const Index headDim = task_.configuration.headDim();
+  const Index keys = projected().keyCount(set);
+  const ColumnPanels<T> gradient =
+      linalg::packTransposed<T>(ofHead(foldedValueGradient_, set, head),
+                                scratch.take<T>(columnPanelsSize<T>(channels, keys)));
+  const RowPanels<T> gradientRows =
+      packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys)));
+  const auto ofHead = [&](auto* weight) {
+    return rowMajor(weight, channels, channels).columnRange(head * headDim, headDim);
+  };
+  linalg::multiply<T>(
+      gradientRows,
+      linalg::packTransposed<T>(projected().valueColumns(set, head),
+                                scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
+      ofHead(task_.parameters.gradients(ParameterId::kOutput).data()), Start::kAccumulate);
+
+  const RowPanels<T> weightRows = packRows<T>(
+      MatrixView<const T>(ofHead(task_.parameters.values(ParameterId::kOutput).data())).transposed(),
+      scratch.take<T>(rowPanelsSize<T>(headDim, channels)));
+  linalg::multiply<T>(weightRows, gradient,
+                      rowMajor(task_.valueGradient.data() + head * headDim * keys, headDim, keys));
+}
+
+template class FoldedGradients<float>;
+template class FoldedGradients<double>;
+
+}  // namespace cross_attention::layer
