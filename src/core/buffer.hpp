@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "core/index.hpp"
@@ -41,6 +42,11 @@ class Buffer {
   }
   ~Buffer() {
     if (data_ != nullptr) memory::release(data_, static_cast<std::size_t>(size_) * sizeof(T));
+  }
+
+  /// All elements 0.
+  void clear() {
+    if (size_ > 0) std::memset(static_cast<void*>(data_), 0, static_cast<std::size_t>(size_) * sizeof(T));
   }
 
   T* data() { return data_; }

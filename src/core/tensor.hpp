@@ -24,7 +24,11 @@ class Tensor {
     std::fill(tensor.begin(), tensor.end(), value);
     return tensor;
   }
-  static Tensor zeros(Shape shape) { return full(shape, T(0)); }
+  static Tensor zeros(Shape shape) {
+    Tensor tensor(shape);
+    tensor.storage_->clear();
+    return tensor;
+  }
 
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }

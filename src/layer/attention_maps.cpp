@@ -37,7 +37,7 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
   Tensor<T> maps = Tensor<T>::zeros(
       mapShape(layout, heads == MapHeads::kAll ? configuration.numHeads : 0, length));
 
-  weights.require({PackedWeight::kQuery, PackedWeight::kKey, PackedWeight::kValue}, workspace);
+  weights.require({PackedWeight::kQuery, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads}, workspace);
   Schedule schedule(std::move(workspace));
   std::shared_ptr<const ProjectedContext<T>> projected = std::move(ready);
   constexpr typename ProjectedContext<T>::Forms kForms{.transposed = false, .folded = false};

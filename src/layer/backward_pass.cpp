@@ -31,7 +31,11 @@ template <class T>
 std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
                                                 const std::shared_ptr<Workspace>& workspace,
                                                 bool folded) {
-  if (folded) return weights;
+  if (folded) {
+    weights->require({PackedWeight::kQueryOfHeads, PackedWeight::kOutputTransposedOfHeads},
+                     workspace);
+    return weights;
+  }
   weights->require({PackedWeight::kQuery, PackedWeight::kQueryTransposed,
                     PackedWeight::kOutputTransposed},
                    workspace);
@@ -73,6 +77,7 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
     foldedGradients_.emplace(
         typename FoldedGradients<T>::Task{.configuration = configuration_,
                                           .parameters = parameters_,
+                                          .weights = *weights_,
                                           .activations = activations_,
                                           .outputGradient = outputGradient_,
                                           .inputGradient = inputGradient_,
@@ -86,11 +91,12 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   const TokenLayout& layout = arguments_.layout;
   for (Index batchRow = 0; batchRow < layout.batch; ++batchRow) {
     const Index set = projected_.setOf(batchRow);
-    if (batchRow == 0 || projected_.sets() > 1) addSetStart();
+    const bool startsSet = batchRow == 0 || projected_.sets() > 1;
+    if (startsSet && !folded_) addSetStart();
     for (Index begin = 0; begin < layout.tokens; begin += plan_.chunk) {
       const Index count = std::min(plan_.chunk, layout.tokens - begin);
       if (folded_) {
-        foldedGradients_->addChunk(schedule_, batchRow, begin, count);
+        foldedGradients_->addChunk(schedule_, batchRow, begin, count, startsSet && begin == 0);
       } else {
         addChunk(batchRow, begin, count);
       }
@@ -117,10 +123,9 @@ void BackwardPass<T>::allocateChunk() {
 
 template <class T>
 void BackwardPass<T>::addSetStart() {
-  if (folded_) return foldedGradients_->addSetStart(schedule_);
   schedule_.add(1, 0, [this](Index, Scratch&) {
-    std::fill(keyGradient_.begin(), keyGradient_.end(), T(0));
-    std::fill(valueGradient_.begin(), valueGradient_.end(), T(0));
+    keyGradient_.clear();
+    valueGradient_.clear();
   });
 }
 

@@ -172,17 +172,13 @@ bool DiffusionCrossAttention<T>::setParameter(std::string_view name, const Tenso
 
 template <class T>
 void DiffusionCrossAttention<T>::clearGradients() {
-  std::fill(parameters_.gradients().begin(), parameters_.gradients().end(), T(0));
+  parameters_.clearGradients();
 }
 
 template <class T>
 void DiffusionCrossAttention<T>::updateParameters(double learningRate) {
   finishPending();
-  const T rate = static_cast<T>(learningRate);
-  std::transform(parameters_.values().begin(), parameters_.values().end(),
-                 parameters_.gradients().begin(), parameters_.mutableValues().begin(),
-                 [rate](T value, T gradient) { return value - rate * gradient; });
-  clearGradients();
+  parameters_.descend(static_cast<T>(learningRate));
   parametersChanged();
 }
 

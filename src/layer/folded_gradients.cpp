@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "attention/folded_backward.hpp"
-#include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
 
@@ -60,15 +59,8 @@ ColumnPanels<const T> FoldedGradients<T>::ofHead(Buffer<T>& gradient, Index set,
 }
 
 template <class T>
-void FoldedGradients<T>::addSetStart(Schedule& schedule) {
-  schedule.add(2, 0, [this](Index task, Scratch&) {
-    Buffer<T>& gradient = task == 0 ? foldedKeyGradient_ : foldedValueGradient_;
-    std::fill(gradient.begin(), gradient.end(), T(0));
-  });
-}
-
-template <class T>
-void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begin, Index count) {
+void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begin, Index count,
+                                  bool isFirst) {
   const Index set = projected().setOf(batchRow);
   const Index tokenBlock = task_.plan.tokenBlock;
   const Index blocks = ceilDivide(count, tokenBlock);
@@ -89,7 +81,7 @@ void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begi
                [=, this](Index task, Scratch& scratch) {
                  const Index row = task * kTaskRows<T>;
                  addFoldedGradients(set, count, row, std::min(kTaskRows<T>, rows(set) - row),
-                                    scratch);
+                                    isFirst ? Start::kZero : Start::kAccumulate, scratch);
                });
 }
 
@@ -156,7 +148,7 @@ void FoldedGradients<T>::addBiasGradient(Index batchRow, Index chunk, Index coun
 
 template <class T>
 void FoldedGradients<T>::addFoldedGradients(Index set, Index count, Index firstRow, Index rows,
-                                            Scratch& scratch) {
+                                            Start start, Scratch& scratch) {
   T* memory = scratch.take<T>(rowPanelsSize<T>(rows, count));
   const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, Buffer<T>& gradient) {
     const Index allRows = this->rows(set);
@@ -164,8 +156,7 @@ void FoldedGradients<T>::addFoldedGradients(Index set, Index count, Index firstR
         packRows<T>(columnPanels<const T>(left.data(), allRows, count).depthRange(firstRow, rows),
                     memory),
         columnPanels<const T>(right.data(), count, queryDim()),
-        columnPanels(gradient.data(), allRows, queryDim()).depthRange(firstRow, rows),
-        Start::kAccumulate);
+        columnPanels(gradient.data(), allRows, queryDim()).depthRange(firstRow, rows), start);
   };
   accumulate(scoreGradients_, inputTransposed_, foldedKeyGradient_);
   accumulate(probabilities_, outputGradientTransposed_, foldedValueGradient_);
@@ -179,7 +170,7 @@ void FoldedGradients<T>::addSetEnd(Schedule& schedule, Index set) {
     return Scratch::bytesFor<T>(rowPanelsSize<T>(rows, depth));
   };
   const Amount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(queryDim(), keys)) +
-                              rowsBytes(headDim, queryDim()) + rowsBytes(queryDim(), keys) +
+                              rowsBytes(queryDim(), keys) +
                               Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
   schedule.add(2 * task_.configuration.numHeads, scratchBytes,
                [=, this](Index task, Scratch& scratch) {
@@ -202,12 +193,8 @@ void FoldedGradients<T>::unfoldKeys(Index set, Index head, Scratch& scratch) {
   linalg::multiply<T>(projected().keysTransposed(set, head), gradient,
                       rowMajor(weightGradient, headDim, channels), Start::kAccumulate);
 
-  const T* weight = task_.parameters.values(ParameterId::kQuery).data() + head * headDim * channels;
-  const RowPanels<T> weightRows =
-      packRows<T>(rowMajor(weight, headDim, channels),
-                  scratch.take<T>(rowPanelsSize<T>(headDim, channels)));
   linalg::multiply<T>(
-      weightRows,
+      task_.weights.ofHead(PackedWeight::kQueryOfHeads, head),
       linalg::packTransposed<T>(gradient, scratch.take<T>(columnPanelsSize<T>(channels, keys))),
       rowMajor(task_.keyGradient.data() + head * headDim * keys, headDim, keys));
 }
@@ -222,19 +209,14 @@ void FoldedGradients<T>::unfoldValues(Index set, Index head, Scratch& scratch) {
                                 scratch.take<T>(columnPanelsSize<T>(channels, keys)));
   const RowPanels<T> gradientRows =
       packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys)));
-  const auto ofHead = [&](auto* weight) {
-    return rowMajor(weight, channels, channels).columnRange(head * headDim, headDim);
-  };
   linalg::multiply<T>(
       gradientRows,
       linalg::packTransposed<T>(projected().valueColumns(set, head),
                                 scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
-      ofHead(task_.parameters.gradients(ParameterId::kOutput).data()), Start::kAccumulate);
-
-  const RowPanels<T> weightRows = packRows<T>(
-      MatrixView<const T>(ofHead(task_.parameters.values(ParameterId::kOutput).data())).transposed(),
-      scratch.take<T>(rowPanelsSize<T>(headDim, channels)));
-  linalg::multiply<T>(weightRows, gradient,
+      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels, channels)
+          .columnRange(head * headDim, headDim),
+      Start::kAccumulate);
+  linalg::multiply<T>(task_.weights.ofHead(PackedWeight::kOutputTransposedOfHeads, head), gradient,
                       rowMajor(task_.valueGradient.data() + head * headDim * keys, headDim, keys));
 }
 

@@ -2,6 +2,7 @@
 
 #include "layer/forward_pass.hpp"
 #include "layer/planner.hpp"
+#include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
 
@@ -18,6 +19,7 @@ class FoldedGradients {
   struct Task {
     const Configuration& configuration;
     Parameters<T>& parameters;  ///< its gradients are added to
+    const PackedWeights<T>& weights;  ///< kQueryOfHeads and kOutputTransposedOfHeads are taken
     const Activations<T>& activations;
     const Tensor<T>& outputGradient;
     Tensor<T>& inputGradient;
@@ -29,14 +31,15 @@ class FoldedGradients {
   /// Allocates.
   explicit FoldedGradients(const Task& task);
 
-  void addSetStart(Schedule& schedule);
-  void addChunk(Schedule& schedule, Index batchRow, Index begin, Index count);
+  /// The first chunk of a set starts its sums.
+  void addChunk(Schedule& schedule, Index batchRow, Index begin, Index count, bool isFirst);
   void addSetEnd(Schedule& schedule, Index set);
 
  private:
   void computeBlock(Index batchRow, Index chunk, Index begin, Index count);
   void packTokens(Index batchRow, Index chunk, Index count, Index firstChannel, Index channels);
-  void addFoldedGradients(Index set, Index count, Index firstRow, Index rows, Scratch& scratch);
+  void addFoldedGradients(Index set, Index count, Index firstRow, Index rows, linalg::Start start,
+                          Scratch& scratch);
   void addBiasGradient(Index batchRow, Index chunk, Index count, Index firstChannel,
                        Index channels);
   void unfoldKeys(Index set, Index head, Scratch& scratch);

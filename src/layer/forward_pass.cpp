@@ -15,7 +15,7 @@ std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>
                                                 const std::shared_ptr<Workspace>& workspace,
                                                 bool folded) {
   const PackedWeight query = folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery;
-  weights->require({query, PackedWeight::kOutput, PackedWeight::kKey, PackedWeight::kValue},
+  weights->require({query, PackedWeight::kOutput, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
                    workspace);
   return weights;
 }

@@ -13,7 +13,7 @@ using linalg::RowPanels;
 constexpr Index kPanelsAtATime = 8;
 
 bool isOfHeads(PackedWeight weight) {
-  return weight == PackedWeight::kKey || weight == PackedWeight::kValue;
+  return weight >= PackedWeight::kKeyOfHeads;
 }
 
 /// What is packed: the parameter, or its transpose.
@@ -25,14 +25,16 @@ MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight)
   };
   switch (weight) {
     case PackedWeight::kQuery:
+    case PackedWeight::kQueryOfHeads:
       return view(ParameterId::kQuery);
     case PackedWeight::kQueryTransposed:
       return view(ParameterId::kQuery).transposed();
     case PackedWeight::kOutput:
       return view(ParameterId::kOutput);
     case PackedWeight::kOutputTransposed:
+    case PackedWeight::kOutputTransposedOfHeads:
       return view(ParameterId::kOutput).transposed();
-    case PackedWeight::kKey:
+    case PackedWeight::kKeyOfHeads:
       return view(ParameterId::kKey);
     default:
       return view(ParameterId::kValue);
@@ -91,9 +93,9 @@ RowPanels<T> PackedWeights<T>::operator[](PackedWeight weight) const {
 template <class T>
 RowPanels<T> PackedWeights<T>::ofHead(PackedWeight weight, Index head) const {
   const Index headDim = configuration_.headDim();
-  const Index contextDim = configuration_.contextDim;
-  const Amount offset = head * linalg::rowPanelsSize<T>(headDim, contextDim);
-  return linalg::rowPanels(at(weight).data() + offset, headDim, contextDim);
+  const Index depth = source(parameters_, weight).columns;
+  const Amount offset = head * linalg::rowPanelsSize<T>(headDim, depth);
+  return linalg::rowPanels(at(weight).data() + offset, headDim, depth);
 }
 
 template <class T>

@@ -10,8 +10,17 @@
 
 namespace cross_attention::layer {
 
-/// A weight as a left operand. Those of keys and values are packed head by head: a head's rows fill whole panels.
-enum class PackedWeight { kQuery, kQueryTransposed, kOutput, kOutputTransposed, kKey, kValue };
+/// A weight as a left operand. Those of heads are packed head by head: a head's headDim rows fill whole panels.
+enum class PackedWeight {
+  kQuery,
+  kQueryTransposed,
+  kOutput,
+  kOutputTransposed,
+  kKeyOfHeads,
+  kValueOfHeads,
+  kQueryOfHeads,
+  kOutputTransposedOfHeads,
+};
 
 /// The weights of one version of the parameters, each packed when a pass first needs it, once for all passes until the
 /// parameters change.
@@ -30,7 +39,7 @@ class PackedWeights {
 
   /// Only what was required.
   linalg::RowPanels<T> operator[](PackedWeight weight) const;
-  /// headDim × contextDim: of kKey or kValue.
+  /// headDim rows of one of those of heads.
   linalg::RowPanels<T> ofHead(PackedWeight weight, Index head) const;
 
  private:
@@ -44,7 +53,7 @@ class PackedWeights {
   Configuration configuration_;
   const Parameters<T>& parameters_;
   std::uint64_t version_;
-  std::array<Buffer<T>, 6> buffers_;
+  std::array<Buffer<T>, 8> buffers_;
 };
 
 }  // namespace cross_attention::layer

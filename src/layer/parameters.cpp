@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/random.hpp"
+#include "simd/vector.hpp"
 
 namespace cross_attention::layer {
 
@@ -28,8 +29,8 @@ Parameters<T>::Parameters(const Configuration& configuration)
   }
   values_ = Buffer<T>(total);
   gradients_ = Buffer<T>(total);
-  std::fill(values_.begin(), values_.end(), T(0));
-  std::fill(gradients_.begin(), gradients_.end(), T(0));
+  values_.clear();
+  clearGradients();
   Random random(configuration.seed);
   for (std::size_t id = 0; id < shapes_.size(); ++id) {
     if (shapes_[id].rank() != 2) continue;
@@ -37,6 +38,22 @@ Parameters<T>::Parameters(const Configuration& configuration)
     for (T& value : mutableValues(static_cast<ParameterId>(id))) {
       value = static_cast<T>(bound * (2.0 * random.uniform() - 1.0));
     }
+  }
+}
+
+template <class T>
+void Parameters<T>::descend(T learningRate) {
+  T* values = values_.data();
+  T* gradients = gradients_.data();
+  const simd::Vector<T> rate = simd::splat(learningRate);
+  Index index = 0;
+  for (; index + simd::kLanes<T> <= size(); index += simd::kLanes<T>) {
+    simd::store(values + index, simd::load(values + index) - rate * simd::load(gradients + index));
+    simd::store(gradients + index, simd::splat(T(0)));
+  }
+  for (; index < size(); ++index) {
+    values[index] -= learningRate * gradients[index];
+    gradients[index] = T(0);
   }
 }
 

@@ -49,6 +49,10 @@ class Parameters {
   }
   std::span<T> gradients(ParameterId id) { return part(gradients(), id); }
 
+  void clearGradients() { gradients_.clear(); }
+  /// Plain gradient descent: p ← p - learningRate·dp, then the gradients are cleared. Whoever calls it calls touch().
+  void descend(T learningRate);
+
   /// Counts the changes of the values: what was derived from an older version is stale.
   std::uint64_t version() const { return version_; }
   void touch() { ++version_; }

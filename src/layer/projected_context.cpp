@@ -133,7 +133,7 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, In
   const Index width = roundUp(count, linalg::kTileColumns<T>);
   const linalg::MatrixView<T> product =
       linalg::rowMajor(scratch.take<T>(Amount{headDim} * width), headDim, width);
-  linalg::multiply<T>(weights.ofHead(isKey ? PackedWeight::kKey : PackedWeight::kValue, head),
+  linalg::multiply<T>(weights.ofHead(isKey ? PackedWeight::kKeyOfHeads : PackedWeight::kValueOfHeads, head),
                       contextPanels, product);
   if (isKey) {
     const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);

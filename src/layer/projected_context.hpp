@@ -43,7 +43,7 @@ class ProjectedContext {
   ProjectedContext(const Configuration& configuration, const Parameters<T>& parameters,
                    const Context<T>& context, std::shared_ptr<const KeyMask> mask, Forms forms);
 
-  /// The work. Takes kKey and kValue of `weights`, and what FoldedContext takes. They and this object must stay as they
+  /// The work. Takes kKeyOfHeads and kValueOfHeads of `weights`, and what FoldedContext takes. They and this object must stay as they
   /// are until it is done.
   void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Context<T>& context);
 

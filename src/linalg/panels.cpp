@@ -8,59 +8,77 @@ namespace cross_attention::linalg {
 
 namespace {
 
-/// `count` rows of `depth` values each, written as `depth` groups of `width` values `destinationStride` apart: value r
-/// of group k is source(r, k), zero for r ≥ count.
-template <class T>
-void interleaveAny(MatrixView<const T> source, Index width, T* destination,
-                   Index destinationStride) {
-  for (Index depth = 0; depth < source.columns; ++depth) {
-    T* group = destination + depth * destinationStride;
-    for (Index row = 0; row < source.rows; ++row) group[row] = *source.at(row, depth);
-    for (Index row = source.rows; row < width; ++row) group[row] = T(0);
+/// Up to Width rows of `depth` values each, written as `depth` groups of Width values: value r of group k is source(r, k),
+/// zero for the rows that are missing.
+template <Index Width, class T>
+void interleaveAny(MatrixView<const T> source, T* destination) {
+  for (Index depth = 0; depth < source.columns; ++depth, destination += Width) {
+    for (Index row = 0; row < source.rows; ++row) destination[row] = *source.at(row, depth);
+    for (Index row = source.rows; row < Width; ++row) destination[row] = T(0);
   }
 }
 
-/// The same for a full group whose rows are contiguous: blocks of kLanes × kLanes are transposed in registers, the last
-/// block of a group overlapping the one before it where kLanes does not divide the width.
-template <class T>
-void interleaveContiguous(MatrixView<const T> source, Index width, T* destination,
-                          Index destinationStride) {
+/// Calls work(row) for vectors that cover rows 0 … Width - 1, the last one overlapping the one before it where kLanes
+/// does not divide Width.
+template <Index Width, class T, class Work>
+inline void forVectorsOfGroup(Work work) {
   constexpr Index kLanes = simd::kLanes<T>;
-  if (kLanes > width) return interleaveAny(source, width, destination, destinationStride);
+  static_assert(kLanes <= Width);
+  for (Index row = 0; row < Width; row += kLanes) work(row + kLanes > Width ? Width - kLanes : row);
+}
+
+/// The same for Width rows that are contiguous: blocks of kLanes × kLanes are transposed in registers.
+template <Index Width, class T>
+inline void interleaveContiguous(MatrixView<const T> source, T* destination) {
+  constexpr Index kLanes = simd::kLanes<T>;
   Index depth = 0;
-  for (; depth + kLanes <= source.columns; depth += kLanes) {
-    for (Index block = 0; block < width; block += kLanes) {
-      const Index row = std::min(block, width - kLanes);
-      simd::transposeBlock(source.at(row, depth), source.rowStride,
-                           destination + depth * destinationStride + row, destinationStride);
-    }
+  for (; depth + kLanes <= source.columns; depth += kLanes, destination += kLanes * Width) {
+    forVectorsOfGroup<Width, T>([&](Index row) {
+      simd::transposeBlock(source.at(row, depth), source.rowStride, destination + row, Width);
+    });
   }
-  interleaveAny(source.columnRange(depth, source.columns - depth), width,
-                destination + depth * destinationStride, destinationStride);
+  interleaveAny<Width>(source.columnRange(depth, source.columns - depth), destination);
 }
 
-/// The same for a full group whose columns are contiguous: plain copies, vectors overlapping likewise.
-template <class T>
-void interleaveCopy(MatrixView<const T> source, Index width, T* destination,
-                    Index destinationStride) {
-  constexpr Index kLanes = simd::kLanes<T>;
-  if (kLanes > width) return interleaveAny(source, width, destination, destinationStride);
+/// The same for Width rows whose values of one depth are contiguous: plain copies.
+template <Index Width, class T>
+inline void interleaveCopy(MatrixView<const T> source, T* destination) {
+  const T* from = source.data;
   for (Index depth = 0; depth < source.columns; ++depth) {
-    const T* from = source.at(0, depth);
-    T* group = destination + depth * destinationStride;
-    for (Index block = 0; block < width; block += kLanes) {
-      const Index row = std::min(block, width - kLanes);
-      simd::store(group + row, simd::load(from + row));
-    }
+    forVectorsOfGroup<Width, T>(
+        [&](Index row) { simd::store(destination + row, simd::load(from + row)); });
+    from += source.columnStride;
+    destination += Width;
   }
 }
 
-template <class T>
-void interleave(MatrixView<const T> source, Index width, T* destination) {
-  if (source.rows < width) return interleaveAny(source, width, destination, width);
-  if (source.rowStride == 1) return interleaveCopy(source, width, destination, width);
-  if (source.columnStride == 1) return interleaveContiguous(source, width, destination, width);
-  return interleaveAny(source, width, destination, width);
+template <Index Width, class T>
+void interleave(MatrixView<const T> source, T* destination) {
+  if constexpr (simd::kLanes<T> <= Width) {
+    if (source.rows == Width && source.rowStride == 1) {
+      return interleaveCopy<Width>(source, destination);
+    }
+    if (source.rows == Width && source.columnStride == 1) {
+      return interleaveContiguous<Width>(source, destination);
+    }
+  }
+  interleaveAny<Width>(source, destination);
+}
+
+/// Groups of Width rows (depths) of a matrix held in column panels, `panel` for each: part after part of the columns.
+template <Index Width, class T>
+void interleavePanels(ColumnPanels<const T> source, T* destination) {
+  constexpr Index kColumns = kTileColumns<T>;
+  for (Index row = 0; row < source.depth; row += Width) {
+    T* panel = destination + row * source.columns;
+    const Index rows = std::min(Width, source.depth - row);
+    for (Index column = 0; column < source.columns; column += kColumns) {
+      const T* block = source.panel(column / kColumns) + row * kColumns;
+      interleave<Width>(MatrixView<const T>{block, rows, std::min(kColumns, source.columns - column),
+                                            kColumns, 1},
+                        panel + column * Width);
+    }
+  }
 }
 
 }  // namespace
@@ -70,8 +88,8 @@ RowPanels<T> packRows(MatrixView<const T> matrix, T* destination, Index panelStr
   constexpr Index kWidth = kTileRows<T>;
   const RowPanels<T> panels{destination, matrix.rows, matrix.columns, panelStride};
   for (Index row = 0; row < matrix.rows; row += kWidth) {
-    interleave(matrix.rowRange(row, std::min(kWidth, matrix.rows - row)), kWidth,
-               destination + row / kWidth * panelStride);
+    interleave<kWidth>(matrix.rowRange(row, std::min(kWidth, matrix.rows - row)),
+                       destination + row / kWidth * panelStride);
   }
   return panels;
 }
@@ -81,8 +99,8 @@ void packColumns(MatrixView<const T> matrix, ColumnPanels<T> destination) {
   constexpr Index kWidth = kTileColumns<T>;
   const MatrixView<const T> columns = matrix.transposed();
   for (Index column = 0; column < columns.rows; column += kWidth) {
-    interleave(columns.rowRange(column, std::min(kWidth, columns.rows - column)), kWidth,
-               destination.panel(column / kWidth));
+    interleave<kWidth>(columns.rowRange(column, std::min(kWidth, columns.rows - column)),
+                       destination.panel(column / kWidth));
   }
 }
 
@@ -126,35 +144,14 @@ void unpackColumns(ColumnPanels<const T> source, MatrixView<T> destination) {
 
 template <class T>
 ColumnPanels<T> packTransposed(ColumnPanels<const T> source, T* destination) {
-  constexpr Index kWidth = kTileColumns<T>;
-  const Index rows = source.depth;
-  for (Index row = 0; row < rows; row += kWidth) {
-    T* panel = destination + row * source.columns;
-    for (Index column = 0; column < source.columns; column += kWidth) {
-      const MatrixView<const T> block{source.panel(column / kWidth) + row * kWidth,
-                                      std::min(kWidth, rows - row),
-                                      std::min(kWidth, source.columns - column), kWidth, 1};
-      interleave(block, kWidth, panel + column * kWidth);
-    }
-  }
-  return columnPanels(destination, source.columns, rows);
+  interleavePanels<kTileColumns<T>>(source, destination);
+  return columnPanels(destination, source.columns, source.depth);
 }
 
 template <class T>
 RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
-  constexpr Index kWidth = kTileRows<T>;
-  constexpr Index kColumns = kTileColumns<T>;
-  const Index rows = source.depth;
-  for (Index row = 0; row < rows; row += kWidth) {
-    T* panel = destination + row * source.columns;
-    for (Index column = 0; column < source.columns; column += kColumns) {
-      const MatrixView<const T> block{source.panel(column / kColumns) + row * kColumns,
-                                      std::min(kWidth, rows - row),
-                                      std::min(kColumns, source.columns - column), kColumns, 1};
-      interleave(block, kWidth, panel + column * kWidth);
-    }
-  }
-  return rowPanels<T>(destination, rows, source.columns);
+  interleavePanels<kTileRows<T>>(source, destination);
+  return rowPanels<T>(destination, source.depth, source.columns);
 }
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                \
