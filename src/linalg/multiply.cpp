@@ -26,11 +26,19 @@ void forDepthBlocks(Index depth, Start start, Part part) {
   }
 }
 
-/// Calls work(first row, number of rows) for each row panel.
+/// So much of the right operand stays in the second-level cache while all row panels pass by.
+constexpr Index kRightBytes = Index{256} * 1024;
+
+/// Calls work(first row, number of rows, first column panel, end of the column panels), row panel after row panel for one
+/// group of column panels after the other.
 template <class T, class Work>
-void forRowPanels(Index rows, Work work) {
-  for (Index row = 0; row < rows; row += kTileRows<T>) {
-    work(row, std::min(kTileRows<T>, rows - row));
+void forPanels(Index rows, Index depth, Index columnPanels, Work work) {
+  const Index panelBytes = kTileColumns<T> * std::max<Index>(1, depth) * static_cast<Index>(sizeof(T));
+  const Index group = std::max<Index>(1, kRightBytes / panelBytes);
+  for (Index panel = 0; panel < columnPanels; panel += group) {
+    for (Index row = 0; row < rows; row += kTileRows<T>) {
+      work(row, std::min(kTileRows<T>, rows - row), panel, std::min(panel + group, columnPanels));
+    }
   }
 }
 
@@ -104,15 +112,15 @@ void multiply(RowPanels<T> left, ColumnPanels<const T> right, ColumnPanels<T> re
     if (right.panels() == 1) {
       return multiplyColumnPanel<T>(leftPart, rightPart.data, result.data, from, bias);
     }
-    forRowPanels<T>(left.rows, [&](Index row, Index rows) {
-      multiplyTiles<T>({.tiles = right.panels(),
+    forPanels<T>(left.rows, count, right.panels(), [&](Index row, Index rows, Index panel, Index end) {
+      multiplyTiles<T>({.tiles = end - panel,
                         .rows = rows,
                         .depth = count,
                         .rowPanel = leftPart.panel(row / kTileRows<T>),
                         .rowPanelStep = 0,
-                        .columnPanel = rightPart.data,
+                        .columnPanel = rightPart.panel(panel),
                         .columnPanelStep = rightPart.panelStride,
-                        .destination = result.data + row * kTileColumns<T>,
+                        .destination = result.panel(panel) + row * kTileColumns<T>,
                         .destinationStep = result.panelStride,
                         .rowStride = kTileColumns<T>,
                         .start = from,
@@ -130,27 +138,29 @@ void multiply(RowPanels<T> left, ColumnPanels<const T> right, MatrixView<T> resu
   forDepthBlocks<T>(left.depth, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
-    forRowPanels<T>(left.rows, [&](Index row, Index rows) {
+    forPanels<T>(left.rows, count, right.panels(), [&](Index row, Index rows, Index panel, Index end) {
       const T* rowPanel = leftPart.panel(row / kTileRows<T>);
       const T* rowBias = biasOf(from, bias, row);
-      multiplyTiles<T>({.tiles = fullPanels,
+      const Index fullEnd = std::clamp(fullPanels, panel, end);
+      multiplyTiles<T>({.tiles = fullEnd - panel,
                         .rows = rows,
                         .depth = count,
                         .rowPanel = rowPanel,
                         .rowPanelStep = 0,
-                        .columnPanel = rightPart.data,
+                        .columnPanel = rightPart.panel(panel),
                         .columnPanelStep = rightPart.panelStride,
-                        .destination = result.at(row, 0),
+                        .destination = result.at(row, panel * kColumns),
                         .destinationStep = kColumns,
                         .rowStride = result.rowStride,
                         .start = from,
                         .bias = rowBias,
                         .biasStep = 0});
-      for (Index panel = fullPanels; panel < right.panels(); ++panel) {
-        const Index column = panel * kColumns;
-        const MatrixView<T> tile = result.rowRange(row, rows).columnRange(
-            column, std::min(kColumns, result.columns - column));
-        multiplyTileInto(rows, rowPanel, rightPart.panel(panel), count, tile, from, rowBias);
+      for (Index tile = fullEnd; tile < end; ++tile) {
+        const Index column = tile * kColumns;
+        multiplyTileInto(rows, rowPanel, rightPart.panel(tile), count,
+                         result.rowRange(row, rows).columnRange(
+                             column, std::min(kColumns, result.columns - column)),
+                         from, rowBias);
       }
     });
   });
