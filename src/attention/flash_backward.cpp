@@ -143,7 +143,9 @@ class TokenBlock {
     const auto add = [&](const T* tile, const RowPanels<T>& rows, linalg::MatrixView<T> gradient) {
       const ColumnPanels<T> transposed =
           linalg::packTransposed(columnPanels(tile, keys, tokens_), transposed_);
-      linalg::multiply<T>(rows, transposed, gradient.columnRange(key, keys), Start::kAccumulate);
+      // Whole tiles: the columns that fill up the last panel are zero, and add nothing to what lies behind.
+      linalg::multiply<T>(rows, transposed, gradient.columnRange(key, roundUp(keys, kColumns)),
+                          Start::kAccumulate);
     };
     add(probabilities_, gradientRows_, task_.valueGradient);
     add(scoreGradients_, queryRows_, task_.keyGradient);

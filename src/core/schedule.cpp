@@ -26,27 +26,40 @@ class Workers {
 
 void Schedule::addStage(Stage stage) { stages_.push_back(std::move(stage)); }
 
+class Schedule::Run final : public ThreadPool::Stages {
+ public:
+  explicit Run(Schedule& schedule) : schedule_(schedule) {}
+  Index stages() const override { return static_cast<Index>(schedule_.stages_.size()); }
+  Index tasks(Index stage) const override { return at(stage).tasks; }
+  void run(Index stage, Index task, int slot) override {
+    Scratch& scratch = (*schedule_.workspace_)[slot];
+    scratch.reset();
+    at(stage).work->run(task, scratch);
+  }
+
+ private:
+  const Stage& at(Index stage) const { return schedule_.stages_[static_cast<std::size_t>(stage)]; }
+  Schedule& schedule_;
+};
+
 void Schedule::run(int slot) {
   const Workers workers;
   ThreadPool& pool = ThreadPool::shared();
   // All memory first, so that no stage can fail for lack of it after another has written results.
-  const int helpers = workers.acquired() ? pool.threads() - 1 : 0;
   const Amount scratchBytes = mostScratchBytes();
   (*workspace_)[slot].reserve(scratchBytes);
-  for (int worker = 1; worker <= helpers; ++worker) (*workspace_)[worker].reserve(scratchBytes);
-  for (; stage_ < stages_.size(); ++stage_, nextTask_ = 0) {
-    const Stage& stage = stages_[stage_];
-    const Index first = nextTask_;
-    const auto runTask = [&](Index index, int taskSlot) {
-      Scratch& scratch = (*workspace_)[taskSlot];
-      scratch.reset();
-      stage.work->run(first + index, scratch);
-    };
-    if (helpers > 0) {
-      pool.parallelFor(stage.tasks - first, slot, runTask);
-    } else {
-      for (Index index = 0; index < stage.tasks - first; ++index) runTask(index, slot);
+  Run work(*this);
+  const Index firstTask = std::exchange(nextTask_, 0);
+  const auto firstStage = static_cast<Index>(std::exchange(stage_, stages_.size()));
+  if (workers.acquired()) {
+    for (int worker = 1; worker < pool.threads(); ++worker) {
+      (*workspace_)[worker].reserve(scratchBytes);
     }
+    return pool.run(work, firstStage, firstTask, slot);
+  }
+  for (Index stage = firstStage; stage < work.stages(); ++stage) {
+    const Index first = stage == firstStage ? firstTask : 0;
+    for (Index task = first; task < work.tasks(stage); ++task) work.run(stage, task, slot);
   }
 }
 

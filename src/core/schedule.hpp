@@ -28,6 +28,7 @@ class Schedule {
   bool advance(double milliseconds);
 
  private:
+  class Run;
   /// Not std::function: one virtual call a task, and a third of its code for every kind of work.
   struct AnyWork {
     virtual ~AnyWork() = default;

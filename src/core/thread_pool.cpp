@@ -1,6 +1,7 @@
 #include "core/thread_pool.hpp"
 
 #include <atomic>
+#include <cstdint>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -23,44 +24,111 @@ ThreadPool& ThreadPool::shared() {
 
 namespace {
 
-/// How often a thread looks again before it sleeps: some tens of microseconds.
-constexpr int kSpins = 2000;
+/// How often a thread looks again before it sleeps: some tens of microseconds, which is what waking it would take.
+constexpr int kSpins = 20000;
+
+/// Waits for `ready()`, first looking, then asleep. `ready` may be asked with and without the lock.
+template <class Ready>
+void lookThenSleep(Mutex& mutex, Condition& condition, std::atomic<int>& sleepers, Ready ready) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (ready()) return;
+  }
+  const Lock lock(mutex);
+  ++sleepers;
+  condition.wait(mutex, ready);
+  --sleepers;
+}
+
+/// Wakes those who wait for what the caller has just stored. Either it sees them, or they see what it stored.
+void wakeSleepers(Mutex& mutex, Condition& condition, const std::atomic<int>& sleepers) {
+  if (sleepers == 0) return;
+  const Lock lock(mutex);
+  condition.notifyAll();
+}
+
+/// One call of run: threads draw tasks until there are none.
+class Round {
+ public:
+  Round(ThreadPool::Stages& work, Index firstStage, Index firstTask) : work_(work) {
+    begin(firstStage, firstTask);
+  }
+
+  /// What each thread does, until all tasks are done or one has failed.
+  void join(int slot) {
+    for (;;) {
+      const Cursor drawn = cursor_.fetch_add(1);
+      const Index stage = stageOf(drawn);
+      if (stage == work_.stages()) return;
+      if (taskOf(drawn) < work_.tasks(stage)) {
+        run(stage, taskOf(drawn), slot);
+      } else {
+        lookThenSleep(mutex_, stageEnded_, sleepers_, [&] { return stageOf(cursor_) != stage; });
+      }
+    }
+  }
+
+  void rethrowFailure() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  /// The stage and the next of its tasks in one number, so that both are drawn at once.
+  using Cursor = std::uint64_t;
+  static Index stageOf(Cursor cursor) { return static_cast<Index>(cursor >> 32); }
+  static Index taskOf(Cursor cursor) { return static_cast<Index>(cursor & 0xFFFFFFFF); }
+
+  /// For the one thread that knows that no task runs.
+  void begin(Index stage, Index task) {
+    while (stage < work_.stages() && task >= work_.tasks(stage)) {
+      ++stage;
+      task = 0;
+    }
+    done_ = task;
+    moveTo(stage, task);
+  }
+
+  void moveTo(Index stage, Index task) {
+    cursor_ = static_cast<Cursor>(stage) << 32 | static_cast<Cursor>(task);
+    wakeSleepers(mutex_, stageEnded_, sleepers_);
+  }
+
+  void run(Index stage, Index task, int slot) {
+    try {
+      work_.run(stage, task, slot);
+    } catch (...) {
+      {
+        const Lock lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+      }
+      // This task never counts as done: nobody else moves on from this stage.
+      return moveTo(work_.stages(), 0);
+    }
+    if (done_.fetch_add(1) + 1 == work_.tasks(stage)) begin(stage + 1, 0);
+  }
+
+  ThreadPool::Stages& work_;
+  std::atomic<Cursor> cursor_{0};
+  std::atomic<Index> done_{0};  ///< tasks of the stage at work
+  Mutex mutex_;
+  Condition stageEnded_;
+  std::atomic<int> sleepers_{0};
+  std::exception_ptr failure_;  // guarded by mutex_
+};
 
 }  // namespace
 
 struct ThreadPool::Implementation {
-  /// One parallelFor: threads draw task numbers until there are none.
-  struct Round {
-    const Task* task = nullptr;
-    Index count = 0;
-    std::atomic<Index> next{0};
-    std::atomic<int> inside{0};
-    Mutex failureMutex;
-    std::exception_ptr failure;
-
-    void work(int slot) {
-      for (;;) {
-        const Index index = next.fetch_add(1, std::memory_order_relaxed);
-        if (index >= count) return;
-        try {
-          (*task)(index, slot);
-        } catch (...) {
-          const Lock lock(failureMutex);
-          if (!failure) failure = std::current_exception();
-          next.store(count, std::memory_order_relaxed);
-        }
-      }
-    }
-  };
-
   Mutex acquired;
 
   Mutex mutex;
   Condition wake;
+  std::atomic<int> sleepers{0};
+  Round* round = nullptr;                     // guarded by mutex
+  std::atomic<unsigned long long> rounds{0};  // written under mutex
+  std::atomic<bool> stopping{false};          // written under mutex
   Condition left;
-  Round* round = nullptr;         // guarded by mutex
-  unsigned long long rounds = 0;  // guarded by mutex
-  bool stopping = false;          // guarded by mutex
+  std::atomic<int> inside{0};  // written under mutex
+  std::atomic<int> leaving{0};
   std::vector<Thread> workers;
 
   Mutex behindMutex;
@@ -71,21 +139,38 @@ struct ThreadPool::Implementation {
 
   void runWorker(int slot, unsigned long long seen) {
     for (;;) {
+      lookThenSleep(mutex, wake, sleepers, [&] { return stopping || rounds != seen; });
       Round* current = nullptr;
       {
         const Lock lock(mutex);
-        wake.wait(mutex, [&] { return stopping || (round != nullptr && rounds != seen); });
         if (stopping) return;
         seen = rounds;
         current = round;
-        current->inside.fetch_add(1, std::memory_order_relaxed);
+        if (current == nullptr) continue;  // It ended before this thread came.
+        ++inside;
       }
-      current->work(slot);
-      // The caller may destroy the round as soon as it sees that nobody is inside: under the lock, so that it
-      // can't leave between the count and the notification.
+      current->join(slot);
+      // Under the lock: the caller may destroy the round as soon as it sees that nobody is inside.
       const Lock lock(mutex);
-      if (current->inside.fetch_sub(1, std::memory_order_release) == 1) left.notifyOne();
+      if (--inside == 0) left.notifyOne();
     }
+  }
+
+  /// The calling thread's part and, where workers come in time, theirs.
+  void share(Round& shared, int callerSlot) {
+    {
+      const Lock lock(mutex);
+      round = &shared;
+      ++rounds;
+    }
+    wakeSleepers(mutex, wake, sleepers);
+    shared.join(callerSlot);
+    {
+      // Whoever has not come by now need not come any more.
+      const Lock lock(mutex);
+      round = nullptr;
+    }
+    lookThenSleep(mutex, left, leaving, [&] { return inside == 0; });
   }
 
   void runBehindJobs() {
@@ -140,7 +225,7 @@ void ThreadPool::setThreads(int threads) {
   if (threads != this->threads()) {
     pool.stopWorkers();
     for (int slot = 1; slot < threads; ++slot) {
-      pool.workers.emplace_back([&pool, slot, seen = pool.rounds] { pool.runWorker(slot, seen); });
+      pool.workers.emplace_back([&pool, slot, seen = pool.rounds.load()] { pool.runWorker(slot, seen); });
     }
   }
   if (!pool.behind) pool.behind.emplace([&pool] { pool.runBehindJobs(); });
@@ -149,33 +234,18 @@ void ThreadPool::setThreads(int threads) {
 bool ThreadPool::tryAcquire() { return implementation_->acquired.tryLock(); }
 void ThreadPool::release() { implementation_->acquired.unlock(); }
 
-void ThreadPool::parallelFor(Index count, int callerSlot, Task task) {
-  Implementation& pool = *implementation_;
-  Implementation::Round round;
-  round.task = &task;
-  round.count = count;
-  const bool shared = count > 1 && !pool.workers.empty();
-  if (shared) {
-    {
-      const Lock lock(pool.mutex);
-      pool.round = &round;
-      ++pool.rounds;
-    }
-    pool.wake.notifyAll();
+void ThreadPool::run(Stages& work, Index firstStage, Index firstTask, int callerSlot) {
+  Round round(work, firstStage, firstTask);
+  bool isShared = false;
+  for (Index stage = firstStage; stage < work.stages(); ++stage) {
+    isShared = isShared || work.tasks(stage) > 1;
   }
-  round.work(callerSlot);
-  if (shared) {
-    {
-      // Whoever has not come by now need not come any more.
-      const Lock lock(pool.mutex);
-      pool.round = nullptr;
-    }
-    for (int spin = 0; spin < kSpins && round.inside.load(std::memory_order_acquire) > 0; ++spin) {
-    }
-    const Lock lock(pool.mutex);
-    pool.left.wait(pool.mutex, [&] { return round.inside.load(std::memory_order_acquire) == 0; });
+  if (isShared && !implementation_->workers.empty()) {
+    implementation_->share(round, callerSlot);
+  } else {
+    round.join(callerSlot);
   }
-  if (round.failure) std::rethrow_exception(round.failure);
+  round.rethrowFailure();
 }
 
 void ThreadPool::runBehind(std::function<void()> job) {
@@ -207,8 +277,11 @@ void ThreadPool::setThreads(int threads) {
 bool ThreadPool::tryAcquire() { return true; }
 void ThreadPool::release() {}
 
-void ThreadPool::parallelFor(Index count, int callerSlot, Task task) {
-  for (Index index = 0; index < count; ++index) task(index, callerSlot);
+void ThreadPool::run(Stages& work, Index firstStage, Index firstTask, int callerSlot) {
+  for (Index stage = firstStage; stage < work.stages(); ++stage) {
+    const Index first = stage == firstStage ? firstTask : 0;
+    for (Index task = first; task < work.tasks(stage); ++task) work.run(stage, task, callerSlot);
+  }
 }
 
 void ThreadPool::runBehind(std::function<void()> job) { job(); }

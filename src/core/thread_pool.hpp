@@ -7,8 +7,9 @@
 
 namespace cross_attention {
 
-/// The threads of this process. A call of parallelFor is worked off by the calling thread together with the pool's
-/// workers; a worker without work sleeps. Without thread support (CROSS_ATTENTION_THREADS off) the caller does all.
+/// The threads of this process. A call of run is worked off by the calling thread together with the pool's workers; a
+/// worker without work looks for more for some tens of microseconds, then it sleeps. Without thread support
+/// (CROSS_ATTENTION_THREADS off) the caller does all.
 class ThreadPool {
  public:
   /// The most threads that are ever used.
@@ -18,21 +19,16 @@ class ThreadPool {
   static constexpr int kSlots = kMaxThreads + 1;
   static constexpr int kBehindSlot = kMaxThreads;
 
-  /// What a task does: (task index, slot of the thread that runs it). A reference to it, good for the length of a call:
-  /// a parallelFor allocates nothing, and so cannot fail half-way through a schedule.
-  class Task {
+  /// Work in stages: the tasks of a stage may run at the same time, those of the next one begin when all are done.
+  class Stages {
    public:
-    template <class Work>
-    Task(const Work& work)
-        : work_(&work), run_([](const void* erased, Index index, int slot) {
-            (*static_cast<const Work*>(erased))(index, slot);
-          }) {}
-    Task(const Task&) = default;
-    void operator()(Index index, int slot) const { run_(work_, index, slot); }
+    virtual Index stages() const = 0;
+    virtual Index tasks(Index stage) const = 0;
+    /// Called once for each task, in no order that may be relied on, by the thread in `slot`.
+    virtual void run(Index stage, Index task, int slot) = 0;
 
-   private:
-    const void* work_;
-    void (*run_)(const void*, Index, int);
+   protected:
+    ~Stages() = default;
   };
 
   static ThreadPool& shared();
@@ -44,14 +40,15 @@ class ThreadPool {
   void setThreads(int threads);
   int threads() const;
 
-  /// Locks the workers for the caller's parallelFor calls. `false`: another thread holds them; then the caller runs
+  /// Locks the workers for the caller's calls of run. `false`: another thread holds them; then the caller runs
   /// its tasks alone.
   bool tryAcquire();
   void release();
 
-  /// Runs task 0 … count - 1, each once, in no order that may be relied on; returns when all are done. The caller
-  /// has acquired the workers. The first exception of a task is rethrown here after all threads have left.
-  void parallelFor(Index count, int callerSlot, Task task);
+  /// Runs all tasks from task `firstTask` of stage `firstStage` on; returns when all are done. The caller has acquired
+  /// the workers. The first exception of a task is rethrown here after all threads have left. Allocates nothing, and so
+  /// cannot fail half-way.
+  void run(Stages& work, Index firstStage, Index firstTask, int callerSlot);
 
   /// Runs `job` on a thread of its own that is neither the caller nor a worker, one after another in the order of
   /// the calls. `job` must not throw. Only where there are threads (see canRunBehind).

@@ -60,6 +60,7 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
       plan_(planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys(),
                             folded_)),
       inputGradient_(arguments_.layout.shape),
+      keyGradients_(configuration.queryDim, projected_.mostKeys()),
       schedule_(std::move(workspace)) {
   const Index channels = configuration.queryDim;
   const Index contextDim = configuration.contextDim;
@@ -67,8 +68,6 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   if (!arguments_.context.isInput) {
     contextGradient_ = Tensor<T>::zeros(arguments_.context.layout.shape);
   }
-  keyGradient_ = Buffer<T>(Amount{channels} * mostKeys);
-  valueGradient_ = Buffer<T>(Amount{channels} * mostKeys);
   contextPanels_ = Buffer<T>(columnPanelsSize<T>(mostKeys, contextDim));
   keyWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
   valueWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
@@ -82,8 +81,7 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
                                           .outputGradient = outputGradient_,
                                           .inputGradient = inputGradient_,
                                           .plan = plan_,
-                                          .keyGradient = keyGradient_,
-                                          .valueGradient = valueGradient_});
+                                          .keyGradients = keyGradients_});
   } else {
     allocateChunk();
   }
@@ -124,8 +122,8 @@ void BackwardPass<T>::allocateChunk() {
 template <class T>
 void BackwardPass<T>::addSetStart() {
   schedule_.add(1, 0, [this](Index, Scratch&) {
-    keyGradient_.clear();
-    valueGradient_.clear();
+    keyGradients_.keys.clear();
+    keyGradients_.values.clear();
   });
 }
 
@@ -200,8 +198,8 @@ void BackwardPass<T>::attendHead(Index batchRow, Index chunk, Index count, Index
        .keyBlock = plan_.keyBlock,
        .output = ofHead(attended_),
        .queryGradient = ofHead(queryGradient_),
-       .keyGradient = rowMajor(keyGradient_.data() + head * headDim * keys, headDim, keys),
-       .valueGradient = rowMajor(valueGradient_.data() + head * headDim * keys, headDim, keys)},
+       .keyGradient = keyGradients_.rows(keyGradients_.keys, head * headDim, headDim, keys),
+       .valueGradient = keyGradients_.rows(keyGradients_.values, head * headDim, headDim, keys)},
       scratch.take<T>(
           attention::flashBackwardScratch<T>(headDim, plan_.tokenBlock, plan_.keyBlock)));
 }
@@ -209,12 +207,16 @@ void BackwardPass<T>::attendHead(Index batchRow, Index chunk, Index count, Index
 template <class T>
 void BackwardPass<T>::inputGradientBlock(Index batchRow, Index chunk, Index begin, Index count) {
   const Index panel = begin / kTileColumns<T>;
-  const ColumnPanels<T> gradient =
-      chunkPanels(queryGradient_, begin + count)
-          .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
-  linalg::multiply<T>((*weights_)[PackedWeight::kQueryTransposed], gradient,
-                      arguments_.layout.channelsByTokens(inputGradient_.data(), batchRow)
-                          .columnRange(chunk + begin, count));
+  const auto block = [&](Buffer<T>& buffer) {
+    return chunkPanels(buffer, begin + count)
+        .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
+  };
+  // The gradient of what was attended has been used: its memory serves on the way to an image (see ForwardPass).
+  const ColumnPanels<T> gradient = block(attendedGradient_);
+  linalg::multiply<T>((*weights_)[PackedWeight::kQueryTransposed], block(queryGradient_), gradient);
+  linalg::unpackColumns<T>(gradient,
+                           arguments_.layout.channelsByTokens(inputGradient_.data(), batchRow)
+                               .columnRange(chunk + begin, count));
 }
 
 template <class T>
@@ -272,7 +274,7 @@ void BackwardPass<T>::addSet(Index set) {
                     // The scores were scaled by way of the keys; their gradient still is without it.
                     const T scale =
                         static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
-                    std::for_each_n(keyGradient_.data(), channels * keys,
+                    std::for_each_n(keyGradients_.keys.data(), channels * keyGradients_.stride,
                                     [scale](T& value) { value *= scale; });
                   } else {
                     const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
@@ -304,14 +306,14 @@ void BackwardPass<T>::contextWeightGradientRows(Index set, Index firstRow, Index
   T* memory = scratch.take<T>(rowPanelsSize<T>(rows, keys));
   const auto accumulate = [&](Buffer<T>& gradient, ParameterId id) {
     const RowPanels<T> left = packRows<T>(
-        rowMajor(gradient.data(), configuration_.queryDim, keys).rowRange(firstRow, rows), memory);
+        keyGradients_.rows(gradient, firstRow, rows, keys), memory);
     linalg::multiply<T>(
         left, columnPanels<const T>(contextPanels_.data(), keys, contextDim),
         rowMajor(parameters_.gradients(id).data() + firstRow * contextDim, rows, contextDim),
         Start::kAccumulate);
   };
-  accumulate(keyGradient_, ParameterId::kKey);
-  accumulate(valueGradient_, ParameterId::kValue);
+  accumulate(keyGradients_.keys, ParameterId::kKey);
+  accumulate(keyGradients_.values, ParameterId::kValue);
 }
 
 template <class T>
@@ -323,13 +325,15 @@ void BackwardPass<T>::contextGradientRows(Index set, Index firstKey, Index keys,
   const MatrixView<T> rows = rowMajor(scratch.take<T>(keys * contextDim), keys, contextDim);
   const auto multiply = [&](Buffer<T>& gradient, Buffer<T>& weight, Start start) {
     const RowPanels<T> left = packRows<T>(
-        rowMajor(gradient.data(), channels, allKeys).columnRange(firstKey, keys).transposed(),
+        keyGradients_.rows(gradient, 0, channels, allKeys)
+            .columnRange(firstKey, keys)
+            .transposed(),
         memory);
     linalg::multiply<T>(left, columnPanels<const T>(weight.data(), channels, contextDim), rows,
                         start);
   };
-  multiply(keyGradient_, keyWeightPanels_, Start::kZero);
-  multiply(valueGradient_, valueWeightPanels_, Start::kAccumulate);
+  multiply(keyGradients_.keys, keyWeightPanels_, Start::kZero);
+  multiply(keyGradients_.values, valueWeightPanels_, Start::kAccumulate);
   // For self-attention the context's gradient is another part of the input's.
   const Context<T>& context = arguments_.context;
   Tensor<T>& result = context.isInput ? inputGradient_ : *contextGradient_;

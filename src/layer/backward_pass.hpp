@@ -71,8 +71,8 @@ class BackwardPass {
   Buffer<T> input_, outputGradientPanels_, query_, attended_, attendedGradient_, queryGradient_;
   /// The same transposed, tokens being the depth, for the weights' gradients.
   Buffer<T> inputTransposed_, attendedTransposed_;
-  // Of the set of keys at work, queryDim × keys:
-  Buffer<T> keyGradient_, valueGradient_;
+  // Of the set of keys at work:
+  KeyGradients<T> keyGradients_;
   /// Context, Wk and Wv as right operands of the products at the end of a set.
   Buffer<T> contextPanels_, keyWeightPanels_, valueWeightPanels_;
 

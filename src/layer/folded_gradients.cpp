@@ -196,7 +196,8 @@ void FoldedGradients<T>::unfoldKeys(Index set, Index head, Scratch& scratch) {
   linalg::multiply<T>(
       task_.weights.ofHead(PackedWeight::kQueryOfHeads, head),
       linalg::packTransposed<T>(gradient, scratch.take<T>(columnPanelsSize<T>(channels, keys))),
-      rowMajor(task_.keyGradient.data() + head * headDim * keys, headDim, keys));
+      task_.keyGradients.rows(task_.keyGradients.keys, head * headDim, headDim,
+                              roundUp(keys, kTileColumns<T>)));
 }
 
 template <class T>
@@ -217,7 +218,8 @@ void FoldedGradients<T>::unfoldValues(Index set, Index head, Scratch& scratch) {
           .columnRange(head * headDim, headDim),
       Start::kAccumulate);
   linalg::multiply<T>(task_.weights.ofHead(PackedWeight::kOutputTransposedOfHeads, head), gradient,
-                      rowMajor(task_.valueGradient.data() + head * headDim * keys, headDim, keys));
+                      task_.keyGradients.rows(task_.keyGradients.values, head * headDim, headDim,
+                                              roundUp(keys, kTileColumns<T>)));
 }
 
 template class FoldedGradients<float>;

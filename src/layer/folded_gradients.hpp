@@ -6,6 +6,24 @@
 
 namespace cross_attention::layer {
 
+/// The gradients of one set's keys and values, both queryDim × keys. The keys' lacks the factor that the keys have.
+template <class T>
+struct KeyGradients {
+  /// Of at most `mostKeys` keys. Rows have room for another tile: products write whole ones.
+  KeyGradients(Index queryDim, Index mostKeys)
+      : stride(roundUp(mostKeys, linalg::kTileColumns<T>) + linalg::kTileColumns<T>),
+        keys(Amount{queryDim} * stride),
+        values(Amount{queryDim} * stride) {}
+
+  linalg::MatrixView<T> rows(Buffer<T>& gradient, Index firstChannel, Index channels,
+                             Index columns) const {
+    return {gradient.data() + firstChannel * stride, channels, columns, stride, 1};
+  }
+
+  Index stride;
+  Buffer<T> keys, values;
+};
+
 /// The part of a backward that differs where the context is folded with the weights (see FoldedContext). With M and G for
 /// the folded keys and values of all heads, P the probabilities and dS the scores' gradients, chunk by chunk
 ///   blocks of tokens:   P, dS (see foldedBackward);  dx = dS·M
@@ -24,8 +42,7 @@ class FoldedGradients {
     const Tensor<T>& outputGradient;
     Tensor<T>& inputGradient;
     const BackwardPlan& plan;
-    Buffer<T>& keyGradient;    ///< queryDim × keys of the set at work, without the keys' factor; overwritten
-    Buffer<T>& valueGradient;  ///< queryDim × keys
+    KeyGradients<T>& keyGradients;  ///< of the set at work, overwritten
   };
 
   /// Allocates.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <set>
@@ -17,17 +18,36 @@ namespace cross_attention::test {
 
 namespace {
 
-/// parallelFor with the workers acquired.
-void parallelFor(Index count, const ThreadPool::Task& task) {
+/// One stage of tasks.
+class OneStage final : public ThreadPool::Stages {
+ public:
+  OneStage(Index count, std::function<void(Index, int)> task)
+      : count_(count), task_(std::move(task)) {}
+  Index stages() const override { return 1; }
+  Index tasks(Index) const override { return count_; }
+  void run(Index, Index task, int slot) override { task_(task, slot); }
+
+ private:
+  Index count_;
+  std::function<void(Index, int)> task_;
+};
+
+/// All the work, with the workers acquired.
+void runAll(ThreadPool::Stages& work) {
   ThreadPool& pool = ThreadPool::shared();
   ASSERT_TRUE(pool.tryAcquire());
   try {
-    pool.parallelFor(count, 0, task);
+    pool.run(work, 0, 0, 0);
   } catch (...) {
     pool.release();
     throw;
   }
   pool.release();
+}
+
+void parallelFor(Index count, std::function<void(Index, int)> task) {
+  OneStage work(count, std::move(task));
+  runAll(work);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "support/build.hpp"
 #include "support/comparison.hpp"
+#include "support/gradients.hpp"
 #include "support/layer_case.hpp"
 
 namespace cross_attention::test {
@@ -106,46 +107,6 @@ std::span<double> elementsOf(Tensor<double>& tensor) {
   return {tensor.data(), static_cast<std::size_t>(tensor.size())};
 }
 
-/// Relative to the largest element, but not below the rounding of a sum of unit-normal numbers: where a gradient is 0
-/// in theory (one key: the softmax is constant), only that is left.
-double allowed(double relative, double largest, double floor) {
-  return relative * std::max(largest, floor);
-}
-
-template <class T>
-void expectLikeReference(const CaseShape& shape, double relative) {
-  SCOPED_TRACE(shape.describe());
-  LayerCase<T> one(shape);
-  const Tensor<T> inputGradient = one.trainAndGoBack();
-  const ReferenceLayer::Gradients expected =
-      one.reference().gradients(one.rows(one.outputGradient));
-  EXPECT_EQ(inputGradient.shape(), shape.inputShape());
-  const auto check = [&](const char* name, const auto& actual, const std::vector<double>& wanted) {
-    EXPECT_TRUE(isNear(actual, wanted, allowed(relative, largestMagnitude(wanted), 1e-2))) << name;
-  };
-  check("input", one.rows(inputGradient), expected.input);
-  ASSERT_EQ(one.layer.contextGradient().has_value(), shape.context.has_value());
-  if (shape.context) {
-    EXPECT_EQ(one.layer.contextGradient()->shape(), *shape.context);
-    check("context", *one.layer.contextGradient(), expected.context);
-  }
-  using layer::ParameterId;
-  const std::array<const std::vector<double>*, 5> parameters = {
-      &expected.queryWeight, &expected.keyWeight, &expected.valueWeight, &expected.outputWeight,
-      &expected.outputBias};
-  std::size_t begin = 0;
-  const std::vector<T> all = one.parameterGradients();
-  for (std::size_t id = 0; id < parameters.size(); ++id) {
-    const std::size_t size = parameters[id]->size();
-    check(std::string(layer::kParameterNames[id]).c_str(),
-          std::vector<T>(all.begin() + static_cast<Index>(begin),
-                         all.begin() + static_cast<Index>(begin + size)),
-          *parameters[id]);
-    begin += size;
-  }
-  EXPECT_EQ(begin, all.size());
-}
-
 }  // namespace
 
 TEST(GradientsTest, Float64AgainstCentralDifferences) {
@@ -160,7 +121,7 @@ TEST(GradientsTest, Float64AgainstCentralDifferences) {
     one.layer.setTraining(false);
     const auto check = [&](const char* name, std::span<const double> actual,
                            const std::vector<double>& wanted) {
-      const double tolerance = allowed(kRelative, largestMagnitude(wanted), 1e-2);
+      const double tolerance = allowedGradientError(kRelative, wanted);
       EXPECT_TRUE(isNear(actual, wanted, tolerance)) << name;
       worst = std::max(worst, kRelative * largestDifference(actual, wanted) / tolerance);
     };
@@ -196,11 +157,11 @@ TEST(GradientsTest, Float64AgainstCentralDifferences) {
 
 TEST(GradientsTest, Float64AgainstTheReference) {
   // Rounding alone: sums of some hundred terms.
-  for (const CaseShape& shape : calls()) expectLikeReference<double>(shape, 1e-12);
+  for (const CaseShape& shape : calls()) expectGradientsLikeReference<double>(shape, 1e-12);
 }
 
 TEST(GradientsTest, Float32AgainstTheReference) {
-  for (const CaseShape& shape : calls()) expectLikeReference<float>(shape, 1e-4);
+  for (const CaseShape& shape : calls()) expectGradientsLikeReference<float>(shape, 1e-4);
 }
 
 TEST(GradientsTest, LargerShapes) {
@@ -242,8 +203,8 @@ TEST(GradientsTest, LargerShapes) {
     shapes.push_back(wide);
   }
   for (const CaseShape& shape : shapes) {
-    expectLikeReference<float>(shape, 1e-4);
-    if (shape.queryDim < 1000) expectLikeReference<double>(shape, 1e-12);
+    expectGradientsLikeReference<float>(shape, 1e-4);
+    if (shape.queryDim < 1000) expectGradientsLikeReference<double>(shape, 1e-12);
   }
 }
 

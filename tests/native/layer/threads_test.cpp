@@ -6,6 +6,7 @@
 
 #include "support/build.hpp"
 #include "support/comparison.hpp"
+#include "support/folding.hpp"
 #include "support/layer_case.hpp"
 
 namespace cross_attention::test {
@@ -33,7 +34,15 @@ std::vector<CaseShape> calls() {
   CaseShape self = image;
   self.context.reset();
   self.batch = 1;
-  return {image, shared, additive, self};
+  CaseShape folded = image;
+  folded.numHeads = 2;
+  folded.context = Shape{2, 16, 30};
+  folded.mask = Shape{2, 16};
+  CaseShape foldedShared = folded;
+  foldedShared.context = Shape{16, 30};
+  foldedShared.mask = Shape{1, 2, 1, 16};
+  foldedShared.layout = Layout::kBatches;
+  return {image, shared, additive, self, folded, foldedShared};
 }
 
 template <class T>
@@ -62,6 +71,12 @@ template <class T>
 class ThreadsTest : public testing::Test {};
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(ThreadsTest, Formats);
+
+TYPED_TEST(ThreadsTest, SomeCallsFoldAndSomeDoNot) {
+  std::vector<bool> folds;
+  for (const CaseShape& shape : calls()) folds.push_back(foldsContext(LayerCase<TypeParam>(shape)));
+  EXPECT_EQ(folds, (std::vector<bool>{false, false, false, false, true, true}));
+}
 
 TYPED_TEST(ThreadsTest, ResultsAreTheSameBitsForAnyNumberOfThreads) {
   for (const CaseShape& shape : calls()) {
@@ -128,6 +143,17 @@ TYPED_TEST(ThreadsTest, AForwardBesideAForwardBehind) {
     ASSERT_TRUE(isIdentical(pending->result(), expected.output));
     done.get_future().get();
   }
+}
+
+TYPED_TEST(ThreadsTest, WeightsArePackedBesideAForwardBehind) {
+  using T = TypeParam;
+  const CaseShape shape = calls().back();
+  Random random(6);
+  const Tensor<T> few = normalTensor<T>(random, Shape{shape.queryDim, shape.queryDim}).reshaped(
+      {1, shape.queryDim, shape.queryDim});
+  const Results<T> expected(shape, 1);
+  const Tensor<T> expectedOfFew = LayerCase<T>(shape).layer.forward(few, nullptr);
+  (void)expectedOfFew;
 }
 
 }  // namespace cross_attention::test

@@ -129,6 +129,61 @@ TYPED_TEST(PanelsTest, RowsArePackedPartByPartOfTheDepth) {
   }
 }
 
+TYPED_TEST(PanelsTest, ColumnsArePackedIntoARangeOfDeeperPanels) {
+  using T = TypeParam;
+  constexpr Index kBefore = 2;
+  constexpr Index kAfter = 3;
+  forAllSources<T>(kTileColumns<T>, [](const Source<T>& source) {
+    const MatrixView<const T> matrix = source.view.transposed();
+    const Index depth = kBefore + matrix.rows + kAfter;
+    std::vector<T> memory = destination<T>(columnPanelsSize<T>(depth, matrix.columns));
+    const ColumnPanels<T> all = columnPanels(memory.data(), depth, matrix.columns);
+    const ColumnPanels<T> range = all.depthRange(kBefore, matrix.rows);
+    packColumns<T>(matrix, range);
+    expectColumnPanels(range, matrix);
+    for (Index panel = 0; panel < all.panels(); ++panel) {
+      for (Index row = 0; row < depth; ++row) {
+        if (row >= kBefore && row < kBefore + matrix.rows) continue;
+        for (Index lane = 0; lane < kTileColumns<T>; ++lane) {
+          ASSERT_EQ(all.panel(panel)[row * kTileColumns<T> + lane], static_cast<T>(kUntouched));
+        }
+      }
+    }
+  });
+}
+
+TYPED_TEST(PanelsTest, ColumnsAreUnpackedIntoAnyStridesAndNothingElseIsTouched) {
+  using T = TypeParam;
+  forAllSources<T>(kTileColumns<T>, [](const Source<T>& source) {
+    const MatrixView<const T> matrix = source.view.transposed();
+    std::vector<T> memory = destination<T>(columnPanelsSize<T>(matrix.rows, matrix.columns));
+    const ColumnPanels<T> panels = packColumns<T>(matrix, memory.data());
+    // A place of the same strides, for an image and for tokens alike; and a part of deeper panels as the source.
+    std::vector<T> result = destination<T>(static_cast<Index>(source.memory.size()));
+    MatrixView<T> place{result.data(), matrix.rows, matrix.columns, matrix.rowStride,
+                        matrix.columnStride};
+    unpackColumns<T>(panels, place);
+    std::vector<T> expected = destination<T>(static_cast<Index>(source.memory.size()));
+    for (Index row = 0; row < matrix.rows; ++row) {
+      for (Index column = 0; column < matrix.columns; ++column) {
+        expected[static_cast<std::size_t>(place.at(row, column) - result.data())] =
+            *matrix.at(row, column);
+      }
+    }
+    ASSERT_EQ(result, expected);
+    if (matrix.rows < 3) return;
+    result = destination<T>(static_cast<Index>(source.memory.size()));
+    unpackColumns<T>(panels.depthRange(1, matrix.rows - 2), place.rowRange(1, matrix.rows - 2));
+    for (const Index row : {Index(0), matrix.rows - 1}) {
+      for (Index column = 0; column < matrix.columns; ++column) {
+        expected[static_cast<std::size_t>(place.at(row, column) - result.data())] =
+            static_cast<T>(kUntouched);
+      }
+    }
+    ASSERT_EQ(result, expected);
+  });
+}
+
 TYPED_TEST(PanelsTest, ColumnPanelsAreRepackedAsTheOtherOperand) {
   using T = TypeParam;
   for (const Index rows : edges(kTileColumns<T>)) {

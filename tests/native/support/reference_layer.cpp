@@ -210,7 +210,7 @@ std::vector<double> ReferenceLayer::Gradients::parameters() const {
   return all;
 }
 
-double ReferenceLayer::tolerance(double epsilon) const {
+double ReferenceLayer::largestScore() const {
   // ‖q‖·‖k‖ bounds the products that a score is summed of.
   const auto longestRow = [this](const Matrix& rows) {
     double longest = 0;
@@ -224,8 +224,11 @@ double ReferenceLayer::tolerance(double epsilon) const {
     }
     return longest;
   };
-  const double score = std::abs(scale) * longestRow(projectedKeys()) *
-                       longestRow(project(input, queryWeight, queryDim, queryDim));
+  return std::abs(scale) * longestRow(projectedKeys()) *
+         longestRow(project(input, queryWeight, queryDim, queryDim));
+}
+
+double ReferenceLayer::tolerance(double epsilon) const {
   double outputRow = 0;
   for (Index row = 0; row < queryDim; ++row) {
     double squares = 0;
@@ -237,7 +240,7 @@ double ReferenceLayer::tolerance(double epsilon) const {
   }
   const double magnitude = largest(projectedValues()) * outputRow + largest(outputBias);
   const double terms = static_cast<double>(queryDim + contextDim + headDim() + length);
-  return 8 * epsilon * std::sqrt(terms) * (1 + score) * magnitude;
+  return 8 * epsilon * std::sqrt(terms) * (1 + largestScore()) * magnitude;
 }
 
 double ReferenceLayer::outputBound() const {

@@ -44,6 +44,8 @@ struct ReferenceLayer {
   /// error of a score changes a probability by as much relatively, so the largest score enters as a factor; values and
   /// output weights set the magnitude. 8 covers the largest of some thousand elements.
   double tolerance(double epsilon) const;
+  /// No score can be larger, mask aside.
+  double largestScore() const;
   /// No output can be larger: attended values are a convex combination of the values.
   double outputBound() const;
 

@@ -1,0 +1,80 @@
+#include <gtest/gtest.h>
+
+#include "support/comparison.hpp"
+#include "support/folding.hpp"
+#include "support/gradients.hpp"
+
+/// Additive masks of the largest and lowest numbers, which some take for "ignore", in each way that a layer computes:
+/// folded, and by flash attention in one tile of keys and in several.
+namespace cross_attention::test {
+
+namespace {
+
+std::vector<CaseShape> calls() {
+  CaseShape folded = foldingShape();
+  CaseShape flash = folded;
+  flash.numHeads = 23;
+  CaseShape tiles = flash;
+  tiles.keyBlock = 1;
+  return {folded, flash, tiles};
+}
+
+/// Rows of a mask over seven keys; their weights where the scores do not matter.
+template <class T>
+struct Row {
+  std::vector<T> mask;
+  std::vector<double> weights;
+};
+
+template <class T>
+std::vector<Row<T>> rows() {
+  using Limits = std::numeric_limits<T>;
+  const T low = Limits::lowest();
+  const T ignore = -Limits::infinity();
+  const T most = Limits::max();
+  constexpr double kEqual = 1.0 / 7;
+  return {
+      {{low, low, low, low, low, low, low},
+       {kEqual, kEqual, kEqual, kEqual, kEqual, kEqual, kEqual}},
+      {{most, most, most, most, most, most, most},
+       {kEqual, kEqual, kEqual, kEqual, kEqual, kEqual, kEqual}},
+      {{ignore, ignore, ignore, ignore, ignore, ignore, ignore}, {0, 0, 0, 0, 0, 0, 0}},
+      {{0, most, 0, ignore, low, most, 0}, {0, 0.5, 0, 0, 0, 0.5, 0}},
+      {{low, low, ignore, ignore, ignore, ignore, ignore}, {0.5, 0.5, 0, 0, 0, 0, 0}},
+      {{low, low, low, 0, low, low, ignore}, {0, 0, 0, 1, 0, 0, 0}},
+  };
+}
+
+}  // namespace
+
+template <class T>
+class ExtremeMasksTest : public testing::Test {};
+using Formats = testing::Types<float, double>;
+TYPED_TEST_SUITE(ExtremeMasksTest, Formats);
+
+TYPED_TEST(ExtremeMasksTest, OutputMapsAndGradients) {
+  using T = TypeParam;
+  constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
+  for (const CaseShape& shape : calls()) {
+    for (const Row<T>& row : rows<T>()) {
+      LayerCase<T> one(shape);
+      SCOPED_TRACE(shape.describe() + ", mask " + testing::PrintToString(row.mask));
+      EXPECT_EQ(foldsContext(one), shape.numHeads == 2);
+      one.maskTensor = Tensor<T>(Shape{1, 1, 1, 7});
+      std::copy(row.mask.begin(), row.mask.end(), one.maskTensor->begin());
+      one.mask = layer::Mask<T>::from(*one.maskTensor);
+      const ReferenceLayer reference = one.reference();
+      EXPECT_TRUE(isNear(one.rows(one.forward()), reference.output(),
+                         reference.tolerance(kEpsilon)));
+      std::vector<double> weights;
+      for (const double weight : row.weights) {
+        weights.insert(weights.end(), static_cast<std::size_t>(shape.tokens()), weight);
+      }
+      const Tensor<T> maps = one.maps(layer::MapHeads::kMean);
+      EXPECT_TRUE(isNear(maps, weights, static_cast<double>(shape.numHeads) * kEpsilon));
+      expectGradientsLikeReference(one, gradientTolerance(reference, kEpsilon));
+    }
+  }
+}
+
+}  // namespace cross_attention::test
