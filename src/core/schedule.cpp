@@ -24,12 +24,18 @@ class Workers {
 
 }  // namespace
 
-void Schedule::addStage(Stage stage) { stages_.push_back(std::move(stage)); }
+Schedule::Schedule(std::shared_ptr<Workspace> workspace)
+    : workspace_(std::move(workspace)), memory_(workspace_->takeStageMemory()) {}
+
+Schedule::~Schedule() {
+  memory_.clear();
+  workspace_->giveBack(std::move(memory_));
+}
 
 class Schedule::Run final : public ThreadPool::Stages {
  public:
   explicit Run(Schedule& schedule) : schedule_(schedule) {}
-  Index stages() const override { return static_cast<Index>(schedule_.stages_.size()); }
+  Index stages() const override { return static_cast<Index>(schedule_.memory_.stages.size()); }
   Index tasks(Index stage) const override { return at(stage).tasks; }
   void run(Index stage, Index task, int slot) override {
     Scratch& scratch = (*schedule_.workspace_)[slot];
@@ -38,7 +44,7 @@ class Schedule::Run final : public ThreadPool::Stages {
   }
 
  private:
-  const Stage& at(Index stage) const { return schedule_.stages_[static_cast<std::size_t>(stage)]; }
+  const StageMemory::Stage& at(Index stage) const { return schedule_.memory_.stages[static_cast<std::size_t>(stage)]; }
   Schedule& schedule_;
 };
 
@@ -50,7 +56,7 @@ void Schedule::run(int slot) {
   (*workspace_)[slot].reserve(scratchBytes);
   Run work(*this);
   const Index firstTask = std::exchange(nextTask_, 0);
-  const auto firstStage = static_cast<Index>(std::exchange(stage_, stages_.size()));
+  const auto firstStage = static_cast<Index>(std::exchange(stage_, memory_.stages.size()));
   if (workers.acquired()) {
     for (int worker = 1; worker < pool.threads(); ++worker) {
       (*workspace_)[worker].reserve(scratchBytes);
@@ -65,7 +71,7 @@ void Schedule::run(int slot) {
 
 Amount Schedule::mostScratchBytes() const {
   Amount most = 0;
-  for (const Stage& stage : stages_) most = std::max(most, stage.scratchBytes);
+  for (const StageMemory::Stage& stage : memory_.stages) most = std::max(most, stage.scratchBytes);
   return most;
 }
 
@@ -74,8 +80,8 @@ bool Schedule::advance(double milliseconds) {
   const auto start = Clock::now();
   Scratch& scratch = (*workspace_)[0];
   scratch.reserve(mostScratchBytes());
-  for (; stage_ < stages_.size(); ++stage_, nextTask_ = 0) {
-    const Stage& stage = stages_[stage_];
+  for (; stage_ < memory_.stages.size(); ++stage_, nextTask_ = 0) {
+    const StageMemory::Stage& stage = memory_.stages[stage_];
     while (nextTask_ < stage.tasks) {
       const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
       if (elapsed.count() >= milliseconds) return false;

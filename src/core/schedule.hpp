@@ -14,12 +14,19 @@ namespace cross_attention {
 /// not depend on which thread runs it: so results are the same bits for any number of threads.
 class Schedule {
  public:
-  explicit Schedule(std::shared_ptr<Workspace> workspace) : workspace_(std::move(workspace)) {}
+  /// Takes its memory for stages from the workspace, and gives it back: schedules one after another allocate nothing.
+  explicit Schedule(std::shared_ptr<Workspace> workspace);
+  ~Schedule();
+  Schedule(const Schedule&) = delete;
+  Schedule& operator=(const Schedule&) = delete;
 
   /// A stage of `tasks` calls of work(task, scratch). `scratchBytes`: what a task takes from its thread's scratch.
   template <class Work>
   void add(Index tasks, Amount scratchBytes, Work work) {
-    addStage({tasks, scratchBytes, std::make_unique<WorkOf<Work>>(std::move(work))});
+    static_assert(sizeof(WorkOf<Work>) <= StageMemory::kBlockBytes);
+    if (memory_.stages.size() == memory_.stages.capacity()) memory_.stages.reserve(2 * memory_.stages.size() + 4);
+    void* place = memory_.take(sizeof(WorkOf<Work>));
+    memory_.stages.push_back({tasks, scratchBytes, new (place) WorkOf<Work>(std::move(work))});
   }
 
   /// All that is left, on the pool's threads, the calling one in `slot` among them.
@@ -29,28 +36,17 @@ class Schedule {
 
  private:
   class Run;
-  /// Not std::function: one virtual call a task, and a third of its code for every kind of work.
-  struct AnyWork {
-    virtual ~AnyWork() = default;
-    virtual void run(Index task, Scratch& scratch) = 0;
-  };
   template <class Work>
-  struct WorkOf final : AnyWork {
+  struct WorkOf final : StageMemory::AnyWork {
     explicit WorkOf(Work given) : work(std::move(given)) {}
     void run(Index task, Scratch& scratch) override { work(task, scratch); }
     Work work;
   };
-  struct Stage {
-    Index tasks;
-    Amount scratchBytes;
-    std::unique_ptr<AnyWork> work;
-  };
 
-  void addStage(Stage stage);
   Amount mostScratchBytes() const;
 
   std::shared_ptr<Workspace> workspace_;
-  std::vector<Stage> stages_;
+  StageMemory memory_;
   std::size_t stage_ = 0;
   Index nextTask_ = 0;
 };

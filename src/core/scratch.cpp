@@ -1,8 +1,34 @@
 #include "core/scratch.hpp"
 
+#include <utility>
+
 #include "core/thread_pool.hpp"
 
 namespace cross_attention {
+
+void* StageMemory::take(std::size_t bytes) {
+  constexpr std::size_t kAlignment = alignof(std::max_align_t);
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  if (usedBytes_ + rounded > kBlockBytes) {
+    if (usedBlocks_ == blocks_.size()) blocks_.push_back(std::make_unique<Block>());
+    ++usedBlocks_;
+    usedBytes_ = 0;
+  }
+  void* place = blocks_[usedBlocks_ - 1]->bytes.data() + usedBytes_;
+  usedBytes_ += rounded;
+  return place;
+}
+
+void StageMemory::clear() {
+  for (const Stage& stage : stages) stage.work->~AnyWork();
+  stages.clear();
+  usedBlocks_ = 0;
+  usedBytes_ = kBlockBytes;
+}
+
+StageMemory Workspace::takeStageMemory() { return std::exchange(spare_, StageMemory()); }
+
+void Workspace::giveBack(StageMemory memory) noexcept { spare_ = std::move(memory); }
 
 std::shared_ptr<Workspace> Workspace::shared() {
   static std::weak_ptr<Workspace> current;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -38,6 +40,38 @@ class Scratch {
   Index used_ = 0;
 };
 
+/// The stages of a schedule and what they do.
+class StageMemory {
+ public:
+  static constexpr std::size_t kBlockBytes = 1024;
+
+  /// Not std::function: one virtual call a task, and a third of its code for every kind of work.
+  struct AnyWork {
+    virtual ~AnyWork() = default;
+    virtual void run(Index task, Scratch& scratch) = 0;
+  };
+  struct Stage {
+    Index tasks;
+    Amount scratchBytes;
+    AnyWork* work;  ///< in memory of take
+  };
+
+  std::vector<Stage> stages;
+
+  /// At most kBlockBytes, aligned for anything.
+  void* take(std::size_t bytes);
+  /// Destroys the work; the memory stays.
+  void clear();
+
+ private:
+  struct alignas(std::max_align_t) Block {
+    std::array<std::byte, kBlockBytes> bytes;
+  };
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::size_t usedBlocks_ = 0;
+  std::size_t usedBytes_ = kBlockBytes;  ///< of the last used block
+};
+
 /// The scratch of every thread slot. All layers share one, which goes with the last of them.
 class Workspace {
  public:
@@ -46,8 +80,13 @@ class Workspace {
   explicit Workspace(int slots) : scratches_(static_cast<std::size_t>(slots)) {}
   Scratch& operator[](int slot) { return scratches_[static_cast<std::size_t>(slot)]; }
 
+  /// Empty; with what an earlier schedule has left of memory, where there is any.
+  StageMemory takeStageMemory();
+  void giveBack(StageMemory memory) noexcept;
+
  private:
   std::vector<Scratch> scratches_;
+  StageMemory spare_;
 };
 
 }  // namespace cross_attention

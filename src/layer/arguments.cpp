@@ -89,14 +89,13 @@ bool Arguments<T>::foldsContext(const Configuration& configuration) const {
 }
 
 template <class T>
-std::string Arguments<T>::describe() const {
-  std::string result = text({"input ", input.shape()});
-  result += context.isInput ? ", self-attention" : text({", context ", context.tensor.shape()});
-  if (mask.keys) {
-    result += text({", key mask [", mask.keys->batch, ", ", mask.keys->length, "]"});
-  }
-  if (mask.additive) result += text({", additive mask ", mask.additive->shape()});
-  return result;
+std::array<NamedShape, 3> Arguments<T>::shapes() const {
+  const NamedShape source =
+      context.isInput ? NamedShape{"self-attention", {}} : NamedShape{"context", context.tensor.shape()};
+  NamedShape masked;
+  if (mask.keys) masked = {"key mask", Shape{mask.keys->batch, mask.keys->length}};
+  if (mask.additive) masked = {"additive mask", mask.additive->shape()};
+  return {NamedShape{"input", input.shape()}, source, masked};
 }
 
 template struct Arguments<float>;

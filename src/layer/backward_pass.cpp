@@ -102,7 +102,7 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
     if (batchRow == layout.batch - 1 || projected_.sets() > 1) addSet(set);
   }
   statistics_ = {.happened = true,
-                 .shapes = text({"output gradient ", layout.shape}),
+                 .shapes = {NamedShape{"output gradient", layout.shape}},
                  .tokenBlock = plan_.tokenBlock,
                  .keyBlock = plan_.keyBlock,
                  .flops = flops()};

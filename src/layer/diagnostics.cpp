@@ -8,12 +8,24 @@ namespace cross_attention::layer {
 
 namespace {
 
+/// "input [2, 320, 64, 64], context [2, 77, 768]"
+std::string describe(const std::array<NamedShape, 3>& shapes) {
+  std::string result;
+  for (const NamedShape& named : shapes) {
+    if (named.name == nullptr) continue;
+    if (!result.empty()) result += ", ";
+    result += named.name;
+    if (named.shape.rank() > 0) result += text({" ", named.shape});
+  }
+  return result;
+}
+
 void addPass(Diagnostics& result, const char* name, const PassStatistics& pass) {
   if (!pass.happened) return;
   const auto add = [&](const char* what, TextPart value) {
     result.emplace_back(text({name, what}), text({value}));
   };
-  add("Shapes", pass.shapes);
+  add("Shapes", describe(pass.shapes));
   add("Flops", static_cast<std::int64_t>(pass.flops));
   add("Milliseconds", pass.milliseconds);
   add("GflopsPerSecond", pass.milliseconds > 0 ? pass.flops / pass.milliseconds * 1e-6 : 0.0);

@@ -61,7 +61,7 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
                                          .leastTasks = leastTasks});
   addTokenBlocks();
   statistics_ = {.happened = true,
-                 .shapes = arguments_.describe(),
+                 .shapes = arguments_.shapes(),
                  .tokenBlock = plan_.tokenBlock,
                  .keyBlock = plan_.keyBlock,
                  .flops = flops()};

@@ -31,8 +31,8 @@ struct Arguments {
   Index maskHeadStride() const;
   /// Whether a pass folds the context with the weights.
   bool foldsContext(const Configuration& configuration) const;
-  /// "input [2, 320, 64, 64], context [2, 77, 768]"
-  std::string describe() const;
+  /// input, context and mask, as far as they are given.
+  std::array<NamedShape, 3> shapes() const;
 };
 
 /// What a training forward keeps for the way back.

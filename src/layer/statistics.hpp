@@ -1,16 +1,22 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <string>
 
-#include "core/index.hpp"
+#include "core/shape.hpp"
 
 namespace cross_attention::layer {
+
+/// A shape as diagnostics tell it; a name alone where it has no dimensions.
+struct NamedShape {
+  const char* name = nullptr;  ///< null: nothing to tell
+  Shape shape;
+};
 
 /// One pass: what it is to do, known before it begins, and how it went.
 struct PassStatistics {
   bool happened = false;
-  std::string shapes;
+  std::array<NamedShape, 3> shapes;
   Index tokenBlock = 0;
   Index keyBlock = 0;
   double flops = 0;
