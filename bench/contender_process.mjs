@@ -5,44 +5,63 @@ import { fileURLToPath } from 'node:url';
 const host = fileURLToPath(new URL('./contender_host.mjs', import.meta.url));
 
 export class ContenderProcess {
+  #name;
+  #options;
   #child;
-  #waiting = new Map();
+  #waiting;
   #lastId = 0;
+  static #started = new Set();
 
-  /** @param {string} name a file of contenders/ */
+  /** @param {string} name as in contenders.mjs */
   static async start(name, options) {
-    const contender = new ContenderProcess(name);
-    await contender.ask('start', { name, options });
+    const contender = new ContenderProcess(name, options);
+    await contender.restart();
     return contender;
   }
 
-  /** Use start. */
-  constructor(name) {
-    // Typed arrays as they are, not as JSON.
-    this.#child = fork(host, { serialization: 'advanced' });
-    this.#child.on('message', ({ id, answer, error }) => {
-      const { resolve, reject } = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (error === undefined) resolve(answer);
-      else reject(new Error(`${name}: ${error}`));
-    });
-    this.#child.on('exit', (code, signal) => {
-      const error = new Error(`the process of ${name} ended: ${signal ?? code}`);
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
-    });
+  /** Whoever does not call it waits for them. */
+  static stopAll() {
+    for (const contender of ContenderProcess.#started) contender.stop();
   }
 
-  /** @param {string} request one of contender_host.mjs's */
+  /** Use start. */
+  constructor(name, options) {
+    this.#name = name;
+    this.#options = options;
+  }
+
+  async restart() {
+    this.stop();
+    ContenderProcess.#started.add(this);
+    // Typed arrays as they are, not as JSON.
+    this.#child = fork(host, { serialization: 'advanced' });
+    this.#waiting = new Map();
+    const waiting = this.#waiting;
+    this.#child.on('message', ({ id, answer, error }) => {
+      const { resolve, reject } = waiting.get(id);
+      waiting.delete(id);
+      if (error === undefined) resolve(answer);
+      else reject(Object.assign(new Error(error.message), { stack: error.stack }));
+    });
+    this.#child.on('exit', (code, signal) => {
+      const error = new Error(`the process of ${this.#name} ended: ${signal ?? code}`);
+      for (const { reject } of waiting.values()) reject(error);
+      waiting.clear();
+    });
+    await this.ask('start', { name: this.#name, options: this.#options });
+  }
+
+  /** @param {string} request one of contender_requests.mjs's */
   ask(request, argument) {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#child.send({ id, request, argument });
+      this.#child.send({ id, request, argument }, (error) => error && reject(error));
     });
   }
 
   stop() {
-    this.#child.kill();
+    ContenderProcess.#started.delete(this);
+    this.#child?.kill();
   }
 }

@@ -1,53 +1,6 @@
-// What was measured, for people and for programs.
-import os from 'node:os';
-import { median, quantile } from './measure.mjs';
-import { countedMilliseconds } from './measurement.mjs';
-import { contextLengthOf, flopsOf, isOverhead, tasks, tokensOf } from './shapes.mjs';
-
-/** Medians over the rounds; ratios are taken within each round first. */
-export function summarize({ shape, task, records }) {
-  const flops = flopsOf(shape, task);
-  return records.map((record) => {
-    const { entry, rounds, memory, flopsDone, difference } = record;
-    const counted = rounds.map((one) => countedMilliseconds(entry.options.threads, one));
-    const shares = rounds
-      .map(({ ceiling }, index) => ceiling && flops / counted[index] / 1e6 / ceiling)
-      .filter((share) => share !== null);
-    const hasCeiling = shares.length > 0;
-    return {
-      title: entry.title,
-      name: entry.name,
-      ...entry.options,
-      clockMilliseconds: median(rounds.map(({ milliseconds }) => milliseconds)),
-      milliseconds: median(counted),
-      gflopsPerSecond: flops / median(counted) / 1e6,
-      ceilingGflopsPerSecond: hasCeiling ? median(rounds.map(({ ceiling }) => ceiling)) : null,
-      shareOfCeiling: hasCeiling ? median(shares) : null,
-      shareQuartiles: hasCeiling ? [quantile(shares, 0.25), quantile(shares, 0.75)] : null,
-      /** With all that the contender does, by its own count: what it computes a second time. */
-      doneOverFlops: flopsDone === null ? null : flopsDone / flops,
-      cores: median(rounds.map(({ cores }) => cores)),
-      timesAsFastAs: timesAsFast(record, records),
-      differenceFromFirst: difference,
-      memory,
-      rounds,
-    };
-  });
-}
-
-/** Our speed over each peer's with as many threads, by the peers' labels: ratios within each round. */
-function timesAsFast({ entry, rounds }, records) {
-  const { simd, threads } = entry.options;
-  if (!simd) return null;
-  const peers = records.filter(({ entry: { options } }) => !options.simd && options.threads === threads);
-  const ratioTo = (peer) =>
-    median(
-      rounds.map(
-        (one, index) => countedMilliseconds(threads, peer.rounds[index]) / countedMilliseconds(threads, one),
-      ),
-    );
-  return Object.fromEntries(peers.map((peer) => [peer.entry.label, ratioTo(peer)]));
-}
+// What was measured, as text.
+import { contextLengthOf, flopsOf, isOverhead, tokensOf } from './shapes.mjs';
+import { summarize } from './summary.mjs';
 
 /** Columns as wide as they need; all but the first one to the right. */
 export function table(rows) {
@@ -61,6 +14,7 @@ const time = (milliseconds) =>
   milliseconds < 0.1 ? `${(1000 * milliseconds).toFixed(2)} µs` : `${milliseconds.toFixed(2)} ms`;
 
 function describeShape(shape) {
+  if (shape.layers) return `${shape.name}: ${shape.layers.length} layers one after another`;
   const { name, batch, queryDim, length, contextDim, numHeads } = shape;
   const context = length === null ? 'self-attention' : `${length} keys of ${contextDim}`;
   return `${name}: ${batch} × ${queryDim} × ${shape.height}², ${context}, ${numHeads} heads`;
@@ -85,16 +39,24 @@ export function measurementTable({ shape, task, records }) {
         line.push(row.ceilingGflopsPerSecond.toFixed(1), percent(row.shareOfCeiling));
         line.push(row.shareQuartiles.map(percent).join(' – '));
       } else line.push('', '', '');
-      if (training) {
+      if (training && hasCeiling) {
         line.push((row.gflopsPerSecond * row.doneOverFlops).toFixed(1));
         line.push(percent(row.shareOfCeiling * row.doneOverFlops));
-      }
+      } else if (training) line.push('', '');
     }
     line.push(...peers.map((label) => row.timesAsFastAs?.[label]?.toFixed(2) ?? ''));
     return line;
   });
   const work = counts ? `, ${(flopsOf(shape, task) / 1e9).toFixed(3)} GFLOP` : '';
   return `${describeShape(shape)}${work}\n${table([head, ...cells])}`;
+}
+
+/** Who is not in the table, and why. */
+export function notMeasuredText({ notMeasured }) {
+  const byReason = Map.groupBy(notMeasured, ({ reason }) => reason);
+  const line = ([reason, those]) =>
+    `  not measured: ${those.map(({ entry }) => entry.title).join('; ')}: ${reason}`;
+  return [...byReason].map(line).join('\n');
 }
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(2);
@@ -134,30 +96,6 @@ export function memoryTable(measurements) {
   return table([['', 'MB', '', 'packed weights', 'N×L scores would take'], ...rows]);
 }
 
-const targetGflopsPerSecond = 35;
-const targetShapes = ['sd15-64', 'sd15-16'];
-
-/** The speed that the project sets itself: one line a shape. */
-export function targetLines(measurements) {
-  return measurements
-    .filter(({ shape, dtype, task }) => {
-      return targetShapes.includes(shape.name) && dtype === 'float32' && task === 'forward';
-    })
-    .flatMap(({ shape, task, records }) =>
-      summarize({ shape, task, records })
-        .filter(({ simd, threads }) => simd === 'relaxed' && threads === 1)
-        .map(({ gflopsPerSecond, milliseconds, clockMilliseconds }) => {
-          const met = gflopsPerSecond >= targetGflopsPerSecond;
-          const mark = met ? '✓' : '✗';
-          const byClock = (gflopsPerSecond * milliseconds) / clockMilliseconds;
-          const text =
-            `${shape.name}, relaxed SIMD, one thread: ${gflopsPerSecond.toFixed(1)} GFLOP/s of processor time ` +
-            `(${byClock.toFixed(1)} by the clock)`;
-          return { met, text: `${mark} ${text}, at least ${targetGflopsPerSecond} are wanted` };
-        }),
-    );
-}
-
 /** The part of one core that single-threaded contenders had in the mean; below 1 others were running. */
 export function meanCores(measurements) {
   const cores = measurements.flatMap(({ records }) =>
@@ -168,30 +106,16 @@ export function meanCores(measurements) {
   return cores.reduce((sum, value) => sum + value, 0) / cores.length;
 }
 
-export function machine() {
-  const cpus = os.cpus();
-  return {
-    processor: cpus[0]?.model.trim() ?? 'unknown',
-    cores: cpus.length,
-    memoryGigabytes: Math.round(os.totalmem() / 1e9),
-    system: `${os.type()} ${os.release()}, ${os.arch()}`,
-    node: process.version,
-    v8: process.versions.v8,
-  };
-}
-
-/** Everything, for programs. */
-export function toJson(measurements) {
-  return {
-    date: new Date().toISOString(),
-    machine: machine(),
-    flopsFormulas: Object.fromEntries(Object.entries(tasks).map(([name, { flops }]) => [name, flops])),
-    measurements: measurements.map(({ shape, dtype, task, records }) => ({
-      shape,
-      dtype,
-      task,
-      flops: flopsOf(shape, task),
-      contenders: summarize({ shape, task, records }),
-    })),
-  };
+/** Where the microkernel by itself was not as fast all the time; null where it was, within a tenth. */
+export function ceilingText(measurements) {
+  const rates = measurements.flatMap((measurement) =>
+    summarize(measurement)
+      .filter(({ threads, ceilingGflopsPerSecond }) => threads === 1 && ceilingGflopsPerSecond !== null)
+      .map((row) => ({ what: `${row.simd}, ${measurement.dtype}`, rate: row.ceilingGflopsPerSecond })),
+  );
+  const lines = [...Map.groupBy(rates, ({ what }) => what)].flatMap(([what, those]) => {
+    const [least, most] = [Math.min, Math.max].map((pick) => pick(...those.map(({ rate }) => rate)));
+    return most > 1.1 * least ? [`${what}: ${least.toFixed(1)} to ${most.toFixed(1)} GFLOP/s`] : [];
+  });
+  return lines.length > 0 ? `The ceiling changed while measuring (${lines.join('; ')}).` : null;
 }

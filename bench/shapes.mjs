@@ -1,5 +1,5 @@
 // What is measured: shapes of layers, what is done with them, and the work of it by a formula that knows no contender.
-import { shapes as layerShapes } from '../tests/support/shapes.mjs';
+import { shapeNamed, shapes as layerShapes } from '../tests/support/shapes.mjs';
 
 /** So small that a call is nothing but overhead: only the time of a call tells anything. */
 const overhead = {
@@ -14,7 +14,19 @@ const overhead = {
 };
 export const isOverhead = (shape) => shape.name === overhead.name;
 
-export const shapes = [...layerShapes, overhead];
+/** All cross-attention layers of Stable Diffusion 1.5's U-Net, one after another, each with weights of its own. */
+const stack = {
+  name: 'sd15-stack',
+  layers: [
+    ...['sd15-64', 'sd15-32', 'sd15-16'].flatMap((name) => Array(5).fill(shapeNamed(name))),
+    { ...shapeNamed('sd15-16'), name: 'sd15-8', height: 8, width: 8 },
+  ],
+};
+
+export const shapes = [...layerShapes, stack, overhead];
+
+/** The layers that one call runs. */
+export const layersOf = (shape) => shape.layers ?? [shape];
 
 /** What can be done with a layer; `title` and `flops` (what flopsOf counts) are for people. */
 export const tasks = {
@@ -35,14 +47,18 @@ export const tasks = {
 };
 
 /** A prompt's keys and values can be kept; those of the image's own tokens change with every image. */
-export const isMeaningful = (shape, task) => task !== 'forward-cached' || shape.length !== null;
+const canKeepContext = (shape) => layersOf(shape).every(({ length }) => length !== null);
+/** The stack has no loss of its own to be trained by. */
+export const isMeaningful = (shape, task) =>
+  (task !== 'forward-cached' || canKeepContext(shape)) && (task !== 'training' || !shape.layers);
+
+export const mostChannelsOf = (shape) => Math.max(...layersOf(shape).map(({ queryDim }) => queryDim));
 
 export const tokensOf = (shape) => shape.height * shape.width;
 /** Self-attention has no context but the image's own tokens. */
 export const contextLengthOf = (shape) => shape.length ?? tokensOf(shape);
 
-/** Floating-point operations of one call, from textbook formulas: the same number for all contenders. */
-export function flopsOf(shape, task) {
+function layerFlopsOf(shape, task) {
   const { batch, queryDim, contextDim } = shape;
   const tokens = tokensOf(shape);
   const length = contextLengthOf(shape);
@@ -52,3 +68,7 @@ export function flopsOf(shape, task) {
   const forward = 2 * batch * (forImage + forContext);
   return task === 'training' ? 3 * forward : forward;
 }
+
+/** Floating-point operations of one call, from textbook formulas: the same number for all contenders. */
+export const flopsOf = (shape, task) =>
+  layersOf(shape).reduce((sum, layer) => sum + layerFlopsOf(layer, task), 0);

@@ -1,9 +1,7 @@
 // Ours: the package as users import it.
 import { DiffusionCrossAttention, init, Tensor } from 'diffusion-cross-attention';
 import { makeLayerData } from '../layer_data.mjs';
-
-/** So small that the parameters are the same after many steps, but for the last digits. */
-const learningRate = 1e-9;
+import { learningRate } from '../learning_rate.mjs';
 
 /** @param {{ simd: 'relaxed' | 'baseline', threads: number }} options */
 export async function start({ simd, threads }) {
@@ -25,13 +23,13 @@ function makeLayer({ queryDim, contextDim, numHeads, height }, dtype, { query, k
   return layer;
 }
 
-function prepare(shape, dtype, task) {
-  const data = makeLayerData(shape, dtype);
+function prepare(shape, dtype, task, index) {
+  const data = makeLayerData(shape, dtype, index);
   const layer = makeLayer(shape, dtype, data.parameters);
   const input = Tensor.from(data.input, data.imageShape);
   const contexts = data.contexts?.map((values) => Tensor.from(values, data.contextShape)) ?? [null];
-  const outputGradient = Tensor.from(data.outputGradient, data.imageShape);
   const isTraining = task === 'training';
+  const outputGradient = isTraining ? Tensor.from(data.outputGradient, data.imageShape) : null;
   layer.training = isTraining;
 
   // The layer keeps the keys and values of the last context: two by turns are never the last one.

@@ -1,53 +1,13 @@
 // ONNX Runtime for Node: native code with all the machine's instructions (AVX-512 where there is), plain operators.
 import ort from 'onnxruntime-node';
-import { onnxLayer } from '../../tests/support/onnx_layer.mjs';
-import { makeLayerData } from '../layer_data.mjs';
-import { contextLengthOf, tokensOf } from '../shapes.mjs';
+import { prepareSession, supports } from './onnx_session.mjs';
 
 /** @param {{ threads: number }} options */
 export async function start({ threads }) {
+  const sessionOptions = { intraOpNumThreads: threads, interOpNumThreads: 1 };
   return {
-    // It keeps nothing of a context, and has no gradients.
-    supports: (_shape, dtype, task) => dtype === 'float32' && task !== 'training',
-    prepare: (shape) => prepare(shape, threads),
-  };
-}
-
-/** The image's tokens [B, N, C], which are the context of self-attention. */
-function tokensOfImage({ batch, queryDim, ...size }, image) {
-  const tokens = tokensOf(size);
-  const result = new Float32Array(image.length);
-  for (let row = 0; row < batch; ++row) {
-    for (let channel = 0; channel < queryDim; ++channel) {
-      for (let token = 0; token < tokens; ++token) {
-        result[(row * tokens + token) * queryDim + channel] =
-          image[(row * queryDim + channel) * tokens + token];
-      }
-    }
-  }
-  return result;
-}
-
-async function prepare(shape, threads) {
-  const { batch, queryDim, contextDim, numHeads } = shape;
-  const data = makeLayerData(shape, 'float32');
-  const length = contextLengthOf(shape);
-  const scale = 1 / Math.sqrt(queryDim / numHeads);
-  const model = onnxLayer({ ...shape, length, parameters: data.parameters, scale });
-  const session = await ort.InferenceSession.create(model, {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: 'all',
-  });
-  const input = new ort.Tensor('float32', data.input, data.imageShape);
-  const contexts = (data.contexts ?? [tokensOfImage(shape, data.input)]).map(
-    (values) => new ort.Tensor('float32', values, [batch, length, contextDim]),
-  );
-  let calls = 0;
-  const run = () => session.run({ input, context: contexts[calls++ % contexts.length] });
-  return {
-    run,
-    check: async () => (await run()).output.data,
-    dispose: () => session.release(),
+    supports,
+    prepare: (shape, _dtype, _task, index) =>
+      prepareSession(ort, sessionOptions, { fused: false }, shape, index),
   };
 }

@@ -1,25 +1,9 @@
 // Comparison of arrays of numbers; a failure names the worst element.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { maximumMagnitude, worstDifference } from './differences.mjs';
 
-/** The largest |actual - expected|, NaN counting as infinite, and where it is. */
-export function worstDifference(actual, expected) {
-  assert.equal(actual.length, expected.length, 'the number of elements');
-  let worst = { difference: 0, index: 0 };
-  for (let index = 0; index < actual.length; ++index) {
-    const difference = Object.is(actual[index], expected[index])
-      ? 0
-      : Math.abs(actual[index] - expected[index]);
-    if (!(difference <= worst.difference)) {
-      worst = { difference: Number.isNaN(difference) ? Infinity : difference, index };
-    }
-  }
-  return worst;
-}
-
-export function maximumMagnitude(values) {
-  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-}
+export { maximumMagnitude, worstDifference };
 
 /** No element differs by more than `tolerance`. Returns the largest difference. */
 export function assertClose(actual, expected, tolerance, what) {

@@ -1,4 +1,4 @@
-// The layer as an ONNX model of plain operators, for engines that compute it independently of us.
+// The layer as an ONNX model, for engines that compute it independently of us.
 import onnxProto from 'onnx-proto';
 
 const { onnx } = onnxProto;
@@ -15,7 +15,8 @@ function valueInfo(name, shape) {
 /**
  * A model with the inputs `input` [B, C, H, W], `context` [B, L, D] and, where `maskShape` is given, `mask`, which is added to
  * the scores [B, heads, N, L]; its output is `output`, of the input's shape. `parameters`: Float32Arrays {query, key,
- * value, output, bias}, weights as [outFeatures, inFeatures].
+ * value, output, bias}, weights as [outFeatures, inFeatures]. Made of plain operators; where `fused` is given, the scores,
+ * their softmax and the sum of values are one operator of ONNX Runtime's own, com.microsoft's MultiHeadAttention (no mask).
  */
 export function onnxLayer({
   batch,
@@ -28,6 +29,7 @@ export function onnxLayer({
   parameters,
   scale,
   maskShape = null,
+  fused = false,
 }) {
   const tokens = height * width;
   const headDim = queryDim / numHeads;
@@ -38,8 +40,8 @@ export function onnxLayer({
     return name;
   };
   const shapeOf = (name, dims) => constant(name, int64, [dims.length], BigInt64Array.from(dims, BigInt));
-  const add = (opType, input, output, attribute = []) => {
-    node.push({ opType, input, output: [output], attribute });
+  const add = (opType, input, output, attribute = [], domain = '') => {
+    node.push({ opType, input, output: [output], attribute, domain });
     return output;
   };
   const transpose = (input, output, perm) =>
@@ -51,30 +53,43 @@ export function onnxLayer({
     constant(`${name}.weight`, float, [outFeatures, inFeatures], weight);
     return add('MatMul', [input, transpose(`${name}.weight`, `${name}.transposed`, [1, 0])], name);
   };
+  const flat = add('Reshape', ['input', shapeOf('flat.shape', [batch, queryDim, tokens])], 'flat');
+  const x = transpose(flat, 'x', [0, 2, 1]);
+  const query = linear(x, 'query', parameters.query, [queryDim, queryDim]);
+  const key = linear('context', 'key', parameters.key, [queryDim, contextDim]);
+  const value = linear('context', 'value', parameters.value, [queryDim, contextDim]);
+
   const splitHeads = (name, rows) =>
     transpose(
       add('Reshape', [name, shapeOf(`${name}.shape`, [batch, rows, numHeads, headDim])], `${name}.heads`),
       `${name}.split`,
       [0, 2, 1, 3],
     );
+  const attendByPlainOperators = () => {
+    const keyColumns = transpose(splitHeads(key, length), 'key.columns', [0, 1, 3, 2]);
+    const products = add('MatMul', [splitHeads(query, tokens), keyColumns], 'products');
+    let scores = add('Mul', [products, constant('scale', float, [], Float32Array.of(scale))], 'scores');
+    if (maskShape !== null) scores = add('Add', [scores, 'mask'], 'maskedScores');
+    const axis = { name: 'axis', type: onnx.AttributeProto.AttributeType.INT, i: -1 };
+    const probabilities = add('Softmax', [scores], 'probabilities', [axis]);
+    const attended = add('MatMul', [probabilities, splitHeads(value, length)], 'attended');
+    const joined = transpose(attended, 'attended.joined', [0, 2, 1, 3]);
+    return add('Reshape', [joined, shapeOf('joined.shape', [batch, tokens, queryDim])], 'joined');
+  };
+  const attendByOneOperator = () =>
+    add(
+      'MultiHeadAttention',
+      [query, key, value],
+      'attended',
+      [
+        { name: 'num_heads', type: onnx.AttributeProto.AttributeType.INT, i: numHeads },
+        { name: 'scale', type: onnx.AttributeProto.AttributeType.FLOAT, f: scale },
+      ],
+      'com.microsoft',
+    );
 
-  const flat = add('Reshape', ['input', shapeOf('flat.shape', [batch, queryDim, tokens])], 'flat');
-  const x = transpose(flat, 'x', [0, 2, 1]);
-  const query = splitHeads(linear(x, 'query', parameters.query, [queryDim, queryDim]), tokens);
-  const key = splitHeads(linear('context', 'key', parameters.key, [queryDim, contextDim]), length);
-  const value = splitHeads(linear('context', 'value', parameters.value, [queryDim, contextDim]), length);
-  const products = add('MatMul', [query, transpose(key, 'key.columns', [0, 1, 3, 2])], 'products');
-  let scores = add('Mul', [products, constant('scale', float, [], Float32Array.of(scale))], 'scores');
-  if (maskShape !== null) scores = add('Add', [scores, 'mask'], 'maskedScores');
-  const axis = { name: 'axis', type: onnx.AttributeProto.AttributeType.INT, i: -1 };
-  const probabilities = add('Softmax', [scores], 'probabilities', [axis]);
-  const attended = transpose(
-    add('MatMul', [probabilities, value], 'attended'),
-    'attended.joined',
-    [0, 2, 1, 3],
-  );
-  const joined = add('Reshape', [attended, shapeOf('joined.shape', [batch, tokens, queryDim])], 'joined');
-  const projected = linear(joined, 'projected', parameters.output, [queryDim, queryDim]);
+  const attended = fused ? attendByOneOperator() : attendByPlainOperators();
+  const projected = linear(attended, 'projected', parameters.output, [queryDim, queryDim]);
   const biased = add('Add', [projected, constant('bias', float, [queryDim], parameters.bias)], 'biased');
   const channelsFirst = transpose(biased, 'channelsFirst', [0, 2, 1]);
   add('Reshape', [channelsFirst, shapeOf('output.shape', [batch, queryDim, height, width])], 'output');
@@ -88,7 +103,10 @@ export function onnxLayer({
   return onnx.ModelProto.encode(
     onnx.ModelProto.create({
       irVersion: 8,
-      opsetImport: [{ domain: '', version: 13 }],
+      opsetImport: [
+        { domain: '', version: 13 },
+        { domain: 'com.microsoft', version: 1 },
+      ],
       graph: { name: 'cross-attention', node, initializer, input, output },
     }),
   ).finish();

@@ -1,0 +1,124 @@
+// The benchmark: who is measured, who is not and why, and whether all contenders compute the same.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { ContenderProcess } from '../../bench/contender_process.mjs';
+import { entryOf, peers } from '../../bench/contenders.mjs';
+import { measureAll } from '../../bench/measurement.mjs';
+import { summarize, toJson } from '../../bench/summary.mjs';
+import { targetLines } from '../../bench/targets.mjs';
+import { shapeNamed } from '../support/shapes.mjs';
+import { initOptions, possibleVariants, variant } from '../support/variant.mjs';
+
+const shape = shapeNamed('tiny');
+const forward = { shape, dtype: 'float32', task: 'forward' };
+
+after(() => ContenderProcess.stopAll());
+
+/** A contender that answers what it is told to: calls of so many milliseconds. */
+function scripted(
+  label,
+  options,
+  { milliseconds = 1, firstCallSeconds = 0, supports = true, result, fails },
+) {
+  const answers = {
+    supports: () => supports,
+    prepare() {
+      if (fails === 'prepare') throw new Error('out of memory');
+      return { result: result ?? new Float32Array([1, 2]), firstCallSeconds, memory: null, flopsDone: 1e6 };
+    },
+    round() {
+      if (fails === 'round') throw new Error('gone');
+      return { milliseconds: [milliseconds, milliseconds], cores: 1 };
+    },
+    finish() {},
+  };
+  const restarts = [];
+  const process = {
+    ask: async (request) => answers[request](),
+    restart: async () => restarts.push(label),
+  };
+  return { ...entryOf(label, label, options), process, ceiling: [], restarts };
+}
+
+test('a contender that cannot be measured is left out with its reason, and the rest is measured', async () => {
+  const entries = [
+    scripted('relaxed', { simd: 'relaxed', threads: 1 }, { milliseconds: 2 }),
+    scripted('twice as slow', { threads: 1 }, { milliseconds: 4 }),
+    scripted('no such thing', { threads: 1 }, { supports: false }),
+    scripted('large', { threads: 1 }, { fails: 'prepare' }),
+    scripted('frail', { threads: 1 }, { fails: 'round' }),
+    scripted('wrong', { threads: 1 }, { result: new Float32Array([1, 3]) }),
+    scripted('slow', { threads: 1 }, { firstCallSeconds: 12 }),
+  ];
+  const { records, notMeasured } = await measureAll(forward, entries, 0.001);
+  assert.deepEqual(
+    records.map(({ entry }) => entry.label),
+    ['relaxed', 'twice as slow'],
+  );
+  const reasons = Object.fromEntries(notMeasured.map(({ entry, reason }) => [entry.label, reason]));
+  assert.equal(reasons['no such thing'], 'it does not offer this');
+  assert.equal(reasons.large, 'out of memory');
+  assert.equal(reasons.frail, 'gone');
+  assert.match(reasons.wrong, /its result is another one than that of relaxed, 1 thread: they differ by 1,/);
+  assert.equal(reasons.slow, 'one call took 12 s');
+  assert.deepEqual(
+    entries.filter(({ restarts }) => restarts.length > 0).map(({ label }) => label),
+    ['large', 'frail', 'wrong', 'slow'],
+  );
+  const [ours] = summarize({ ...forward, records });
+  assert.equal(ours.milliseconds, 2);
+  assert.deepEqual(ours.timesAsFastAs, { 'twice as slow': 2 });
+  const json = toJson([{ ...forward, records, notMeasured }], {});
+  assert.equal(json.measurements[0].notMeasured.length, 5);
+});
+
+test('other bits with another number of threads are a wrong result', async () => {
+  const results = [new Float32Array([1, 2]), new Float32Array([1, 2.0000002])];
+  const entries = results.map((result, index) =>
+    scripted('relaxed', { simd: 'relaxed', threads: index + 1 }, { result }),
+  );
+  const { notMeasured } = await measureAll(forward, entries, 0.001);
+  assert.equal(notMeasured[0]?.reason, 'its result has other bits than that of relaxed, 1 thread');
+});
+
+test('targets are judged by the fastest way to run a peer', async () => {
+  const { 'onnxruntime-web': decomposed, 'onnxruntime-web-fused': fused } = peers;
+  const entries = [
+    scripted('relaxed', { simd: 'relaxed', threads: 1 }, { milliseconds: 2 }),
+    scripted(decomposed.label, { threads: 1 }, { milliseconds: 3 }),
+    scripted(fused.label, { threads: 1 }, { milliseconds: 5 }),
+  ];
+  const { records } = await measureAll(forward, entries, 0.001);
+  const [{ met, text }] = targetLines([{ ...forward, records }]);
+  assert.equal(met, false);
+  assert.equal(
+    text,
+    '✗ tiny, float32, forward, relaxed, 1 thread: 1.50 × as fast as ONNX Runtime Web, at least 2.00 ×',
+  );
+});
+
+// One variant stands for all: their own tests compare them with the reference.
+const needed = possibleVariants[0];
+const skip =
+  (variant !== needed && `with ${needed} only`) ||
+  (typeof Iterator === 'undefined' && 'jax-js needs a newer Node');
+
+test('all contenders compute the same: forward and training step', { skip }, async () => {
+  const start = async (label, name, options) => ({
+    ...entryOf(label, name, { ...options, threads: 1 }),
+    process: await ContenderProcess.start(name, { ...options, threads: 1 }),
+    ceiling: [],
+  });
+  const entries = [await start(initOptions.simd, 'cross_attention', { simd: initOptions.simd })];
+  for (const { label, name, options } of Object.values(peers))
+    entries.push(await start(label, name, options));
+  entries.push(await start('ONNX Runtime native', 'onnxruntime_node', {}));
+  for (const task of ['forward', 'training']) {
+    const { records, notMeasured } = await measureAll({ ...forward, task }, entries, 0.001);
+    assert.deepEqual(
+      new Set(notMeasured.map(({ reason }) => reason)),
+      new Set(task === 'training' ? ['it does not offer this'] : []),
+    );
+    assert.equal(records.length, task === 'training' ? 3 : entries.length);
+  }
+});
