@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <new>
+#include <tuple>
 
 #include "allocation/failing_allocations.hpp"
 #include "support/comparison.hpp"
+#include "support/folding.hpp"
 #include "support/layer_case.hpp"
 #include "support/threads.hpp"
 #include "support/weight_files.hpp"
@@ -16,11 +18,13 @@ namespace {
 
 using FloatCase = LayerCase<float>;
 
-CaseShape callShape() {
+/// One head folds (see layer::foldsContext), four do not.
+CaseShape callShape(bool folded) {
   CaseShape shape;
   shape.batch = 2;
   shape.height = 7;
   shape.width = 9;
+  shape.numHeads = folded ? 1 : 4;
   shape.context = Shape{2, 7, 6};
   shape.mask = Shape{2, 7};
   return shape;
@@ -28,7 +32,9 @@ CaseShape callShape() {
 
 /// A layer before the call: after a training forward and its backward, so that there is much that could be lost.
 struct Prepared {
-  FloatCase one{callShape()};
+  explicit Prepared(bool folded) : one(callShape(folded)) {}
+
+  FloatCase one;
   Tensor<float> inputGradient = one.trainAndGoBack();
   std::vector<float> parameters{one.layer.parameters().values().begin(),
                                 one.layer.parameters().values().end()};
@@ -50,16 +56,16 @@ struct Prepared {
 
 using Call = std::function<void(FloatCase&)>;
 
-void expectSafe(const Call& call) {
+void expectSafe(bool folded, const Call& call) {
   // Of a layer that is gone again: all layers share their scratch, which shall go with each of those below.
-  const Tensor<float> expectedOutput = FloatCase(callShape()).forward();
+  const Tensor<float> expectedOutput = FloatCase(callShape(folded)).forward();
   long failures = 0;
   for (long number = 1;; ++number) {
     ASSERT_LT(number, 5000) << "no end of allocations";
     SCOPED_TRACE("allocation " + std::to_string(number));
     const std::size_t before = memory::bytesInUse();
     {
-      Prepared prepared;
+      Prepared prepared(folded);
       bool complete = false;
       try {
         complete = !failAllocation(number, [&] { call(prepared.one); });
@@ -88,16 +94,29 @@ void expectSafe(const Call& call) {
 /// Another input than the prepared training forward had.
 Tensor<float> otherInput() {
   Random random(77);
-  return normalTensor<float>(random, callShape().inputShape());
+  return normalTensor<float>(random, callShape(false).inputShape());
 }
 
 }  // namespace
 
-class FailingAllocationTest : public testing::TestWithParam<int> {
+/// Number of threads, and whether the layer folds its context.
+class FailingAllocationTest : public testing::TestWithParam<std::tuple<int, bool>> {
  protected:
-  ThreadsInScope threads_{GetParam()};
+  bool folded() const { return std::get<1>(GetParam()); }
+  void expectSafe(const Call& call) { test::expectSafe(folded(), call); }
+
+  ThreadsInScope threads_{std::get<0>(GetParam())};
 };
-INSTANTIATE_TEST_SUITE_P(Threads, FailingAllocationTest, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Threads, FailingAllocationTest,
+                         testing::Combine(testing::Values(1, 2), testing::Bool()),
+                         [](const auto& test) {
+                           return std::to_string(std::get<0>(test.param)) +
+                                  (std::get<1>(test.param) ? "Folded" : "");
+                         });
+
+TEST_P(FailingAllocationTest, TheLayerFoldsWhereItIsSaidTo) {
+  EXPECT_EQ(foldsContext(FloatCase(callShape(folded()))), folded());
+}
 
 TEST_P(FailingAllocationTest, Forward) {
   expectSafe([](FloatCase& one) {
@@ -142,6 +161,34 @@ TEST_P(FailingAllocationTest, Backward) {
   expectSafe([](FloatCase& one) { one.layer.backward(one.input); });
 }
 
+/// The first one packs weights of its own. Each attempt is on the same layer.
+TEST_P(FailingAllocationTest, FirstBackward) {
+  FloatCase one(callShape(folded()));
+  const Tensor<float> expected = one.trainAndGoBack();
+  const std::vector<float> gradients = one.parameterGradients();
+  long failures = 0;
+  for (long number = 1;; ++number) {
+    ASSERT_LT(number, 5000) << "no end of allocations";
+    SCOPED_TRACE("allocation " + std::to_string(number));
+    FloatCase fresh(callShape(folded()));
+    fresh.layer.setTraining(true);
+    fresh.forward();
+    bool complete = false;
+    try {
+      complete = !failAllocation(number, [&] { fresh.layer.backward(fresh.outputGradient); });
+    } catch (const std::exception&) {
+      ++failures;
+      ASSERT_EQ(largestMagnitude(fresh.parameterGradients()), 0);
+      ASSERT_FALSE(fresh.layer.contextGradient());
+      ASSERT_TRUE(isIdentical(fresh.layer.backward(fresh.outputGradient), expected));
+    }
+    ASSERT_TRUE(isIdentical(fresh.parameterGradients(), gradients));
+    if (complete) break;
+  }
+  EXPECT_GT(failures, 0);
+  std::printf("%ld allocations failed in turn\n", failures);
+}
+
 TEST_P(FailingAllocationTest, AttentionMaps) {
   expectSafe([](FloatCase& one) {
     one.layer.attentionMaps(one.input, one.contextPointer(), one.mask, layer::MapHeads::kAll);
@@ -163,11 +210,11 @@ TEST_P(FailingAllocationTest, SaveWeights) {
 }
 
 TEST_P(FailingAllocationTest, ANewLayer) {
-  expectSafe([](FloatCase&) { FloatCase{callShape()}; });
+  expectSafe([&](FloatCase&) { FloatCase{callShape(folded())}; });
 }
 
 TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {
-  Prepared prepared;
+  Prepared prepared(folded());
   const std::vector<float> values(prepared.parameters.size(), 0.5f);
   EXPECT_FALSE(
       failAllocation(1, [&] { prepared.one.layer.setParameters(std::span<const float>(values)); }));

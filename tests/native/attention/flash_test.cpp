@@ -263,7 +263,8 @@ TYPED_TEST(FlashTest, Backward) {
           std::vector<double> result;
           for (Index column = 0; column < shape.headDim; ++column) {
             for (Index key = 0; key < shape.keys; ++key) {
-              result.push_back(1 + factor * rows[static_cast<std::size_t>(key * shape.headDim + column)]);
+              result.push_back(
+                  1 + factor * rows[static_cast<std::size_t>(key * shape.headDim + column)]);
             }
           }
           return result;
@@ -275,8 +276,7 @@ TYPED_TEST(FlashTest, Backward) {
         ASSERT_TRUE(isNear(head.unpack(output), reference.output(), allowed));
         ASSERT_TRUE(isNear(head.unpack(queryGradient), expected.query, allowed));
         // The gradient of the keys that the core was given: log2(e) times those of the reference.
-        ASSERT_TRUE(
-            isNear(keyGradient, transposedPlusOne(expected.key, attention::kLn2), allowed));
+        ASSERT_TRUE(isNear(keyGradient, transposedPlusOne(expected.key, attention::kLn2), allowed));
         ASSERT_TRUE(isNear(valueGradient, transposedPlusOne(expected.value, 1), allowed));
       }
     }

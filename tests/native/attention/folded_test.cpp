@@ -51,7 +51,7 @@ struct FoldedCase {
   Index headStride = roundUp(shape.keys, kTileRows<T>);
   Index rows = shape.heads * headStride;
   std::vector<T> input, outputGradient, mask;  ///< tokens × channels; [heads | 1, tokens | 1, keys]
-  std::vector<T> keys, values;                 ///< heads · headStride × channels, zeros for rows that are no keys
+  std::vector<T> keys, values;  ///< heads · headStride × channels, zeros for rows that are no keys
   std::vector<T> inputMemory, gradientMemory, keyMemory, valueMemory;
 
   FoldedCase(Random& random, const FoldedShape& described)
@@ -98,8 +98,14 @@ struct FoldedCase {
       const auto first = matrix.begin() + head * headStride * shape.channels;
       return std::vector<double>(first, first + shape.keys * shape.channels);
     };
-    ReferenceHead result{shape.tokens, shape.keys, shape.channels, {input.begin(), input.end()},
-                         of(keys),     of(values), 1.0,            {}};
+    ReferenceHead result{shape.tokens,
+                         shape.keys,
+                         shape.channels,
+                         {input.begin(), input.end()},
+                         of(keys),
+                         of(values),
+                         1.0,
+                         {}};
     if (shape.masked) {
       result.mask = [this, head](Index token, Index key) {
         const Index row = shape.maskPerToken ? token * shape.keys : 0;
@@ -116,8 +122,9 @@ struct FoldedCase {
            std::sqrt(channels + static_cast<double>(shape.keys)) * (1 + std::sqrt(channels));
   }
   T at(ColumnPanels<const T> panels, Index head, Index key, Index token) const {
-    return panels.panel(token / kTileColumns<T>)[(head * headStride + key) * kTileColumns<T> +
-                                                 token % kTileColumns<T>];
+    return panels.panel(
+        token /
+        kTileColumns<T>)[(head * headStride + key) * kTileColumns<T> + token % kTileColumns<T>];
   }
   /// [heads, tokens, keys]; what is no key must be zero.
   std::vector<T> unpack(ColumnPanels<const T> panels) const {
@@ -206,17 +213,18 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
         for (Index key = 0; key < shape.keys; ++key) {
           double slope = 0;
           for (Index channel = 0; channel < shape.channels; ++channel) {
-            slope += reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
-                     static_cast<double>(one.outputGradient[static_cast<std::size_t>(
-                         token * shape.channels + channel)]);
+            slope +=
+                reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
+                static_cast<double>(
+                    one.outputGradient[static_cast<std::size_t>(token * shape.channels + channel)]);
           }
           slopes.push_back(slope);
           mean += weights[static_cast<std::size_t>(token * shape.keys + key)] * slope;
         }
         for (Index key = 0; key < shape.keys; ++key) {
-          expectedGradients.push_back(
-              attention::kLn2 * weights[static_cast<std::size_t>(token * shape.keys + key)] *
-              (slopes[static_cast<std::size_t>(key)] - mean));
+          expectedGradients.push_back(attention::kLn2 *
+                                      weights[static_cast<std::size_t>(token * shape.keys + key)] *
+                                      (slopes[static_cast<std::size_t>(key)] - mean));
         }
       }
     }

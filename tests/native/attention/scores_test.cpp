@@ -141,8 +141,8 @@ TYPED_TEST(ScoresTest, ExtremeRows) {
         }
         invertSums(sums.data(), sums.data());
         scaleTokens(scores.data(), 4, sums.data());
-        EXPECT_TRUE(isNear(scores, panelOf(rows[number].expected),
-                           4 * std::numeric_limits<T>::epsilon()));
+        EXPECT_TRUE(
+            isNear(scores, panelOf(rows[number].expected), 4 * std::numeric_limits<T>::epsilon()));
       }
     }
   }

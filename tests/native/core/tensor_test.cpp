@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -145,6 +146,22 @@ TEST(MemoryTest, WhatCannotBeHadIsAnErrorAndCountsNothing) {
   EXPECT_TRUE(
       failsWith(ErrorCode::kOutOfMemory, [] { memory::allocate(kLargest, sizeof(double)); }));
   EXPECT_EQ(memory::bytesInUse(), before);
+}
+
+TEST(MemoryTest, BuffersAreCleared) {
+  for (const Index size : {1, 7, 1000}) {
+    Buffer<double> buffer(size);
+    std::fill(buffer.begin(), buffer.end(), -1.5);
+    buffer.clear();
+    for (const double value : buffer) {
+      ASSERT_EQ(value, 0);
+      ASSERT_FALSE(std::signbit(value));
+    }
+  }
+  Buffer<double> none;
+  none.clear();
+  EXPECT_TRUE(none.empty());
+  EXPECT_TRUE(isIdentical(Tensor<float>::zeros(Shape{2, 3}), std::vector<float>(6, 0)));
 }
 
 TEST(MemoryTest, BuffersMove) {

@@ -64,8 +64,8 @@ TYPED_TEST(ExtremeMasksTest, OutputMapsAndGradients) {
       std::copy(row.mask.begin(), row.mask.end(), one.maskTensor->begin());
       one.mask = layer::Mask<T>::from(*one.maskTensor);
       const ReferenceLayer reference = one.reference();
-      EXPECT_TRUE(isNear(one.rows(one.forward()), reference.output(),
-                         reference.tolerance(kEpsilon)));
+      EXPECT_TRUE(
+          isNear(one.rows(one.forward()), reference.output(), reference.tolerance(kEpsilon)));
       std::vector<double> weights;
       for (const double weight : row.weights) {
         weights.insert(weights.end(), static_cast<std::size_t>(shape.tokens()), weight);

@@ -107,6 +107,23 @@ TYPED_TEST(FoldedBitsTest, CachedContextsFollowContextMaskAndParameters) {
   EXPECT_EQ(contextHits(one), "0");
 }
 
+TYPED_TEST(FoldedBitsTest, AKeyMaskOfOnesAndAMaskOfZerosChangeNothing) {
+  using T = TypeParam;
+  for (const Shape& context : {Shape{7, 20}, Shape{2, 7, 20}}) {
+    CaseShape shape = batchShape();
+    shape.context = context;
+    LayerCase<T> one(shape);
+    const Tensor<T> plain = one.forward();
+    for (const Tensor<T>& mask :
+         {Tensor<T>::full(Shape{2, 7}, T(1)), Tensor<T>::full(Shape{1, 7}, T(1)),
+          Tensor<T>::zeros(Shape{1, 1, 1, 7}), Tensor<T>::zeros(Shape{2, 2, 63, 7})}) {
+      one.mask = layer::Mask<T>::from(mask);
+      ASSERT_TRUE(foldsContext(one));
+      EXPECT_TRUE(isIdentical(one.forward(), plain));
+    }
+  }
+}
+
 TYPED_TEST(FoldedBitsTest, TokensGiveTheSameAsAnImage) {
   using T = TypeParam;
   auto& image = this->one_;
@@ -123,7 +140,8 @@ TYPED_TEST(FoldedBitsTest, TokensGiveTheSameAsAnImage) {
   tokens.context = image.context;
   tokens.layer.setParameters(image.layer.parameters().values());
   EXPECT_TRUE(isIdentical(tokens.rows(tokens.forward()), image.rows(image.forward())));
-  EXPECT_TRUE(isIdentical(tokens.rows(tokens.trainAndGoBack()), image.rows(image.trainAndGoBack())));
+  EXPECT_TRUE(
+      isIdentical(tokens.rows(tokens.trainAndGoBack()), image.rows(image.trainAndGoBack())));
   EXPECT_TRUE(isIdentical(*tokens.layer.contextGradient(), *image.layer.contextGradient()));
   EXPECT_TRUE(isIdentical(tokens.parameterGradients(), image.parameterGradients()));
 }

@@ -145,8 +145,8 @@ struct Worst {
     EXPECT_EQ(output.shape(), one.shape.inputShape());
     EXPECT_TRUE(isNear(one.rows(output), expected, tolerance));
     forward = std::max(forward, largestDifference(one.rows(output), expected) / tolerance);
-    gradients = std::max(
-        gradients, expectGradientsLikeReference(one, gradientTolerance(reference, epsilon)));
+    gradients = std::max(gradients,
+                         expectGradientsLikeReference(one, gradientTolerance(reference, epsilon)));
   }
   void print(const char* what) const {
     std::printf("%s, %zu bytes: forward at most %.2g of what is allowed, gradients %.2g\n", what,
@@ -266,6 +266,21 @@ TYPED_TEST(FoldedTest, LargeInputsGiveNoNaN) {
     ASSERT_LE(largestMagnitude(output), one.reference().outputBound() * (1 + 1e-4));
     ASSERT_TRUE(isFinite(one.trainAndGoBack()));
     ASSERT_TRUE(isFinite(one.parameterGradients()));
+  }
+}
+
+/// Not so yet: where all scores of a token are -infinity, it looks like one that a mask leaves nothing, and its output is
+/// the bias. With one key that is so for half of all weights; without folding it takes a head of one channel.
+TYPED_TEST(FoldedTest, DISABLED_InfinityOfTheInputShowsWithFewKeys) {
+  using T = TypeParam;
+  CaseShape shape = foldingShape();
+  shape.numHeads = 1;
+  shape.context = Shape{1, 20};
+  for (const T value : {std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity()}) {
+    LayerCase<T> one(shape);
+    ASSERT_TRUE(foldsContext(one));
+    one.input.data()[3] = value;
+    EXPECT_TRUE(std::isnan(one.forward().data()[3])) << value;
   }
 }
 

@@ -1,10 +1,11 @@
+#include "support/gradients.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "support/build.hpp"
 #include "support/comparison.hpp"
-#include "support/gradients.hpp"
 #include "support/layer_case.hpp"
 
 namespace cross_attention::test {

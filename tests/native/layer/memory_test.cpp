@@ -3,6 +3,7 @@
 #include "linalg/panels.hpp"
 #include "support/build.hpp"
 #include "support/comparison.hpp"
+#include "support/folding.hpp"
 #include "support/layer_case.hpp"
 #include "support/measured_shapes.hpp"
 #include "support/threads.hpp"
@@ -80,28 +81,46 @@ TEST(LayerMemoryTest, ScratchDoesNotGrowWithTokensTimesKeys) {
   for (const std::size_t more : bytes) EXPECT_LE(more, bytes.front() + 64 * 1024);
 }
 
-TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
-  // 32² tokens of 256 channels fill a chunk of 1 MB: more tokens are more chunks, one after another.
+TEST(LayerMemoryTest, FoldedForwardsScratchDoesNotGrowWithTokens) {
   std::vector<std::size_t> bytes;
-  for (const Index side : {32, 48, 64}) {
-    if (kSanitized && side == 64) {
-      leftOut("64² tokens");
-      continue;
-    }
+  for (const Index side : {32, 64}) {
     LayerCase<float> one(squareShape(1, 256, side, 77, 64, 4));
-    one.layer.setTraining(true);
-    one.forward();
-    const std::size_t before = memory::bytesInUse();
-    memory::resetPeak();
-    const Tensor<float> gradient = one.layer.backward(one.outputGradient);
-    bytes.push_back(memory::peakBytes() - before -
-                    static_cast<std::size_t>(gradient.size()) * sizeof(float));
-    std::printf("backward over %d² tokens, beyond the input's gradient: %.0f KB\n",
-                static_cast<int>(side), static_cast<double>(bytes.back()) / 1024);
+    ASSERT_TRUE(foldsContext(one));
+    bytes.push_back(bytesOfForward(one));
   }
-  for (const std::size_t more : bytes) EXPECT_LE(more, bytes.front());
-  // Eight matrices of a chunk, and what belongs to weights and keys.
-  EXPECT_LE(bytes.front(), 12 * kMegabyte);
+  EXPECT_EQ(bytes[0], bytes[1]);
+}
+
+TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
+  // 32² tokens of 256 channels fill a chunk of 1 MB, 64 × 32 one of 2 MB, which are folded: more tokens are more chunks,
+  // one after another.
+  for (const bool folded : {false, true}) {
+    std::vector<std::size_t> bytes;
+    for (const Index chunks : {1, 2, 3}) {
+      if (kSanitized && chunks == 3) {
+        leftOut("three chunks");
+        continue;
+      }
+      CaseShape shape = squareShape(1, 256, 32, 77, 64, folded ? 4 : 8);
+      shape.width *= folded ? 2 * chunks : chunks;
+      LayerCase<float> one(shape);
+      ASSERT_EQ(foldsContext(one), folded);
+      one.layer.setTraining(true);
+      one.forward();
+      const std::size_t before = memory::bytesInUse();
+      memory::resetPeak();
+      const Tensor<float> gradient = one.layer.backward(one.outputGradient);
+      bytes.push_back(memory::peakBytes() - before -
+                      static_cast<std::size_t>(gradient.size()) * sizeof(float));
+      std::printf("backward over %d tokens%s, beyond the input's gradient: %.0f KB\n",
+                  static_cast<int>(shape.tokens()), folded ? ", folded" : "",
+                  static_cast<double>(bytes.back()) / 1024);
+    }
+    for (const std::size_t more : bytes) EXPECT_LE(more, bytes.front());
+    // Eight matrices of a chunk, and what belongs to weights and keys. Folded: four of them, and two of 4 · 78 rows
+    // instead of 256 channels.
+    EXPECT_LE(bytes.front(), (folded ? 16 : 12) * kMegabyte);
+  }
 }
 
 TEST(LayerMemoryTest, TrainingKeepsLogSumExpAndNoProbabilities) {
@@ -118,6 +137,25 @@ TEST(LayerMemoryTest, TrainingKeepsLogSumExpAndNoProbabilities) {
       static_cast<std::size_t>(4 * 2 * 4 * (77 + 6) * (16 + 6)) * sizeof(float);
   EXPECT_GE(freed, logSumExp);
   EXPECT_LE(freed, logSumExp + keysAndValues);
+}
+
+TEST(LayerMemoryTest, FoldedTrainingKeepsNothingOfTheImagesSizeButLogSumExp) {
+  std::vector<std::size_t> kept;
+  for (const Index side : {32, 64}) {
+    LayerCase<float> one(squareShape(1, 256, side, 77, 64, 4));
+    ASSERT_TRUE(foldsContext(one));
+    one.layer.setTraining(true);
+    one.forward();
+    const std::size_t all = memory::bytesInUse();
+    one.layer.resetState();
+    kept.push_back(all - memory::bytesInUse() -
+                   static_cast<std::size_t>(4 * one.shape.tokens()) * sizeof(float));
+  }
+  EXPECT_EQ(kept[0], kept[1]);
+  // Keys and values, each twice, and once more as columns; each folded twice: heads · keys rows of all channels.
+  const auto keysAndValues = static_cast<std::size_t>(5 * 4 * (77 + 19) * (64 + 6));
+  const auto folded = static_cast<std::size_t>(4 * 4 * (77 + 6) * (256 + 6));
+  EXPECT_LE(kept[0], (keysAndValues + folded) * sizeof(float));
 }
 
 TEST(LayerMemoryTest, EverythingGoesWithLayerAndTensors) {

@@ -26,7 +26,8 @@ void expectPanels(RowPanels<T> panels, MatrixView<const T> matrix) {
   for (Index row = 0; row < roundUp(matrix.rows, kTileRows<T>); ++row) {
     for (Index column = 0; column < matrix.columns; ++column) {
       const T packed = panels.panel(row / kTileRows<T>)[column * kTileRows<T> + row % kTileRows<T>];
-      ASSERT_EQ(packed, row < matrix.rows ? *matrix.at(row, column) : T(0)) << row << ", " << column;
+      ASSERT_EQ(packed, row < matrix.rows ? *matrix.at(row, column) : T(0))
+          << row << ", " << column;
     }
   }
 }
@@ -87,15 +88,13 @@ TYPED_TEST(PackedWeightsTest, IsPackedWhenFirstRequiredAndOnce) {
   EXPECT_EQ(one.weights.bytes(), 0u);
   const std::size_t before = memory::bytesInUse();
   one.weights.require({PackedWeight::kQuery}, one.workspace);
-  const auto ofQuery =
-      static_cast<std::size_t>(linalg::rowPanelsSize<T>(65, 65)) * sizeof(T);
+  const auto ofQuery = static_cast<std::size_t>(linalg::rowPanelsSize<T>(65, 65)) * sizeof(T);
   EXPECT_EQ(one.weights.bytes(), ofQuery);
   EXPECT_EQ(memory::bytesInUse(), before + ofQuery);
   const T* data = one.weights[PackedWeight::kQuery].data;
   one.weights.require({PackedWeight::kKeyOfHeads, PackedWeight::kQuery}, one.workspace);
   EXPECT_EQ(one.weights[PackedWeight::kQuery].data, data);
-  const auto ofKeys =
-      static_cast<std::size_t>(5 * linalg::rowPanelsSize<T>(13, 21)) * sizeof(T);
+  const auto ofKeys = static_cast<std::size_t>(5 * linalg::rowPanelsSize<T>(13, 21)) * sizeof(T);
   EXPECT_EQ(one.weights.bytes(), ofQuery + ofKeys);
   one.expectHeads(PackedWeight::kKeyOfHeads, one.matrix(ParameterId::kKey));
 }

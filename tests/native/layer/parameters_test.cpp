@@ -131,6 +131,26 @@ TYPED_TEST(ParametersTest, UpdateIsPlainGradientDescent) {
   for (const T gradient : one.layer.parameters().gradients()) ASSERT_EQ(gradient, T(0));
 }
 
+TYPED_TEST(ParametersTest, DescentTakesEveryElementAndClearsTheGradients) {
+  using T = TypeParam;
+  // Sizes with every rest that vectors leave: 2·n² + 2·n + n of n channels and a context of one.
+  for (Index channels = 1; channels <= 20; ++channels) {
+    layer::Parameters<T> parameters(configurationOf(channels, 1, 1, 7));
+    const std::vector<T> before(parameters.values().begin(), parameters.values().end());
+    Random random(9);
+    const std::vector<T> gradients = normalValues<T>(random, parameters.size());
+    std::copy(gradients.begin(), gradients.end(), parameters.gradients().begin());
+    const std::uint64_t version = parameters.version();
+    parameters.descend(T(0.25));
+    for (std::size_t index = 0; index < before.size(); ++index) {
+      ASSERT_EQ(parameters.values()[index], before[index] - T(0.25) * gradients[index]) << index;
+      ASSERT_EQ(parameters.gradients()[index], T(0)) << index;
+    }
+    // The caller's to count.
+    EXPECT_EQ(parameters.version(), version);
+  }
+}
+
 TYPED_TEST(ParametersTest, DescentLearnsATarget) {
   using T = TypeParam;
   CaseShape shape;

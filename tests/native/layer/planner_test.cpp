@@ -73,11 +73,8 @@ TYPED_TEST(PlannerTest, ForwardHasTasksAsFarAsThereAreTokens) {
     for (const Index tokens : {64, 256, 1024, 4096}) {
       Index before = 0;
       for (const Index leastTasks : {1, 2, 4, 8, 32}) {
-        const ForwardWork work{.batch = 2,
-                               .tokens = tokens,
-                               .keys = 77,
-                               .folded = folded,
-                               .leastTasks = leastTasks};
+        const ForwardWork work{
+            .batch = 2, .tokens = tokens, .keys = 77, .folded = folded, .leastTasks = leastTasks};
         const Plan plan = planForward<T>(configuration, work);
         // Blocks of fewer than 32 tokens, or two tiles, are for no number of tasks.
         const Index most = 2 * tokens / std::max(Index(32), 2 * kTileColumns<T>);

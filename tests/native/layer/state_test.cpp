@@ -4,6 +4,7 @@
 #include <string>
 
 #include "support/comparison.hpp"
+#include "support/folding.hpp"
 #include "support/layer_case.hpp"
 
 namespace cross_attention::test {
@@ -251,6 +252,25 @@ TYPED_TEST(StateTest, DiagnosticsTellWhatWasDone) {
   EXPECT_GT(std::stod(diagnostics.at("activationBytes")), 0);
   one.layer.resetState();
   EXPECT_EQ(diagnosticsOf(one).at("activationBytes"), "0");
+}
+
+TYPED_TEST(StateTest, DiagnosticsCountTheWorkOfAFoldedCall) {
+  LayerCase<TypeParam> one(foldingShape());
+  ASSERT_TRUE(foldsContext(one));
+  one.trainAndGoBack();
+  auto diagnostics = diagnosticsOf(one);
+  // Keys and values of seven rows of 20, folded with two weights of 46², then 63 tokens by 2 heads of 7 keys.
+  constexpr int kProjected = 4 * 7 * 20 * 46;
+  constexpr int kFolded = 4 * 7 * 46 * 46;
+  constexpr int kTokens = 4 * 63 * 2 * 7 * 46;
+  EXPECT_EQ(diagnostics.at("forwardFlops"), std::to_string(kProjected + kFolded + kTokens));
+  // Five products of tokens by keys instead of two, and twice what made the keys.
+  EXPECT_EQ(diagnostics.at("backwardFlops"),
+            std::to_string(2 * kProjected + 2 * kFolded + kTokens / 2 * 5));
+  one.layer.setTraining(false);
+  one.forward();
+  one.forward();
+  EXPECT_EQ(diagnosticsOf(one).at("forwardFlops"), std::to_string(kTokens));
 }
 
 }  // namespace cross_attention::test

@@ -13,9 +13,8 @@ double allowedGradientError(double relative, const std::vector<double>& expected
 }
 
 double gradientTolerance(const ReferenceLayer& reference, double epsilon) {
-  const double terms =
-      static_cast<double>(reference.queryDim + reference.contextDim + reference.length +
-                          reference.batch * reference.tokens);
+  const double terms = static_cast<double>(reference.queryDim + reference.contextDim +
+                                           reference.length + reference.batch * reference.tokens);
   return 16 * epsilon * std::sqrt(terms) * (1 + reference.largestScore());
 }
 
