@@ -1,11 +1,11 @@
 // npm run build:site: the demo site as static files in build/site.
 import path from 'node:path';
-import { buildDist } from './lib/build.mjs';
+import { buildCeilings, buildDist } from './lib/build.mjs';
 import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
 
 await main(async () => {
-  await buildDist();
+  await buildCeilings(await buildDist());
   await step('site in build/site', async () => {
     const { build } = await import('vite');
     await build({ configFile: path.join(project, 'web/vite.config.ts'), logLevel: 'warn' });

@@ -1,11 +1,11 @@
 // npm start: the demo site, with all that it takes to build it, at an address of this machine.
 import path from 'node:path';
-import { buildDist } from './lib/build.mjs';
+import { buildCeilings, buildDist } from './lib/build.mjs';
 import { project } from './lib/paths.mjs';
 import { bold, main, step } from './lib/steps.mjs';
 
 await main(async () => {
-  await buildDist();
+  await buildCeilings(await buildDist());
   let server;
   await step('site', async () => {
     const { createServer } = await import('vite');
@@ -16,7 +16,10 @@ await main(async () => {
     await server.listen();
   });
   const address = server.resolvedUrls.local[0];
-  console.log(`\n  ${bold('Paint by attention')} is at ${bold(address)}\n  Ctrl+C ends it.`);
+  console.log(
+    `\n  ${bold('Paint by attention')} is at ${bold(address)}` +
+      `\n  the benchmark at ${bold(`${address}bench.html`)}\n  Ctrl+C ends it.`,
+  );
   const hasDesktop = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
   if (hasDesktop && !process.env.CI) {
     const { default: open } = await import('open');

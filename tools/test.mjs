@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareBrowser } from './lib/browser.mjs';
-import { buildDist, buildNative } from './lib/build.mjs';
+import { buildCeilings, buildDist, buildNative } from './lib/build.mjs';
 import { run } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
@@ -65,6 +65,7 @@ async function testNode(program, folder, environment = {}) {
 
 await main(async () => {
   const emscripten = await buildDist();
+  await buildCeilings(emscripten);
   if (wanted.includes('lint')) await part('lint', () => lint());
   if (wanted.includes('native')) await part('native', () => testNative('release', emscripten.include));
   if (wanted.includes('sanitize')) {

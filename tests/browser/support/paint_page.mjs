@@ -1,57 +1,10 @@
 // "Paint by attention" as a visitor has it before them: opened, read and waited for.
-import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
-import { project } from '../../../tools/lib/paths.mjs';
-import { launchChromium, newWatchedPage } from './chromium.mjs';
-import { isolationHeaders, serve } from './server.mjs';
-import { buildSite } from './site.mjs';
+import { openSiteAt, Visit } from './visit.mjs';
 
-/**
- * The site served and a browser, for the tests of one file.
- *
- * @param {{ isolated?: boolean }} [options] whether the site is served with the headers for shared memory
- */
-export async function openSite({ isolated = true } = {}) {
-  const server = await serve(await buildSite(), isolated ? isolationHeaders : {});
-  const browser = await launchChromium();
-  return {
-    browser,
-    origin: server.origin,
-    /** A new visitor's page; see PaintPage. */
-    async visit(options) {
-      const watched = await newWatchedPage(browser, server.origin, options);
-      await watched.page.goto(`${server.origin}/paint/`);
-      return new PaintPage(watched);
-    },
-    async close() {
-      await browser.close();
-      await server.close();
-    },
-  };
-}
+/** See openSiteAt. */
+export const openSite = (options) => openSiteAt('/paint/', PaintPage, options);
 
-export class PaintPage {
-  #close;
-
-  constructor({ page, troubles, close }) {
-    /** @type {import('playwright-core').Page} */
-    this.page = page;
-    /** @type {string[]} */
-    this.troubles = troubles;
-    this.#close = close;
-  }
-
-  /** The end of a visit in which nothing may have gone wrong. */
-  async leave() {
-    await this.#close();
-    assert.deepEqual(this.troubles, [], 'the page did something that it must not do');
-  }
-
-  button(name) {
-    return this.page.getByRole('button', { name, exact: true });
-  }
-
+export class PaintPage extends Visit {
   menu(name) {
     return this.page.getByLabel(name, { exact: true });
   }
@@ -113,12 +66,5 @@ export class PaintPage {
       return { size: original.width, bytes: Array.from(data) };
     });
     return { size, bytes: Uint8Array.from(bytes) };
-  }
-
-  /** Keeps what is to be seen as build/screenshots/<name>.png. */
-  async keepScreenshot(name) {
-    const folder = path.join(project, 'build/screenshots');
-    mkdirSync(folder, { recursive: true });
-    await this.page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
   }
 }

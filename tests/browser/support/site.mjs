@@ -1,4 +1,4 @@
-// The demo site as static files, built once for what is in web/ and dist/ now.
+// The demo site as static files, built once for what its sources are now.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,9 +8,12 @@ import { project } from '../../../tools/lib/paths.mjs';
 const stamp = path.join(project, 'build/site-built-from');
 const site = path.join(project, 'build/site');
 
+/** The benchmark's page takes from bench/ and tests/support/, too. */
+const sources = ['web', 'dist', 'bench', 'tests/support'];
+
 function fingerprint() {
   const hash = createHash('sha256');
-  for (const folder of ['web', 'dist']) {
+  for (const folder of sources) {
     const entries = readdirSync(path.join(project, folder), { recursive: true, withFileTypes: true });
     const files = entries
       .filter((entry) => entry.isFile())

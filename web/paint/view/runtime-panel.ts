@@ -1,5 +1,6 @@
 import type { RuntimeInfo } from 'diffusion-cross-attention';
 import { element } from '../../shared/element.ts';
+import { isolationText } from '../../shared/isolation.ts';
 
 const SIMD_TEXT = {
   relaxed: 'relaxed (fused multiply-add)',
@@ -13,16 +14,6 @@ export function showRuntime({ runtime, isolated }: { runtime: RuntimeInfo; isola
   write('runtime-simd', SIMD_TEXT[runtime.simd], runtime.simd);
   write('runtime-threads', String(runtime.threads));
   write('runtime-isolation', isolationText(isolated), String(isolated));
-}
-
-function isolationText(isolated: boolean): string {
-  if (isolated) return 'cross-origin isolated, so memory can be shared between threads';
-  if (!window.isSecureContext)
-    return 'none, because the page came neither over HTTPS nor from this machine; one thread only';
-  return (
-    'none: the server did not send the headers Cross-Origin-Opener-Policy: same-origin and ' +
-    'Cross-Origin-Embedder-Policy: require-corp; one thread only'
-  );
 }
 
 function write(id: string, text: string, value = text): void {

@@ -1,0 +1,76 @@
+/** The results in three figures. */
+import { element } from '../../shared/element.ts';
+import { threadsTitle } from '../../../bench/contenders.mjs';
+import { isOverhead } from '../../../bench/shapes.mjs';
+import { ratioTo } from '../figures.ts';
+import type { BenchmarkJson, Measurement } from '../messages.ts';
+import { percent, shapeTitle, threeDigits, times } from '../titles.ts';
+
+const NOTHING = '–';
+
+export class Headline {
+  readonly #fastest = new Figure();
+  readonly #share = new Figure();
+  readonly #ratio = new Figure();
+
+  constructor() {
+    element('headline', HTMLElement).append(
+      ...[this.#fastest, this.#share, this.#ratio].map(({ row }) => row),
+    );
+    this.clear();
+  }
+
+  clear(): void {
+    this.#fastest.write(NOTHING, 'This package at its fastest');
+    this.#share.write(NOTHING, 'of what the microkernel reaches by itself');
+    this.#ratio.write(NOTHING, 'as fast as the fastest of the others');
+  }
+
+  show({ measurements: all }: BenchmarkJson): void {
+    const measurements = all.filter(({ shape }) => !isOverhead(shape));
+    const fastest = measurements
+      .flatMap(({ shape, contenders }) => contenders.map((contender) => ({ shape, contender })))
+      .filter(({ contender }) => contender.timesAsFastAs !== null)
+      .sort((one, other) => other.contender.gflopsPerSecond - one.contender.gflopsPerSecond)[0];
+    if (fastest) {
+      const { gflopsPerSecond, threads, shareOfCeiling } = fastest.contender;
+      const where = `${shapeTitle(fastest.shape)}, ${threadsTitle(threads)}`;
+      this.#fastest.write(`${threeDigits(gflopsPerSecond)} GFLOP/s`, where);
+      if (shareOfCeiling !== null) this.#share.write(percent(shareOfCeiling));
+    }
+    this.#ratio.write(range(measurements.flatMap(ratiosToFastest), times));
+  }
+}
+
+/** For each number of threads, how many times as fast as the fastest peer ours is. */
+function ratiosToFastest({ contenders }: Measurement): number[] {
+  const smallest = new Map<number, number>();
+  for (const contender of contenders) {
+    const ratio = ratioTo(contender, contenders);
+    if (ratio === null) continue;
+    smallest.set(contender.threads, Math.min(ratio, smallest.get(contender.threads) ?? Infinity));
+  }
+  return [...smallest.values()];
+}
+
+/** "1.9 to 2.6 ×": from the least to the most. */
+function range(values: readonly number[], text: (value: number) => string): string {
+  if (values.length === 0) return NOTHING;
+  const [least, most] = [text(Math.min(...values)), text(Math.max(...values))];
+  return least === most ? least : `${least.replace(/ \D+$/, '')} to ${most}`;
+}
+
+class Figure {
+  readonly row = document.createElement('div');
+  readonly #title = document.createElement('dt');
+  readonly #value = document.createElement('dd');
+
+  constructor() {
+    this.row.append(this.#title, this.#value);
+  }
+
+  write(text: string, title = this.#title.textContent): void {
+    this.#value.textContent = text;
+    this.#title.textContent = title;
+  }
+}
