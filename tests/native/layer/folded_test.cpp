@@ -52,6 +52,17 @@ std::vector<CaseShape> foldingCalls() {
   });
   add([](CaseShape& shape) { shape.tokenBlock = 1; });
   add([](CaseShape& shape) { shape.tokenBlock = 48; });
+  // Several blocks of tokens, each with its own part of the mask.
+  for (const Index tokenBlock : {0, 1, 70}) {
+    for (const Index heads : {1, 2}) {
+      add([&](CaseShape& shape) {
+        shape.height = 11;
+        shape.width = 13;
+        shape.tokenBlock = tokenBlock;
+        shape.mask = Shape{1, heads, 143, 7};
+      });
+    }
+  }
   // As many keys as a tile takes.
   add([](CaseShape& shape) {
     shape.numHeads = 1;
@@ -244,7 +255,7 @@ TYPED_TEST(FoldedTest, SeveralChunksOfABackward) {
   worst.check(shared);
   shape.layout = Layout::kBatches;
   shape.context = Shape{2, 4, 11};
-  shape.mask = Shape{2, 2, 1, 4};
+  shape.mask = Shape{2, 2, shape.tokens(), 4};
   LayerCase<T> own(shape);
   ASSERT_TRUE(foldsContext(own));
   worst.check(own);
