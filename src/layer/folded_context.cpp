@@ -44,13 +44,15 @@ FoldedContext<T>::FoldedContext(const Configuration& configuration,
 
 template <class T>
 RowPanels<T> FoldedContext<T>::rowsOf(const Buffer<T>& buffer, Index set) const {
-  return linalg::rowPanels(buffer.data() + at(set).offset,
-                           configuration_.numHeads * at(set).headStride, configuration_.queryDim);
+  return linalg::blockedRowPanels(buffer.data() + at(set).offset,
+                                  configuration_.numHeads * at(set).headStride,
+                                  configuration_.queryDim, 1);
 }
 template <class T>
 RowPanels<T> FoldedContext<T>::transposedOf(const Buffer<T>& buffer, Index set) const {
-  return linalg::rowPanels(buffer.data() + at(set).transposedOffset, configuration_.queryDim,
-                           configuration_.numHeads * at(set).headStride);
+  return linalg::blockedRowPanels(buffer.data() + at(set).transposedOffset,
+                                  configuration_.queryDim,
+                                  configuration_.numHeads * at(set).headStride, 1);
 }
 template <class T>
 RowPanels<T> FoldedContext<T>::keys(Index set) const {
@@ -86,18 +88,12 @@ void FoldedContext<T>::fold(Index set, Index head, Index firstChannel, Index cha
   const MatrixView<const T> folded = product.columnRange(0, headStride);
   const Index firstRow = head * headStride;
   if (!rows.empty()) {
-    const RowPanels<T> all = rowsOf(rows, set);
-    linalg::packRows<T>(folded.transposed(),
-                        rows.data() + (all.data - rows.data()) + firstRow * all.depth +
-                            firstChannel * kTileRows<T>,
-                        all.panelStride);
+    linalg::packRowsInto<T>(folded.transposed(), rows.data() + offset, rowsOf(rows, set), firstRow,
+                            firstChannel);
   }
   if (!transposed.empty()) {
-    const RowPanels<T> all = transposedOf(transposed, set);
-    linalg::packRows<T>(folded,
-                        transposed.data() + (all.data - transposed.data()) +
-                            firstChannel * all.depth + firstRow * kTileRows<T>,
-                        all.panelStride);
+    linalg::packRowsInto<T>(folded, transposed.data() + transposedOffset,
+                            transposedOf(transposed, set), firstChannel, firstRow);
   }
 }
 

@@ -51,17 +51,29 @@ Amount PackedWeights<T>::elements(PackedWeight weight) const {
          linalg::rowPanelsSize<T>(configuration_.headDim(), matrix.columns);
 }
 
+/// Blocks of the depth hold whole heads: folding takes the channels of one head out of them.
+template <class T>
+RowPanels<T> PackedWeights<T>::layout(PackedWeight weight, const T* data, Index rows) const {
+  const Index depth = source(parameters_, weight).columns;
+  const bool isOfContext = weight == PackedWeight::kKeyOfHeads || weight == PackedWeight::kValueOfHeads;
+  return linalg::blockedRowPanels(data, rows, depth, isOfContext ? 1 : configuration_.headDim());
+}
+
 template <class T>
 void PackedWeights<T>::addStage(Schedule& schedule, PackedWeight weight, T* destination) const {
   const MatrixView<const T> matrix = source(parameters_, weight);
-  const Index taskRows = isOfHeads(weight) ? configuration_.headDim()
-                                           : kPanelsAtATime * linalg::kTileRows<T>;
-  // Whole panels: a head's last one is filled up, and of the others only that of the last task can be short.
-  const Amount taskElements = linalg::rowPanelsSize<T>(taskRows, matrix.columns);
-  schedule.add(ceilDivide(matrix.rows, taskRows), 0, [=](Index task, Scratch&) {
+  const Index headDim = configuration_.headDim();
+  const bool ofHeads = isOfHeads(weight);
+  const Index taskRows = ofHeads ? headDim : kPanelsAtATime * linalg::kTileRows<T>;
+  schedule.add(ceilDivide(matrix.rows, taskRows), 0, [=, this](Index task, Scratch&) {
     const Index row = task * taskRows;
-    linalg::packRows<T>(matrix.rowRange(row, std::min(taskRows, matrix.rows - row)),
-                        destination + task * taskElements);
+    const MatrixView<const T> rows = matrix.rowRange(row, std::min(taskRows, matrix.rows - row));
+    if (ofHeads) {
+      T* head = destination + task * linalg::rowPanelsSize<T>(headDim, matrix.columns);
+      linalg::packRowsInto<T>(rows, head, layout(weight, head, headDim), 0, 0);
+    } else {
+      linalg::packRowsInto<T>(rows, destination, layout(weight, destination, matrix.rows), row, 0);
+    }
   });
 }
 
@@ -86,8 +98,7 @@ void PackedWeights<T>::require(std::initializer_list<PackedWeight> weights,
 
 template <class T>
 RowPanels<T> PackedWeights<T>::operator[](PackedWeight weight) const {
-  const MatrixView<const T> matrix = source(parameters_, weight);
-  return linalg::rowPanels(at(weight).data(), matrix.rows, matrix.columns);
+  return layout(weight, at(weight).data(), source(parameters_, weight).rows);
 }
 
 template <class T>
@@ -95,7 +106,7 @@ RowPanels<T> PackedWeights<T>::ofHead(PackedWeight weight, Index head) const {
   const Index headDim = configuration_.headDim();
   const Index depth = source(parameters_, weight).columns;
   const Amount offset = head * linalg::rowPanelsSize<T>(headDim, depth);
-  return linalg::rowPanels(at(weight).data() + offset, headDim, depth);
+  return layout(weight, at(weight).data() + offset, headDim);
 }
 
 template <class T>

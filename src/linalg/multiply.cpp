@@ -9,21 +9,17 @@ namespace cross_attention::linalg {
 
 namespace {
 
-/// Products are summed over at most this much depth at a time, so that a row panel and a column panel together stay in
-/// the first-level cache (32 KiB): (6 + 8) · 4 bytes · 384 = 21 KiB, the same for 6 and 4 doubles at 192: 15 KiB.
-template <class T>
-constexpr Index kDepthBlock = 384 * static_cast<Index>(sizeof(float)) /
-                              static_cast<Index>(sizeof(T));
-
-/// Calls part(begin, count, start) for equal parts of the depth, none longer than kDepthBlock.
+/// Calls part(begin, count, start) for the blocks of the left operand's depth; where it is not cut, for equal parts, none
+/// longer than kMostDepth.
 template <class T, class Part>
-void forDepthBlocks(Index depth, Start start, Part part) {
-  const Index blocks = std::max<Index>(1, ceilDivide(depth, kDepthBlock<T>));
-  const Index step = ceilDivide(depth, blocks);
-  for (Index block = 0; block < blocks; ++block) {
-    const Index begin = std::min(block * step, depth);
-    part(begin, std::min(step, depth - begin), block == 0 ? start : Start::kAccumulate);
-  }
+void forDepthBlocks(const RowPanels<T>& left, Start start, Part part) {
+  const Index equal = std::max<Index>(1, ceilDivide(left.depth, kMostDepth<T>));
+  const Index step = left.blockDepth < left.depth ? left.blockDepth : ceilDivide(left.depth, equal);
+  Index begin = 0;
+  do {
+    part(begin, std::min(step, left.depth - begin), begin == 0 ? start : Start::kAccumulate);
+    begin += step;
+  } while (begin < left.depth);
 }
 
 /// So much of the right operand stays in the second-level cache while all row panels pass by.
@@ -106,7 +102,7 @@ void multiplyColumnPanel(RowPanels<T> left, const T* columnPanel, T* destination
 template <class T>
 void multiply(RowPanels<T> left, ColumnPanels<const T> right, ColumnPanels<T> result, Start start,
               const T* bias) {
-  forDepthBlocks<T>(left.depth, start, [&](Index begin, Index count, Start from) {
+  forDepthBlocks(left, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
     if (right.panels() == 1) {
@@ -135,7 +131,7 @@ void multiply(RowPanels<T> left, ColumnPanels<const T> right, MatrixView<T> resu
               const T* bias) {
   constexpr Index kColumns = kTileColumns<T>;
   const Index fullPanels = result.columnStride == 1 ? result.columns / kColumns : 0;
-  forDepthBlocks<T>(left.depth, start, [&](Index begin, Index count, Start from) {
+  forDepthBlocks(left, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
     forPanels<T>(left.rows, count, right.panels(), [&](Index row, Index rows, Index panel, Index end) {

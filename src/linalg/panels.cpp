@@ -95,6 +95,18 @@ RowPanels<T> packRows(MatrixView<const T> matrix, T* destination, Index panelStr
 }
 
 template <class T>
+void packRowsInto(MatrixView<const T> matrix, T* memory, const RowPanels<T>& all, Index firstRow,
+                  Index firstDepth) {
+  T* firstPanel = memory + firstRow / kTileRows<T> * all.panelStride;
+  Index count = 0;
+  for (Index column = 0; column < matrix.columns; column += count) {
+    const Index depth = firstDepth + column;
+    count = std::min(all.blockDepth - depth % all.blockDepth, matrix.columns - column);
+    packRows(matrix.columnRange(column, count), firstPanel + all.offset(depth), all.panelStride);
+  }
+}
+
+template <class T>
 void packColumns(MatrixView<const T> matrix, ColumnPanels<T> destination) {
   constexpr Index kWidth = kTileColumns<T>;
   const MatrixView<const T> columns = matrix.transposed();
@@ -156,6 +168,7 @@ RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                \
   template RowPanels<T> packRows(MatrixView<const T>, T*, Index);     \
+  template void packRowsInto(MatrixView<const T>, T*, const RowPanels<T>&, Index, Index); \
   template void packColumns(MatrixView<const T>, ColumnPanels<T>);    \
   template ColumnPanels<T> packColumns(MatrixView<const T>, T*);      \
   template void unpackColumns(ColumnPanels<const T>, MatrixView<T>);  \

@@ -234,8 +234,9 @@ TYPED_TEST(FlashTest, Backward) {
         };
         std::vector<T> outputMemory = panelMemory();
         std::vector<T> queryGradientMemory = panelMemory();
-        // Added to: 1 before, 1 + the gradient afterwards.
-        std::vector<T> keyGradient(static_cast<std::size_t>(shape.headDim * shape.keys), T(1));
+        // Added to: 1 before, 1 + the gradient afterwards; and still 1 in the room behind each row.
+        const Index stride = shape.keys + kTileColumns<T>;
+        std::vector<T> keyGradient(static_cast<std::size_t>(shape.headDim * stride), T(1));
         std::vector<T> valueGradient = keyGradient;
         std::vector<T> scratch(static_cast<std::size_t>(
             attention::flashBackwardScratch<T>(shape.headDim, tokenBlock, keyBlock)));
@@ -256,8 +257,8 @@ TYPED_TEST(FlashTest, Backward) {
              .keyBlock = keyBlock,
              .output = output,
              .queryGradient = queryGradient,
-             .keyGradient = rowMajor(keyGradient.data(), shape.headDim, shape.keys),
-             .valueGradient = rowMajor(valueGradient.data(), shape.headDim, shape.keys)},
+             .keyGradient = {keyGradient.data(), shape.headDim, shape.keys, stride, 1},
+             .valueGradient = {valueGradient.data(), shape.headDim, shape.keys, stride, 1}},
             scratch.data());
         const auto transposedPlusOne = [&](const std::vector<double>& rows, double factor) {
           std::vector<double> result;
@@ -266,6 +267,7 @@ TYPED_TEST(FlashTest, Backward) {
               result.push_back(
                   1 + factor * rows[static_cast<std::size_t>(key * shape.headDim + column)]);
             }
+            result.insert(result.end(), static_cast<std::size_t>(kTileColumns<T>), 1);
           }
           return result;
         };

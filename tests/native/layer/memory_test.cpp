@@ -84,7 +84,7 @@ TEST(LayerMemoryTest, ScratchDoesNotGrowWithTokensTimesKeys) {
 TEST(LayerMemoryTest, FoldedForwardsScratchDoesNotGrowWithTokens) {
   std::vector<std::size_t> bytes;
   for (const Index side : {32, 64}) {
-    LayerCase<float> one(squareShape(1, 256, side, 77, 64, 4));
+    LayerCase<float> one(squareShape(1, 256, side, 64, 64, 4));
     ASSERT_TRUE(foldsContext(one));
     bytes.push_back(bytesOfForward(one));
   }
@@ -101,7 +101,7 @@ TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
         leftOut("three chunks");
         continue;
       }
-      CaseShape shape = squareShape(1, 256, 32, 77, 64, folded ? 4 : 8);
+      CaseShape shape = squareShape(1, 256, 32, 64, 64, folded ? 4 : 8);
       shape.width *= folded ? 2 * chunks : chunks;
       LayerCase<float> one(shape);
       ASSERT_EQ(foldsContext(one), folded);
@@ -117,8 +117,8 @@ TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
                   static_cast<double>(bytes.back()) / 1024);
     }
     for (const std::size_t more : bytes) EXPECT_LE(more, bytes.front());
-    // Eight matrices of a chunk, and what belongs to weights and keys. Folded: four of them, and two of 4 · 78 rows
-    // instead of 256 channels.
+    // Eight matrices of a chunk, and what belongs to weights and keys. Folded: six, two of them of as many rows as there
+    // are keys of all heads.
     EXPECT_LE(bytes.front(), (folded ? 16 : 12) * kMegabyte);
   }
 }
@@ -142,7 +142,7 @@ TEST(LayerMemoryTest, TrainingKeepsLogSumExpAndNoProbabilities) {
 TEST(LayerMemoryTest, FoldedTrainingKeepsNothingOfTheImagesSizeButLogSumExp) {
   std::vector<std::size_t> kept;
   for (const Index side : {32, 64}) {
-    LayerCase<float> one(squareShape(1, 256, side, 77, 64, 4));
+    LayerCase<float> one(squareShape(1, 256, side, 64, 64, 4));
     ASSERT_TRUE(foldsContext(one));
     one.layer.setTraining(true);
     one.forward();
@@ -153,8 +153,8 @@ TEST(LayerMemoryTest, FoldedTrainingKeepsNothingOfTheImagesSizeButLogSumExp) {
   }
   EXPECT_EQ(kept[0], kept[1]);
   // Keys and values, each twice, and once more as columns; each folded twice: heads · keys rows of all channels.
-  const auto keysAndValues = static_cast<std::size_t>(5 * 4 * (77 + 19) * (64 + 6));
-  const auto folded = static_cast<std::size_t>(4 * 4 * (77 + 6) * (256 + 6));
+  const auto keysAndValues = static_cast<std::size_t>(5 * 4 * (64 + 32) * (64 + 6));
+  const auto folded = static_cast<std::size_t>(4 * 4 * (64 + 6) * (256 + 6));
   EXPECT_LE(kept[0], (keysAndValues + folded) * sizeof(float));
 }
 

@@ -16,9 +16,12 @@ namespace {
 double exactPower(float x) { return std::exp2(static_cast<double>(x)); }
 long double exactPower(double x) { return std::exp2(static_cast<long double>(x)); }
 
-/// What the header promises.
+/// What the header promises. For float 1.72e-7 over all fractions; each step rounded twice, without a fused multiply-add,
+/// 1.93e-7.
 template <class T>
-constexpr double kRelativeError = sizeof(T) == 4 ? 1.8e-7 : 2.3e-16;
+constexpr double kRelativeError = sizeof(T) == 8            ? 2.3e-16
+                                  : simd::kFusedMultiplyAdd ? 1.8e-7
+                                                            : 1.95e-7;
 
 template <class T>
 using Lanes = std::array<T, static_cast<std::size_t>(simd::kLanes<T>)>;
