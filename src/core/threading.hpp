@@ -23,8 +23,8 @@ class Thread {
   /// Throws kOutOfMemory where the system gives no thread.
   explicit Thread(std::function<void()> work)
       : work_(std::make_unique<std::function<void()>>(std::move(work))) {
-    const auto run = [](void* work) -> void* {
-      (*static_cast<std::function<void()>*>(work))();
+    const auto run = [](void* given) -> void* {
+      (*static_cast<std::function<void()>*>(given))();
       return nullptr;
     };
     if (pthread_create(&thread_, nullptr, run, work_.get()) != 0) {

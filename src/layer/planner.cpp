@@ -14,6 +14,9 @@ using linalg::kTileRows;
 
 constexpr Index kForwardBytes = Index{1280} * 1024;
 constexpr Index kChunkBytes = Index{1024} * 1024;
+/// Weights of few channels stay in the second-level cache: reading them once more costs next to nothing.
+constexpr Index kFewChannels = 512;
+constexpr Index kMostTokensOfFewChannels = 96;
 constexpr Index kMostTokens = 128;
 /// Fewer would read the weights too often.
 constexpr Index kLeastTokens = 32;
@@ -43,11 +46,11 @@ template <class T>
 bool foldsContext(const Configuration& configuration, Index tokens, Index keys) {
   // A folded context is one tile of keys.
   if (keys > kSingleTileKeys || configuration.keyBlock > 0) return false;
-  const double n = tokens;
-  const double c = configuration.queryDim;
-  const double l = roundUp(keys, kTileRows<T>);
+  const auto n = static_cast<double>(tokens);
+  const auto c = static_cast<double>(configuration.queryDim);
+  const auto l = static_cast<double>(roundUp(keys, kTileRows<T>));
   const double asWritten = n * c * c + n * l * c;
-  const double folded = l * c * c + n * configuration.numHeads * l * c;
+  const double folded = l * c * c + n * static_cast<double>(configuration.numHeads) * l * c;
   return folded < asWritten;
 }
 
@@ -58,7 +61,9 @@ Plan planForward(const Configuration& configuration, const ForwardWork& work) {
                                  : 2 * configuration.queryDim;
   const Index fitting = kForwardBytes / (rows * static_cast<Index>(sizeof(T)));
   const Index shared = ceilDivide(work.batch * work.tokens, std::max<Index>(1, work.leastTasks));
-  const Index wanted = std::min({fitting, kMostTokens, std::max(shared, kLeastTokens)});
+  const Index useful =
+      configuration.queryDim < kFewChannels ? kMostTokensOfFewChannels : kMostTokens;
+  const Index wanted = std::min({fitting, useful, std::max(shared, kLeastTokens)});
   Index most = std::max(wanted / kColumns, Index{2}) * kColumns;
   if (configuration.tokenBlock > 0) most = roundUp(configuration.tokenBlock, kColumns);
   return {evenBlock(work.tokens, most, kColumns), planKeyBlock<T>(configuration, work.keys)};

@@ -33,7 +33,7 @@ Plan planForward(const Configuration& configuration, const ForwardWork& work);
 /// Whether it is less work to fold the context's keys and values with the weights first (see FoldedContext), for `tokens`
 /// of the image that share a context of `keys` keys:
 ///   4·N·C² + 4·N·L·C operations as written, 4·L·C² + 4·N·heads·L·C folded.
-/// Decided by the shapes alone, not by what is cached: the same call gives the same bits.
+/// Decided by the shapes and the number of attended keys alone, not by what is cached: the same call gives the same bits.
 template <class T>
 bool foldsContext(const Configuration& configuration, Index tokens, Index keys);
 

@@ -1,7 +1,8 @@
 #include "layer/projected_context.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
+#include <type_traits>
 
 #include "attention/scores.hpp"
 #include "linalg/multiply.hpp"
@@ -14,8 +15,8 @@ namespace {
 constexpr Index kKeysAtATime = 480;
 static_assert(kKeysAtATime % linalg::kTileRows<float> == 0);
 
-/// A larger context is not remembered: the copy would cost more memory than the keys and values.
-constexpr std::size_t kMostRememberedBytes = std::size_t{2} * 1024 * 1024;
+/// A larger context is not remembered: it would cost more memory than the keys and values.
+constexpr Amount kMostRememberedBytes = Amount{2} * 1024 * 1024;
 
 }  // namespace
 
@@ -167,8 +168,6 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, In
 template <class T>
 void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& weights,
                                     const Context<T>& context) {
-  // From the remembered copy where there is one, so that what is remembered is what was projected.
-  const Context<T> source{remembered_.value_or(context.tensor), context.layout, context.isInput};
   const Index contextDim = configuration_.contextDim;
   const Index blockKeys = std::min(mostKeys_, kKeysAtATime);
   const Amount panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
@@ -180,7 +179,7 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
                  [=, this](Index set, Scratch& scratch) {
                    T* gathered = mask_ ? scratch.take<T>(blockKeys * contextDim) : nullptr;
                    linalg::packColumns<T>(
-                       contextRows(source, set, begin, countOf(set), gathered).transposed(),
+                       contextRows(context, set, begin, countOf(set), gathered).transposed(),
                        contextPanels_.data() + set * panelsSize);
                  });
     schedule.add(sets() * configuration_.numHeads * 2, projectScratchBytes(blockKeys),
@@ -189,14 +188,12 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
                    const Index head = task / 2 % configuration_.numHeads;
                    if (countOf(set) == 0) return;
                    project(weights, set, head, task % 2 == 0, begin,
-                           linalg::columnPanels<const T>(contextPanels_.data() + set * panelsSize,
-                                                         contextDim, countOf(set)),
-                           scratch);
+                           contextPanels(set, countOf(set)), scratch);
                  });
   }
   if (folded_) addFoldingStage(schedule, weights);
   schedule.add(1, 0, [this](Index, Scratch&) {
-    contextPanels_ = Buffer<T>();
+    if (!isRemembered()) contextPanels_ = Buffer<T>();
     keyColumns_ = Buffer<T>();
     if (values_.empty()) valueColumns_ = Buffer<T>();
   });
@@ -214,31 +211,59 @@ void ProjectedContext<T>::addFoldingStage(Schedule& schedule, const PackedWeight
 
 template <class T>
 void ProjectedContext<T>::remember(const Context<T>& context) {
-  const std::size_t bytes = static_cast<std::size_t>(context.tensor.size()) * sizeof(T);
-  if (!context.isInput && bytes <= kMostRememberedBytes) remembered_ = context.tensor.clone();
+  const Amount bytes = contextPanels_.size() * Amount{sizeof(T)};
+  if (context.isInput || mostKeys_ > kKeysAtATime || bytes > kMostRememberedBytes) return;
+  rememberedShape_ = context.tensor.shape();
+}
+
+template <class T>
+linalg::ColumnPanels<const T> ProjectedContext<T>::contextPanels(Index set, Index count) const {
+  const Index contextDim = configuration_.contextDim;
+  const Amount setSize =
+      linalg::columnPanelsSize<T>(contextDim, std::min(mostKeys_, kKeysAtATime));
+  return linalg::columnPanels<const T>(contextPanels_.data() + set * setSize, contextDim, count);
+}
+
+template <class T>
+bool ProjectedContext<T>::holdsContext(const Context<T>& context, Index set) const {
+  // As integers: a NaN equals itself here, and -0 is not 0.
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Index kColumns = linalg::kTileColumns<T>;
+  const linalg::MatrixView<const T> rows = context.rows(set);
+  const Index* numbers = keyNumbers(set);
+  const linalg::ColumnPanels<const T> panels = contextPanels(set, keyCount(set));
+  for (Index key = 0; key < panels.columns; ++key) {
+    const T* value = rows.at(numbers == nullptr ? key : numbers[key], 0);
+    const T* packed = panels.panel(key / kColumns) + key % kColumns;
+    Bits difference = 0;
+    for (Index channel = 0; channel < rows.columns; ++channel, packed += kColumns) {
+      difference |= std::bit_cast<Bits>(*packed) ^ std::bit_cast<Bits>(value[channel]);
+    }
+    if (difference != 0) return false;
+  }
+  return true;
 }
 
 template <class T>
 bool ProjectedContext<T>::matches(const Parameters<T>& parameters, const Context<T>& context,
                                   const KeyMask* mask, Forms forms) const {
-  if (!remembered_ || version_ != parameters.version()) return false;
+  if (!rememberedShape_ || version_ != parameters.version()) return false;
   if (forms.transposed && values_.empty()) return false;
   if (forms.folded && (!folded_ || (forms.transposed && !folded_->isTransposed()))) return false;
-  if (context.isInput || remembered_->shape() != context.tensor.shape()) return false;
+  if (context.isInput || *rememberedShape_ != context.tensor.shape()) return false;
   if ((mask != nullptr) != (mask_ != nullptr)) return false;
   if (mask != nullptr && mask->attended != mask_->attended) return false;
-  if (context.tensor.size() == 0) return true;
-  // Bit by bit: a NaN equals itself here, and -0 is not 0.
-  return std::memcmp(remembered_->data(), context.tensor.data(),
-                     static_cast<std::size_t>(context.tensor.size()) * sizeof(T)) == 0;
+  for (Index set = 0; set < sets(); ++set) {
+    if (!holdsContext(context, set)) return false;
+  }
+  return true;
 }
 
 template <class T>
 std::size_t ProjectedContext<T>::bytes() const {
   Index elements =
       keys_.size() + values_.size() + keysTransposed_.size() + valuesTransposed_.size();
-  elements += valueColumns_.size();
-  if (remembered_) elements += remembered_->size();
+  elements += valueColumns_.size() + contextPanels_.size();
   return static_cast<std::size_t>(elements) * sizeof(T) + (folded_ ? folded_->bytes() : 0);
 }
 

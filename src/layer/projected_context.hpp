@@ -47,7 +47,7 @@ class ProjectedContext {
   /// are until it is done.
   void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Context<T>& context);
 
-  /// Keeps a copy of the context, so that matches can tell later; before addStages. Nothing for contexts too large for
+  /// Keeps the packed context, so that matches can tell later; before addStages. Nothing for contexts too large for
   /// that.
   void remember(const Context<T>& context);
   /// Whether this is what would come out for these arguments: compared by content, for tensors change under views.
@@ -78,7 +78,7 @@ class ProjectedContext {
   linalg::MatrixView<const T> contextRows(const Context<T>& context, Index set, Index begin,
                                           Index count, T* gathered) const;
 
-  bool isRemembered() const { return remembered_.has_value(); }
+  bool isRemembered() const { return rememberedShape_.has_value(); }
   std::size_t bytes() const;
 
  private:
@@ -88,6 +88,9 @@ class ProjectedContext {
     Amount transposedOffset;  ///< the same in keysTransposed_ and valuesTransposed_
   };
 
+  linalg::ColumnPanels<const T> contextPanels(Index set, Index count) const;
+  /// Whether a set's packed context holds what `context` does, bit by bit.
+  bool holdsContext(const Context<T>& context, Index set) const;
   const Set& at(Index set) const { return sets_[static_cast<std::size_t>(set)]; }
   void project(const PackedWeights<T>& weights, Index set, Index head, bool isKey, Index begin,
                linalg::ColumnPanels<const T> contextPanels, Scratch& scratch);
@@ -104,10 +107,11 @@ class ProjectedContext {
   Index mostKeys_ = 0;
   Buffer<T> keys_, valuesTransposed_, keysTransposed_, values_;
   std::optional<FoldedContext<T>> folded_;
-  Buffer<T> contextPanels_;  ///< while the stages run
+  /// contextDim × keys of each set, kKeysAtATime of them; while the stages run, and after if it is remembered.
+  Buffer<T> contextPanels_;
   /// For folding, set after set; after the stages only valueColumns_ of the transposed form.
   Buffer<T> keyColumns_, valueColumns_;
-  std::optional<Tensor<T>> remembered_;
+  std::optional<Shape> rememberedShape_;
 };
 
 }  // namespace cross_attention::layer
