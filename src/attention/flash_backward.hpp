@@ -9,16 +9,16 @@ template <class T>
 struct FlashBackward {
   linalg::ColumnPanels<const T> query;           ///< headDim × tokens
   linalg::ColumnPanels<const T> outputGradient;  ///< headDim × tokens: dL/d(output)
-  linalg::RowPanels<T> keys;              ///< keys × headDim, · softmax scale · log2(e)
-  linalg::RowPanels<T> keysTransposed;    ///< headDim × keys, · softmax scale · log2(e)
-  linalg::RowPanels<T> values;            ///< keys × headDim
-  linalg::RowPanels<T> valuesTransposed;  ///< headDim × keys
-  HeadMask<T> mask;                       ///< from the chunk's first token
-  const T* logSumExp;                     ///< one a token, from the forward pass
-  Index tokenBlock;                       ///< tokens at a time, a multiple of kTileColumns
-  Index keyBlock;                         ///< keys at a time, a multiple of kTileRows
-  linalg::ColumnPanels<T> output;         ///< headDim × tokens, computed again
-  linalg::ColumnPanels<T> queryGradient;  ///< headDim × tokens
+  linalg::RowPanels<T> keys;                     ///< keys × headDim, · softmax scale · log2(e)
+  linalg::RowPanels<T> keysTransposed;           ///< headDim × keys, · softmax scale · log2(e)
+  linalg::RowPanels<T> values;                   ///< keys × headDim
+  linalg::RowPanels<T> valuesTransposed;         ///< headDim × keys
+  HeadMask<T> mask;                              ///< from the chunk's first token
+  const T* logSumExp;                            ///< one a token, from the forward pass
+  Index tokenBlock;                              ///< tokens at a time, a multiple of kTileColumns
+  Index keyBlock;                                ///< keys at a time, a multiple of kTileRows
+  linalg::ColumnPanels<T> output;                ///< headDim × tokens, computed again
+  linalg::ColumnPanels<T> queryGradient;         ///< headDim × tokens
   /// headDim × keys, with room for kTileColumns more columns in each row; added to. The gradient of the keys lacks the factor that the keys have: multiply by it at the end.
   linalg::MatrixView<T> keyGradient, valueGradient;
 };

@@ -99,9 +99,7 @@ template <class T>
 void invertSums(const T* sums, T* result) {
   // Compared with 0, not with > 0: a NaN must stay a NaN.
   Tokens<T>::each(
-      [](auto sum) {
-        return simd::select<T>(sum == splat(T(0)), splat(T(0)), splat(T(1)) / sum);
-      },
+      [](auto sum) { return simd::select<T>(sum == splat(T(0)), splat(T(0)), splat(T(1)) / sum); },
       Tokens<T>::load(sums))
       .store(result);
 }

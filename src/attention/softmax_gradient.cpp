@@ -50,9 +50,9 @@ void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gr
   });
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                            \
-  template void sumOfProducts(const T*, const T*, Index, T*);     \
-  template void addRows(const T*, Index, T*);                     \
+#define CROSS_ATTENTION_INSTANTIATE(T)                        \
+  template void sumOfProducts(const T*, const T*, Index, T*); \
+  template void addRows(const T*, Index, T*);                 \
   template void toScoreGradients(const T*, Index, const T*, T*);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -46,7 +46,8 @@ class Buffer {
 
   /// All elements 0.
   void clear() {
-    if (size_ > 0) std::memset(static_cast<void*>(data_), 0, static_cast<std::size_t>(size_) * sizeof(T));
+    if (size_ > 0)
+      std::memset(static_cast<void*>(data_), 0, static_cast<std::size_t>(size_) * sizeof(T));
   }
 
   T* data() { return data_; }

@@ -44,7 +44,9 @@ class Schedule::Run final : public ThreadPool::Stages {
   }
 
  private:
-  const StageMemory::Stage& at(Index stage) const { return schedule_.memory_.stages[static_cast<std::size_t>(stage)]; }
+  const StageMemory::Stage& at(Index stage) const {
+    return schedule_.memory_.stages[static_cast<std::size_t>(stage)];
+  }
   Schedule& schedule_;
 };
 

@@ -24,7 +24,8 @@ class Schedule {
   template <class Work>
   void add(Index tasks, Amount scratchBytes, Work work) {
     static_assert(sizeof(WorkOf<Work>) <= StageMemory::kBlockBytes);
-    if (memory_.stages.size() == memory_.stages.capacity()) memory_.stages.reserve(2 * memory_.stages.size() + 4);
+    if (memory_.stages.size() == memory_.stages.capacity())
+      memory_.stages.reserve(2 * memory_.stages.size() + 4);
     void* place = memory_.take(sizeof(WorkOf<Work>));
     memory_.stages.push_back({tasks, scratchBytes, new (place) WorkOf<Work>(std::move(work))});
   }

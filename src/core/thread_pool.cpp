@@ -225,7 +225,8 @@ void ThreadPool::setThreads(int threads) {
   if (threads != this->threads()) {
     pool.stopWorkers();
     for (int slot = 1; slot < threads; ++slot) {
-      pool.workers.emplace_back([&pool, slot, seen = pool.rounds.load()] { pool.runWorker(slot, seen); });
+      pool.workers.emplace_back(
+          [&pool, slot, seen = pool.rounds.load()] { pool.runWorker(slot, seen); });
     }
   }
   if (!pool.behind) pool.behind.emplace([&pool] { pool.runBehindJobs(); });

@@ -90,8 +90,8 @@ bool Arguments<T>::foldsContext(const Configuration& configuration) const {
 
 template <class T>
 std::array<NamedShape, 3> Arguments<T>::shapes() const {
-  const NamedShape source =
-      context.isInput ? NamedShape{"self-attention", {}} : NamedShape{"context", context.tensor.shape()};
+  const NamedShape source = context.isInput ? NamedShape{"self-attention", {}}
+                                            : NamedShape{"context", context.tensor.shape()};
   NamedShape masked;
   if (mask.keys) masked = {"key mask", Shape{mask.keys->batch, mask.keys->length}};
   if (mask.additive) masked = {"additive mask", mask.additive->shape()};

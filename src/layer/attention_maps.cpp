@@ -26,8 +26,8 @@ Shape mapShape(const TokenLayout& layout, Index heads, Index length) {
 
 template <class T>
 Tensor<T> computeAttentionMaps(const Configuration& configuration, const Parameters<T>& parameters,
-                               PackedWeights<T>& weights,
-                               std::shared_ptr<Workspace> workspace, const Arguments<T>& arguments,
+                               PackedWeights<T>& weights, std::shared_ptr<Workspace> workspace,
+                               const Arguments<T>& arguments,
                                std::shared_ptr<const ProjectedContext<T>> ready, MapHeads heads) {
   const TokenLayout& layout = arguments.layout;
   const Index length = arguments.context.layout.tokens;
@@ -37,7 +37,8 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
   Tensor<T> maps = Tensor<T>::zeros(
       mapShape(layout, heads == MapHeads::kAll ? configuration.numHeads : 0, length));
 
-  weights.require({PackedWeight::kQuery, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads}, workspace);
+  weights.require({PackedWeight::kQuery, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
+                  workspace);
   Schedule schedule(std::move(workspace));
   std::shared_ptr<const ProjectedContext<T>> projected = std::move(ready);
   constexpr typename ProjectedContext<T>::Forms kForms{.transposed = false, .folded = false};
@@ -90,11 +91,10 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
   return maps;
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                                         \
-  template Tensor<T> computeAttentionMaps(const Configuration&, const Parameters<T>&,          \
-                                          PackedWeights<T>&, std::shared_ptr<Workspace>, \
-                                          const Arguments<T>&,                                 \
-                                          std::shared_ptr<const ProjectedContext<T>>, MapHeads);
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                           \
+  template Tensor<T> computeAttentionMaps(                                                       \
+      const Configuration&, const Parameters<T>&, PackedWeights<T>&, std::shared_ptr<Workspace>, \
+      const Arguments<T>&, std::shared_ptr<const ProjectedContext<T>>, MapHeads);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

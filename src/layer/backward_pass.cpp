@@ -36,9 +36,9 @@ std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>
                      workspace);
     return weights;
   }
-  weights->require({PackedWeight::kQuery, PackedWeight::kQueryTransposed,
-                    PackedWeight::kOutputTransposed},
-                   workspace);
+  weights->require(
+      {PackedWeight::kQuery, PackedWeight::kQueryTransposed, PackedWeight::kOutputTransposed},
+      workspace);
   return weights;
 }
 
@@ -57,8 +57,8 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
       projected_(*activations.projected),
       outputGradient_(outputGradient),
       folded_(projected_.folded() != nullptr),
-      plan_(planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys(),
-                            folded_)),
+      plan_(
+          planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys(), folded_)),
       inputGradient_(arguments_.layout.shape),
       keyGradients_(configuration.queryDim, projected_.mostKeys()),
       schedule_(std::move(workspace)) {
@@ -73,15 +73,14 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   valueWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
 
   if (folded_) {
-    foldedGradients_.emplace(
-        typename FoldedGradients<T>::Task{.configuration = configuration_,
-                                          .parameters = parameters_,
-                                          .weights = *weights_,
-                                          .activations = activations_,
-                                          .outputGradient = outputGradient_,
-                                          .inputGradient = inputGradient_,
-                                          .plan = plan_,
-                                          .keyGradients = keyGradients_});
+    foldedGradients_.emplace(typename FoldedGradients<T>::Task{.configuration = configuration_,
+                                                               .parameters = parameters_,
+                                                               .weights = *weights_,
+                                                               .activations = activations_,
+                                                               .outputGradient = outputGradient_,
+                                                               .inputGradient = inputGradient_,
+                                                               .plan = plan_,
+                                                               .keyGradients = keyGradients_});
   } else {
     allocateChunk();
   }
@@ -171,9 +170,10 @@ void BackwardPass<T>::projectBlock(Index batchRow, Index chunk, Index begin, Ind
     const MatrixView<const T> all = arguments_.layout.channelsByTokens(tensor.data(), batchRow);
     return packColumns<T>(all.columnRange(chunk + begin, count), block(buffer).data);
   };
-  linalg::multiply<T>((*weights_)[PackedWeight::kQuery], pack(arguments_.input, input_), block(query_));
-  linalg::multiply<T>((*weights_)[PackedWeight::kOutputTransposed], pack(outputGradient_, outputGradientPanels_),
-                      block(attendedGradient_));
+  linalg::multiply<T>((*weights_)[PackedWeight::kQuery], pack(arguments_.input, input_),
+                      block(query_));
+  linalg::multiply<T>((*weights_)[PackedWeight::kOutputTransposed],
+                      pack(outputGradient_, outputGradientPanels_), block(attendedGradient_));
 }
 
 template <class T>
@@ -264,24 +264,23 @@ void BackwardPass<T>::addSet(Index set) {
   if (keys == 0) return;
   if (folded_) foldedGradients_->addSetEnd(schedule_, set);
   const bool gathers = projected_.keyNumbers(set) != nullptr;
-  schedule_.add(3, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
-                [=, this](Index task, Scratch& scratch) {
-                  if (task == 0) {
-                    T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
-                    packColumns<T>(
-                        projected_.contextRows(arguments_.context, set, 0, keys, gathered),
-                        contextPanels_.data());
-                    // The scores were scaled by way of the keys; their gradient still is without it.
-                    const T scale =
-                        static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
-                    std::for_each_n(keyGradients_.keys.data(), channels * keyGradients_.stride,
-                                    [scale](T& value) { value *= scale; });
-                  } else {
-                    const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
-                    packColumns<T>(rowMajor(parameters_.values(id).data(), channels, contextDim),
-                                   (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
-                  }
-                });
+  schedule_.add(
+      3, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
+      [=, this](Index task, Scratch& scratch) {
+        if (task == 0) {
+          T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
+          packColumns<T>(projected_.contextRows(arguments_.context, set, 0, keys, gathered),
+                         contextPanels_.data());
+          // The scores were scaled by way of the keys; their gradient still is without it.
+          const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
+          std::for_each_n(keyGradients_.keys.data(), channels * keyGradients_.stride,
+                          [scale](T& value) { value *= scale; });
+        } else {
+          const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
+          packColumns<T>(rowMajor(parameters_.values(id).data(), channels, contextDim),
+                         (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
+        }
+      });
   const Index weightTasks = ceilDivide(channels, kTaskRows<T>);
   const Index contextTasks = ceilDivide(keys, kTaskRows<T>);
   const Amount scratchBytes =
@@ -305,8 +304,8 @@ void BackwardPass<T>::contextWeightGradientRows(Index set, Index firstRow, Index
   const Index keys = projected_.keyCount(set);
   T* memory = scratch.take<T>(rowPanelsSize<T>(rows, keys));
   const auto accumulate = [&](Buffer<T>& gradient, ParameterId id) {
-    const RowPanels<T> left = packRows<T>(
-        keyGradients_.rows(gradient, firstRow, rows, keys), memory);
+    const RowPanels<T> left =
+        packRows<T>(keyGradients_.rows(gradient, firstRow, rows, keys), memory);
     linalg::multiply<T>(
         left, columnPanels<const T>(contextPanels_.data(), keys, contextDim),
         rowMajor(parameters_.gradients(id).data() + firstRow * contextDim, rows, contextDim),
@@ -325,9 +324,7 @@ void BackwardPass<T>::contextGradientRows(Index set, Index firstKey, Index keys,
   const MatrixView<T> rows = rowMajor(scratch.take<T>(keys * contextDim), keys, contextDim);
   const auto multiply = [&](Buffer<T>& gradient, Buffer<T>& weight, Start start) {
     const RowPanels<T> left = packRows<T>(
-        keyGradients_.rows(gradient, 0, channels, allKeys)
-            .columnRange(firstKey, keys)
-            .transposed(),
+        keyGradients_.rows(gradient, 0, channels, allKeys).columnRange(firstKey, keys).transposed(),
         memory);
     linalg::multiply<T>(left, columnPanels<const T>(weight.data(), channels, contextDim), rows,
                         start);
@@ -367,8 +364,8 @@ double BackwardPass<T>::flops() const {
   }
   // Per key: dWk, dWv, and dc by two products. Folded, too: dWq, dk, dWo, dv.
   for (Index set = 0; set < projected_.sets(); ++set) {
-    flops += (8 * d * c + (folded_ ? 8 * c * c : 0)) *
-             static_cast<double>(projected_.keyCount(set));
+    flops +=
+        (8 * d * c + (folded_ ? 8 * c * c : 0)) * static_cast<double>(projected_.keyCount(set));
   }
   return flops;
 }

@@ -20,9 +20,8 @@ class BackwardPass {
  public:
   /// Allocates everything; run changes `parameters`' gradients and cannot fail for lack of memory any more.
   BackwardPass(const Configuration& configuration, Parameters<T>& parameters,
-               std::shared_ptr<PackedWeights<T>> weights,
-               std::shared_ptr<Workspace> workspace, const Activations<T>& activations,
-               const Tensor<T>& outputGradient);
+               std::shared_ptr<PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
+               const Activations<T>& activations, const Tensor<T>& outputGradient);
 
   void run() { schedule_.run(); }
 

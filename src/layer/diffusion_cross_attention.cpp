@@ -71,11 +71,10 @@ DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>
   memory::resetPeak();
   auto pending = std::make_shared<PendingForward>(
       *this,
-      std::make_unique<ForwardPass<T>>(configuration_, parameters_, packedWeights(), workspace_,
-                                       Arguments<T>::check(configuration_, input, context, mask),
-                                       projectedContext_, training_,
-                                       ThreadPool::shared().canRunBehind() ? tasksForThreads()
-                                                                           : kTasksForSlices));
+      std::make_unique<ForwardPass<T>>(
+          configuration_, parameters_, packedWeights(), workspace_,
+          Arguments<T>::check(configuration_, input, context, mask), projectedContext_, training_,
+          ThreadPool::shared().canRunBehind() ? tasksForThreads() : kTasksForSlices));
   std::erase_if(pending_, [](const auto& other) { return other.expired(); });
   pending_.push_back(pending);
   return pending;

@@ -50,8 +50,7 @@ RowPanels<T> FoldedContext<T>::rowsOf(const Buffer<T>& buffer, Index set) const 
 }
 template <class T>
 RowPanels<T> FoldedContext<T>::transposedOf(const Buffer<T>& buffer, Index set) const {
-  return linalg::blockedRowPanels(buffer.data() + at(set).transposedOffset,
-                                  configuration_.queryDim,
+  return linalg::blockedRowPanels(buffer.data() + at(set).transposedOffset, configuration_.queryDim,
                                   configuration_.numHeads * at(set).headStride, 1);
 }
 template <class T>
@@ -80,8 +79,7 @@ void FoldedContext<T>::fold(Index set, Index head, Index firstChannel, Index cha
   const Index width = roundUp(headStride, kTileColumns<T>);
   const MatrixView<T> product =
       linalg::rowMajor(scratch.take<T>(Amount{channels} * width), channels, width);
-  linalg::multiply<T>(weight, columns,
-                      product.columnRange(0, roundUp(keys, kTileColumns<T>)));
+  linalg::multiply<T>(weight, columns, product.columnRange(0, roundUp(keys, kTileColumns<T>)));
   for (Index channel = 0; channel < channels; ++channel) {
     std::fill(product.at(channel, keys), product.at(channel, headStride), T(0));
   }
@@ -107,32 +105,32 @@ void FoldedContext<T>::addStage(Schedule& schedule, const PackedWeights<T>& weig
   const Index chunks = ceilDivide(channels, kTaskChannels<T>);
   const Amount scratchBytes = Scratch::bytesFor<T>(
       Amount{kTaskChannels<T>} * roundUp(roundUp(mostKeys_, kTileRows<T>), kTileColumns<T>));
-  schedule.add(
-      static_cast<Index>(sets_.size()) * heads * 2 * chunks, scratchBytes,
-      [=, this, keyColumns = std::move(keyColumns), valueColumns = std::move(valueColumns),
-       &weights](Index task, Scratch& scratch) {
-        const Index chunk = task % chunks;
-        const bool isKey = task / chunks % 2 == 0;
-        const Index head = task / chunks / 2 % heads;
-        const Index set = task / chunks / 2 / heads;
-        const Index first = chunk * kTaskChannels<T>;
-        const Index count = std::min(kTaskChannels<T>, channels - first);
-        const auto part = [&](PackedWeight weight) {
-          return weights[weight]
-              .panelRange(first / kTileRows<T>, ceilDivide(first + count, kTileRows<T>))
-              .depthRange(head * headDim, headDim);
-        };
-        const auto ofHead = [&](const std::vector<ColumnPanels<const T>>& columns) {
-          return columns[static_cast<std::size_t>(set)].depthRange(head * headDim, headDim);
-        };
-        if (isKey) {
-          fold(set, head, first, count, part(PackedWeight::kQueryTransposed), ofHead(keyColumns),
-               keys_, keysTransposed_, scratch);
-        } else {
-          fold(set, head, first, count, part(PackedWeight::kOutput), ofHead(valueColumns), values_,
-               valuesTransposed_, scratch);
-        }
-      });
+  schedule.add(static_cast<Index>(sets_.size()) * heads * 2 * chunks, scratchBytes,
+               [=, this, keyColumns = std::move(keyColumns), valueColumns = std::move(valueColumns),
+                &weights](Index task, Scratch& scratch) {
+                 const Index chunk = task % chunks;
+                 const bool isKey = task / chunks % 2 == 0;
+                 const Index head = task / chunks / 2 % heads;
+                 const Index set = task / chunks / 2 / heads;
+                 const Index first = chunk * kTaskChannels<T>;
+                 const Index count = std::min(kTaskChannels<T>, channels - first);
+                 const auto part = [&](PackedWeight weight) {
+                   return weights[weight]
+                       .panelRange(first / kTileRows<T>, ceilDivide(first + count, kTileRows<T>))
+                       .depthRange(head * headDim, headDim);
+                 };
+                 const auto ofHead = [&](const std::vector<ColumnPanels<const T>>& columns) {
+                   return columns[static_cast<std::size_t>(set)].depthRange(head * headDim,
+                                                                            headDim);
+                 };
+                 if (isKey) {
+                   fold(set, head, first, count, part(PackedWeight::kQueryTransposed),
+                        ofHead(keyColumns), keys_, keysTransposed_, scratch);
+                 } else {
+                   fold(set, head, first, count, part(PackedWeight::kOutput), ofHead(valueColumns),
+                        values_, valuesTransposed_, scratch);
+                 }
+               });
 }
 
 template <class T>

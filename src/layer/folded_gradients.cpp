@@ -39,10 +39,8 @@ FoldedGradients<T>::FoldedGradients(const Task& task) : task_(task) {
   };
   allocate(columnPanelsSize<T>(queryDim(), chunk), {&input_, &outputGradient_});
   allocate(columnPanelsSize<T>(mostRows, chunk), {&probabilities_, &scoreGradients_});
-  allocate(columnPanelsSize<T>(chunk, queryDim()),
-           {&inputTransposed_, &outputGradientTransposed_});
-  allocate(columnPanelsSize<T>(mostRows, queryDim()),
-           {&foldedKeyGradient_, &foldedValueGradient_});
+  allocate(columnPanelsSize<T>(chunk, queryDim()), {&inputTransposed_, &outputGradientTransposed_});
+  allocate(columnPanelsSize<T>(mostRows, queryDim()), {&foldedKeyGradient_, &foldedValueGradient_});
 }
 
 template <class T>
@@ -110,16 +108,15 @@ void FoldedGradients<T>::computeBlock(Index batchRow, Index chunk, Index begin, 
        .keysPerHead = projected().keyCount(set),
        .mask = arguments.headMask(batchRow, 0).fromToken(chunk + begin),
        .maskHeadStride = arguments.maskHeadStride(),
-       .logSumExp =
-           task_.activations.logSumExpOf(task_.configuration, batchRow, 0) + chunk + begin,
+       .logSumExp = task_.activations.logSumExpOf(task_.configuration, batchRow, 0) + chunk + begin,
        .logSumExpHeadStride = arguments.layout.tokens,
        .probabilities = block(probabilities_, rows(set)),
        .scoreGradients = scoreGradients});
   // The packed input has been used: its gradient takes its place on the way to an image.
   linalg::multiply<T>(folded().keysTransposed(set), scoreGradients, input);
-  linalg::unpackColumns<T>(
-      input, arguments.layout.channelsByTokens(task_.inputGradient.data(), batchRow)
-                 .columnRange(chunk + begin, count));
+  linalg::unpackColumns<T>(input,
+                           arguments.layout.channelsByTokens(task_.inputGradient.data(), batchRow)
+                               .columnRange(chunk + begin, count));
 }
 
 template <class T>

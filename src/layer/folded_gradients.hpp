@@ -36,7 +36,7 @@ class FoldedGradients {
   /// What a backward has and wants. All of it outlives this.
   struct Task {
     const Configuration& configuration;
-    Parameters<T>& parameters;  ///< its gradients are added to
+    Parameters<T>& parameters;        ///< its gradients are added to
     const PackedWeights<T>& weights;  ///< kQueryOfHeads and kOutputTransposedOfHeads are taken
     const Activations<T>& activations;
     const Tensor<T>& outputGradient;

@@ -15,8 +15,9 @@ std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>
                                                 const std::shared_ptr<Workspace>& workspace,
                                                 bool folded) {
   const PackedWeight query = folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery;
-  weights->require({query, PackedWeight::kOutput, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
-                   workspace);
+  weights->require(
+      {query, PackedWeight::kOutput, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
+      workspace);
   return weights;
 }
 
@@ -154,8 +155,8 @@ void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index coun
   const Index set = projected_->setOf(batchRow);
   const FoldedContext<T>& folded = *projected_->folded();
   const Index rows = folded.keys(set).rows;
-  const linalg::ColumnPanels<T> probabilities = linalg::columnPanels(
-      scratch.take<T>(linalg::columnPanelsSize<T>(rows, count)), rows, count);
+  const linalg::ColumnPanels<T> probabilities =
+      linalg::columnPanels(scratch.take<T>(linalg::columnPanelsSize<T>(rows, count)), rows, count);
   const linalg::ColumnPanels<T> input = packInput(batchRow, begin, count, scratch);
   attention::foldedForward<T>({.input = input,
                                .keys = folded.keys(set),

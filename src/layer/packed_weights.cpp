@@ -12,9 +12,7 @@ using linalg::RowPanels;
 /// Row panels that one task packs.
 constexpr Index kPanelsAtATime = 8;
 
-bool isOfHeads(PackedWeight weight) {
-  return weight >= PackedWeight::kKeyOfHeads;
-}
+bool isOfHeads(PackedWeight weight) { return weight >= PackedWeight::kKeyOfHeads; }
 
 /// What is packed: the parameter, or its transpose.
 template <class T>
@@ -55,7 +53,8 @@ Amount PackedWeights<T>::elements(PackedWeight weight) const {
 template <class T>
 RowPanels<T> PackedWeights<T>::layout(PackedWeight weight, const T* data, Index rows) const {
   const Index depth = source(parameters_, weight).columns;
-  const bool isOfContext = weight == PackedWeight::kKeyOfHeads || weight == PackedWeight::kValueOfHeads;
+  const bool isOfContext =
+      weight == PackedWeight::kKeyOfHeads || weight == PackedWeight::kValueOfHeads;
   return linalg::blockedRowPanels(data, rows, depth, isOfContext ? 1 : configuration_.headDim());
 }
 
@@ -80,7 +79,8 @@ void PackedWeights<T>::addStage(Schedule& schedule, PackedWeight weight, T* dest
 template <class T>
 void PackedWeights<T>::require(std::initializer_list<PackedWeight> weights,
                                const std::shared_ptr<Workspace>& workspace) {
-  if (std::ranges::none_of(weights, [&](PackedWeight weight) { return at(weight).empty(); })) return;
+  if (std::ranges::none_of(weights, [&](PackedWeight weight) { return at(weight).empty(); }))
+    return;
   Schedule schedule(workspace);
   std::array<Buffer<T>, std::tuple_size_v<decltype(buffers_)>> packed;
   for (const PackedWeight weight : weights) {

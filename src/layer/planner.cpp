@@ -40,7 +40,7 @@ Index planKeyBlock(const Configuration& configuration, Index keys) {
 
 }  // namespace
 
-Index tasksForThreads() { return 2 * ThreadPool::shared().threads(); }
+Index tasksForThreads() { return Index{2} * ThreadPool::shared().threads(); }
 
 template <class T>
 bool foldsContext(const Configuration& configuration, Index tokens, Index keys) {
@@ -76,8 +76,8 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
   Index tokenBlock = std::max<Index>(folded ? 128 : 64, kColumns);
   if (configuration.tokenBlock > 0) tokenBlock = roundUp(configuration.tokenBlock, kColumns);
   tokenBlock = std::min(tokenBlock, roundUp(std::max<Index>(1, tokens), kColumns));
-  const Index fitting =
-      (folded ? 2 : 1) * kChunkBytes / (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
+  const Index fitting = (folded ? 2 : 1) * kChunkBytes /
+                        (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
   const Index blocks = ceilDivide(std::max<Index>(1, tokens), tokenBlock);
   const Index chunkBlocks = evenBlock(blocks, std::max<Index>(1, fitting), 1);
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};

@@ -20,8 +20,9 @@ struct ForwardWork {
   Index batch;
   Index tokens;  ///< of a batch row
   Index keys;
-  bool folded;       ///< see foldsContext
-  Index leastTasks;  ///< at least so many, as far as there are tokens: for threads, or for short slices of time
+  bool folded;  ///< see foldsContext
+  Index
+      leastTasks;  ///< at least so many, as far as there are tokens: for threads, or for short slices of time
 };
 
 /// Blocks of as many tokens as a second-level cache of 1 MiB takes well: of a block's input and queries (or, where the

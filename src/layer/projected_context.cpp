@@ -51,8 +51,7 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
     std::vector<Index> keyCounts;
     for (const Set& set : sets_) keyCounts.push_back(set.keys);
     folded_.emplace(configuration, keyCounts, forms.transposed);
-    const Amount columns =
-        sets * linalg::columnPanelsSize<T>(configuration.queryDim, mostKeys_);
+    const Amount columns = sets * linalg::columnPanelsSize<T>(configuration.queryDim, mostKeys_);
     keyColumns_ = Buffer<T>(columns);
     valueColumns_ = Buffer<T>(columns);
   }
@@ -60,8 +59,7 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
 
 template <class T>
 template <class Elements>
-linalg::ColumnPanels<Elements> ProjectedContext<T>::columnsOf(Elements* elements,
-                                                              Index set) const {
+linalg::ColumnPanels<Elements> ProjectedContext<T>::columnsOf(Elements* elements, Index set) const {
   const Index channels = configuration_.queryDim;
   return linalg::columnPanels(elements + set * linalg::columnPanelsSize<T>(channels, mostKeys_),
                               channels, keyCount(set));
@@ -134,8 +132,9 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, In
   const Index width = roundUp(count, linalg::kTileColumns<T>);
   const linalg::MatrixView<T> product =
       linalg::rowMajor(scratch.take<T>(Amount{headDim} * width), headDim, width);
-  linalg::multiply<T>(weights.ofHead(isKey ? PackedWeight::kKeyOfHeads : PackedWeight::kValueOfHeads, head),
-                      contextPanels, product);
+  linalg::multiply<T>(
+      weights.ofHead(isKey ? PackedWeight::kKeyOfHeads : PackedWeight::kValueOfHeads, head),
+      contextPanels, product);
   if (isKey) {
     const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
     std::for_each_n(product.data, headDim * width, [&](T& value) { value *= scale; });
@@ -219,8 +218,7 @@ void ProjectedContext<T>::remember(const Context<T>& context) {
 template <class T>
 linalg::ColumnPanels<const T> ProjectedContext<T>::contextPanels(Index set, Index count) const {
   const Index contextDim = configuration_.contextDim;
-  const Amount setSize =
-      linalg::columnPanelsSize<T>(contextDim, std::min(mostKeys_, kKeysAtATime));
+  const Amount setSize = linalg::columnPanelsSize<T>(contextDim, std::min(mostKeys_, kKeysAtATime));
   return linalg::columnPanels<const T>(contextPanels_.data() + set * setSize, contextDim, count);
 }
 

@@ -65,7 +65,7 @@ class ProjectedContext {
   // The keys are multiplied by the softmax scale and log2(e).
   linalg::RowPanels<T> keys(Index set, Index head) const;              ///< keys × headDim
   linalg::RowPanels<T> keysTransposed(Index set, Index head) const;    ///< headDim × keys
-  linalg::RowPanels<T> values(Index set, Index head) const;          ///< keys × headDim
+  linalg::RowPanels<T> values(Index set, Index head) const;            ///< keys × headDim
   linalg::RowPanels<T> valuesTransposed(Index set, Index head) const;  ///< headDim × keys
 
   /// headDim × keys; with both forms only: what the gradient of Wo takes.

@@ -13,7 +13,8 @@ struct TileRun {
   Index rows;  ///< of each tile: 1 to kTileRows
   Index depth;
   const T* rowPanel;
-  Index rowPanelStep;  ///< elements from one tile's row panel to the next one's; 0: the same for all
+  Index
+      rowPanelStep;  ///< elements from one tile's row panel to the next one's; 0: the same for all
   const T* columnPanel;
   Index columnPanelStep;
   T* destination;

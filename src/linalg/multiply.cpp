@@ -29,7 +29,8 @@ constexpr Index kRightBytes = Index{256} * 1024;
 /// group of column panels after the other.
 template <class T, class Work>
 void forPanels(Index rows, Index depth, Index columnPanels, Work work) {
-  const Index panelBytes = kTileColumns<T> * std::max<Index>(1, depth) * static_cast<Index>(sizeof(T));
+  const Index panelBytes =
+      kTileColumns<T> * std::max<Index>(1, depth) * static_cast<Index>(sizeof(T));
   const Index group = std::max<Index>(1, kRightBytes / panelBytes);
   for (Index panel = 0; panel < columnPanels; panel += group) {
     for (Index row = 0; row < rows; row += kTileRows<T>) {
@@ -108,21 +109,22 @@ void multiply(RowPanels<T> left, ColumnPanels<const T> right, ColumnPanels<T> re
     if (right.panels() == 1) {
       return multiplyColumnPanel<T>(leftPart, rightPart.data, result.data, from, bias);
     }
-    forPanels<T>(left.rows, count, right.panels(), [&](Index row, Index rows, Index panel, Index end) {
-      multiplyTiles<T>({.tiles = end - panel,
-                        .rows = rows,
-                        .depth = count,
-                        .rowPanel = leftPart.panel(row / kTileRows<T>),
-                        .rowPanelStep = 0,
-                        .columnPanel = rightPart.panel(panel),
-                        .columnPanelStep = rightPart.panelStride,
-                        .destination = result.panel(panel) + row * kTileColumns<T>,
-                        .destinationStep = result.panelStride,
-                        .rowStride = kTileColumns<T>,
-                        .start = from,
-                        .bias = biasOf(from, bias, row),
-                        .biasStep = 0});
-    });
+    forPanels<T>(left.rows, count, right.panels(),
+                 [&](Index row, Index rows, Index panel, Index end) {
+                   multiplyTiles<T>({.tiles = end - panel,
+                                     .rows = rows,
+                                     .depth = count,
+                                     .rowPanel = leftPart.panel(row / kTileRows<T>),
+                                     .rowPanelStep = 0,
+                                     .columnPanel = rightPart.panel(panel),
+                                     .columnPanelStep = rightPart.panelStride,
+                                     .destination = result.panel(panel) + row * kTileColumns<T>,
+                                     .destinationStep = result.panelStride,
+                                     .rowStride = kTileColumns<T>,
+                                     .start = from,
+                                     .bias = biasOf(from, bias, row),
+                                     .biasStep = 0});
+                 });
   });
 }
 
@@ -134,31 +136,32 @@ void multiply(RowPanels<T> left, ColumnPanels<const T> right, MatrixView<T> resu
   forDepthBlocks(left, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
-    forPanels<T>(left.rows, count, right.panels(), [&](Index row, Index rows, Index panel, Index end) {
-      const T* rowPanel = leftPart.panel(row / kTileRows<T>);
-      const T* rowBias = biasOf(from, bias, row);
-      const Index fullEnd = std::clamp(fullPanels, panel, end);
-      multiplyTiles<T>({.tiles = fullEnd - panel,
-                        .rows = rows,
-                        .depth = count,
-                        .rowPanel = rowPanel,
-                        .rowPanelStep = 0,
-                        .columnPanel = rightPart.panel(panel),
-                        .columnPanelStep = rightPart.panelStride,
-                        .destination = result.at(row, panel * kColumns),
-                        .destinationStep = kColumns,
-                        .rowStride = result.rowStride,
-                        .start = from,
-                        .bias = rowBias,
-                        .biasStep = 0});
-      for (Index tile = fullEnd; tile < end; ++tile) {
-        const Index column = tile * kColumns;
-        multiplyTileInto(rows, rowPanel, rightPart.panel(tile), count,
-                         result.rowRange(row, rows).columnRange(
-                             column, std::min(kColumns, result.columns - column)),
-                         from, rowBias);
-      }
-    });
+    forPanels<T>(left.rows, count, right.panels(),
+                 [&](Index row, Index rows, Index panel, Index end) {
+                   const T* rowPanel = leftPart.panel(row / kTileRows<T>);
+                   const T* rowBias = biasOf(from, bias, row);
+                   const Index fullEnd = std::clamp(fullPanels, panel, end);
+                   multiplyTiles<T>({.tiles = fullEnd - panel,
+                                     .rows = rows,
+                                     .depth = count,
+                                     .rowPanel = rowPanel,
+                                     .rowPanelStep = 0,
+                                     .columnPanel = rightPart.panel(panel),
+                                     .columnPanelStep = rightPart.panelStride,
+                                     .destination = result.at(row, panel * kColumns),
+                                     .destinationStep = kColumns,
+                                     .rowStride = result.rowStride,
+                                     .start = from,
+                                     .bias = rowBias,
+                                     .biasStep = 0});
+                   for (Index tile = fullEnd; tile < end; ++tile) {
+                     const Index column = tile * kColumns;
+                     multiplyTileInto(rows, rowPanel, rightPart.panel(tile), count,
+                                      result.rowRange(row, rows).columnRange(
+                                          column, std::min(kColumns, result.columns - column)),
+                                      from, rowBias);
+                   }
+                 });
   });
 }
 

@@ -27,15 +27,22 @@ inline void forVectorsOfGroup(Work work) {
   for (Index row = 0; row < Width; row += kLanes) work(row + kLanes > Width ? Width - kLanes : row);
 }
 
-/// The same for Width rows that are contiguous: blocks of kLanes × kLanes are transposed in registers.
+/// kLanes values each of Width rows that are contiguous: blocks of kLanes × kLanes are transposed in registers.
+template <Index Width, class T>
+[[gnu::always_inline]] inline void interleaveBlock(const T* source, Index rowStride,
+                                                   T* destination) {
+  forVectorsOfGroup<Width, T>([&](Index row) {
+    simd::transposeBlock(source + row * rowStride, rowStride, destination + row, Width);
+  });
+}
+
+/// interleaveAny for Width rows that are contiguous.
 template <Index Width, class T>
 inline void interleaveContiguous(MatrixView<const T> source, T* destination) {
   constexpr Index kLanes = simd::kLanes<T>;
   Index depth = 0;
   for (; depth + kLanes <= source.columns; depth += kLanes, destination += kLanes * Width) {
-    forVectorsOfGroup<Width, T>([&](Index row) {
-      simd::transposeBlock(source.at(row, depth), source.rowStride, destination + row, Width);
-    });
+    interleaveBlock<Width>(source.at(0, depth), source.rowStride, destination);
   }
   interleaveAny<Width>(source.columnRange(depth, source.columns - depth), destination);
 }
@@ -74,9 +81,18 @@ void interleavePanels(ColumnPanels<const T> source, T* destination) {
     const Index rows = std::min(Width, source.depth - row);
     for (Index column = 0; column < source.columns; column += kColumns) {
       const T* block = source.panel(column / kColumns) + row * kColumns;
-      interleave<Width>(MatrixView<const T>{block, rows, std::min(kColumns, source.columns - column),
-                                            kColumns, 1},
-                        panel + column * Width);
+      if constexpr (simd::kLanes<T> <= Width) {
+        if (rows == Width && column + kColumns <= source.columns) {
+          for (Index part = 0; part < kColumns; part += simd::kLanes<T>) {
+            interleaveBlock<Width>(block + part, kColumns, panel + (column + part) * Width);
+          }
+          continue;
+        }
+      }
+      interleave<Width>(
+          MatrixView<const T>{block, rows, std::min(kColumns, source.columns - column), kColumns,
+                              1},
+          panel + column * Width);
     }
   }
 }
@@ -166,13 +182,13 @@ RowPanels<T> packRows(ColumnPanels<const T> source, T* destination) {
   return rowPanels<T>(destination, source.depth, source.columns);
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                \
-  template RowPanels<T> packRows(MatrixView<const T>, T*, Index);     \
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                    \
+  template RowPanels<T> packRows(MatrixView<const T>, T*, Index);                         \
   template void packRowsInto(MatrixView<const T>, T*, const RowPanels<T>&, Index, Index); \
-  template void packColumns(MatrixView<const T>, ColumnPanels<T>);    \
-  template ColumnPanels<T> packColumns(MatrixView<const T>, T*);      \
-  template void unpackColumns(ColumnPanels<const T>, MatrixView<T>);  \
-  template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*); \
+  template void packColumns(MatrixView<const T>, ColumnPanels<T>);                        \
+  template ColumnPanels<T> packColumns(MatrixView<const T>, T*);                          \
+  template void unpackColumns(ColumnPanels<const T>, MatrixView<T>);                      \
+  template ColumnPanels<T> packTransposed(ColumnPanels<const T>, T*);                     \
   template RowPanels<T> packRows(ColumnPanels<const T>, T*);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

@@ -92,7 +92,11 @@ constexpr Index blockDepthFor(Index depth, Index multiple) {
 template <class T>
 RowPanels<T> blockedRowPanels(const T* data, Index rows, Index depth, Index multiple) {
   const Index blockDepth = blockDepthFor<T>(depth, multiple);
-  return {data, rows, depth, kTileRows<T> * blockDepth, blockDepth > 0 ? blockDepth : 1,
+  return {data,
+          rows,
+          depth,
+          kTileRows<T> * blockDepth,
+          blockDepth > 0 ? blockDepth : 1,
           roundUp(rows, kTileRows<T>) * blockDepth};
 }
 template <class T>
