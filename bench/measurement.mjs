@@ -97,7 +97,10 @@ export const countedMilliseconds = (threads, { milliseconds, busyMilliseconds })
 /** One entry's turn, right after its ceiling's (GFLOP/s, all its threads at once): both meet the same weather. */
 async function turn({ process, ceiling, options }, ceilingFlops) {
   const rates = await Promise.all(
-    ceiling.map(async (one) => ceilingFlops / countedMilliseconds(options.threads, await round(one)) / 1e6),
+    ceiling.map(async (one) => {
+      const milliseconds = countedMilliseconds(options.threads, await round(one));
+      return ceilingFlops.get(one) / milliseconds / 1e6;
+    }),
   );
   const sum = rates.length > 0 ? rates.reduce((total, rate) => total + rate, 0) : null;
   return { ...(await round(process)), ceiling: sum };
@@ -141,8 +144,9 @@ export async function measureAll(what, entries, seconds, { onProgress = () => {}
   try {
     // The ceiling is the same for all shapes, and no stack of layers.
     const ceilingOf = { ...what, shape: layersOf(what.shape)[0] };
-    let ceilingFlops;
-    for (const one of ceilings) ceilingFlops = (await one.ask('prepare', ceilingOf)).flopsDone;
+    // Each its own: the tile is another one with other SIMD.
+    const ceilingFlops = new Map();
+    for (const one of ceilings) ceilingFlops.set(one, (await one.ask('prepare', ceilingOf)).flopsDone);
     for (const [index, entry] of entries.entries()) {
       onProgress({ stage: 'preparing', entry, done: index / entries.length });
       try {

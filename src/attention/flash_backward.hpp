@@ -19,7 +19,8 @@ struct FlashBackward {
   Index keyBlock;                                ///< keys at a time, a multiple of kTileRows
   linalg::ColumnPanels<T> output;                ///< headDim × tokens, computed again
   linalg::ColumnPanels<T> queryGradient;         ///< headDim × tokens
-  /// headDim × keys, with room for kTileColumns more columns in each row; added to. The gradient of the keys lacks the factor that the keys have: multiply by it at the end.
+  /// headDim × keys, with room for kTileColumns more columns in each row; added to. The gradient of the keys lacks the
+  /// factor that the keys have: multiply by it at the end.
   linalg::MatrixView<T> keyGradient, valueGradient;
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "attention/flash_backward.hpp"
-#include "core/text.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {

@@ -18,6 +18,7 @@ constexpr Index kChunkBytes = Index{1024} * 1024;
 constexpr Index kFewChannels = 512;
 constexpr Index kMostTokensOfFewChannels = 96;
 constexpr Index kMostTokens = 128;
+constexpr Index kBlocksTogether = 4;
 /// Fewer would read the weights too often.
 constexpr Index kLeastTokens = 32;
 /// So many keys are one tile: a prompt's context is (77 and its multiples up to three).
@@ -79,7 +80,10 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
   const Index fitting = (folded ? 2 : 1) * kChunkBytes /
                         (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
   const Index blocks = ceilDivide(std::max<Index>(1, tokens), tokenBlock);
-  const Index chunkBlocks = evenBlock(blocks, std::max<Index>(1, fitting), 1);
+  // Where it takes little more memory, blocks by fours: two or four threads have as many each.
+  const bool byFours = !folded && fitting >= kBlocksTogether - 1;
+  const Index chunkBlocks = std::min(blocks, evenBlock(blocks, std::max<Index>(1, fitting),
+                                                       byFours ? kBlocksTogether : 1));
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};
 }
 

@@ -18,13 +18,13 @@ after(() => ContenderProcess.stopAll());
 function scripted(
   label,
   options,
-  { milliseconds = 1, firstCallSeconds = 0, supports = true, result, fails },
+  { milliseconds = 1, firstCallSeconds = 0, supports = true, result, fails, flopsDone = 1e6 },
 ) {
   const answers = {
     supports: () => supports,
     prepare() {
       if (fails === 'prepare') throw new Error('out of memory');
-      return { result: result ?? new Float32Array([1, 2]), firstCallSeconds, memory: null, flopsDone: 1e6 };
+      return { result: result ?? new Float32Array([1, 2]), firstCallSeconds, memory: null, flopsDone };
     },
     round() {
       if (fails === 'round') throw new Error('gone');
@@ -39,6 +39,18 @@ function scripted(
   };
   return { ...entryOf(label, label, options), process, ceiling: [], restarts };
 }
+
+test('each ceiling is counted by its own operations: tiles differ with SIMD', async () => {
+  const entries = [6, 5].map((rows) => {
+    const entry = scripted(`tile of ${rows}`, { simd: `tile of ${rows}`, threads: 1 }, {});
+    return { ...entry, ceiling: [scripted('ceiling', { threads: 1 }, { flopsDone: rows * 1e6 }).process] };
+  });
+  const { records } = await measureAll(forward, entries, 0.001);
+  assert.deepEqual(
+    records.map(({ rounds }) => rounds[0].ceiling),
+    [6, 5],
+  );
+});
 
 test('a contender that cannot be measured is left out with its reason, and the rest is measured', async () => {
   const entries = [
