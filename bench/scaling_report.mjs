@@ -21,7 +21,11 @@ export function scalingLines(curves) {
     .filter(({ fit }) => fit !== null)
     .map(({ name, fit, exponent }) => {
       const met = Math.abs(exponent - 1) <= allowedDistance;
-      const model = fit.fromFirst ? `time − time of the first point ~ (${name} − 1)ᵖ` : `time ~ ${name}ᵖ`;
+      const { reference } = fit;
+      const model =
+        reference === null
+          ? `time ~ ${name}ᵖ`
+          : `time − time at ${name} = ${reference} ~ (${name} − ${reference})ᵖ`;
       const text =
         `${met ? '✓' : '✗'} ${model} from ${name} = ${fit.from} on: p = ${exponent.toFixed(3)}, ` +
         `wanted is 1 ± ${allowedDistance}`;
