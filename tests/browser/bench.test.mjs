@@ -90,7 +90,8 @@ describe('the benchmark', () => {
     });
     const rows = await visit.rows('training', 'tiny');
     const [own, onnxruntime, ...trained] = Object.values(rows);
-    assert.ok(isPositive(own['Counting all work']) && own['Counting all work'] > own['Of the ceiling']);
+    // More than the formula where something is computed twice, less where the context is folded.
+    assert.ok(isPositive(own['Counting all work']) && isPositive(own['Of the ceiling']));
     assert.match(onnxruntime, /^not measured: ./);
     assert.equal(trained.length, 2);
     for (const row of trained) assert.ok(isPositive(row['Ours is']), JSON.stringify(rows));
