@@ -82,8 +82,8 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
   const Index blocks = ceilDivide(std::max<Index>(1, tokens), tokenBlock);
   // Where it takes little more memory, blocks by fours: two or four threads have as many each.
   const bool byFours = !folded && fitting >= kBlocksTogether - 1;
-  const Index chunkBlocks = std::min(blocks, evenBlock(blocks, std::max<Index>(1, fitting),
-                                                       byFours ? kBlocksTogether : 1));
+  const Index chunkBlocks = std::min(
+      blocks, evenBlock(blocks, std::max<Index>(1, fitting), byFours ? kBlocksTogether : 1));
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};
 }
 

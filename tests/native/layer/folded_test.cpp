@@ -283,7 +283,8 @@ TYPED_TEST(FoldedTest, LargeInputsGiveNoNaN) {
 /// Not so yet: where all scores of a token are -infinity, it looks like one that a mask leaves nothing, and its output is
 /// the bias. With one key that is so for half of all weights; without folding it takes a head of one channel.
 TYPED_TEST(FoldedTest, InfinityOfTheInputShowsWithFewKeys) {
-  GTEST_SKIP() << "an infinite input can vanish where few keys are folded: its scores are all -infinity";
+  GTEST_SKIP()
+      << "an infinite input can vanish where few keys are folded: its scores are all -infinity";
   using T = TypeParam;
   CaseShape shape = foldingShape();
   shape.numHeads = 1;
