@@ -42,7 +42,7 @@ export const tasks = {
     title: 'training step: forward, backward (all gradients), update',
     flops:
       '3 · forward, for each product y = a·b of the forward has two in the backward, da = dy·bᵀ and db = aᵀ·dy. ' +
-      'What a layer computes a second time is not counted here, only under “done”',
+      'What a layer computes a second time, or saves, is counted only under “done”',
   },
 };
 

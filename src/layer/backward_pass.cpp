@@ -154,7 +154,13 @@ void BackwardPass<T>::addChunk(Index batchRow, Index begin, Index count) {
                 Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, count)),
                 [=, this](Index task, Scratch& scratch) {
                   const Index row = task * kTaskRows<T>;
-                  weightGradientRows(count, row, std::min(kTaskRows<T>, channels - row), scratch);
+                  const Index rows = std::min(kTaskRows<T>, channels - row);
+                  weightGradientRows(count, row, rows, scratch);
+                  parameters_.addBiasGradient(
+                      arguments_.layout.channelsByTokens(outputGradient_.data(), batchRow)
+                          .columnRange(begin, count)
+                          .rowRange(row, rows),
+                      row);
                 });
 }
 
@@ -243,16 +249,6 @@ void BackwardPass<T>::weightGradientRows(Index tokens, Index firstRow, Index row
   };
   accumulate(queryGradient_, inputTransposed_, ParameterId::kQuery);
   accumulate(outputGradientPanels_, attendedTransposed_, ParameterId::kOutput);
-  const ColumnPanels<T> gradient = chunkPanels(outputGradientPanels_, tokens);
-  T* bias = parameters_.gradients(ParameterId::kOutputBias).data();
-  for (Index row = firstRow; row < firstRow + rows; ++row) {
-    T sum = T(0);
-    for (Index token = 0; token < tokens; ++token) {
-      sum +=
-          gradient.panel(token / kTileColumns<T>)[row * kTileColumns<T> + token % kTileColumns<T>];
-    }
-    bias[row] += sum;
-  }
 }
 
 template <class T>

@@ -27,10 +27,8 @@ FoldedContext<T>::FoldedContext(const Configuration& configuration,
   Amount size = 0;
   Amount transposedSize = 0;
   for (const Index keys : keyCounts) {
-    const Index headStride = roundUp(keys, kTileRows<T>);
-    const Index rows = configuration.numHeads * headStride;
-    sets_.push_back({keys, headStride, size, transposedSize});
-    mostKeys_ = std::max(mostKeys_, keys);
+    sets_.push_back({keys, size, transposedSize});
+    const Index rows = configuration.numHeads * headStride(static_cast<Index>(sets_.size()) - 1);
     size += linalg::rowPanelsSize<T>(rows, configuration.queryDim);
     transposedSize += linalg::rowPanelsSize<T>(configuration.queryDim, rows);
   }
@@ -45,46 +43,30 @@ FoldedContext<T>::FoldedContext(const Configuration& configuration,
 template <class T>
 RowPanels<T> FoldedContext<T>::rowsOf(const Buffer<T>& buffer, Index set) const {
   return linalg::blockedRowPanels(buffer.data() + at(set).offset,
-                                  configuration_.numHeads * at(set).headStride,
+                                  configuration_.numHeads * headStride(set),
                                   configuration_.queryDim, 1);
 }
 template <class T>
 RowPanels<T> FoldedContext<T>::transposedOf(const Buffer<T>& buffer, Index set) const {
   return linalg::blockedRowPanels(buffer.data() + at(set).transposedOffset, configuration_.queryDim,
-                                  configuration_.numHeads * at(set).headStride, 1);
+                                  configuration_.numHeads * headStride(set), 1);
 }
-template <class T>
-RowPanels<T> FoldedContext<T>::keys(Index set) const {
-  return rowsOf(keys_, set);
-}
-template <class T>
-RowPanels<T> FoldedContext<T>::keysTransposed(Index set) const {
-  return transposedOf(keysTransposed_, set);
-}
-template <class T>
-RowPanels<T> FoldedContext<T>::values(Index set) const {
-  return rowsOf(values_, set);
-}
-template <class T>
-RowPanels<T> FoldedContext<T>::valuesTransposed(Index set) const {
-  return transposedOf(valuesTransposed_, set);
-}
-
 /// channels × keys = weight (channels × headDim) · columns (headDim × keys), into either packing or both.
 template <class T>
 void FoldedContext<T>::fold(Index set, Index head, Index firstChannel, Index channels,
                             RowPanels<T> weight, ColumnPanels<const T> columns, Buffer<T>& rows,
                             Buffer<T>& transposed, Scratch& scratch) {
-  const auto& [keys, headStride, offset, transposedOffset] = at(set);
-  const Index width = roundUp(headStride, kTileColumns<T>);
+  const auto& [keys, offset, transposedOffset] = at(set);
+  const Index filled = headStride(set);
+  const Index width = roundUp(filled, kTileColumns<T>);
   const MatrixView<T> product =
       linalg::rowMajor(scratch.take<T>(Amount{channels} * width), channels, width);
   linalg::multiply<T>(weight, columns, product.columnRange(0, roundUp(keys, kTileColumns<T>)));
   for (Index channel = 0; channel < channels; ++channel) {
-    std::fill(product.at(channel, keys), product.at(channel, headStride), T(0));
+    std::fill(product.at(channel, keys), product.at(channel, filled), T(0));
   }
-  const MatrixView<const T> folded = product.columnRange(0, headStride);
-  const Index firstRow = head * headStride;
+  const MatrixView<const T> folded = product.columnRange(0, filled);
+  const Index firstRow = head * filled;
   if (!rows.empty()) {
     linalg::packRowsInto<T>(folded.transposed(), rows.data() + offset, rowsOf(rows, set), firstRow,
                             firstChannel);
@@ -103,8 +85,12 @@ void FoldedContext<T>::addStage(Schedule& schedule, const PackedWeights<T>& weig
   const Index headDim = configuration_.headDim();
   const Index heads = configuration_.numHeads;
   const Index chunks = ceilDivide(channels, kTaskChannels<T>);
-  const Amount scratchBytes = Scratch::bytesFor<T>(
-      Amount{kTaskChannels<T>} * roundUp(roundUp(mostKeys_, kTileRows<T>), kTileColumns<T>));
+  Index mostRows = 0;
+  for (Index set = 0; set < static_cast<Index>(sets_.size()); ++set) {
+    mostRows = std::max(mostRows, headStride(set));
+  }
+  const Amount scratchBytes =
+      Scratch::bytesFor<T>(Amount{kTaskChannels<T>} * roundUp(mostRows, kTileColumns<T>));
   schedule.add(static_cast<Index>(sets_.size()) * heads * 2 * chunks, scratchBytes,
                [=, this, keyColumns = std::move(keyColumns), valueColumns = std::move(valueColumns),
                 &weights](Index task, Scratch& scratch) {

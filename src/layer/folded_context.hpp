@@ -25,11 +25,17 @@ class FoldedContext {
                 std::vector<linalg::ColumnPanels<const T>> valueColumns);
 
   /// Rows from one head to the next.
-  Index headStride(Index set) const { return at(set).headStride; }
-  linalg::RowPanels<T> keys(Index set) const;              ///< heads · headStride × queryDim
-  linalg::RowPanels<T> keysTransposed(Index set) const;    ///< queryDim × heads · headStride
-  linalg::RowPanels<T> values(Index set) const;            ///< heads · headStride × queryDim
-  linalg::RowPanels<T> valuesTransposed(Index set) const;  ///< queryDim × heads · headStride
+  Index headStride(Index set) const { return roundUp(at(set).keys, linalg::kTileRows<T>); }
+  /// heads · headStride × queryDim
+  linalg::RowPanels<T> keys(Index set) const { return rowsOf(keys_, set); }
+  linalg::RowPanels<T> values(Index set) const { return rowsOf(values_, set); }
+  /// queryDim × heads · headStride
+  linalg::RowPanels<T> keysTransposed(Index set) const {
+    return transposedOf(keysTransposed_, set);
+  }
+  linalg::RowPanels<T> valuesTransposed(Index set) const {
+    return transposedOf(valuesTransposed_, set);
+  }
 
   bool isTransposed() const { return !values_.empty(); }
   std::size_t bytes() const;
@@ -37,7 +43,6 @@ class FoldedContext {
  private:
   struct Set {
     Index keys;
-    Index headStride;
     Amount offset;            ///< in keys_ and values_
     Amount transposedOffset;  ///< in keysTransposed_ and valuesTransposed_
   };
@@ -51,7 +56,6 @@ class FoldedContext {
 
   Configuration configuration_;
   std::vector<Set> sets_;
-  Index mostKeys_ = 0;
   Buffer<T> keys_, valuesTransposed_, keysTransposed_, values_;
 };
 

@@ -71,7 +71,9 @@ void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begi
       const Index channel = (task - blocks) * kTaskChannels<T>;
       const Index channels = std::min(kTaskChannels<T>, queryDim() - channel);
       packTokens(batchRow, begin, count, channel, channels);
-      addBiasGradient(batchRow, begin, count, channel, channels);
+      task_.parameters.addBiasGradient(
+          tokens(task_.outputGradient, batchRow, begin, count).rowRange(channel, channels),
+          channel);
     }
   });
   schedule.add(ceilDivide(rows(set), kTaskRows<T>),
@@ -129,18 +131,6 @@ void FoldedGradients<T>::packTokens(Index batchRow, Index chunk, Index count, In
   };
   pack(task_.activations.arguments.input, inputTransposed_);
   pack(task_.outputGradient, outputGradientTransposed_);
-}
-
-template <class T>
-void FoldedGradients<T>::addBiasGradient(Index batchRow, Index chunk, Index count,
-                                         Index firstChannel, Index channels) {
-  const MatrixView<const T> gradient = tokens(task_.outputGradient, batchRow, chunk, count);
-  T* bias = task_.parameters.gradients(ParameterId::kOutputBias).data();
-  for (Index channel = firstChannel; channel < firstChannel + channels; ++channel) {
-    T sum = T(0);
-    for (Index token = 0; token < count; ++token) sum += *gradient.at(channel, token);
-    bias[channel] += sum;
-  }
 }
 
 template <class T>

@@ -1,28 +1,11 @@
 #pragma once
 
 #include "layer/forward_pass.hpp"
+#include "layer/key_gradients.hpp"
 #include "layer/planner.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
-
-/// The gradients of one set's keys and values, both queryDim × keys. The keys' lacks the factor that the keys have.
-template <class T>
-struct KeyGradients {
-  /// Of at most `mostKeys` keys. Rows have room for another tile: products write whole ones.
-  KeyGradients(Index queryDim, Index mostKeys)
-      : stride(roundUp(mostKeys, linalg::kTileColumns<T>) + linalg::kTileColumns<T>),
-        keys(Amount{queryDim} * stride),
-        values(Amount{queryDim} * stride) {}
-
-  linalg::MatrixView<T> rows(Buffer<T>& gradient, Index firstChannel, Index channels,
-                             Index columns) const {
-    return {gradient.data() + firstChannel * stride, channels, columns, stride, 1};
-  }
-
-  Index stride;
-  Buffer<T> keys, values;
-};
 
 /// The part of a backward that differs where the context is folded with the weights (see FoldedContext). With M and G for
 /// the folded keys and values of all heads, P the probabilities and dS the scores' gradients, chunk by chunk
@@ -57,8 +40,6 @@ class FoldedGradients {
   void packTokens(Index batchRow, Index chunk, Index count, Index firstChannel, Index channels);
   void addFoldedGradients(Index set, Index count, Index firstRow, Index rows, linalg::Start start,
                           Scratch& scratch);
-  void addBiasGradient(Index batchRow, Index chunk, Index count, Index firstChannel,
-                       Index channels);
   void unfoldKeys(Index set, Index head, Scratch& scratch);
   void unfoldValues(Index set, Index head, Scratch& scratch);
 

@@ -42,6 +42,19 @@ Parameters<T>::Parameters(const Configuration& configuration)
 }
 
 template <class T>
+void Parameters<T>::addBiasGradient(linalg::MatrixView<const T> outputGradient,
+                                    Index firstChannel) {
+  T* bias = gradients(ParameterId::kOutputBias).data() + firstChannel;
+  for (Index channel = 0; channel < outputGradient.rows; ++channel) {
+    T sum = T(0);
+    for (Index token = 0; token < outputGradient.columns; ++token) {
+      sum += *outputGradient.at(channel, token);
+    }
+    bias[channel] += sum;
+  }
+}
+
+template <class T>
 void Parameters<T>::descend(T learningRate) {
   T* values = values_.data();
   T* gradients = gradients_.data();

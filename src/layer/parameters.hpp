@@ -8,6 +8,7 @@
 #include "core/buffer.hpp"
 #include "core/shape.hpp"
 #include "layer/configuration.hpp"
+#include "linalg/matrix_view.hpp"
 
 namespace cross_attention::layer {
 
@@ -49,6 +50,8 @@ class Parameters {
   }
   std::span<T> gradients(ParameterId id) { return part(gradients(), id); }
 
+  /// Adds Σ over the columns of `outputGradient` (channels from `firstChannel` on × tokens) to the gradient of the bias.
+  void addBiasGradient(linalg::MatrixView<const T> outputGradient, Index firstChannel);
   void clearGradients() { gradients_.clear(); }
   /// Plain gradient descent: p ← p - learningRate·dp, then the gradients are cleared. Whoever calls it calls touch().
   void descend(T learningRate);

@@ -12,12 +12,17 @@ namespace {
 using linalg::kTileColumns;
 using linalg::kTileRows;
 
+/// What a forward's block of tokens takes, at the most: see planForward.
 constexpr Index kForwardBytes = Index{1280} * 1024;
+/// Each of the matrices of a backward's chunk takes so much, nearly; twice as much where the context is folded, for
+/// then the depth of the products that are summed up over the chunks is a chunk's tokens.
 constexpr Index kChunkBytes = Index{1024} * 1024;
 /// Weights of few channels stay in the second-level cache: reading them once more costs next to nothing.
 constexpr Index kFewChannels = 512;
 constexpr Index kMostTokensOfFewChannels = 96;
 constexpr Index kMostTokens = 128;
+/// Of a backward that is not folded: a head's tiles of tokens × keys are held twice and transposed.
+constexpr Index kMostTokensOfTiles = 64;
 constexpr Index kBlocksTogether = 4;
 /// Fewer would read the weights too often.
 constexpr Index kLeastTokens = 32;
@@ -74,7 +79,7 @@ template <class T>
 BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
                           bool folded) {
   constexpr Index kColumns = kTileColumns<T>;
-  Index tokenBlock = std::max<Index>(folded ? 128 : 64, kColumns);
+  Index tokenBlock = std::max(folded ? kMostTokens : kMostTokensOfTiles, kColumns);
   if (configuration.tokenBlock > 0) tokenBlock = roundUp(configuration.tokenBlock, kColumns);
   tokenBlock = std::min(tokenBlock, roundUp(std::max<Index>(1, tokens), kColumns));
   const Index fitting = (folded ? 2 : 1) * kChunkBytes /

@@ -77,29 +77,26 @@ const Index* ProjectedContext<T>::keyNumbers(Index set) const {
 }
 
 template <class T>
-linalg::RowPanels<T> ProjectedContext<T>::keys(Index set, Index head) const {
-  const Index headDim = configuration_.headDim();
-  const Amount size = linalg::rowPanelsSize<T>(at(set).keys, headDim);
-  return linalg::rowPanels(keys_.data() + at(set).offset + head * size, at(set).keys, headDim);
+Amount ProjectedContext<T>::rowsOffset(Index set, Index head) const {
+  return at(set).offset + head * linalg::rowPanelsSize<T>(at(set).keys, configuration_.headDim());
 }
 template <class T>
-linalg::RowPanels<T> ProjectedContext<T>::values(Index set, Index head) const {
-  linalg::RowPanels<T> panels = keys(set, head);
-  panels.data = values_.data() + (panels.data - keys_.data());
-  return panels;
+Amount ProjectedContext<T>::transposedOffset(Index set, Index head) const {
+  return at(set).transposedOffset +
+         head * linalg::rowPanelsSize<T>(configuration_.headDim(), at(set).keys);
+}
+
+template <class T>
+linalg::RowPanels<T> ProjectedContext<T>::rowsOf(const Buffer<T>& buffer, Index set,
+                                                 Index head) const {
+  return linalg::rowPanels(buffer.data() + rowsOffset(set, head), at(set).keys,
+                           configuration_.headDim());
 }
 template <class T>
-linalg::RowPanels<T> ProjectedContext<T>::valuesTransposed(Index set, Index head) const {
-  const Index headDim = configuration_.headDim();
-  const Amount size = linalg::rowPanelsSize<T>(headDim, at(set).keys);
-  return linalg::rowPanels(valuesTransposed_.data() + at(set).transposedOffset + head * size,
-                           headDim, at(set).keys);
-}
-template <class T>
-linalg::RowPanels<T> ProjectedContext<T>::keysTransposed(Index set, Index head) const {
-  linalg::RowPanels<T> panels = valuesTransposed(set, head);
-  panels.data = keysTransposed_.data() + (panels.data - valuesTransposed_.data());
-  return panels;
+linalg::RowPanels<T> ProjectedContext<T>::transposedOf(const Buffer<T>& buffer, Index set,
+                                                       Index head) const {
+  return linalg::rowPanels(buffer.data() + transposedOffset(set, head), configuration_.headDim(),
+                           at(set).keys);
 }
 
 template <class T>
@@ -141,21 +138,18 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, In
   }
   const linalg::MatrixView<T> projected = product.columnRange(0, count);
   // `begin` is a multiple of the tile's rows: both packings continue where the block before them ended.
-  const auto packInto = [&](linalg::RowPanels<T> all, Buffer<T>& buffer, bool transposed) {
-    T* destination = buffer.data() + (all.data - buffer.data());
-    if (transposed) {
-      linalg::packRows<T>(projected, destination + begin * linalg::kTileRows<T>, all.panelStride);
-    } else {
-      linalg::packRows<T>(projected.transposed(), destination + begin * headDim);
-    }
+  const auto packRows = [&](Buffer<T>& buffer) {
+    if (buffer.empty()) return;
+    linalg::packRowsInto<T>(projected.transposed(), buffer.data() + rowsOffset(set, head),
+                            rowsOf(buffer, set, head), begin, 0);
   };
-  if (isKey) {
-    packInto(keys(set, head), keys_, false);
-    if (!keysTransposed_.empty()) packInto(keysTransposed(set, head), keysTransposed_, true);
-  } else {
-    packInto(valuesTransposed(set, head), valuesTransposed_, true);
-    if (!values_.empty()) packInto(values(set, head), values_, false);
-  }
+  const auto packTransposed = [&](Buffer<T>& buffer) {
+    if (buffer.empty()) return;
+    linalg::packRowsInto<T>(projected, buffer.data() + transposedOffset(set, head),
+                            transposedOf(buffer, set, head), 0, begin);
+  };
+  packRows(isKey ? keys_ : values_);
+  packTransposed(isKey ? keysTransposed_ : valuesTransposed_);
   if (folded_) {
     const linalg::ColumnPanels<T> columns =
         columnsOf((isKey ? keyColumns_ : valueColumns_).data(), set)

@@ -63,10 +63,18 @@ class ProjectedContext {
   const Index* keyNumbers(Index set) const;
 
   // The keys are multiplied by the softmax scale and log2(e).
-  linalg::RowPanels<T> keys(Index set, Index head) const;              ///< keys × headDim
-  linalg::RowPanels<T> keysTransposed(Index set, Index head) const;    ///< headDim × keys
-  linalg::RowPanels<T> values(Index set, Index head) const;            ///< keys × headDim
-  linalg::RowPanels<T> valuesTransposed(Index set, Index head) const;  ///< headDim × keys
+  /// keys × headDim
+  linalg::RowPanels<T> keys(Index set, Index head) const { return rowsOf(keys_, set, head); }
+  /// headDim × keys
+  linalg::RowPanels<T> keysTransposed(Index set, Index head) const {
+    return transposedOf(keysTransposed_, set, head);
+  }
+  /// keys × headDim
+  linalg::RowPanels<T> values(Index set, Index head) const { return rowsOf(values_, set, head); }
+  /// headDim × keys
+  linalg::RowPanels<T> valuesTransposed(Index set, Index head) const {
+    return transposedOf(valuesTransposed_, set, head);
+  }
 
   /// headDim × keys; with both forms only: what the gradient of Wo takes.
   linalg::ColumnPanels<const T> valueColumns(Index set, Index head) const;
@@ -92,6 +100,11 @@ class ProjectedContext {
   /// Whether a set's packed context holds what `context` does, bit by bit.
   bool holdsContext(const Context<T>& context, Index set) const;
   const Set& at(Index set) const { return sets_[static_cast<std::size_t>(set)]; }
+  // Of one head in keys_ or values_, and in keysTransposed_ or valuesTransposed_.
+  Amount rowsOffset(Index set, Index head) const;
+  Amount transposedOffset(Index set, Index head) const;
+  linalg::RowPanels<T> rowsOf(const Buffer<T>& buffer, Index set, Index head) const;
+  linalg::RowPanels<T> transposedOf(const Buffer<T>& buffer, Index set, Index head) const;
   void project(const PackedWeights<T>& weights, Index set, Index head, bool isKey, Index begin,
                linalg::ColumnPanels<const T> contextPanels, Scratch& scratch);
   /// queryDim × keys of a set in one of the buffers for folding.

@@ -165,6 +165,18 @@ struct Worst {
   }
 };
 
+/// All of them fold, or none.
+template <class T>
+void checkAll(const std::vector<CaseShape>& shapes, bool fold, const char* title) {
+  Worst<T> worst;
+  for (const CaseShape& shape : shapes) {
+    LayerCase<T> one(shape);
+    ASSERT_EQ(foldsContext(one), fold) << shape.describe();
+    worst.check(one);
+  }
+  worst.print(title);
+}
+
 }  // namespace
 
 template <class T>
@@ -173,25 +185,11 @@ using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(FoldedTest, Formats);
 
 TYPED_TEST(FoldedTest, OutputAndGradientsLikeTheReference) {
-  using T = TypeParam;
-  Worst<T> worst;
-  for (const CaseShape& shape : foldingCalls<T>()) {
-    LayerCase<T> one(shape);
-    ASSERT_TRUE(foldsContext(one)) << shape.describe();
-    worst.check(one);
-  }
-  worst.print("folded");
+  checkAll<TypeParam>(foldingCalls<TypeParam>(), true, "folded");
 }
 
 TYPED_TEST(FoldedTest, NeighboursThatDoNotFold) {
-  using T = TypeParam;
-  Worst<T> worst;
-  for (const CaseShape& shape : neighbours()) {
-    LayerCase<T> one(shape);
-    ASSERT_FALSE(foldsContext(one)) << shape.describe();
-    worst.check(one);
-  }
-  worst.print("not folded");
+  checkAll<TypeParam>(neighbours(), false, "not folded");
 }
 
 TYPED_TEST(FoldedTest, KeyMasksOfDifferentCounts) {

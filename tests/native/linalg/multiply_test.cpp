@@ -16,21 +16,22 @@ namespace {
 
 using namespace linalg;
 
-/// Small integers: every product below is exact in any order, so results are compared for equality.
+/// Small integers unless told: then every product below is exact in any order, so results are compared for equality.
 template <class T>
 struct Operands {
   Index rows, columns, depth;
   std::vector<T> left, right, bias, before;
   std::vector<T> leftMemory, rightMemory;
 
-  Operands(Random& random, Index rowCount, Index columnCount, Index depthCount)
+  Operands(Random& random, Index rowCount, Index columnCount, Index depthCount,
+           std::vector<T> (*values)(Random&, Index) = smallIntegers<T>)
       : rows(rowCount),
         columns(columnCount),
         depth(depthCount),
-        left(smallIntegers<T>(random, rows * depth)),
-        right(smallIntegers<T>(random, depth * columns)),
-        bias(smallIntegers<T>(random, rows)),
-        before(smallIntegers<T>(random, rows * columns)),
+        left(values(random, rows * depth)),
+        right(values(random, depth * columns)),
+        bias(values(random, rows)),
+        before(values(random, rows * columns)),
         leftMemory(static_cast<std::size_t>(rowPanelsSize<T>(rows, depth))),
         rightMemory(static_cast<std::size_t>(columnPanelsSize<T>(depth, columns))) {}
 
@@ -195,14 +196,9 @@ TYPED_TEST(MultiplyTest, AColumnsBitsDoNotDependOnTheOthers) {
   constexpr Index kDepth = 500;
   constexpr Index kRows = 3 * kTileRows<T> + 2;
   const Index columns = 9 * kTileColumns<T> + 1;
-  const std::vector<T> left = normalValues<T>(random, kRows * kDepth);
-  const std::vector<T> right = normalValues<T>(random, kDepth * columns);
-  std::vector<T> leftMemory(static_cast<std::size_t>(rowPanelsSize<T>(kRows, kDepth)));
-  std::vector<T> rightMemory(static_cast<std::size_t>(columnPanelsSize<T>(kDepth, columns)));
-  const RowPanels<T> rows =
-      packRows<T>(rowMajor<const T>(left.data(), kRows, kDepth), leftMemory.data());
-  const ColumnPanels<const T> all =
-      packColumns<T>(rowMajor<const T>(right.data(), kDepth, columns), rightMemory.data());
+  Operands<T> operands(random, kRows, columns, kDepth, normalValues<T>);
+  const RowPanels<T> rows = operands.packedLeft();
+  const ColumnPanels<const T> all = operands.packedRight();
   std::vector<T> whole(static_cast<std::size_t>(columnPanelsSize<T>(kRows, columns)));
   std::vector<T> parts(whole.size());
   std::vector<T> matrix(static_cast<std::size_t>(kRows * columns));
@@ -229,31 +225,25 @@ TYPED_TEST(MultiplyTest, RoundsAsAFormatOfItsPrecisionMay) {
   constexpr Index kDepth = 1000;
   constexpr Index kRows = kTileRows<T> + 1;
   const Index columns = 4 * kTileColumns<T> + 3;
-  const std::vector<T> left = normalValues<T>(random, kRows * kDepth);
-  const std::vector<T> right = normalValues<T>(random, kDepth * columns);
-  const std::vector<T> bias = normalValues<T>(random, kRows);
-  const std::vector<T> before = normalValues<T>(random, kRows * columns);
-  std::vector<T> leftMemory(static_cast<std::size_t>(rowPanelsSize<T>(kRows, kDepth)));
-  std::vector<T> rightMemory(static_cast<std::size_t>(columnPanelsSize<T>(kDepth, columns)));
-  const RowPanels<T> rows =
-      packRows<T>(rowMajor<const T>(left.data(), kRows, kDepth), leftMemory.data());
-  const ColumnPanels<const T> all =
-      packColumns<T>(rowMajor<const T>(right.data(), kDepth, columns), rightMemory.data());
+  Operands<T> operands(random, kRows, columns, kDepth, normalValues<T>);
+  const RowPanels<T> rows = operands.packedLeft();
+  const ColumnPanels<const T> all = operands.packedRight();
   double worst = 0;
   for (const Start start : {Start::kZero, Start::kBias, Start::kAccumulate}) {
-    std::vector<T> result = before;
-    multiply<T>(rows, all, rowMajor(result.data(), kRows, columns), start, bias.data());
+    std::vector<T> result = operands.before;
+    multiply<T>(rows, all, rowMajor(result.data(), kRows, columns), start, operands.bias.data());
     for (Index row = 0; row < kRows; ++row) {
       for (Index column = 0; column < columns; ++column) {
         const auto element = static_cast<std::size_t>(row * columns + column);
         long double exact = 0;
-        if (start == Start::kBias) exact = bias[static_cast<std::size_t>(row)];
-        if (start == Start::kAccumulate) exact = before[element];
+        if (start == Start::kBias) exact = operands.bias[static_cast<std::size_t>(row)];
+        if (start == Start::kAccumulate) exact = operands.before[element];
         long double magnitudes = std::abs(exact);
         for (Index term = 0; term < kDepth; ++term) {
           const long double product =
-              static_cast<long double>(left[static_cast<std::size_t>(row * kDepth + term)]) *
-              right[static_cast<std::size_t>(term * columns + column)];
+              static_cast<long double>(
+                  operands.left[static_cast<std::size_t>(row * kDepth + term)]) *
+              operands.right[static_cast<std::size_t>(term * columns + column)];
           exact += product;
           magnitudes += std::abs(product);
         }
