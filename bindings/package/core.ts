@@ -21,7 +21,8 @@ export interface CoreTensorClass {
   randomNormal(shape: readonly number[], seed: number, mean: number, deviation: number): CoreTensor;
 }
 
-export interface CorePendingForward extends CoreHandle {
+/** Something under way: a forward, or a run of a compiled graph. */
+export interface CorePending extends CoreHandle {
   /** Works on another thread and calls `done` afterwards; false where there is none. */
   runBehind(done: () => void): boolean;
   /** Works for about so many milliseconds on this thread; true: all is done. */
@@ -39,7 +40,7 @@ type CallArguments = [
 
 export interface CoreLayer extends CoreHandle {
   forward(...call: CallArguments): CoreTensor;
-  startForward(...call: CallArguments): CorePendingForward;
+  startForward(...call: CallArguments): CorePending;
   backward(outputGradient: CoreTensor): CoreTensor;
   contextGradient(): CoreTensor | null;
   attentionMaps(...callAndHeads: [...CallArguments, allHeads: boolean]): CoreTensor;
@@ -70,6 +71,86 @@ export interface CoreLayerClass {
   ): CoreLayer;
 }
 
+export interface CoreGraphNodes extends CoreHandle {
+  size(): number;
+  /** `inputs`: places of nodes. */
+  describe(place: number): {
+    op: string;
+    name: string;
+    dtype: DType;
+    shape: (number | string)[];
+    list: number[];
+    broadcasts: boolean;
+    inputs: number[];
+  };
+  /** The elements of a Constant; undefined where its layer was disposed of. */
+  view(place: number): TypedArray | undefined;
+}
+
+/** What a graph is compiled from; an input for each call of addInput. */
+export interface CoreGraphSource extends CoreHandle {
+  addOutput(nodes: CoreGraphNodes, place: number): void;
+  addInput(nodes: CoreGraphNodes, place: number, shape: readonly number[]): void;
+  /** The last input stays the same. */
+  setConstantFloat32(tensor: CoreTensor): void;
+  setConstantFloat64(tensor: CoreTensor): void;
+}
+
+export interface CoreCompileOptions {
+  shareSubexpressions: boolean;
+  fuseAttention: boolean;
+  keepLayout: boolean;
+  foldConstants: boolean;
+  dropMaskedKeys: boolean;
+  measure: boolean;
+  /** 0: the cheaper one; 1: as written; 2: folded. */
+  association: number;
+}
+
+/** One step of a compiled graph. */
+export interface CoreStep {
+  step: string;
+  kernel: string;
+  association: string;
+  flops: number;
+  bytes: number;
+}
+
+/** One output of a compiled graph. `inputs`: the places of the inputs that a run takes. */
+export interface CorePlan {
+  inputs: number[];
+  flopsBefore: number;
+  bytesBefore: number;
+  heldBytes: number;
+  steps: CoreStep[];
+}
+
+type RunArguments = [
+  output: number,
+  first: CoreTensor | null,
+  second: CoreTensor | null,
+  third: CoreTensor | null,
+];
+
+export interface CoreCompiledGraph extends CoreHandle {
+  run(...run: RunArguments): CoreTensor;
+  start(...run: RunArguments): CorePending;
+  refresh(): void;
+  describe(output: number): CorePlan;
+  scratchBytes(): number;
+}
+
+export interface CoreCompiledGraphClass {
+  compile(source: CoreGraphSource, options: CoreCompileOptions): CoreCompiledGraph;
+}
+
+type ExportGraph = (
+  layer: CoreLayer,
+  options: { name: string; mask: boolean; input: string; tokens: string },
+  shared: CoreGraphNodes | null,
+  context: number,
+) => CoreGraphNodes;
+
 export interface CoreBytes extends CoreHandle {
   view(): Uint8Array;
 }
@@ -99,8 +180,20 @@ export const coreClasses = [
   'WeightFile',
   'CandidatesFloat32',
   'CandidatesFloat64',
+  'GraphNodes',
+  'GraphSource',
+  'CompiledGraphFloat32',
+  'CompiledGraphFloat64',
+  'PendingRunFloat32',
+  'PendingRunFloat64',
 ] as const;
-export const coreFunctions = ['setThreads', 'saveFloat32', 'saveFloat64'] as const;
+export const coreFunctions = [
+  'setThreads',
+  'saveFloat32',
+  'saveFloat64',
+  'exportGraphFloat32',
+  'exportGraphFloat64',
+] as const;
 
 export interface Core {
   /** The top of the WASM stack. */
@@ -120,6 +213,11 @@ export interface Core {
   CandidatesFloat64: new () => CoreCandidates;
   saveFloat32: Save;
   saveFloat64: Save;
+  exportGraphFloat32: ExportGraph;
+  exportGraphFloat64: ExportGraph;
+  GraphSource: new () => CoreGraphSource;
+  CompiledGraphFloat32: CoreCompiledGraphClass;
+  CompiledGraphFloat64: CoreCompiledGraphClass;
 }
 
 export interface CoreOptions {

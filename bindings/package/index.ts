@@ -14,10 +14,18 @@ export {
   ShapeError,
   WeightsError,
 } from './errors';
-export { CompiledGraph, ComputationNode, compile, toOnnx } from './graph';
-export type { CompileOptions } from './graph';
+export { CompiledGraph, compile } from './compile';
+export type { CompileOptions, CompilePasses } from './compile';
+export { composeGraph } from './compose';
+export type { ComposedGraph } from './compose';
+export { ComputationNode } from './graph';
+export type { GraphOptions } from './graph';
 export { DiffusionCrossAttention } from './layer';
 export type { AttentionOptions, LayerOptions } from './layer';
+export { fromOnnx } from './onnx/from_onnx';
+export type { FromOnnxOptions, ImportedAttention } from './onnx/from_onnx';
+export { toOnnx } from './onnx/to_onnx';
+export type { ToOnnxOptions } from './onnx/to_onnx';
 export { init, memoryInUse } from './runtime';
 export type { InitOptions, RuntimeInfo } from './runtime';
 export { Tensor } from './tensor';

@@ -7,12 +7,14 @@ import {
   checkOneOf,
   checkOptions,
   checkString,
+  fail,
 } from './checks';
-import type { CoreLayer, CorePendingForward, CoreTensor, DType, TypedArray } from './core';
-import { ArgumentError, ShapeError } from './errors';
-import { yieldToEventLoop, keepAlive } from './event_loop';
-import type { ComputationNode } from './graph';
+import type { CoreLayer, CoreTensor, DType, TypedArray } from './core';
+import { ShapeError } from './errors';
+import type { ComputationNode, GraphOptions } from './graph';
+import { checkGraphOptions, nodeOrigin, wrapNodes } from './graph';
 import { Owned } from './handles';
+import { awaitPending } from './pending';
 import { getCore, getRuntimeInfo } from './runtime';
 import { randomSeed, Tensor, tensorHandle, tensorHandleOf, wrapTensor } from './tensor';
 import { loadInto, saveFrom, validateAgainst } from './weights';
@@ -47,8 +49,13 @@ export interface AttentionOptions {
 }
 
 const mostDimension = 32768;
-/** A slice of work on the caller's own thread: well below a frame of a page. */
-const sliceMilliseconds = 6;
+
+/** Lets composeGraph have a graph with names of its own. */
+export let exportLayerGraph: (
+  layer: DiffusionCrossAttention,
+  options: Required<GraphOptions>,
+  names: LayerGraphNames,
+) => LayerGraph;
 
 type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | null];
 
@@ -57,6 +64,10 @@ type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | 
  * q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo. No residual, no norm.
  */
 export class DiffusionCrossAttention {
+  static {
+    exportLayerGraph = (layer, options, names) => layer.#exportGraph(options, names);
+  }
+
   readonly queryDim: number;
   readonly contextDim: number;
   readonly numHeads: number;
@@ -130,7 +141,7 @@ export class DiffusionCrossAttention {
     const layer = this.#layer;
     const pending = layer.startForward(...this.#coreCall(input, context, options));
     try {
-      await finish(pending);
+      await awaitPending(pending);
       return wrapTensor(pending.result(), this.dtype);
     } finally {
       pending.delete();
@@ -264,10 +275,18 @@ export class DiffusionCrossAttention {
     return wrapTensor(maps, this.dtype);
   }
 
-  /** Not available yet: throws ArgumentError. */
-  exportComputationGraph(_inputNodes: ComputationNode[]): ComputationNode {
+  /**
+   * The layer as a graph of ONNX's operators on tokens [batch, tokens, queryDim] and a context [batch, contextLength,
+   * contextDim]: pushes the input nodes (input, context, and mask if wanted) onto inputNodes and returns the output node.
+   * Constants are the layer's parameters, not copies of them.
+   */
+  exportComputationGraph(inputNodes: ComputationNode[], options?: GraphOptions): ComputationNode {
     this.#requireAlive();
-    throw new ArgumentError('exportComputationGraph is not available yet');
+    if (!Array.isArray(inputNodes)) fail('inputNodes', inputNodes, 'an array to push nodes onto');
+    const names = { input: 'input', tokens: 'tokens', context: null };
+    const { inputs, output } = this.#exportGraph(checkGraphOptions(options), names);
+    inputNodes.push(...inputs);
+    return output;
   }
 
   /** What the layer is, where it runs and why, and what its last forward and backward took. */
@@ -307,6 +326,25 @@ export class DiffusionCrossAttention {
     this.#contextGradient = null;
   }
 
+  #exportGraph(options: Required<GraphOptions>, names: LayerGraphNames): LayerGraph {
+    const core = getCore();
+    const exportGraph = this.dtype === 'float32' ? core.exportGraphFloat32 : core.exportGraphFloat64;
+    const { input, tokens, context } = names;
+    const shared = context === null ? null : nodeOrigin(context);
+    const handle = exportGraph(
+      this.#layer,
+      { ...options, input, tokens },
+      shared?.nodes ?? null,
+      shared?.place ?? 0,
+    );
+    const nodes = wrapNodes(handle, context);
+    const inputNames = [input, ...(context === null ? ['context'] : []), ...(options.mask ? ['mask'] : [])];
+    return {
+      inputs: inputNames.map((name) => nodes.find((node) => node.op === 'Input' && node.name === name)!),
+      output: nodes.at(-1)!,
+    };
+  }
+
   /** The arguments of a call as the core takes them. */
   #coreCall(input: Tensor, context: Tensor | null, options: AttentionOptions | undefined): CoreCall {
     const { mask = null } = checkOptions('options', options);
@@ -321,17 +359,15 @@ export class DiffusionCrossAttention {
   }
 }
 
-/** Waits for the end of a forward without holding up the event loop. */
-async function finish(pending: CorePendingForward): Promise<void> {
-  const stayAlive = keepAlive();
-  try {
-    const behind = await new Promise<boolean>((resolve) => {
-      if (!pending.runBehind(() => resolve(true))) resolve(false);
-    });
-    if (behind) return;
-    do await yieldToEventLoop();
-    while (!pending.advance(sliceMilliseconds));
-  } finally {
-    stayAlive.release();
-  }
+/** The graph of one layer: its inputs (input, context unless shared, mask if wanted) and output. */
+export interface LayerGraph {
+  inputs: ComputationNode[];
+  output: ComputationNode;
+}
+
+/** How composeGraph has several layers' graphs written. */
+export interface LayerGraphNames {
+  input: string;
+  tokens: string;
+  context: ComputationNode | null;
 }

@@ -54,14 +54,14 @@ void Schedule::run(int slot) {
   const Workers workers;
   ThreadPool& pool = ThreadPool::shared();
   // All memory first, so that no stage can fail for lack of it after another has written results.
-  const Amount scratchBytes = mostScratchBytes();
-  (*workspace_)[slot].reserve(scratchBytes);
+  const Amount bytes = scratchBytes();
+  (*workspace_)[slot].reserve(bytes);
   Run work(*this);
   const Index firstTask = std::exchange(nextTask_, 0);
   const auto firstStage = static_cast<Index>(std::exchange(stage_, memory_.stages.size()));
   if (workers.acquired()) {
     for (int worker = 1; worker < pool.threads(); ++worker) {
-      (*workspace_)[worker].reserve(scratchBytes);
+      (*workspace_)[worker].reserve(bytes);
     }
     return pool.run(work, firstStage, firstTask, slot);
   }
@@ -71,17 +71,23 @@ void Schedule::run(int slot) {
   }
 }
 
-Amount Schedule::mostScratchBytes() const {
+Amount Schedule::scratchBytes() const {
   Amount most = 0;
   for (const StageMemory::Stage& stage : memory_.stages) most = std::max(most, stage.scratchBytes);
   return most;
+}
+
+void Schedule::reserve() {
+  for (int slot = 0; slot < ThreadPool::shared().threads(); ++slot) {
+    (*workspace_)[slot].reserve(scratchBytes());
+  }
 }
 
 bool Schedule::advance(double milliseconds) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   Scratch& scratch = (*workspace_)[0];
-  scratch.reserve(mostScratchBytes());
+  scratch.reserve(scratchBytes());
   for (; stage_ < memory_.stages.size(); ++stage_, nextTask_ = 0) {
     const StageMemory::Stage& stage = memory_.stages[stage_];
     while (nextTask_ < stage.tasks) {

@@ -32,8 +32,18 @@ class Schedule {
 
   /// All that is left, on the pool's threads, the calling one in `slot` among them.
   void run(int slot = 0);
+  /// From the beginning, another time. What the stages need must not have been given up by their last run.
+  void rewind() {
+    stage_ = 0;
+    nextTask_ = 0;
+  }
   /// Tasks one after another on the calling thread until `milliseconds` have passed. `true`: all is done.
   bool advance(double milliseconds);
+
+  /// Of the task that takes most; a thread at a time.
+  Amount scratchBytes() const;
+  /// Takes it, for all threads: runs that follow allocate nothing. Throws kOutOfMemory.
+  void reserve();
 
  private:
   class Run;
@@ -43,8 +53,6 @@ class Schedule {
     void run(Index task, Scratch& scratch) override { work(task, scratch); }
     Work work;
   };
-
-  Amount mostScratchBytes() const;
 
   std::shared_ptr<Workspace> workspace_;
   StageMemory memory_;

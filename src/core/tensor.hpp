@@ -18,6 +18,9 @@ class Tensor {
   /// Uninitialised elements.
   explicit Tensor(Shape shape)
       : shape_(shape), storage_(std::make_shared<Buffer<T>>(shape.size())) {}
+  /// Elements from `offset` on of memory that others use, too.
+  Tensor(Shape shape, std::shared_ptr<Buffer<T>> storage, Index offset)
+      : shape_(shape), storage_(std::move(storage)), offset_(offset) {}
 
   static Tensor full(Shape shape, T value) {
     Tensor tensor(shape);
@@ -32,10 +35,12 @@ class Tensor {
 
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
-  Index size() const { return storage_->size(); }
+  Index size() const { return shape_.size(); }
+  /// Whether other tensors have these elements, too.
+  bool isShared() const { return storage_.use_count() > 1; }
 
-  T* data() { return storage_->data(); }
-  const T* data() const { return storage_->data(); }
+  T* data() { return storage_->data() + offset_; }
+  const T* data() const { return storage_->data() + offset_; }
   T* begin() { return data(); }
   T* end() { return data() + size(); }
   const T* begin() const { return data(); }
@@ -56,6 +61,7 @@ class Tensor {
  private:
   Shape shape_;
   std::shared_ptr<Buffer<T>> storage_;
+  Index offset_ = 0;
 };
 
 }  // namespace cross_attention

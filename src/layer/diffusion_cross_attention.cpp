@@ -40,6 +40,7 @@ DiffusionCrossAttention<T>::DiffusionCrossAttention(const Configuration& configu
 template <class T>
 DiffusionCrossAttention<T>::~DiffusionCrossAttention() {
   finishPending();
+  *self_ = nullptr;
 }
 
 template <class T>
@@ -58,7 +59,7 @@ Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tens
   memory::resetPeak();
   ForwardPass<T> pass(configuration_, parameters_, packedWeights(), workspace_,
                       Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
-                      training_, tasksForThreads());
+                      {.training = training_, .leastTasks = tasksForThreads()});
   pass.schedule().run();
   commit(pass, millisecondsSince(start));
   return pass.output();
@@ -73,8 +74,10 @@ DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>
       *this,
       std::make_unique<ForwardPass<T>>(
           configuration_, parameters_, packedWeights(), workspace_,
-          Arguments<T>::check(configuration_, input, context, mask), projectedContext_, training_,
-          ThreadPool::shared().canRunBehind() ? tasksForThreads() : kTasksForSlices));
+          Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
+          ForwardOptions{.training = training_,
+                         .leastTasks = ThreadPool::shared().canRunBehind() ? tasksForThreads()
+                                                                           : kTasksForSlices}));
   std::erase_if(pending_, [](const auto& other) { return other.expired(); });
   pending_.push_back(pending);
   return pending;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/pending_work.hpp"
 #include "core/scratch.hpp"
 #include "core/tensor.hpp"
 #include "layer/configuration.hpp"
@@ -85,11 +87,15 @@ class DiffusionCrossAttention {
   /// What the layer is and did, for people.
   Diagnostics diagnostics() const;
 
+  /// This layer, or null once it is no more: for those that refer to it and may live longer.
+  std::shared_ptr<DiffusionCrossAttention* const> self() const { return self_; }
+  /// The weights of the present parameters, packed as passes have required them.
+  std::shared_ptr<PackedWeights<T>> packedWeights();
+
  private:
   void commit(ForwardPass<T>& pass, double milliseconds);
   void finishPending();
   void parametersChanged();
-  std::shared_ptr<PackedWeights<T>> packedWeights();
 
   Configuration configuration_;
   std::shared_ptr<Workspace> workspace_;
@@ -102,19 +108,16 @@ class DiffusionCrossAttention {
   std::optional<Tensor<T>> contextGradient_;
   std::vector<std::weak_ptr<PendingForward>> pending_;
   Statistics statistics_;
+  std::shared_ptr<DiffusionCrossAttention*> self_ = std::make_shared<DiffusionCrossAttention*>(this);
 };
 
-/// A forward under way.
+/// A forward under way: see PendingWork.
 template <class T>
 class DiffusionCrossAttention<T>::PendingForward {
  public:
   PendingForward(DiffusionCrossAttention& layer, std::unique_ptr<ForwardPass<T>> pass);
-  ~PendingForward();
 
-  /// Where there are threads: begins on the thread behind and calls `done` there at the end. The caller keeps this
-  /// object alive until then. Returns false, having done nothing, where there are none: then advance.
   bool runBehind(std::function<void()> done);
-  /// Works for about so long on the calling thread. `true`: all is done.
   bool advance(double milliseconds);
   /// Does or awaits what is left and hands what is kept over to the layer. Once.
   void finish();
@@ -122,10 +125,11 @@ class DiffusionCrossAttention<T>::PendingForward {
   Tensor<T> result();
 
  private:
-  struct State;
-  /// Shared with the job on the thread behind, which may look at it a moment longer than we live: what takes memory is
-  /// taken out of it before.
-  std::shared_ptr<State> state_;
+  struct Work;
+  DiffusionCrossAttention& layer_;
+  ForwardPass<T>* pass_;               ///< the work's
+  std::unique_ptr<PendingWork> work_;  ///< until it is finished
+  std::exception_ptr failure_;
   std::optional<Tensor<T>> output_;
 };
 

@@ -13,11 +13,15 @@ namespace {
 template <class T>
 std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
                                                 const std::shared_ptr<Workspace>& workspace,
-                                                bool folded) {
-  const PackedWeight query = folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery;
-  weights->require(
-      {query, PackedWeight::kOutput, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
-      workspace);
+                                                bool folded, bool contextIsReady) {
+  if (!contextIsReady) {
+    weights->require({folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery,
+                      PackedWeight::kOutput, PackedWeight::kKeyOfHeads,
+                      PackedWeight::kValueOfHeads},
+                     workspace);
+  } else if (!folded) {
+    weights->require({PackedWeight::kQuery, PackedWeight::kOutput}, workspace);
+  }
   return weights;
 }
 
@@ -27,29 +31,32 @@ template <class T>
 ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
                             std::shared_ptr<PackedWeights<T>> weights,
                             std::shared_ptr<Workspace> workspace, Arguments<T> arguments,
-                            std::shared_ptr<const ProjectedContext<T>> ready, bool training,
-                            Index leastTasks)
+                            std::shared_ptr<const ProjectedContext<T>> ready,
+                            const ForwardOptions& options)
     : configuration_(configuration),
       arguments_(std::move(arguments)),
-      folded_(arguments_.foldsContext(configuration)),
-      weights_(require(std::move(weights), workspace, folded_)),
-      output_(arguments_.layout.shape),
+      folded_(options.folds.value_or(arguments_.foldsContext(configuration))),
+      weights_(require(std::move(weights), workspace, folded_, options.contextIsReady)),
+      output_(options.repeats ? Tensor<T>(arguments_.layout.shape, nullptr, 0)
+                              : Tensor<T>(arguments_.layout.shape)),
       bias_(parameters.values(ParameterId::kOutputBias).data()),
       schedule_(std::move(workspace)) {
   const Context<T>& context = arguments_.context;
-  const typename ProjectedContext<T>::Forms forms{.transposed = training, .folded = folded_};
-  if (ready && ready->matches(parameters, context, arguments_.mask.keys.get(), forms)) {
+  const typename ProjectedContext<T>::Forms forms{
+      .transposed = options.training, .folded = folded_, .repeats = options.repeats};
+  if (options.contextIsReady ||
+      (ready && ready->matches(parameters, context, arguments_.mask.keys.get(), forms))) {
     projected_ = std::move(ready);
     contextWasReady_ = true;
   } else {
     auto projected = std::make_shared<ProjectedContext<T>>(configuration, parameters, context,
                                                            arguments_.mask.keys, forms);
     // A training step changes the parameters, and with them every key and value: not worth a copy.
-    if (!training) projected->remember(context);
+    if (!options.training && !options.repeats) projected->remember(context);
     projected->addStages(schedule_, *weights_, context);
     projected_ = std::move(projected);
   }
-  if (training) {
+  if (options.training) {
     const TokenLayout& layout = arguments_.layout;
     activations_ = std::make_shared<Activations<T>>(
         Activations<T>{arguments_, projected_, parameters.version(),
@@ -59,13 +66,23 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
                                          .tokens = arguments_.layout.tokens,
                                          .keys = projected_->mostKeys(),
                                          .folded = folded_,
-                                         .leastTasks = leastTasks});
+                                         .leastTasks = options.leastTasks});
   addTokenBlocks();
   statistics_ = {.happened = true,
                  .shapes = arguments_.shapes(),
                  .tokenBlock = plan_.tokenBlock,
                  .keyBlock = plan_.keyBlock,
                  .flops = flops()};
+}
+
+template <class T>
+void ForwardPass<T>::bind(const Tensor<T>& input, const Tensor<T>* context, const Tensor<T>* mask,
+                          const Tensor<T>& output) {
+  arguments_.input = input;
+  if (context != nullptr) arguments_.context.tensor = *context;
+  if (mask != nullptr) arguments_.mask.additive = *mask;
+  output_ = output;
+  schedule_.rewind();
 }
 
 template <class T>

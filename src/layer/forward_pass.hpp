@@ -48,19 +48,32 @@ struct Activations {
   }
 };
 
+/// What kind of forward it is.
+struct ForwardOptions {
+  bool training = false;  ///< activations are kept
+  Index leastTasks = 1;   ///< see ForwardWork
+  std::optional<bool> folds = {};  ///< whether the context is folded; none: as the shapes decide
+  bool contextIsReady = false;  ///< `ready` is taken unseen
+  bool repeats = false;         ///< the schedule is run again and again: see bind
+};
+
 /// One forward over all tokens. A task takes a block of tokens through all of it: query projection, attention of all
 /// heads, output projection – or, with a folded context, all heads' probabilities and the output from them – so that
 /// nothing of the size of the image exists but input and output.
 template <class T>
 class ForwardPass {
  public:
-  /// `ready`: a projected context that may be taken if it matches, or null. `leastTasks`: see
-  /// ForwardWork. Allocates; the work is the schedule's.
+  /// `ready`: a projected context that may be taken if it matches, or null. Allocates; the work is the schedule's.
   /// Weights and parameters must stay as they are until it is done.
   ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
               std::shared_ptr<PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
               Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready,
-              bool training, Index leastTasks);
+              const ForwardOptions& options);
+
+  /// Other tensors of the same shapes in place of the arguments and the output, and the schedule from its beginning.
+  /// `context` and `mask` (an additive one): null where there is none, or where it stays. Allocates nothing.
+  void bind(const Tensor<T>& input, const Tensor<T>* context, const Tensor<T>* mask,
+            const Tensor<T>& output);
 
   Schedule& schedule() { return schedule_; }
   const Tensor<T>& output() const { return output_; }
@@ -89,7 +102,7 @@ class ForwardPass {
   Configuration configuration_;
   Arguments<T> arguments_;
   bool folded_;
-  std::shared_ptr<const PackedWeights<T>> weights_;
+  std::shared_ptr<const PackedWeights<T>> weights_;  ///< those that its kind takes are packed
   /// After the weights were packed: they stay.
   std::size_t bytesBefore_ = memory::bytesInUse();
   std::shared_ptr<const ProjectedContext<T>> projected_;

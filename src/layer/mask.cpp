@@ -40,7 +40,7 @@ Mask<T> Mask<T>::from(const Tensor<U>& tensor) {
     mask.keys = readKeyMask(tensor);
   } else if (tensor.rank() == 4) {
     if constexpr (std::is_same_v<T, U>) {
-      mask.additive = std::make_shared<const Tensor<T>>(tensor);
+      mask.additive = tensor;
     } else {
       failArgument("mask is of another dtype than the layer; an additive mask takes the layer's");
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/tensor.hpp"
@@ -24,7 +25,7 @@ template <class T>
 struct Mask {
   std::shared_ptr<const KeyMask> keys;
   /// [B | 1, heads | 1, N | 1, L], added to the scores.
-  std::shared_ptr<const Tensor<T>> additive;
+  std::optional<Tensor<T>> additive;
 
   /// `U` is the mask's own dtype: any for a key mask [B | 1, L] of ones (attend) and zeros (ignore); an additive mask
   /// takes that of the layer. Throws kShape for another rank, kArgument for another value or dtype.

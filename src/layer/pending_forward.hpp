@@ -1,24 +1,18 @@
 #pragma once
 
-#include <exception>
-#include <functional>
-
-#include "core/threading.hpp"
+#include "core/pending_work.hpp"
 #include "layer/diffusion_cross_attention.hpp"
 #include "layer/forward_pass.hpp"
 
 namespace cross_attention::layer {
 
 template <class T>
-struct DiffusionCrossAttention<T>::PendingForward::State {
-  DiffusionCrossAttention* layer;
+struct DiffusionCrossAttention<T>::PendingForward::Work final : PendingWork::Work {
+  explicit Work(std::unique_ptr<ForwardPass<T>> given) : pass(std::move(given)) {}
+  void run(int slot) override { pass->schedule().run(slot); }
+  bool advance(double milliseconds) override { return pass->schedule().advance(milliseconds); }
+
   std::unique_ptr<ForwardPass<T>> pass;
-  /// Set on the thread behind once it is done with the pass.
-  Event ranBehind;
-  bool startedBehind = false;
-  bool finished = false;
-  double milliseconds = 0;
-  std::exception_ptr failure;
 };
 
 }  // namespace cross_attention::layer

@@ -24,7 +24,10 @@ template <class T>
 ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
                                       const Parameters<T>& parameters, const Context<T>& context,
                                       std::shared_ptr<const KeyMask> mask, Forms forms)
-    : configuration_(configuration), version_(parameters.version()), mask_(std::move(mask)) {
+    : configuration_(configuration),
+      version_(parameters.version()),
+      mask_(std::move(mask)),
+      repeats_(forms.repeats) {
   const Index headDim = configuration.headDim();
   const Index masks = mask_ ? mask_->batch : 1;
   // None for an empty batch, whose context may be empty, too.
@@ -169,7 +172,7 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
       return std::clamp<Index>(keyCount(set) - begin, 0, kKeysAtATime);
     };
     schedule.add(sets(), mask_ ? Scratch::bytesFor<T>(Amount{blockKeys} * contextDim) : 0,
-                 [=, this](Index set, Scratch& scratch) {
+                 [=, this, &context](Index set, Scratch& scratch) {
                    T* gathered = mask_ ? scratch.take<T>(blockKeys * contextDim) : nullptr;
                    linalg::packColumns<T>(
                        contextRows(context, set, begin, countOf(set), gathered).transposed(),
@@ -185,6 +188,7 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
                  });
   }
   if (folded_) addFoldingStage(schedule, weights);
+  if (repeats_) return;
   schedule.add(1, 0, [this](Index, Scratch&) {
     if (!isRemembered()) contextPanels_ = Buffer<T>();
     keyColumns_ = Buffer<T>();

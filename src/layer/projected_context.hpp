@@ -37,14 +37,15 @@ class ProjectedContext {
   struct Forms {
     bool transposed;  ///< keysTransposed and values, which the way back needs
     bool folded;      ///< see FoldedContext
+    bool repeats = false;  ///< the stages are run again and again: they keep what they work with
   };
 
   /// Allocates; the work is done by addStages.
   ProjectedContext(const Configuration& configuration, const Parameters<T>& parameters,
                    const Context<T>& context, std::shared_ptr<const KeyMask> mask, Forms forms);
 
-  /// The work. Takes kKeyOfHeads and kValueOfHeads of `weights`, and what FoldedContext takes. They and this object must stay as they
-  /// are until it is done.
+  /// The work. Takes kKeyOfHeads and kValueOfHeads of `weights`, and what FoldedContext takes. They, this object and
+  /// `context` must stay where they are until it is done.
   void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Context<T>& context);
 
   /// Keeps the packed context, so that matches can tell later; before addStages. Nothing for contexts too large for
@@ -116,6 +117,7 @@ class ProjectedContext {
   Configuration configuration_;
   std::uint64_t version_;
   std::shared_ptr<const KeyMask> mask_;
+  bool repeats_;
   std::vector<Set> sets_;
   Index mostKeys_ = 0;
   Buffer<T> keys_, valuesTransposed_, keysTransposed_, values_;

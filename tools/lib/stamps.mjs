@@ -6,13 +6,19 @@ import { project } from './paths.mjs';
 
 const folder = path.join(project, 'build/stamps');
 
+/** A file, or all files in a folder and in those below it. */
+function filesOf(full) {
+  if (path.extname(full)) return [full];
+  const entries = readdirSync(full, { withFileTypes: true, recursive: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+}
+
 /** A fingerprint of texts and of files (a folder stands for the files in it), all below the project. */
 export function fingerprint(texts, files = []) {
   const hash = createHash('sha256');
   for (const text of texts) hash.update(`${text}\0`);
   for (const file of files) {
-    const full = path.join(project, file);
-    const names = path.extname(file) ? [full] : readdirSync(full).map((name) => path.join(full, name));
+    const names = filesOf(path.join(project, file));
     for (const name of names.sort()) hash.update(`${name}\0`).update(readFileSync(name));
   }
   return hash.digest('hex');

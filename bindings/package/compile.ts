@@ -1,0 +1,332 @@
+import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, show } from './checks';
+import type { CoreCompiledGraph, CoreCompileOptions, CoreGraphSource, CorePlan, CoreTensor, DType } from './core';
+import { describePlans } from './describe';
+import { ArgumentError, ShapeError } from './errors';
+import { checkNode, type ComputationNode, nodeOrigin } from './graph';
+import { Owned } from './handles';
+import { awaitPending } from './pending';
+import { getCore } from './runtime';
+import { Tensor, tensorHandleOf, wrapTensor } from './tensor';
+
+/** The compiler's passes: each may be left out, to see what it does. All are on by default. */
+export interface CompilePasses {
+  /** Operations that do the same with the same become one. */
+  shareSubexpressions?: boolean;
+  /** A layer's operations become one attention. */
+  fuseAttention?: boolean;
+  /** An attention takes images [B, C, H, W] as they are. */
+  keepLayout?: boolean;
+  /** What depends on nothing but constants is computed at once. */
+  foldConstants?: boolean;
+  /** Keys that a constant mask hides cost nothing. */
+  dropMaskedKeys?: boolean;
+}
+
+export interface CompileOptions {
+  /**
+   * One shape for each input node, all sizes fixed. Tokens [batch, tokens, C] may be an image [B, C, H, W] or [N, C], too:
+   * the output then has that form; a context [L, D], or of batch 1; a mask a key mask [B | 1, L] (1 = attend, 0 = ignore).
+   */
+  inputShapes: readonly (readonly number[])[];
+  /** Inputs that stay the same over many runs (a prompt's context over all denoising steps), folded into the plan. */
+  constants?: Map<ComputationNode, Tensor>;
+  device?: 'wasm' | 'webgpu';
+  /**
+   * In which order an attention's products are taken: as written, folded – (x·(Wq·Kᵀ)) and P·(V·Wo) –, or (the default)
+   * what costs less. Equal in real arithmetic; results differ by rounding.
+   */
+  association?: 'auto' | 'plain' | 'folded';
+  /** Where both orders cost nearly the same (15 %): whether they are run and the faster one taken. Default true. */
+  measure?: boolean;
+  passes?: CompilePasses;
+}
+
+const associations = ['auto', 'plain', 'folded'] as const;
+const passNames = [
+  'shareSubexpressions',
+  'fuseAttention',
+  'keepLayout',
+  'foldConstants',
+  'dropMaskedKeys',
+] as const;
+
+/** An input of a compiled graph. */
+interface CompiledInput {
+  node: ComputationNode;
+  shape: readonly number[];
+  isConstant: boolean;
+}
+
+let create: (
+  handle: CoreCompiledGraph,
+  dtype: DType,
+  inputs: readonly CompiledInput[],
+  outputs: number,
+) => CompiledGraph;
+
+/**
+ * A graph that is ready to run. It holds what it was compiled with: after a layer's parameters have changed, runs throw
+ * ArgumentError until refresh. Dispose it (or `using`).
+ */
+export class CompiledGraph {
+  /** Floating-point operations of one run of all outputs. */
+  readonly flops: number;
+  /** Bytes of WASM memory that runs work in, beside inputs, outputs and what is kept. */
+  readonly scratchBytes: number;
+  readonly #owned: Owned<CoreCompiledGraph>;
+  readonly #dtype: DType;
+  readonly #inputs: readonly CompiledInput[];
+  #plans: readonly CorePlan[];
+  /** Runs that are not waited for go one after another. */
+  #lastRun: Promise<unknown> = Promise.resolve();
+
+  static {
+    create = (handle, dtype, inputs, outputs) => new CompiledGraph(handle, dtype, inputs, outputs);
+  }
+
+  private constructor(
+    handle: CoreCompiledGraph,
+    dtype: DType,
+    inputs: readonly CompiledInput[],
+    outputs: number,
+  ) {
+    if (typeof handle?.delete !== 'function' || typeof handle.scratchBytes !== 'function') {
+      throw new ArgumentError('CompiledGraph has no constructor to call; it takes compile');
+    }
+    this.#owned = new Owned(this, handle);
+    this.#dtype = dtype;
+    this.#inputs = inputs;
+    this.#plans = Array.from({ length: outputs }, (_, output) => handle.describe(output));
+    this.flops = this.#plans.flatMap(({ steps }) => steps).reduce((sum, { flops }) => sum + flops, 0);
+    this.scratchBytes = handle.scratchBytes();
+  }
+
+  /** The output, of the inputs that are not constants, in order. For a graph of one output. */
+  run(...inputs: Tensor[]): Tensor {
+    return this.runOutput(this.#onlyOutput(), ...this.#neededOf(inputs));
+  }
+
+  /** The same without blocking the calling thread. Runs go one after another; the tensors may be disposed of meanwhile. */
+  async runAsync(...inputs: Tensor[]): Promise<Tensor> {
+    return this.runOutputAsync(this.#onlyOutput(), ...this.#neededOf(inputs));
+  }
+
+  /** One output of several, of the inputs that it needs and that are not constants, in order. */
+  runOutput(output: number, ...inputs: Tensor[]): Tensor {
+    const core = this.#handle;
+    return wrapTensor(core.run(output, ...this.#handlesOf(output, inputs)), this.#dtype);
+  }
+
+  /** The same without blocking the calling thread. */
+  async runOutputAsync(output: number, ...inputs: Tensor[]): Promise<Tensor> {
+    void this.#handle;
+    // Shared, so that disposing of the tensors meanwhile does no harm.
+    const handles = this.#handlesOf(output, inputs).map(
+      (handle) => handle && handle.reshaped(handle.shape()),
+    ) as [CoreTensor | null, CoreTensor | null, CoreTensor | null];
+    const run = this.#lastRun.then(async () => {
+      const pending = this.#handle.start(output, ...handles);
+      try {
+        await awaitPending(pending);
+        return wrapTensor(pending.result(), this.#dtype);
+      } finally {
+        pending.delete();
+      }
+    });
+    const done = run.finally(() => handles.forEach((handle) => handle?.delete()));
+    this.#lastRun = done.catch(() => {});
+    return done;
+  }
+
+  /** Compiles again with the parameters that the layers have now, and with the constants as they are now. */
+  refresh(): void {
+    const core = this.#handle;
+    core.refresh();
+    this.#plans = this.#plans.map((_, output) => core.describe(output));
+  }
+
+  /** What was compiled, for people: each step, its kernel, FLOPs and bytes; and what the graph would have cost as written. */
+  describe(): string {
+    void this.#handle;
+    return describePlans(this.#plans, this.scratchBytes);
+  }
+
+  /** Frees the memory. Twice is harmless. A run that is under way is finished first. */
+  dispose(): void {
+    this.#owned.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  get #handle(): CoreCompiledGraph {
+    return this.#owned.get('this CompiledGraph');
+  }
+
+  #onlyOutput(): number {
+    void this.#handle;
+    if (this.#plans.length !== 1) {
+      throw new ArgumentError(
+        `this CompiledGraph has ${this.#plans.length} outputs; run takes one of a single output: use runOutput`,
+      );
+    }
+    return 0;
+  }
+
+  /** Of the tensors for all inputs that are not constants, those that the only output needs. */
+  #neededOf(tensors: readonly Tensor[]): Tensor[] {
+    const places = this.#inputs.flatMap(({ isConstant }, place) => (isConstant ? [] : [place]));
+    this.#checkCount(tensors, places);
+    const needed = this.#plans[0]!.inputs;
+    return tensors.filter((_, number) => needed.includes(places[number]!));
+  }
+
+  #checkCount(tensors: readonly Tensor[], places: readonly number[]): void {
+    if (tensors.length === places.length) return;
+    const names = places.map((place) => `'${this.#inputs[place]!.node.name}'`).join(', ');
+    throw new ArgumentError(
+      `inputs are ${tensors.length} tensors; it takes ${places.length}${names === '' ? '' : `: ${names}`}`,
+    );
+  }
+
+  #handlesOf(
+    output: number,
+    tensors: readonly Tensor[],
+  ): [CoreTensor | null, CoreTensor | null, CoreTensor | null] {
+    const plan = this.#plans[output];
+    if (plan === undefined) fail('output', output, `an integer from 0 to ${this.#plans.length - 1}`);
+    this.#checkCount(tensors, plan.inputs);
+    const handles = plan.inputs.map((place, number) => {
+      const input = this.#inputs[place]!;
+      const handle = tensorHandleOf(`input '${input.node.name}'`, tensors[number], this.#dtype);
+      checkKeyMask(input, tensors[number]!);
+      return handle;
+    });
+    return [handles[0] ?? null, handles[1] ?? null, handles[2] ?? null];
+  }
+}
+
+/** A key mask holds ones and zeros. */
+function checkKeyMask({ node, shape }: CompiledInput, tensor: Tensor): void {
+  if (node.attributes['broadcast'] !== true || shape.length !== 2) return;
+  const wrong = tensor.view().find((value) => value !== 0 && value !== 1);
+  if (wrong === undefined) return;
+  fail(`input '${node.name}' [B, L] holds a value that`, wrong, '1 (attend) and 0 (ignore) in a key mask');
+}
+
+function checkOutputs(output: ComputationNode | readonly ComputationNode[]): ComputationNode[] {
+  if (!Array.isArray(output)) return [checkNode('output', output)];
+  if (output.length === 0) fail('output', output, 'a ComputationNode or some of them');
+  return output.map((node, number) => checkNode(`output[${number}]`, node));
+}
+
+function checkInputs(
+  inputs: readonly ComputationNode[],
+  inputShapes: readonly (readonly number[])[],
+  constants: Map<ComputationNode, Tensor>,
+): CompiledInput[] {
+  if (!Array.isArray(inputs)) fail('inputs', inputs, 'an array of ComputationNodes');
+  if (!Array.isArray(inputShapes)) fail('inputShapes', inputShapes, 'an array of shapes');
+  if (!(constants instanceof Map)) fail('constants', constants, 'a Map from ComputationNodes to Tensors');
+  if (inputShapes.length !== inputs.length) {
+    throw new ShapeError(
+      `inputShapes has ${inputShapes.length} shapes; it takes one for each of the ${inputs.length} inputs`,
+    );
+  }
+  for (const node of constants.keys()) {
+    if (!inputs.includes(checkNode('constants', node))) {
+      throw new ArgumentError(`constants holds node '${node.name}'; it takes nodes that are among inputs`);
+    }
+  }
+  return inputs.map((input, number) => {
+    const node = checkNode(`inputs[${number}]`, input);
+    const shape = checkShape(`inputShapes[${number}]`, inputShapes[number]);
+    return { node, shape, isConstant: constants.has(node) };
+  });
+}
+
+function checkConstant(input: CompiledInput, tensor: Tensor): CoreTensor {
+  const { node, shape } = input;
+  const handle = tensorHandleOf(`constant '${node.name}'`, tensor, node.dtype);
+  if (tensor.shape.length !== shape.length || tensor.shape.some((size, axis) => size !== shape[axis])) {
+    throw new ShapeError(
+      `constant '${node.name}' has shape ${show([...tensor.shape])}; it takes that of inputShapes, ${show([...shape])}`,
+    );
+  }
+  checkKeyMask(input, tensor);
+  return handle;
+}
+
+function checkCompileOptions(options: CompileOptions): CoreCompileOptions {
+  const { association = 'auto', measure = true, passes, device = 'wasm' } = options;
+  if (checkOneOf('device', device, ['wasm', 'webgpu']) === 'webgpu') {
+    fail('device', device, "'wasm' in this version");
+  }
+  const given = checkOptions('passes', passes);
+  for (const name of Object.keys(given)) checkOneOf('passes', name, passNames);
+  const wants = Object.fromEntries(
+    passNames.map((name) => [name, checkBoolean(`passes.${name}`, given[name] ?? true)]),
+  ) as Record<(typeof passNames)[number], boolean>;
+  return {
+    ...wants,
+    measure: checkBoolean('measure', measure),
+    association: associations.indexOf(checkOneOf('association', association, associations)),
+  };
+}
+
+/**
+ * Readies a graph for these shapes: constant folding, attention fused to one kernel, the order of products that costs
+ * least, one plan of memory. `output`: one node, or several that may be run one by one. Throws ArgumentError for an input
+ * that is missing or twice, ShapeError for shapes that do not fit, naming the node.
+ */
+export async function compile(
+  output: ComputationNode | readonly ComputationNode[],
+  inputs: readonly ComputationNode[],
+  options: CompileOptions,
+): Promise<CompiledGraph> {
+  const core = getCore();
+  if (typeof options !== 'object' || options === null) fail('options', options, 'an object with inputShapes');
+  const { inputShapes, constants } = options;
+  const outputs = checkOutputs(output);
+  const constantTensors = constants ?? new Map<ComputationNode, Tensor>();
+  const compiledInputs = checkInputs(inputs, inputShapes, constantTensors);
+  const coreOptions = checkCompileOptions(options);
+  const { dtype } = outputs[0]!;
+  for (const node of [...outputs, ...compiledInputs.map((input) => input.node)]) {
+    if (node.dtype === dtype) continue;
+    throw new ArgumentError(`node '${node.name}' is of ${node.dtype}; it takes that of the output, ${dtype}`);
+  }
+
+  const source = new core.GraphSource();
+  try {
+    addNodes(source, outputs, compiledInputs, constantTensors);
+    const compiledClass = dtype === 'float32' ? core.CompiledGraphFloat32 : core.CompiledGraphFloat64;
+    return create(compiledClass.compile(source, coreOptions), dtype, compiledInputs, outputs.length);
+  } finally {
+    source.delete();
+  }
+}
+
+function addNodes(
+  source: CoreGraphSource,
+  outputs: readonly ComputationNode[],
+  inputs: readonly CompiledInput[],
+  constants: Map<ComputationNode, Tensor>,
+): void {
+  for (const node of outputs) {
+    const { nodes, place } = nodeOrigin(node);
+    source.addOutput(nodes, place);
+  }
+  for (const input of inputs) {
+    const { nodes, place } = nodeOrigin(input.node);
+    source.addInput(nodes, place, input.shape);
+    if (!input.isConstant) continue;
+    const handle = checkConstant(input, constants.get(input.node)!);
+    if (input.node.dtype === 'float32') {
+      source.setConstantFloat32(handle);
+    } else {
+      source.setConstantFloat64(handle);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type { CorePlan } from './core';
+
+const columns = ['step', 'kernel', 'association', 'MFLOP', 'MB', 'share of the FLOPs'];
+/** Texts to the left, numbers to the right. */
+const textColumns = 3;
+
+const millions = (number: number): string => (number / 1e6).toFixed(number < 1e7 ? 3 : 1);
+const percent = (part: number, whole: number): string =>
+  `${(whole > 0 ? (100 * part) / whole : 0).toFixed(1)} %`;
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+/** A table of all steps, and what the graph would have cost as it was written. */
+export function describePlans(plans: readonly CorePlan[], scratchBytes: number): string {
+  const steps = plans.flatMap((plan) => plan.steps);
+  const flops = sum(steps.map((step) => step.flops));
+  const bytes = sum(steps.map((step) => step.bytes));
+  const flopsBefore = sum(plans.map((plan) => plan.flopsBefore));
+  const bytesBefore = sum(plans.map((plan) => plan.bytesBefore));
+  const held = sum(plans.map((plan) => plan.heldBytes));
+  const rows = [
+    columns,
+    ...steps.map((step) => [
+      step.step,
+      step.kernel,
+      step.association,
+      millions(step.flops),
+      millions(step.bytes),
+      percent(step.flops, flops),
+    ]),
+    ['compiled', '', '', millions(flops), millions(bytes), percent(flops, flops)],
+    ['as written', '', '', millions(flopsBefore), millions(bytesBefore), percent(flopsBefore, flops)],
+  ];
+  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) =>
+        column < textColumns ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+  lines.push(
+    `scratch ${millions(scratchBytes)} MB, kept ${millions(held)} MB; ` +
+      `${(flops > 0 ? flopsBefore / flops : 1).toFixed(2)} times less work than as written`,
+  );
+  return lines.join('\n');
+}

@@ -1,0 +1,136 @@
+#include <array>
+
+#include "compiler/passes.hpp"
+#include "layer/configuration.hpp"
+#include "layer/parameters.hpp"
+
+namespace cross_attention::compiler {
+
+namespace {
+
+using graph::Operator;
+using layer::ParameterId;
+
+constexpr std::array<std::int64_t, 2> kMatrixTransposed{1, 0};
+constexpr std::array<std::int64_t, 4> kHeadsFirst{0, 2, 1, 3};
+constexpr std::array<std::int64_t, 4> kHeadsFirstTransposed{0, 2, 3, 1};
+
+/// Follows the layer's operations back from the last one. Every step returns null, or -1, where it is another graph.
+class Match {
+ public:
+  Match(const Program& program, const Operation& last) : program_(program), last_(last) {}
+
+  /// Whether `last` is the end of a layer; then the rest is known.
+  bool find() {
+    if (last_.op != Operator::kAdd || last_.shape.rank() != 3) return false;
+    const Operation* projected = program_.inputOf(last_, 0, Operator::kMatMul);
+    const int bias = last_.inputs[1];
+    if (projected == nullptr || !isPart(bias, static_cast<int>(ParameterId::kOutputBias))) {
+      return false;
+    }
+    const Operation* joined = linearInput(*projected, ParameterId::kOutput);
+    if (joined == nullptr || joined->op != Operator::kReshape) return false;
+    const Operation* attended = program_.inputOf(*joined, 0, Operator::kTranspose, kHeadsFirst);
+    if (attended == nullptr) return false;
+    const Operation* sum = program_.inputOf(*attended, 0, Operator::kMatMul);
+    if (sum == nullptr) return false;
+    const Operation* probabilities = program_.inputOf(*sum, 0, Operator::kSoftmax);
+    const Operation* value = projectedHeads(*sum, 1, kHeadsFirst, ParameterId::kValue);
+    return probabilities != nullptr && value != nullptr && findScores(*probabilities) &&
+           value == key_ && fits();
+  }
+
+  Operation attention() const {
+    Operation attention;
+    attention.op = Operator::kAttention;
+    attention.name = layer_->name();
+    attention.inputs = {placeOf(query_), placeOf(key_)};
+    if (mask_ >= 0) attention.inputs.push_back(mask_);
+    attention.shape = last_.shape;
+    attention.layer = layer_;
+    return attention;
+  }
+
+ private:
+  int placeOf(const Operation* operation) const {
+    return static_cast<int>(operation - program_.operations.data());
+  }
+
+  /// Whether it is that constant of the one layer.
+  bool isPart(int place, int part) {
+    const graph::Constant& constant = program_.at(place).constant;
+    if (!program_.at(place).isConstant() || constant.owner == nullptr || constant.part != part) {
+      return false;
+    }
+    if (layer_ == nullptr && constant.owner->isLayer()) layer_ = constant.owner;
+    return constant.owner == layer_;
+  }
+
+  /// x of x·Wᵀ.
+  const Operation* linearInput(const Operation& product, ParameterId weight) {
+    const Operation* transposed =
+        program_.inputOf(product, 1, Operator::kTranspose, kMatrixTransposed);
+    if (transposed == nullptr || !isPart(transposed->inputs[0], static_cast<int>(weight))) {
+      return nullptr;
+    }
+    return &program_.at(product.inputs[0]);
+  }
+
+  /// x of heads(x·Wᵀ), the input of `operation` with that number.
+  const Operation* projectedHeads(const Operation& operation, int number,
+                                  std::span<const std::int64_t> axes, ParameterId weight) {
+    const Operation* heads = program_.inputOf(operation, number, Operator::kTranspose, axes);
+    if (heads == nullptr) return nullptr;
+    const Operation* split = program_.inputOf(*heads, 0, Operator::kReshape);
+    if (split == nullptr || split->shape.rank() != 4) return nullptr;
+    if (heads_ == 0) heads_ = split->shape[2];
+    if (heads_ != split->shape[2]) return nullptr;
+    const Operation* product = program_.inputOf(*split, 0, Operator::kMatMul);
+    return product == nullptr ? nullptr : linearInput(*product, weight);
+  }
+
+  bool findScores(const Operation& probabilities) {
+    const Operation* scores = &program_.at(probabilities.inputs[0]);
+    if (scores->op == Operator::kAdd) {
+      mask_ = scores->inputs[1];
+      scores = &program_.at(scores->inputs[0]);
+    }
+    if (scores->op != Operator::kMul || !isPart(scores->inputs[1], layer::kParameterCount)) {
+      return false;
+    }
+    const Operation* products = program_.inputOf(*scores, 0, Operator::kMatMul);
+    if (products == nullptr) return false;
+    query_ = projectedHeads(*products, 0, kHeadsFirst, ParameterId::kQuery);
+    key_ = projectedHeads(*products, 1, kHeadsFirstTransposed, ParameterId::kKey);
+    return query_ != nullptr && key_ != nullptr;
+  }
+
+  /// Whether the layer takes such shapes: a graph may broadcast where the layer does not.
+  bool fits() const {
+    const Shape& query = query_->shape;
+    const Shape& key = key_->shape;
+    if (query.rank() != 3 || key.rank() != 3 || (key[0] != 1 && key[0] != query[0])) return false;
+    if (mask_ < 0) return true;
+    const Shape& mask = program_.at(mask_).shape;
+    return mask.rank() == 4 && mask[3] == key[1] && (mask[0] == 1 || mask[0] == query[0]);
+  }
+
+  const Program& program_;
+  const Operation& last_;
+  std::shared_ptr<const graph::ConstantOwner> layer_;
+  const Operation* query_ = nullptr;
+  const Operation* key_ = nullptr;
+  int mask_ = -1;
+  Index heads_ = 0;
+};
+
+}  // namespace
+
+void fuseAttention(Program& program) {
+  for (Operation& operation : program.operations) {
+    Match match(program, operation);
+    if (match.find()) operation = match.attention();
+  }
+}
+
+}  // namespace cross_attention::compiler

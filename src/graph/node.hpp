@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/dimension.hpp"
+#include "graph/operator.hpp"
+
+namespace cross_attention::graph {
+
+enum class ElementType : std::uint8_t { kFloat32, kFloat64 };
+template <class T>
+inline constexpr ElementType kElementType =
+    sizeof(T) == 4 ? ElementType::kFloat32 : ElementType::kFloat64;
+/// "float32", "float64"
+const char* nameOf(ElementType type);
+
+/// Whose elements constants are: they are not copied. A layer, for its parameters.
+class ConstantOwner {
+ public:
+  virtual ~ConstantOwner() = default;
+  /// For people.
+  virtual const std::string& name() const = 0;
+  /// False once it was disposed of: then there are no elements any more.
+  virtual bool isAlive() const = 0;
+  /// Counts the changes of the elements.
+  virtual std::uint64_t version() const = 0;
+  /// The elements of its constant `part`, row by row, while it is alive.
+  virtual const void* elements(int part) const = 0;
+  /// Whether this is a layer::LayerConstants of the constants' type.
+  virtual bool isLayer() const { return false; }
+};
+
+/// The elements of a Constant.
+struct Constant {
+  std::shared_ptr<const ConstantOwner> owner;
+  int part = 0;
+
+  const void* elements() const { return owner->elements(part); }
+  bool operator==(const Constant& other) const = default;
+};
+
+class Node;
+using NodePointer = std::shared_ptr<const Node>;
+
+/// A node of a computation graph and the one value that comes out of it. Never changes after it was made, from nodes that
+/// were made before: so a graph has no cycles.
+class Node {
+ public:
+  /// A value that is given at run time. `broadcasts`: any of its dimensions may be 1 then.
+  static NodePointer input(std::string name, ElementType type, Dimensions shape,
+                           bool broadcasts = false);
+  static NodePointer constant(std::string name, ElementType type, Dimensions shape,
+                              Constant elements);
+  /// `list`: see Operator. Infers the shape; throws kShape or kArgument, naming the node, where the inputs do not fit.
+  static NodePointer apply(Operator op, std::string name, std::vector<NodePointer> inputs,
+                           std::vector<std::int64_t> list = {});
+
+  Operator op() const { return op_; }
+  const std::string& name() const { return name_; }
+  ElementType type() const { return type_; }
+  const Dimensions& shape() const { return shape_; }
+  const std::vector<NodePointer>& inputs() const { return inputs_; }
+  const std::vector<std::int64_t>& list() const { return list_; }
+  bool broadcasts() const { return broadcasts_; }
+  /// Of a Constant.
+  const Constant& elements() const { return elements_; }
+
+ private:
+  Node(Operator op, std::string name, ElementType type)
+      : op_(op), name_(std::move(name)), type_(type) {}
+
+  Operator op_;
+  std::string name_;
+  ElementType type_;
+  Dimensions shape_;
+  std::vector<NodePointer> inputs_;
+  std::vector<std::int64_t> list_;
+  bool broadcasts_ = false;
+  Constant elements_;
+};
+
+/// The outputs and all that they need, each after its inputs.
+std::vector<NodePointer> inOrder(const std::vector<NodePointer>& outputs);
+
+/// A line a node: "scores [batch, 8, tokens, contextLength] = MatMul(query.heads, key.heads)".
+std::string print(const std::vector<NodePointer>& outputs);
+
+}  // namespace cross_attention::graph

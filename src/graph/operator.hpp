@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+namespace cross_attention::graph {
+
+/// What a node computes: the operators of ONNX that bear these names (opset 17), as far as the layer's graph and those
+/// that compilers make of it need them. kAttention is none of ONNX: a compiler puts it in the place of a whole layer.
+enum class Operator : std::uint8_t {
+  kInput,
+  kConstant,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kLog,
+  kIdentity,
+  kMatMul,
+  kSoftmax,    ///< list: the axis, which is the last one. A row of nothing but -infinity becomes zeros, not NaN.
+  kTranspose,  ///< list: perm
+  kReshape,    ///< list: the shape, in which 0 stands for the input's dimension and -1 for what is left
+  kAttention,
+};
+
+const char* nameOf(Operator op);
+/// How many inputs it takes.
+int inputsOf(Operator op);
+constexpr bool isElementwise(Operator op) {
+  return op >= Operator::kAdd && op <= Operator::kIdentity;
+}
+
+}  // namespace cross_attention::graph

@@ -1,0 +1,291 @@
+#include "compiler/compiled_graph.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "support/comparison.hpp"
+#include "support/graph_case.hpp"
+#include "support/random_data.hpp"
+#include "support/threads.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using compiler::Association;
+using compiler::CompiledGraph;
+using compiler::CompileOptions;
+
+/// Rounding only: the same products in another order.
+template <class T>
+constexpr double kTolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
+
+CaseShape randomShape(Random& random) {
+  CaseShape shape;
+  shape.layout = oneOf(random, std::array{Layout::kImage, Layout::kBatches, Layout::kSingle});
+  shape.batch = shape.layout == Layout::kSingle ? 1 : between(random, 1, 3);
+  shape.height = between(random, 1, 9);
+  shape.width = between(random, 1, 9);
+  shape.numHeads = oneOf(random, std::array<Index, 4>{1, 2, 3, 8});
+  shape.queryDim = shape.numHeads * between(random, 1, 9);
+  const Index length = between(random, 1, 40);
+  const Index contextDim = between(random, 1, 30);
+  const Index rows = between(random, 0, 1) == 0 ? 1 : shape.batch;
+  shape.context = between(random, 0, 2) == 0 ? Shape{length, contextDim} : Shape{rows, length, contextDim};
+  switch (between(random, 0, 3)) {
+    case 0:
+      shape.mask = Shape{between(random, 0, 1) == 0 ? 1 : shape.batch, length};
+      break;
+    case 1:
+      shape.mask = Shape{between(random, 0, 1) == 0 ? 1 : shape.batch,
+                         between(random, 0, 1) == 0 ? 1 : shape.numHeads,
+                         between(random, 0, 1) == 0 ? 1 : shape.tokens(), length};
+      break;
+    default:
+      break;
+  }
+  shape.ignoresWholeRow = shape.mask && between(random, 0, 3) == 0;
+  shape.seed = random.next();
+  return shape;
+}
+
+/// All passes; each of them left out; none of them.
+std::vector<CompileOptions> allOptions() {
+  std::vector<CompileOptions> all(1);
+  for (const Association association : {Association::kPlain, Association::kFolded}) {
+    all.emplace_back().attention.association = association;
+  }
+  all.emplace_back().shareSubexpressions = false;
+  all.emplace_back().fuseAttention = false;
+  all.emplace_back().keepLayout = false;
+  all.emplace_back().foldConstants = false;
+  all.emplace_back().attention.dropMaskedKeys = false;
+  all.emplace_back().attention.measures = false;
+  all.push_back({.shareSubexpressions = false,
+                 .fuseAttention = false,
+                 .keepLayout = false,
+                 .foldConstants = false,
+                 .attention = {}});
+  return all;
+}
+
+template <class T>
+void expectAsEager(Random& random) {
+  const CaseShape shape = randomShape(random);
+  GraphCase<T> one(shape);
+  const Tensor<T> expected = one.one.forward();
+  for (const unsigned constants : {0U, 2U, 4U, 6U}) {
+    for (std::size_t number = 1; number < one.tensors.size(); ++number) {
+      if ((constants >> number & 1U) != 0) one.keep(number);
+    }
+    std::size_t number = 0;
+    for (const CompileOptions& options : allOptions()) {
+      EXPECT_TRUE(isRelativelyNear(one.run(options), expected, kTolerance<T>))
+          << shape.describe() << ", options " << number << ", constants " << constants;
+      ++number;
+    }
+  }
+}
+
+CaseShape promptShape() {
+  CaseShape shape;
+  shape.batch = 2;
+  shape.queryDim = 32;
+  shape.numHeads = 2;
+  shape.context = Shape{2, 7, 12};
+  return shape;
+}
+
+}  // namespace
+
+TEST(CompiledGraphTest, IsTheLayerWithEveryPassOnAndOff) {
+  Random random(7);
+  for (int trial = 0; trial < 25; ++trial) {
+    expectAsEager<float>(random);
+    expectAsEager<double>(random);
+  }
+}
+
+TEST(CompiledGraphTest, GivesTheSameBitsForAnyNumberOfThreads) {
+  GraphCase<float> one(promptShape());
+  one.keep(1);
+  CompileOptions options;
+  options.attention.measures = false;
+  const Tensor<float> expected = one.run(options);
+  const ThreadsInScope threads(3);
+  EXPECT_TRUE(isIdentical(one.run(options), expected));
+}
+
+TEST(CompiledGraphTest, DropsKeysThatAConstantMaskHides) {
+  CaseShape shape = promptShape();
+  shape.context = Shape{2, 40, 12};
+  shape.mask = Shape{2, 40};
+  GraphCase<double> one(shape);
+  const Tensor<double> expected = one.one.forward();
+  one.keep(1);
+  CompiledGraph<double> all(one.source, {});
+  one.keep(2);
+  CompileOptions plain;
+  plain.attention.association = Association::kPlain;
+  CompiledGraph<double> dropped(one.source, plain);
+  EXPECT_TRUE(isRelativelyNear(one.run(dropped), expected, 1e-12));
+  EXPECT_TRUE(isRelativelyNear(one.run(all), expected, 1e-12));
+  EXPECT_LT(dropped.flops(), all.flops());
+  EXPECT_NE(dropped.plan(0).describe()[0].association.find("masked keys dropped"), std::string::npos);
+}
+
+TEST(CompiledGraphTest, RunsAllocateNothing) {
+  const ThreadsInScope threads(2);
+  for (const bool fuses : {true, false}) {
+    for (const bool keeps : {true, false}) {
+      GraphCase<float> one(promptShape());
+      if (keeps) one.keep(1);
+      CompileOptions options;
+      options.fuseAttention = fuses;
+      CompiledGraph<float> compiled(one.source, options);
+      const std::size_t bytes = memory::bytesInUse();
+      memory::resetPeak();
+      for (int run = 0; run < 50; ++run) one.run(compiled);
+      EXPECT_EQ(memory::bytesInUse(), bytes);
+      EXPECT_EQ(memory::peakBytes(), bytes);
+    }
+  }
+}
+
+TEST(CompiledGraphTest, AnOutputThatIsKeptIsNotOverwritten) {
+  GraphCase<float> one(promptShape());
+  CompiledGraph<float> compiled(one.source, {});
+  const Tensor<float> first = one.run(compiled);
+  const Tensor<float> copy = first.clone();
+  std::fill(one.tensors[0].begin(), one.tensors[0].end(), 0.F);
+  const Tensor<float> second = one.run(compiled);
+  EXPECT_TRUE(isIdentical(first, copy));
+  EXPECT_GT(largestDifference(first, second), 0);
+}
+
+TEST(CompiledGraphTest, GivesAllMemoryBack) {
+  const std::size_t before = memory::bytesInUse();
+  {
+    GraphCase<float> one(promptShape());
+    one.keep(1);
+    CompiledGraph<float> compiled(one.source, {});
+    one.run(compiled);
+    compiled.refresh();
+    one.run(compiled);
+  }
+  EXPECT_EQ(memory::bytesInUse(), before);
+}
+
+TEST(CompiledGraphTest, HoldsNoTensorBetweenRuns) {
+  GraphCase<float> one(promptShape());
+  CompiledGraph<float> compiled(one.source, {});
+  const std::size_t bytes = memory::bytesInUse();
+  {
+    const std::vector<Tensor<float>> given{one.tensors[0].clone(), one.tensors[1].clone()};
+    compiled.run(0, std::array<const Tensor<float>*, 2>{&given[0], &given[1]});
+  }
+  EXPECT_EQ(memory::bytesInUse(), bytes);
+}
+
+TEST(CompiledGraphTest, SaysThatItIsStale) {
+  GraphCase<float> one(promptShape());
+  one.keep(1);
+  CompiledGraph<float> compiled(one.source, {});
+  const Tensor<float> before = one.run(compiled);
+  one.one.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{32}, 5));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.run(compiled); }));
+  compiled.refresh();
+  EXPECT_TRUE(isRelativelyNear(one.run(compiled), one.one.forward(), 1e-5));
+  EXPECT_GT(largestDifference(one.run(compiled), before), 1);
+}
+
+TEST(CompiledGraphTest, SaysThatALayerIsGone) {
+  compiler::Source source;
+  std::optional<CompiledGraph<float>> compiled;
+  Tensor<float> input;
+  Tensor<float> context;
+  {
+    const GraphCase<float> one(promptShape());
+    source = one.source;
+    input = one.tensors[0];
+    context = one.tensors[1];
+    compiled.emplace(source, CompileOptions{});
+  }
+  const std::array<const Tensor<float>*, 2> given{&input, &context};
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { compiled->run(0, given); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { compiled->refresh(); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { CompiledGraph<float>(source, {}); }));
+}
+
+TEST(CompiledGraphTest, RefusesWhatItWasNotCompiledFor) {
+  GraphCase<float> one(promptShape());
+  CompiledGraph<float> compiled(one.source, {});
+  const Tensor<float> other = Tensor<float>::zeros(Shape{1, 32, 3, 5});
+  using Given = std::array<const Tensor<float>*, 2>;
+  EXPECT_TRUE(failsWith(ErrorCode::kShape,
+                        [&] { compiled.run(0, Given{&other, &one.tensors[1]}); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument,
+                        [&] { compiled.run(0, Given{&one.tensors[0], nullptr}); }));
+  EXPECT_TRUE(isRelativelyNear(one.run(compiled), one.one.forward(), 1e-5));
+}
+
+TEST(CompiledGraphTest, RunsBehindAndInSlices) {
+  const ThreadsInScope threads(2);
+  GraphCase<float> one(promptShape());
+  CompileOptions plain;
+  plain.fuseAttention = false;
+  for (const CompileOptions& options : {CompileOptions{}, plain}) {
+    CompiledGraph<float> compiled(one.source, options);
+    const Tensor<float> expected = one.run(compiled).clone();
+    const auto sliced = compiled.start(0, one.given(compiled));
+    while (!sliced->advance(0.01)) {
+    }
+    EXPECT_TRUE(isIdentical(sliced->result(), expected));
+    const auto behind = compiled.start(0, one.given(compiled));
+    ASSERT_TRUE(behind->runBehind([] {}));
+    // Another run finishes it first.
+    EXPECT_TRUE(isIdentical(one.run(compiled), expected));
+    EXPECT_TRUE(isIdentical(behind->result(), expected));
+  }
+}
+
+TEST(CompiledGraphTest, ComposesLayersWithOneContext) {
+  CaseShape wide = promptShape();
+  wide.queryDim = 48;
+  wide.height = 6;
+  wide.seed = 3;
+  GraphCase<float> first(promptShape());
+  const GraphCase<float> second(wide);
+  compiler::Source source;
+  std::vector<graph::NodePointer> inputs;
+  layer::GraphOptions options{.name = "first", .input = "input.0", .tokens = "tokens.0"};
+  source.outputs = {exportComputationGraph(first.one.layer, options, inputs)};
+  options = {.name = "second", .input = "input.1", .tokens = "tokens.1", .context = inputs[1]};
+  std::vector<graph::NodePointer> more;
+  source.outputs.push_back(exportComputationGraph(second.one.layer, options, more));
+  ASSERT_EQ(more.size(), 1U);
+  source.inputs = {inputs[0], more[0], inputs[1]};
+  source.shapes = {first.one.input.shape(), second.one.input.shape(), first.one.context->shape()};
+  source.constants = {nullptr, nullptr, std::make_shared<Tensor<float>>(*first.one.context)};
+  CompiledGraph<float> compiled(source, {});
+  const std::array<const Tensor<float>*, 1> firstInput{&first.one.input};
+  const std::array<const Tensor<float>*, 1> secondInput{&second.one.input};
+  EXPECT_EQ(compiled.outputs(), 2U);
+  LayerCase<float> other(wide);
+  EXPECT_TRUE(isRelativelyNear(compiled.run(0, firstInput), first.one.forward(), 1e-5));
+  EXPECT_TRUE(isRelativelyNear(compiled.run(1, secondInput),
+                               other.layer.forward(second.one.input, &*first.one.context), 1e-5));
+}
+
+TEST(CompiledGraphTest, CopiesWhatIsNothingButAnInput) {
+  const auto input = graph::Node::input("x", graph::ElementType::kFloat32, {"batch", 3});
+  CompiledGraph<float> compiled({{input}, {input}, {Shape{2, 3}}, {nullptr}}, {});
+  const Tensor<float> given = Tensor<float>::full(Shape{2, 3}, 4);
+  const Tensor<float> output = compiled.run(0, std::array<const Tensor<float>*, 1>{&given});
+  EXPECT_TRUE(isIdentical(output, given));
+  EXPECT_NE(output.data(), given.data());
+}
+
+}  // namespace cross_attention::test

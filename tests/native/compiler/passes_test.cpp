@@ -1,0 +1,205 @@
+#include "compiler/passes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "compiler/operator_kernels.hpp"
+#include "support/comparison.hpp"
+#include "support/graph_case.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using compiler::Operation;
+using compiler::Program;
+using graph::Node;
+using graph::NodePointer;
+using graph::Operator;
+
+constexpr graph::ElementType kDouble = graph::ElementType::kFloat64;
+
+Index count(const Program& program, Operator op) {
+  return std::ranges::count(program.operations, op, &Operation::op);
+}
+
+Program lower(const NodePointer& output, const std::vector<NodePointer>& inputs,
+              const std::vector<Shape>& shapes) {
+  return compiler::lower(
+      {output, inputs, shapes, std::vector<std::shared_ptr<void>>(inputs.size())});
+}
+
+}  // namespace
+
+TEST(LowerTest, BindsNamedSizesAndInfersAllShapes) {
+  const GraphCase<double> one(CaseShape{});
+  const Program program = compiler::lower(one.binding());
+  EXPECT_EQ(program.at(program.output).shape, one.one.input.shape());
+  // The layer's four, the image's and the context's at the beginning, the image's at the end.
+  EXPECT_EQ(count(program, Operator::kReshape), 4 + 2 + 1);
+}
+
+TEST(LowerTest, TakesTheFormsThatTheLayerTakes) {
+  for (const Layout layout : {Layout::kImage, Layout::kBatches, Layout::kSingle}) {
+    CaseShape shape;
+    shape.layout = layout;
+    shape.context = Shape{7, 6};
+    shape.mask = Shape{1, 7};
+    const GraphCase<double> one(shape);
+    const Program program = compiler::lower(one.binding());
+    EXPECT_EQ(program.at(program.output).shape, one.one.input.shape());
+    EXPECT_EQ(count(program, Operator::kLog), 1);
+  }
+}
+
+TEST(LowerTest, RefusesWhatDoesNotFit) {
+  const GraphCase<double> one(CaseShape{});
+  const auto fails = [&](ErrorCode code, auto change) {
+    compiler::Binding binding = one.binding();
+    change(binding);
+    return failsWith(code, [&] { compiler::lower(binding); });
+  };
+  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) { binding.shapes.pop_back(); }));
+  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) {
+    binding.inputs.pop_back();
+    binding.shapes.pop_back();
+  }));
+  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) { binding.inputs[1] = binding.inputs[0]; }));
+  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) { binding.inputs[1] = binding.output; }));
+  for (const Shape& shape : {Shape{1, 9, 3, 5}, Shape{8}, Shape{1, 2, 3, 4, 8}, Shape{15, 9}}) {
+    EXPECT_TRUE(fails(ErrorCode::kShape, [&](auto& binding) { binding.shapes[0] = shape; }));
+  }
+  // A context of another batch than the input's, which is not 1.
+  EXPECT_TRUE(fails(ErrorCode::kShape, [&](auto& binding) {
+    binding.shapes[0] = Shape{2, 15, 8};
+    binding.shapes[1] = Shape{3, 7, 6};
+  }));
+}
+
+TEST(ShareSubexpressionsTest, MakesTheSameOnce) {
+  const NodePointer input = Node::input("x", kDouble, {4, 4});
+  const auto log = [&] { return Node::apply(Operator::kLog, "log", {input}); };
+  const auto transposed = [](const NodePointer& node) {
+    return Node::apply(Operator::kTranspose, "transposed", {node}, {1, 0});
+  };
+  const NodePointer sum = Node::apply(
+      Operator::kAdd, "sum",
+      {Node::apply(Operator::kMul, "product", {transposed(log()), transposed(log())}), log()});
+  Program program = lower(sum, {input}, {Shape{4, 4}});
+  compiler::shareSubexpressions(program);
+  compiler::removeUnused(program);
+  EXPECT_EQ(count(program, Operator::kLog), 1);
+  EXPECT_EQ(count(program, Operator::kTranspose), 1);
+  EXPECT_EQ(program.size(), 5);
+  EXPECT_EQ(program.at(program.output).name, "sum");
+}
+
+TEST(ShareSubexpressionsTest, KeepsApartWhatDiffersInALetter) {
+  const NodePointer input = Node::input("x", kDouble, {4, 4});
+  const NodePointer output = Node::apply(
+      Operator::kAdd, "sum",
+      {Node::apply(Operator::kTranspose, "swapped", {input}, {1, 0}),
+       Node::apply(Operator::kTranspose, "same", {input}, {0, 1})});
+  Program program = lower(output, {input}, {Shape{4, 4}});
+  compiler::shareSubexpressions(program);
+  compiler::removeUnused(program);
+  EXPECT_EQ(count(program, Operator::kTranspose), 2);
+}
+
+TEST(FuseAttentionTest, PutsOneOperationInThePlaceOfALayer) {
+  for (const bool masked : {false, true}) {
+    CaseShape shape;
+    shape.layout = Layout::kBatches;
+    shape.context = Shape{1, 7, 6};
+    if (masked) shape.mask = Shape{1, 1, 1, 7};
+    const GraphCase<double> one(shape);
+    Program program = compiler::lower(one.binding());
+    compiler::fuseAttention(program);
+    compiler::removeUnused(program);
+    EXPECT_EQ(count(program, Operator::kAttention), 1);
+    EXPECT_EQ(program.size(), masked ? 4 : 3);
+    EXPECT_EQ(program.at(program.output).inputs.size(), masked ? 3U : 2U);
+  }
+}
+
+TEST(FuseAttentionTest, LeavesOtherGraphsAlone) {
+  const GraphCase<double> one(CaseShape{});
+  // The same graph with parts of two layers: not one layer's attention.
+  const GraphCase<double> other(CaseShape{});
+  const NodePointer mixed =
+      Node::apply(Operator::kAdd, "mixed",
+                  {one.source.outputs[0]->inputs()[0], other.source.outputs[0]->inputs()[1]});
+  Program program =
+      lower(mixed, one.source.inputs, {one.one.input.shape(), one.one.context->shape()});
+  compiler::fuseAttention(program);
+  EXPECT_EQ(count(program, Operator::kAttention), 0);
+}
+
+TEST(KeepLayoutTest, LeavesNothingButTheAttention) {
+  for (const Layout layout : {Layout::kImage, Layout::kSingle}) {
+    CaseShape shape;
+    shape.layout = layout;
+    shape.context = Shape{7, 6};
+    const GraphCase<double> one(shape);
+    Program program = compiler::lower(one.binding());
+    compiler::fuseAttention(program);
+    compiler::keepLayout(program);
+    compiler::removeUnused(program);
+    EXPECT_EQ(program.size(), 3);
+    EXPECT_EQ(program.at(program.output).op, Operator::kAttention);
+    EXPECT_EQ(program.at(program.output).shape, one.one.input.shape());
+  }
+}
+
+TEST(FoldConstantsTest, ComputesWhatDependsOnConstantsOnly) {
+  GraphCase<double> one(CaseShape{});
+  one.keep(1);
+  Program program = compiler::lower(one.binding());
+  compiler::foldConstants<double>(program);
+  compiler::removeUnused(program);
+  // Left are: q = x·Wqᵀ, the scores, the values' sum, the output projection.
+  EXPECT_EQ(count(program, Operator::kMatMul), 4);
+}
+
+TEST(PlanMemoryTest, SharesMemoryBetweenLivesThatDoNotOverlap) {
+  const NodePointer input = Node::input("x", kDouble, {64});
+  NodePointer node = input;
+  for (int step = 0; step < 6; ++step) node = Node::apply(Operator::kLog, "log", {node});
+  const NodePointer output = Node::apply(Operator::kAdd, "sum", {node, input});
+  const Program program = lower(output, {input}, {Shape{64}});
+  const compiler::MemoryPlan plan = compiler::planMemory(program, sizeof(double));
+  // A step reads one and writes another.
+  EXPECT_EQ(plan.bytes, 2 * 64 * static_cast<Amount>(sizeof(double)));
+  EXPECT_EQ(plan.offsets[0], -1);
+  EXPECT_EQ(plan.offsets[static_cast<std::size_t>(program.output)], -1);
+}
+
+TEST(PlanMemoryTest, NoTwoLivingValuesOverlap) {
+  CaseShape shape;
+  shape.mask = Shape{1, 2, 15, 7};
+  const GraphCase<float> one(shape);
+  const Program program = compiler::lower(one.binding());
+  const compiler::MemoryPlan plan = compiler::planMemory(program, sizeof(float));
+  std::vector<int> lastUse(program.operations.size(), -1);
+  for (int number = 0; number < program.size(); ++number) {
+    for (const int input : program.at(number).inputs) lastUse[static_cast<std::size_t>(input)] = number;
+  }
+  const auto bytesOf = [&](int number) {
+    return program.at(number).shape.size() * static_cast<Index>(sizeof(float));
+  };
+  int living = 0;
+  for (int later = 0; later < program.size(); ++later) {
+    const Amount begin = plan.offsets[static_cast<std::size_t>(later)];
+    if (begin < 0) continue;
+    for (int earlier = 0; earlier < later; ++earlier) {
+      const Amount other = plan.offsets[static_cast<std::size_t>(earlier)];
+      if (other < 0 || lastUse[static_cast<std::size_t>(earlier)] < later) continue;
+      ++living;
+      EXPECT_TRUE(begin + bytesOf(later) <= other || other + bytesOf(earlier) <= begin);
+    }
+  }
+  EXPECT_GT(living, 3);
+}
+
+}  // namespace cross_attention::test

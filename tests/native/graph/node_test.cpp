@@ -1,0 +1,105 @@
+#include "graph/node.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/comparison.hpp"
+#include "support/graph_case.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using graph::Dimensions;
+using graph::Node;
+using graph::NodePointer;
+using graph::Operator;
+
+constexpr graph::ElementType kFloat = graph::ElementType::kFloat32;
+
+}  // namespace
+
+TEST(NodeTest, ComesAfterItsInputs) {
+  const NodePointer input = Node::input("x", kFloat, {"batch", 4});
+  const NodePointer left = Node::apply(Operator::kLog, "left", {input});
+  const NodePointer right = Node::apply(Operator::kIdentity, "right", {input});
+  const NodePointer sum = Node::apply(Operator::kAdd, "sum", {left, right});
+  EXPECT_EQ(graph::inOrder({sum}), (std::vector<NodePointer>{input, left, right, sum}));
+  EXPECT_EQ(graph::inOrder({right, sum}), (std::vector<NodePointer>{input, right, left, sum}));
+  EXPECT_EQ(graph::print({sum}),
+            "x [batch, 4] = Input()\n"
+            "left [batch, 4] = Log(x)\n"
+            "right [batch, 4] = Identity(x)\n"
+            "sum [batch, 4] = Add(left, right)\n");
+}
+
+TEST(NodeTest, OrdersGraphsDeeperThanAnyStack) {
+  NodePointer node = Node::input("x", kFloat, {4});
+  std::vector<NodePointer> all{node};
+  for (int depth = 0; depth < 200000; ++depth) {
+    node = Node::apply(Operator::kIdentity, "same", {node});
+    all.push_back(node);
+  }
+  EXPECT_EQ(graph::inOrder({node}), all);
+  // One after another: a chain of destructors would be as deep.
+  node.reset();
+  while (!all.empty()) all.pop_back();
+}
+
+TEST(NodeTest, RefusesInputsThatDoNotFit) {
+  const NodePointer single = Node::input("x", kFloat, {4});
+  const NodePointer twice = Node::input("y", graph::ElementType::kFloat64, {4});
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kAdd, "sum", {single}); }));
+  EXPECT_TRUE(
+      failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kAdd, "sum", {single, twice}); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kInput, "in", {}); }));
+}
+
+TEST(ComputationGraphTest, IsTheLayersByOnnxOperators) {
+  CaseShape shape;
+  shape.mask = Shape{1, 2, 1, 7};
+  const GraphCase<float> one(shape);
+  std::vector<NodePointer> nodes = graph::inOrder(one.source.outputs);
+  ASSERT_EQ(one.source.inputs.size(), 3U);
+  EXPECT_EQ(one.source.inputs[0]->shape(), (Dimensions{"batch", "tokens", 8}));
+  EXPECT_EQ(one.source.inputs[1]->shape(), (Dimensions{"batch", "contextLength", 6}));
+  EXPECT_EQ(one.source.inputs[2]->shape(), (Dimensions{"batch", 2, "tokens", "contextLength"}));
+  EXPECT_EQ(one.source.outputs[0]->shape(), one.source.inputs[0]->shape());
+  const auto count = [&](Operator op) {
+    return std::ranges::count_if(nodes, [op](const NodePointer& node) { return node->op() == op; });
+  };
+  EXPECT_EQ(count(Operator::kMatMul), 6);
+  EXPECT_EQ(count(Operator::kSoftmax), 1);
+  EXPECT_EQ(count(Operator::kConstant), 6);
+  EXPECT_EQ(count(Operator::kAdd), 2);
+}
+
+TEST(ComputationGraphTest, SharesTheLayersStorage) {
+  const std::size_t before = memory::bytesInUse();
+  {
+    GraphCase<float> one(CaseShape{});
+    const std::size_t bytes = memory::bytesInUse();
+    std::vector<NodePointer> inputs;
+    const NodePointer output = exportComputationGraph(one.one.layer, {}, inputs);
+    EXPECT_EQ(memory::bytesInUse(), bytes);
+    for (const NodePointer& node : graph::inOrder({output})) {
+      if (node->name() != "cross_attention.to_out.0.bias") continue;
+      EXPECT_EQ(node->elements().elements(),
+                one.one.layer.parameters().values(layer::ParameterId::kOutputBias).data());
+    }
+  }
+  EXPECT_EQ(memory::bytesInUse(), before);
+}
+
+TEST(ComputationGraphTest, RefusesASharedContextOfAnotherSize) {
+  const GraphCase<float> one(CaseShape{});
+  std::vector<NodePointer> inputs;
+  layer::GraphOptions options;
+  options.context = Node::input("context", kFloat, {"batch", "contextLength", 9});
+  EXPECT_TRUE(failsWith(ErrorCode::kShape,
+                        [&] { exportComputationGraph(one.one.layer, options, inputs); }));
+  EXPECT_TRUE(inputs.empty());
+}
+
+}  // namespace cross_attention::test
