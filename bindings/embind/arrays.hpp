@@ -3,6 +3,7 @@
 #include <emscripten/val.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/shape.hpp"
@@ -19,11 +20,13 @@ inline std::vector<std::int64_t> toDimensions(const emscripten::val& array) {
 }
 
 inline emscripten::val toArray(const Shape& shape) {
-  emscripten::val array = emscripten::val::array();
-  for (const Index dimension : shape) {
-    array.call<void>("push", static_cast<double>(dimension));
-  }
-  return array;
+  return emscripten::val::array(shape.begin(), shape.end());
+}
+
+/// A typed array into WebAssembly's memory.
+template <class T>
+emscripten::val toView(std::span<const T> values) {
+  return emscripten::val(emscripten::typed_memory_view(values.size(), values.data()));
 }
 
 }  // namespace cross_attention::embind

@@ -1,6 +1,4 @@
-#include "embind/errors.hpp"
-
-#include <emscripten/val.h>
+#include <emscripten/bind.h>
 
 #include <new>
 #include <stdexcept>
@@ -25,25 +23,23 @@ const char* codeName(ErrorCode code) {
   return "ERR_ARGUMENT";
 }
 
-/// The Error that the exception being handled stands for.
-Error currentError() {
+/// What a call of this module threw, for the package: "CODE message". C++ alone can tell what an exception of its own is,
+/// so `rethrow` throws it once more. Whatever is none of ours, an error that JavaScript threw, passes through.
+std::string errorOf(const emscripten::val& rethrow) {
+  const char* outOfMemory = "";
   try {
-    throw;
+    rethrow();
   } catch (const Error& error) {
-    return error;
+    return text({codeName(error.code()), " ", error.message()});
   } catch (const std::bad_alloc&) {
-    return {ErrorCode::kOutOfMemory, "out of memory"};
   } catch (const std::length_error&) {
-    return {ErrorCode::kOutOfMemory, "out of memory: more than can be addressed"};
+    outOfMemory = ": more than can be addressed";
   }
+  return text({codeName(ErrorCode::kOutOfMemory), " out of memory", outOfMemory});
 }
 
 }  // namespace
 
-void raiseCurrent() {
-  const Error error = currentError();
-  emscripten::val::module_property("raise")(std::string(codeName(error.code())), error.message());
-  __builtin_unreachable();
-}
+EMSCRIPTEN_BINDINGS(errors) { emscripten::function("errorOf", &errorOf); }
 
 }  // namespace cross_attention::embind

@@ -10,7 +10,7 @@ namespace cross_attention::embind {
 struct GraphNodes {
   std::vector<graph::NodePointer> nodes;
 
-  const graph::NodePointer& at(double place) const {
+  const graph::NodePointer& at(int place) const {
     return nodes[static_cast<std::size_t>(place)];
   }
 };

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "embind/arrays.hpp"
-#include "embind/errors.hpp"
 #include "layer/diffusion_cross_attention.hpp"
 
 namespace cross_attention::embind {
@@ -17,22 +16,23 @@ using layer::findParameter;
 using layer::Mask;
 using layer::ParameterId;
 
+// Free functions, not the layer's own: Embind calls a pointer to a member by ten times the code. Pointers that are
+// returned own what they point to: JavaScript deletes it.
+
 /// scale: NaN for the default.
 template <class T>
 DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double numHeads,
                                    double spatialSize, double seed, double scale, double blockSizeQ,
                                    double blockSizeKV) {
-  return guarded([&] {
-    return new DiffusionCrossAttention<T>(
-        {.queryDim = static_cast<Index>(queryDim),
-         .contextDim = static_cast<Index>(contextDim),
-         .numHeads = static_cast<Index>(numHeads),
-         .spatialSize = static_cast<Index>(spatialSize),
-         .seed = static_cast<std::uint64_t>(seed),
-         .scale = std::isnan(scale) ? std::optional<double>() : std::optional<double>(scale),
-         .tokenBlock = static_cast<Index>(blockSizeQ),
-         .keyBlock = static_cast<Index>(blockSizeKV)});
-  });
+  return new DiffusionCrossAttention<T>(
+      {.queryDim = static_cast<Index>(queryDim),
+       .contextDim = static_cast<Index>(contextDim),
+       .numHeads = static_cast<Index>(numHeads),
+       .spatialSize = static_cast<Index>(spatialSize),
+       .seed = static_cast<std::uint64_t>(seed),
+       .scale = std::isnan(scale) ? std::optional<double>() : std::optional<double>(scale),
+       .tokenBlock = static_cast<Index>(blockSizeQ),
+       .keyBlock = static_cast<Index>(blockSizeKV)});
 }
 
 /// JavaScript passes a mask as one of two pointers, by its dtype; both null: none.
@@ -44,22 +44,22 @@ Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64) {
 }
 
 template <class T>
-Tensor<T> forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
-                  const Tensor<T>* context, const Tensor<float>* mask32,
-                  const Tensor<double>* mask64) {
-  return guarded([&] { return layer.forward(input, context, toMask<T>(mask32, mask64)); });
+Tensor<T>* forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
+                   const Tensor<T>* context, const Tensor<float>* mask32,
+                   const Tensor<double>* mask64) {
+  return new Tensor<T>(layer.forward(input, context, toMask<T>(mask32, mask64)));
 }
 
 template <class T>
 std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> startForward(
     DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
     const Tensor<float>* mask32, const Tensor<double>* mask64) {
-  return guarded([&] { return layer.startForward(input, context, toMask<T>(mask32, mask64)); });
+  return layer.startForward(input, context, toMask<T>(mask32, mask64));
 }
 
 template <class T>
-Tensor<T> backward(DiffusionCrossAttention<T>& layer, const Tensor<T>& outputGradient) {
-  return guarded([&] { return layer.backward(outputGradient); });
+Tensor<T>* backward(DiffusionCrossAttention<T>& layer, const Tensor<T>& outputGradient) {
+  return new Tensor<T>(layer.backward(outputGradient));
 }
 
 template <class T>
@@ -68,34 +68,38 @@ Tensor<T>* contextGradient(DiffusionCrossAttention<T>& layer) {
 }
 
 template <class T>
-Tensor<T> attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
-                        const Tensor<T>* context, const Tensor<float>* mask32,
-                        const Tensor<double>* mask64, bool allHeads) {
-  return guarded([&] {
-    return layer.attentionMaps(input, context, toMask<T>(mask32, mask64),
-                               allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean);
-  });
+Tensor<T>* attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
+                         const Tensor<T>* context, const Tensor<float>* mask32,
+                         const Tensor<double>* mask64, bool allHeads) {
+  return new Tensor<T>(
+      layer.attentionMaps(input, context, toMask<T>(mask32, mask64),
+                          allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean));
 }
 
 template <class T>
-val view(std::span<const T> values) {
-  return val(emscripten::typed_memory_view(values.size(), values.data()));
+bool training(const DiffusionCrossAttention<T>& layer) {
+  return layer.training();
+}
+
+template <class T>
+void setTraining(DiffusionCrossAttention<T>& layer, bool training) {
+  layer.setTraining(training);
 }
 
 template <class T>
 val parametersView(const DiffusionCrossAttention<T>& layer) {
-  return view(layer.parameters().values());
+  return toView(layer.parameters().values());
 }
 
 template <class T>
 val gradientsView(const DiffusionCrossAttention<T>& layer) {
-  return view(layer.parameters().gradients());
+  return toView(layer.parameters().gradients());
 }
 
 template <class T>
 val parameterView(const DiffusionCrossAttention<T>& layer, const std::string& name) {
   const std::optional<ParameterId> id = findParameter(name);
-  return id ? view(layer.parameters().values(*id)) : val::undefined();
+  return id ? toView(layer.parameters().values(*id)) : val::undefined();
 }
 
 template <class T>
@@ -106,32 +110,39 @@ val parameterShape(const DiffusionCrossAttention<T>& layer, const std::string& n
 
 template <class T>
 void setParameters(DiffusionCrossAttention<T>& layer, const Tensor<T>& values) {
-  guarded([&] {
-    layer.setParameters(std::span<const T>(values.data(), static_cast<std::size_t>(values.size())));
-  });
+  layer.setParameters(std::span<const T>(values.data(), static_cast<std::size_t>(values.size())));
 }
 
 template <class T>
 bool setParameter(DiffusionCrossAttention<T>& layer, const std::string& name,
                   const Tensor<T>& value) {
-  return guarded([&] { return layer.setParameter(name, value); });
+  return layer.setParameter(name, value);
+}
+
+template <class T>
+void clearGradients(DiffusionCrossAttention<T>& layer) {
+  layer.clearGradients();
 }
 
 template <class T>
 void updateParameters(DiffusionCrossAttention<T>& layer, double learningRate) {
-  guarded([&] { layer.updateParameters(learningRate); });
+  layer.updateParameters(learningRate);
 }
 
 template <class T>
 void resetState(DiffusionCrossAttention<T>& layer) {
-  guarded([&] { layer.resetState(); });
+  layer.resetState();
+}
+
+val toObject(const layer::Diagnostics& diagnostics) {
+  val result = val::object();
+  for (const auto& [name, value] : diagnostics) result.set(name, value);
+  return result;
 }
 
 template <class T>
 val diagnostics(const DiffusionCrossAttention<T>& layer) {
-  val result = val::object();
-  for (const auto& [name, value] : layer.diagnostics()) result.set(name, value);
-  return result;
+  return toObject(layer.diagnostics());
 }
 
 template <class T>
@@ -140,29 +151,26 @@ void bindLayer(const char* name) {
       .class_function("create", &create<T>, allow_raw_pointers())
       .function("forward", &forward<T>, allow_raw_pointers())
       .function("startForward", &startForward<T>, allow_raw_pointers())
-      .function("backward", &backward<T>)
+      .function("backward", &backward<T>, allow_raw_pointers())
       .function("contextGradient", &contextGradient<T>, allow_raw_pointers())
       .function("attentionMaps", &attentionMaps<T>, allow_raw_pointers())
-      .function("training", &DiffusionCrossAttention<T>::training)
-      .function("setTraining", &DiffusionCrossAttention<T>::setTraining)
+      .function("training", &training<T>)
+      .function("setTraining", &setTraining<T>)
       .function("parametersView", &parametersView<T>)
       .function("gradientsView", &gradientsView<T>)
       .function("parameterView", &parameterView<T>)
       .function("parameterShape", &parameterShape<T>)
       .function("setParameters", &setParameters<T>)
       .function("setParameter", &setParameter<T>)
-      .function("clearGradients", &DiffusionCrossAttention<T>::clearGradients)
+      .function("clearGradients", &clearGradients<T>)
       .function("updateParameters", &updateParameters<T>)
       .function("resetState", &resetState<T>)
       .function("diagnostics", &diagnostics<T>);
 }
 
 val parameterNames() {
-  val names = val::array();
-  for (const std::string_view name : layer::kParameterNames) {
-    names.call<void>("push", std::string(name));
-  }
-  return names;
+  return val::array(
+      std::vector<std::string>(layer::kParameterNames.begin(), layer::kParameterNames.end()));
 }
 
 }  // namespace

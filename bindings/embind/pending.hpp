@@ -5,8 +5,6 @@
 #include <functional>
 #include <memory>
 
-#include "core/tensor.hpp"
-#include "embind/errors.hpp"
 
 #if CROSS_ATTENTION_THREADS
 #include <emscripten/proxying.h>
@@ -34,15 +32,13 @@ struct Waiting {
 /// thread.
 template <class Pending>
 bool runBehind(const std::shared_ptr<Pending>& pending, emscripten::val done) {
-  return guarded([&] {
-    auto waiting = std::make_unique<Waiting>(pending, std::move(done));
-    const bool started = pending->runBehind([waiting = waiting.get()] {
-      emscripten_proxy_async(emscripten_proxy_get_system_queue(),
-                             emscripten_main_runtime_thread_id(), &Waiting::notify, waiting);
-    });
-    if (started) static_cast<void>(waiting.release());
-    return started;
+  auto waiting = std::make_unique<Waiting>(pending, std::move(done));
+  const bool started = pending->runBehind([waiting = waiting.get()] {
+    emscripten_proxy_async(emscripten_proxy_get_system_queue(),
+                           emscripten_main_runtime_thread_id(), &Waiting::notify, waiting);
   });
+  if (started) static_cast<void>(waiting.release());
+  return started;
 }
 
 #else
@@ -55,22 +51,17 @@ bool runBehind(const std::shared_ptr<Pending>&, const emscripten::val&) {
 #endif
 
 template <class Pending>
-auto resultOf(Pending& pending) {
-  return guarded([&] { return pending.result(); });
-}
-
-template <class Pending>
 bool advance(Pending& pending, double milliseconds) {
-  return guarded([&] { return pending.advance(milliseconds); });
+  return pending.advance(milliseconds);
 }
 
+/// How its result is had is the caller's to bind.
 template <class Pending>
-void bindPending(const char* name, const char* pointerName) {
-  emscripten::class_<Pending>(name)
+emscripten::class_<Pending> bindPending(const char* name, const char* pointerName) {
+  return emscripten::class_<Pending>(name)
       .template smart_ptr<std::shared_ptr<Pending>>(pointerName)
       .function("runBehind", &runBehind<Pending>)
-      .function("advance", &advance<Pending>)
-      .function("result", &resultOf<Pending>);
+      .function("advance", &advance<Pending>);
 }
 
 }  // namespace cross_attention::embind

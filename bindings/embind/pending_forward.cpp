@@ -3,11 +3,28 @@
 
 namespace cross_attention::embind {
 
+namespace {
+
+template <class T>
+using PendingForward = typename layer::DiffusionCrossAttention<T>::PendingForward;
+
+/// JavaScript deletes it.
+template <class T>
+Tensor<T>* resultOf(PendingForward<T>& pending) {
+  return new Tensor<T>(pending.result());
+}
+
+template <class T>
+void bindPendingForward(const char* name, const char* pointerName) {
+  bindPending<PendingForward<T>>(name, pointerName)
+      .function("result", &resultOf<T>, emscripten::allow_raw_pointers());
+}
+
+}  // namespace
+
 EMSCRIPTEN_BINDINGS(pending_forward) {
-  bindPending<layer::DiffusionCrossAttention<float>::PendingForward>("PendingForwardFloat32",
-                                                                     "PendingForward32");
-  bindPending<layer::DiffusionCrossAttention<double>::PendingForward>("PendingForwardFloat64",
-                                                                      "PendingForward64");
+  bindPendingForward<float>("PendingForwardFloat32", "PendingForwardFloat32Pointer");
+  bindPendingForward<double>("PendingForwardFloat64", "PendingForwardFloat64Pointer");
 }
 
 }  // namespace cross_attention::embind

@@ -3,7 +3,6 @@
 
 #include "core/buffer.hpp"
 #include "core/thread_pool.hpp"
-#include "embind/errors.hpp"
 
 namespace cross_attention::embind {
 
@@ -13,7 +12,7 @@ void setThreads(int threads) {
   // There is no main() that could keep the runtime alive. Without this, Emscripten takes the first callback from
   // another thread for the program's end and stops all threads.
   emscripten_runtime_keepalive_push();
-  guarded([&] { ThreadPool::shared().setThreads(threads); });
+  ThreadPool::shared().setThreads(threads);
 }
 
 int threads() { return ThreadPool::shared().threads(); }

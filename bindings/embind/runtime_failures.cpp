@@ -12,5 +12,12 @@ _LIBCPP_BEGIN_NAMESPACE_STD
 }
 _LIBCPP_END_NAMESPACE_STD
 
-/// The last words before the module ends, which nothing of ours leads to: exceptions leave it as errors (errors.hpp).
+/// The last words before the module ends, which nothing of ours leads to: exceptions leave it as they are, and the package makes errors of them (errors.cpp).
 extern "C" [[noreturn]] void __abort_message(const char* /*format*/, ...) { __builtin_trap(); }
+
+// What std::terminate calls. Those of the library look for a message and the exception's name to print.
+extern "C" {
+void (*__cxa_terminate_handler)() = [] { __builtin_trap(); };
+void (*__cxa_unexpected_handler)() = [] { __builtin_trap(); };
+std::new_handler __cxa_new_handler = nullptr;
+}

@@ -4,44 +4,40 @@
 
 #include "core/random.hpp"
 #include "embind/arrays.hpp"
-#include "embind/errors.hpp"
 
 namespace cross_attention::embind {
 
 namespace {
 
+using emscripten::allow_raw_pointers;
 using emscripten::val;
 
+// Pointers own what they point to: JavaScript deletes it.
+
 template <class T>
-Tensor<T> uninitialized(const val& shape) {
-  return guarded([&] { return Tensor<T>(Shape::checked(toDimensions(shape), "shape")); });
+Tensor<T>* uninitialized(const val& shape) {
+  return new Tensor<T>(Shape::checked(toDimensions(shape), "shape"));
 }
 
 template <class T>
-Tensor<T> full(const val& shape, double value) {
-  return guarded([&] {
-    return Tensor<T>::full(Shape::checked(toDimensions(shape), "shape"), static_cast<T>(value));
-  });
+void fill(Tensor<T>& tensor, double value) {
+  std::fill(tensor.begin(), tensor.end(), static_cast<T>(value));
 }
 
 template <class T>
-Tensor<T> randomNormal(const val& shape, double seed, double mean, double deviation) {
-  return guarded([&] {
-    Tensor<T> tensor(Shape::checked(toDimensions(shape), "shape"));
-    Random random(static_cast<std::uint64_t>(seed));
-    for (T& value : tensor) value = static_cast<T>(mean + deviation * random.normal());
-    return tensor;
-  });
+void fillRandomNormal(Tensor<T>& tensor, double seed, double mean, double deviation) {
+  Random random(static_cast<std::uint64_t>(seed));
+  for (T& value : tensor) value = static_cast<T>(mean + deviation * random.normal());
 }
 
 template <class T>
-Tensor<T> reshaped(const Tensor<T>& tensor, const val& shape) {
-  return guarded([&] { return tensor.reshaped(toDimensions(shape)); });
+Tensor<T>* reshaped(const Tensor<T>& tensor, const val& shape) {
+  return new Tensor<T>(tensor.reshaped(toDimensions(shape)));
 }
 
 template <class T>
-Tensor<T> cloned(const Tensor<T>& tensor) {
-  return guarded([&] { return tensor.clone(); });
+Tensor<T>* cloned(const Tensor<T>& tensor) {
+  return new Tensor<T>(tensor.clone());
 }
 
 template <class T>
@@ -50,20 +46,20 @@ val shapeOf(const Tensor<T>& tensor) {
 }
 
 template <class T>
-val viewOf(Tensor<T>& tensor) {
-  return val(emscripten::typed_memory_view(static_cast<std::size_t>(tensor.size()), tensor.data()));
+val viewOf(const Tensor<T>& tensor) {
+  return toView(std::span<const T>(tensor.begin(), tensor.end()));
 }
 
 template <class T>
 void bindTensor(const char* name) {
   emscripten::class_<Tensor<T>>(name)
-      .class_function("uninitialized", &uninitialized<T>)
-      .class_function("full", &full<T>)
-      .class_function("randomNormal", &randomNormal<T>)
+      .class_function("uninitialized", &uninitialized<T>, allow_raw_pointers())
+      .function("fill", &fill<T>)
+      .function("fillRandomNormal", &fillRandomNormal<T>)
       .function("shape", &shapeOf<T>)
       .function("view", &viewOf<T>)
-      .function("reshaped", &reshaped<T>)
-      .function("clone", &cloned<T>);
+      .function("reshaped", &reshaped<T>, allow_raw_pointers())
+      .function("clone", &cloned<T>, allow_raw_pointers());
 }
 
 }  // namespace

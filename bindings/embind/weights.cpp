@@ -1,6 +1,8 @@
 #include <emscripten/bind.h>
 
-#include "embind/errors.hpp"
+#include <list>
+
+#include "embind/arrays.hpp"
 #include "weights/loading.hpp"
 #include "weights/safetensors.hpp"
 
@@ -8,130 +10,107 @@ namespace cross_attention::embind {
 
 namespace {
 
+using emscripten::allow_raw_pointers;
 using emscripten::val;
 using layer::DiffusionCrossAttention;
 using weights::Candidate;
+using weights::StoredTensor;
 
 /// A file's bytes in WebAssembly's memory.
-class Bytes {
- public:
-  explicit Bytes(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
-  static Bytes allocate(double size) {
-    return guarded([&] { return Bytes(std::vector<std::byte>(static_cast<std::size_t>(size))); });
-  }
-  std::span<const std::byte> span() const { return bytes_; }
-  val view() {
-    return val(emscripten::typed_memory_view(bytes_.size(),
-                                             reinterpret_cast<unsigned char*>(bytes_.data())));
-  }
-
- private:
-  std::vector<std::byte> bytes_;
-};
+using Bytes = std::vector<std::byte>;
 
 /// A safetensors file that was read; owns its bytes.
-class WeightFile {
- public:
-  static WeightFile* read(Bytes& bytes) {
-    return guarded([&] { return new WeightFile(std::move(bytes)); });
-  }
-  val names() const {
-    val names = val::array();
-    for (const weights::StoredTensor& tensor : tensors_) names.call<void>("push", tensor.name);
-    return names;
-  }
-  const weights::StoredTensor& at(int index) const {
-    return tensors_[static_cast<std::size_t>(index)];
-  }
+struct WeightFile {
+  explicit WeightFile(Bytes given)
+      : bytes(std::move(given)), tensors(weights::readSafetensors(bytes)) {}
 
- private:
-  explicit WeightFile(Bytes bytes)
-      : bytes_(std::move(bytes)), tensors_(weights::readSafetensors(bytes_.span())) {}
-
-  Bytes bytes_;
-  std::vector<weights::StoredTensor> tensors_;
+  Bytes bytes;
+  std::vector<StoredTensor> tensors;
 };
 
-/// The named tensors of one loadWeights. What is added must outlive it.
-template <class T>
-class Candidates {
- public:
-  template <class U>
-  void add(const std::string& name, const val& parameter, const Tensor<U>& tensor) {
-    guarded([&] {
-      all_.push_back(
-          {{name, toParameter(parameter), tensor.shape()}, [tensor](std::span<T> values) {
-             std::transform(tensor.begin(), tensor.end(), values.begin(),
-                            [](U value) { return static_cast<T>(value); });
-           }});
-    });
-  }
-  void addStored(const std::string& name, const val& parameter, const WeightFile& file, int index) {
-    guarded([&] {
-      const weights::StoredTensor& stored = file.at(index);
-      all_.push_back({{name, toParameter(parameter), stored.shape},
-                      [&stored](std::span<T> values) { weights::decode(stored, values); }});
-    });
-  }
-  /// {loaded: parameter names, skipped: names that no parameter has}
-  val load(DiffusionCrossAttention<T>& layer, bool strict) const {
-    return guarded([&] {
-      const weights::LoadReport report =
-          weights::loadWeights<T>(layer, std::span<const Candidate<T>>(all_), strict);
-      val result = val::object();
-      result.set("loaded", val::array(report.loaded));
-      result.set("skipped", val::array(report.skipped));
-      return result;
-    });
-  }
-
- private:
-  static std::optional<std::string> toParameter(const val& parameter) {
-    if (parameter.isNull()) return std::nullopt;
-    return parameter.as<std::string>();
-  }
-
-  std::vector<Candidate<T>> all_;
+/// The named tensors of one loadWeights, and the parameters that they are meant for. What is added must outlive it.
+struct Candidates {
+  struct Named {
+    StoredTensor tensor;
+    std::string parameter;
+  };
+  std::list<Named> all;
 };
 
+// Pointers that are returned own what they point to: JavaScript deletes it.
+
+Bytes* allocateBytes(double size) { return new Bytes(static_cast<std::size_t>(size)); }
+
+val viewOfBytes(const Bytes& bytes) {
+  return toView(std::span(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+}
+
+WeightFile* readFile(Bytes& bytes) { return new WeightFile(std::move(bytes)); }
+
+val namesOf(const WeightFile& file) {
+  std::vector<std::string> names;
+  for (const StoredTensor& tensor : file.tensors) names.push_back(tensor.name);
+  return val::array(names);
+}
+
+Candidates* createCandidates() { return new Candidates; }
+
+/// A tensor in memory is like one in a file.
 template <class T>
-Bytes save(const DiffusionCrossAttention<T>& layer, const std::string& prefix,
-           const std::string& dtype) {
-  return guarded([&] {
-    std::vector<weights::NamedValues<T>> all;
-    for (Index index = 0; index < layer::kParameterCount; ++index) {
-      const auto id = static_cast<layer::ParameterId>(index);
-      all.push_back({prefix + std::string(layer::nameOf(id)), layer.parameters().shape(id),
-                     layer.parameters().values(id)});
-    }
-    return Bytes(
-        weights::writeSafetensors<T>(std::span<const weights::NamedValues<T>>(all), dtype));
-  });
+void addTensor(Candidates& candidates, const std::string& name, const std::string& parameter,
+               const Tensor<T>& tensor) {
+  const std::span<const T> values(tensor.begin(), tensor.end());
+  candidates.all.push_back(
+      {{name, sizeof(T) == 4 ? "F32" : "F64", tensor.shape(), std::as_bytes(values)}, parameter});
+}
+
+void addStored(Candidates& candidates, const std::string& parameter, const WeightFile& file,
+               int index) {
+  candidates.all.push_back({file.tensors[static_cast<std::size_t>(index)], parameter});
+}
+
+/// The names of the parameters that were loaded.
+template <class T>
+val load(const Candidates& candidates, DiffusionCrossAttention<T>& layer, bool strict) {
+  std::vector<Candidate<T>> all;
+  for (const auto& [tensor, parameter] : candidates.all) {
+    all.push_back({{tensor.name, parameter, tensor.shape},
+                   [&tensor](std::span<T> values) { weights::decode(tensor, values); }});
+  }
+  return val::array(weights::loadWeights<T>(layer, all, strict).loaded);
 }
 
 template <class T>
-void bindCandidates(const char* name) {
-  emscripten::class_<Candidates<T>>(name)
-      .template constructor<>()
-      .function("addFloat32", &Candidates<T>::template add<float>)
-      .function("addFloat64", &Candidates<T>::template add<double>)
-      .function("addStored", &Candidates<T>::addStored)
-      .function("load", &Candidates<T>::load);
+Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix,
+            const std::string& dtype) {
+  std::array<weights::NamedValues<T>, layer::kParameterCount> all;
+  for (Index index = 0; index < layer::kParameterCount; ++index) {
+    const auto id = static_cast<layer::ParameterId>(index);
+    all[static_cast<std::size_t>(index)] = {prefix + std::string(layer::nameOf(id)),
+                                            layer.parameters().shape(id),
+                                            layer.parameters().values(id)};
+  }
+  return new Bytes(weights::writeSafetensors<T>(all, dtype));
 }
 
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(weights) {
   emscripten::class_<Bytes>("Bytes")
-      .class_function("allocate", &Bytes::allocate)
-      .function("view", &Bytes::view);
+      .class_function("allocate", &allocateBytes, allow_raw_pointers())
+      .function("view", &viewOfBytes);
   emscripten::class_<WeightFile>("WeightFile")
-      .class_function("read", &WeightFile::read, emscripten::allow_raw_pointers())
-      .function("names", &WeightFile::names);
-  bindCandidates<float>("CandidatesFloat32");
-  bindCandidates<double>("CandidatesFloat64");
-  emscripten::function("saveFloat32", &save<float>);
-  emscripten::function("saveFloat64", &save<double>);
+      .class_function("read", &readFile, allow_raw_pointers())
+      .function("names", &namesOf);
+  emscripten::class_<Candidates>("Candidates")
+      .class_function("create", &createCandidates, allow_raw_pointers())
+      .function("addFloat32", &addTensor<float>)
+      .function("addFloat64", &addTensor<double>)
+      .function("addStored", &addStored)
+      .function("loadFloat32", &load<float>)
+      .function("loadFloat64", &load<double>);
+  emscripten::function("saveFloat32", &save<float>, allow_raw_pointers());
+  emscripten::function("saveFloat64", &save<double>, allow_raw_pointers());
 }
 
 }  // namespace cross_attention::embind

@@ -1,6 +1,6 @@
 import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, show } from './checks';
-import type { CoreCompiledGraph, CoreCompileOptions, CoreGraphSource, CorePlan, CoreTensor, DType } from './core';
-import { describePlans } from './describe';
+import type { CoreCompiledGraph, CoreGraphSource, CoreInputs, CoreTensor, DType } from './core';
+import { describePlans, type PlanDescription, planDescription } from './describe';
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, type ComputationNode, nodeOrigin } from './graph';
 import { Owned } from './handles';
@@ -42,6 +42,7 @@ export interface CompileOptions {
 }
 
 const associations = ['auto', 'plain', 'folded'] as const;
+/** In the order of the core's bits. */
 const passNames = [
   'shareSubexpressions',
   'fuseAttention',
@@ -76,7 +77,7 @@ export class CompiledGraph {
   readonly #owned: Owned<CoreCompiledGraph>;
   readonly #dtype: DType;
   readonly #inputs: readonly CompiledInput[];
-  #plans: readonly CorePlan[];
+  #plans: readonly PlanDescription[];
   /** Runs that are not waited for go one after another. */
   #lastRun: Promise<unknown> = Promise.resolve();
 
@@ -96,7 +97,7 @@ export class CompiledGraph {
     this.#owned = new Owned(this, handle);
     this.#dtype = dtype;
     this.#inputs = inputs;
-    this.#plans = Array.from({ length: outputs }, (_, output) => handle.describe(output));
+    this.#plans = Array.from({ length: outputs }, (_, output) => planDescription(handle, output));
     this.flops = this.#plans.flatMap(({ steps }) => steps).reduce((sum, { flops }) => sum + flops, 0);
     this.scratchBytes = handle.scratchBytes();
   }
@@ -114,7 +115,10 @@ export class CompiledGraph {
   /** One output of several, of the inputs that it needs and that are not constants, in order. */
   runOutput(output: number, ...inputs: Tensor[]): Tensor {
     const core = this.#handle;
-    return wrapTensor(core.run(output, ...this.#handlesOf(output, inputs)), this.#dtype);
+    const handles = this.#handlesOf(output, inputs);
+    const result =
+      this.#dtype === 'float32' ? core.runFloat32(output, ...handles) : core.runFloat64(output, ...handles);
+    return wrapTensor(result, this.#dtype);
   }
 
   /** The same without blocking the calling thread. */
@@ -123,12 +127,17 @@ export class CompiledGraph {
     // Shared, so that disposing of the tensors meanwhile does no harm.
     const handles = this.#handlesOf(output, inputs).map(
       (handle) => handle && handle.reshaped(handle.shape()),
-    ) as [CoreTensor | null, CoreTensor | null, CoreTensor | null];
+    ) as CoreInputs;
     const run = this.#lastRun.then(async () => {
-      const pending = this.#handle.start(output, ...handles);
+      const core = this.#handle;
+      const isSingle = this.#dtype === 'float32';
+      const pending = isSingle
+        ? core.startFloat32(output, ...handles)
+        : core.startFloat64(output, ...handles);
       try {
         await awaitPending(pending);
-        return wrapTensor(pending.result(), this.#dtype);
+        const result = isSingle ? pending.resultFloat32() : pending.resultFloat64();
+        return wrapTensor(result, this.#dtype);
       } finally {
         pending.delete();
       }
@@ -142,7 +151,7 @@ export class CompiledGraph {
   refresh(): void {
     const core = this.#handle;
     core.refresh();
-    this.#plans = this.#plans.map((_, output) => core.describe(output));
+    this.#plans = this.#plans.map((_, output) => planDescription(core, output));
   }
 
   /** What was compiled, for people: each step, its kernel, FLOPs and bytes; and what the graph would have cost as written. */
@@ -190,10 +199,7 @@ export class CompiledGraph {
     );
   }
 
-  #handlesOf(
-    output: number,
-    tensors: readonly Tensor[],
-  ): [CoreTensor | null, CoreTensor | null, CoreTensor | null] {
+  #handlesOf(output: number, tensors: readonly Tensor[]): CoreInputs {
     const plan = this.#plans[output];
     if (plan === undefined) fail('output', output, `an integer from 0 to ${this.#plans.length - 1}`);
     this.#checkCount(tensors, plan.inputs);
@@ -258,19 +264,20 @@ function checkConstant(input: CompiledInput, tensor: Tensor): CoreTensor {
   return handle;
 }
 
-function checkCompileOptions(options: CompileOptions): CoreCompileOptions {
+/** The core's switches, a bit each, and its number of the association. */
+function checkCompileOptions(options: CompileOptions): { switches: number; association: number } {
   const { association = 'auto', measure = true, passes, device = 'wasm' } = options;
   if (checkOneOf('device', device, ['wasm', 'webgpu']) === 'webgpu') {
     fail('device', device, "'wasm' in this version");
   }
   const given = checkOptions('passes', passes);
   for (const name of Object.keys(given)) checkOneOf('passes', name, passNames);
-  const wants = Object.fromEntries(
-    passNames.map((name) => [name, checkBoolean(`passes.${name}`, given[name] ?? true)]),
-  ) as Record<(typeof passNames)[number], boolean>;
+  const wanted = [
+    ...passNames.map((name) => checkBoolean(`passes.${name}`, given[name] ?? true)),
+    checkBoolean('measure', measure),
+  ];
   return {
-    ...wants,
-    measure: checkBoolean('measure', measure),
+    switches: wanted.reduce((bits, wants, number) => bits | (wants ? 1 << number : 0), 0),
     association: associations.indexOf(checkOneOf('association', association, associations)),
   };
 }
@@ -291,18 +298,18 @@ export async function compile(
   const outputs = checkOutputs(output);
   const constantTensors = constants ?? new Map<ComputationNode, Tensor>();
   const compiledInputs = checkInputs(inputs, inputShapes, constantTensors);
-  const coreOptions = checkCompileOptions(options);
+  const { switches, association } = checkCompileOptions(options);
   const { dtype } = outputs[0]!;
   for (const node of [...outputs, ...compiledInputs.map((input) => input.node)]) {
     if (node.dtype === dtype) continue;
     throw new ArgumentError(`node '${node.name}' is of ${node.dtype}; it takes that of the output, ${dtype}`);
   }
 
-  const source = new core.GraphSource();
+  const source = core.GraphSource.create();
   try {
     addNodes(source, outputs, compiledInputs, constantTensors);
-    const compiledClass = dtype === 'float32' ? core.CompiledGraphFloat32 : core.CompiledGraphFloat64;
-    return create(compiledClass.compile(source, coreOptions), dtype, compiledInputs, outputs.length);
+    const handle = core.CompiledGraph.compile(source, switches, association);
+    return create(handle, dtype, compiledInputs, outputs.length);
   } finally {
     source.delete();
   }
@@ -320,13 +327,8 @@ function addNodes(
   }
   for (const input of inputs) {
     const { nodes, place } = nodeOrigin(input.node);
-    source.addInput(nodes, place, input.shape);
-    if (!input.isConstant) continue;
-    const handle = checkConstant(input, constants.get(input.node)!);
-    if (input.node.dtype === 'float32') {
-      source.setConstantFloat32(handle);
-    } else {
-      source.setConstantFloat64(handle);
-    }
+    const constant = input.isConstant ? checkConstant(input, constants.get(input.node)!) : null;
+    const isSingle = input.node.dtype === 'float32';
+    source.addInput(nodes, place, input.shape, isSingle ? constant : null, isSingle ? null : constant);
   }
 }

@@ -9,6 +9,8 @@ export interface CoreHandle {
 }
 
 export interface CoreTensor extends CoreHandle {
+  fill(value: number): void;
+  fillRandomNormal(seed: number, mean: number, deviation: number): void;
   shape(): number[];
   view(): TypedArray;
   reshaped(shape: readonly number[]): CoreTensor;
@@ -17,8 +19,6 @@ export interface CoreTensor extends CoreHandle {
 
 export interface CoreTensorClass {
   uninitialized(shape: readonly number[]): CoreTensor;
-  full(shape: readonly number[], value: number): CoreTensor;
-  randomNormal(shape: readonly number[], seed: number, mean: number, deviation: number): CoreTensor;
 }
 
 /** Something under way: a forward, or a run of a compiled graph. */
@@ -27,6 +27,9 @@ export interface CorePending extends CoreHandle {
   runBehind(done: () => void): boolean;
   /** Works for about so many milliseconds on this thread; true: all is done. */
   advance(milliseconds: number): boolean;
+}
+
+export interface CorePendingForward extends CorePending {
   result(): CoreTensor;
 }
 
@@ -40,7 +43,7 @@ type CallArguments = [
 
 export interface CoreLayer extends CoreHandle {
   forward(...call: CallArguments): CoreTensor;
-  startForward(...call: CallArguments): CorePending;
+  startForward(...call: CallArguments): CorePendingForward;
   backward(outputGradient: CoreTensor): CoreTensor;
   contextGradient(): CoreTensor | null;
   attentionMaps(...callAndHeads: [...CallArguments, allHeads: boolean]): CoreTensor;
@@ -74,15 +77,17 @@ export interface CoreLayerClass {
 export interface CoreGraphNodes extends CoreHandle {
   size(): number;
   /** `inputs`: places of nodes. */
-  describe(place: number): {
-    op: string;
-    name: string;
-    dtype: DType;
-    shape: (number | string)[];
-    list: number[];
-    broadcasts: boolean;
-    inputs: number[];
-  };
+  describe(
+    place: number,
+  ): [
+    op: string,
+    name: string,
+    dtype: DType,
+    broadcasts: boolean,
+    inputs: number[],
+    list: number[],
+    shape: (number | string)[],
+  ];
   /** The elements of a Constant; undefined where its layer was disposed of. */
   view(place: number): TypedArray | undefined;
 }
@@ -90,63 +95,45 @@ export interface CoreGraphNodes extends CoreHandle {
 /** What a graph is compiled from; an input for each call of addInput. */
 export interface CoreGraphSource extends CoreHandle {
   addOutput(nodes: CoreGraphNodes, place: number): void;
-  addInput(nodes: CoreGraphNodes, place: number, shape: readonly number[]): void;
-  /** The last input stays the same. */
-  setConstantFloat32(tensor: CoreTensor): void;
-  setConstantFloat64(tensor: CoreTensor): void;
+  /** At most one of the two constants, by its dtype: an input that stays the same. */
+  addInput(
+    nodes: CoreGraphNodes,
+    place: number,
+    shape: readonly number[],
+    constant32: CoreTensor | null,
+    constant64: CoreTensor | null,
+  ): void;
 }
 
-export interface CoreCompileOptions {
-  shareSubexpressions: boolean;
-  fuseAttention: boolean;
-  keepLayout: boolean;
-  foldConstants: boolean;
-  dropMaskedKeys: boolean;
-  measure: boolean;
-  /** 0: the cheaper one; 1: as written; 2: folded. */
-  association: number;
-}
+/** The tensors of a run: those that an output needs, in order. */
+export type CoreInputs = [first: CoreTensor | null, second: CoreTensor | null, third: CoreTensor | null];
 
-/** One step of a compiled graph. */
-export interface CoreStep {
-  step: string;
-  kernel: string;
-  association: string;
-  flops: number;
-  bytes: number;
+export interface CorePendingRun extends CorePending {
+  resultFloat32(): CoreTensor;
+  resultFloat64(): CoreTensor;
 }
-
-/** One output of a compiled graph. `inputs`: the places of the inputs that a run takes. */
-export interface CorePlan {
-  inputs: number[];
-  flopsBefore: number;
-  bytesBefore: number;
-  heldBytes: number;
-  steps: CoreStep[];
-}
-
-type RunArguments = [
-  output: number,
-  first: CoreTensor | null,
-  second: CoreTensor | null,
-  third: CoreTensor | null,
-];
 
 export interface CoreCompiledGraph extends CoreHandle {
-  run(...run: RunArguments): CoreTensor;
-  start(...run: RunArguments): CorePending;
+  runFloat32(output: number, ...inputs: CoreInputs): CoreTensor;
+  runFloat64(output: number, ...inputs: CoreInputs): CoreTensor;
+  startFloat32(output: number, ...inputs: CoreInputs): CorePendingRun;
+  startFloat64(output: number, ...inputs: CoreInputs): CorePendingRun;
   refresh(): void;
-  describe(output: number): CorePlan;
+  /** The places of the inputs that a run of this output takes. */
+  inputs(output: number): number[];
+  /** Three texts a step: its name, its kernel, its association. */
+  texts(output: number): string[];
+  /** flopsBefore, bytesBefore, heldBytes, and FLOPs and bytes of each step. */
+  numbers(output: number): number[];
   scratchBytes(): number;
-}
-
-export interface CoreCompiledGraphClass {
-  compile(source: CoreGraphSource, options: CoreCompileOptions): CoreCompiledGraph;
 }
 
 type ExportGraph = (
   layer: CoreLayer,
-  options: { name: string; mask: boolean; input: string; tokens: string },
+  name: string,
+  mask: boolean,
+  input: string,
+  tokens: string,
   shared: CoreGraphNodes | null,
   context: number,
 ) => CoreGraphNodes;
@@ -160,10 +147,12 @@ export interface CoreWeightFile extends CoreHandle {
 }
 
 export interface CoreCandidates extends CoreHandle {
-  addFloat32(name: string, parameter: string | null, tensor: CoreTensor): void;
-  addFloat64(name: string, parameter: string | null, tensor: CoreTensor): void;
-  addStored(name: string, parameter: string | null, file: CoreWeightFile, index: number): void;
-  load(layer: CoreLayer, strict: boolean): { loaded: string[]; skipped: string[] };
+  addFloat32(name: string, parameter: string, tensor: CoreTensor): void;
+  addFloat64(name: string, parameter: string, tensor: CoreTensor): void;
+  addStored(parameter: string, file: CoreWeightFile, index: number): void;
+  /** The names of the parameters that were loaded. */
+  loadFloat32(layer: CoreLayer, strict: boolean): string[];
+  loadFloat64(layer: CoreLayer, strict: boolean): string[];
 }
 
 type Save = (layer: CoreLayer, prefix: string, dtype: string) => CoreBytes;
@@ -178,14 +167,11 @@ export const coreClasses = [
   'PendingForwardFloat64',
   'Bytes',
   'WeightFile',
-  'CandidatesFloat32',
-  'CandidatesFloat64',
+  'Candidates',
   'GraphNodes',
   'GraphSource',
-  'CompiledGraphFloat32',
-  'CompiledGraphFloat64',
-  'PendingRunFloat32',
-  'PendingRunFloat64',
+  'CompiledGraph',
+  'PendingRun',
 ] as const;
 export const coreFunctions = [
   'setThreads',
@@ -199,6 +185,8 @@ export interface Core {
   /** The top of the WASM stack. */
   stackSave(): number;
   stackRestore(top: number): void;
+  /** "CODE message" of what a call of the core threw and `rethrow` throws again; throws itself what is none of the core's. */
+  errorOf(rethrow: () => never): string;
   setThreads(threads: number): void;
   threads(): number;
   memoryInUse(): number;
@@ -209,20 +197,19 @@ export interface Core {
   LayerFloat64: CoreLayerClass;
   Bytes: { allocate(size: number): CoreBytes };
   WeightFile: { read(bytes: CoreBytes): CoreWeightFile };
-  CandidatesFloat32: new () => CoreCandidates;
-  CandidatesFloat64: new () => CoreCandidates;
+  Candidates: { create(): CoreCandidates };
   saveFloat32: Save;
   saveFloat64: Save;
   exportGraphFloat32: ExportGraph;
   exportGraphFloat64: ExportGraph;
-  GraphSource: new () => CoreGraphSource;
-  CompiledGraphFloat32: CoreCompiledGraphClass;
-  CompiledGraphFloat64: CoreCompiledGraphClass;
+  GraphSource: { create(): CoreGraphSource };
+  CompiledGraph: {
+    /** `association` – 0: the cheaper one; 1: as written; 2: folded. */
+    compile(source: CoreGraphSource, switches: number, association: number): CoreCompiledGraph;
+  };
 }
 
 export interface CoreOptions {
-  /** Called by the core to throw. */
-  raise: (code: string, message: string) => never;
   /** Workers to be started at once, for the core's threads. */
   workers?: number;
   locateFile?: (name: string, folder: string) => string;

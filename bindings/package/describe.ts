@@ -1,4 +1,36 @@
-import type { CorePlan } from './core';
+import type { CoreCompiledGraph } from './core';
+
+/** One step of a compiled graph. */
+interface StepDescription {
+  step: string;
+  kernel: string;
+  association: string;
+  flops: number;
+  bytes: number;
+}
+
+/** One output of a compiled graph. `inputs`: the places of the inputs that a run takes. */
+export interface PlanDescription {
+  inputs: readonly number[];
+  flopsBefore: number;
+  bytesBefore: number;
+  heldBytes: number;
+  steps: readonly StepDescription[];
+}
+
+/** What the core tells of an output. */
+export function planDescription(handle: CoreCompiledGraph, output: number): PlanDescription {
+  const texts = handle.texts(output);
+  const [flopsBefore, bytesBefore, heldBytes, ...numbers] = handle.numbers(output) as [number, number, number];
+  const steps = Array.from({ length: texts.length / 3 }, (_, number) => ({
+    step: texts[3 * number]!,
+    kernel: texts[3 * number + 1]!,
+    association: texts[3 * number + 2]!,
+    flops: numbers[2 * number]!,
+    bytes: numbers[2 * number + 1]!,
+  }));
+  return { inputs: handle.inputs(output), flopsBefore, bytesBefore, heldBytes, steps };
+}
 
 const columns = ['step', 'kernel', 'association', 'MFLOP', 'MB', 'share of the FLOPs'];
 /** Texts to the left, numbers to the right. */
@@ -11,7 +43,7 @@ const percent = (part: number, whole: number): string =>
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 /** A table of all steps, and what the graph would have cost as it was written. */
-export function describePlans(plans: readonly CorePlan[], scratchBytes: number): string {
+export function describePlans(plans: readonly PlanDescription[], scratchBytes: number): string {
   const steps = plans.flatMap((plan) => plan.steps);
   const flops = sum(steps.map((step) => step.flops));
   const bytes = sum(steps.map((step) => step.bytes));

@@ -61,7 +61,8 @@ const classes: Record<string, new (message: string) => CrossAttentionError> = {
   ERR_OUT_OF_MEMORY: OutOfMemoryError,
 };
 
-/** What the core calls to throw: it knows codes, not classes. */
-export function raise(code: string, message: string): never {
-  throw new (classes[code] ?? ArgumentError)(message);
+/** The error that the core describes as "CODE message": it knows codes, not classes. */
+export function errorFrom(description: string): CrossAttentionError {
+  const end = description.indexOf(' ');
+  return new (classes[description.slice(0, end)] ?? ArgumentError)(description.slice(end + 1));
 }

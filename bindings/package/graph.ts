@@ -55,7 +55,7 @@ export class ComputationNode {
     if (!(nodes instanceof GraphNodes)) {
       throw new ArgumentError('ComputationNode has no constructor to call; it takes exportComputationGraph');
     }
-    const { op, name, dtype, shape, list, broadcasts } = nodes.handle.describe(place);
+    const [op, name, dtype, broadcasts, , list, shape] = nodes.handle.describe(place);
     this.op = op;
     this.name = name;
     this.dtype = dtype;
@@ -123,7 +123,7 @@ export function wrapNodes(handle: CoreGraphNodes, shared: ComputationNode | null
   const nodes = new GraphNodes(handle);
   const wrapped: ComputationNode[] = [];
   for (let place = 0; place < handle.size(); ++place) {
-    const { op, name, inputs } = handle.describe(place);
+    const [op, name, , , inputs] = handle.describe(place);
     const isShared = shared !== null && op === 'Input' && name === shared.name;
     wrapped.push(
       isShared

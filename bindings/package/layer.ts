@@ -333,7 +333,10 @@ export class DiffusionCrossAttention {
     const shared = context === null ? null : nodeOrigin(context);
     const handle = exportGraph(
       this.#layer,
-      { ...options, input, tokens },
+      options.name,
+      options.mask,
+      input,
+      tokens,
       shared?.nodes ?? null,
       shared?.place ?? 0,
     );

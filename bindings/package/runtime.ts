@@ -1,7 +1,7 @@
 import { relaxedSimd } from 'wasm-feature-detect';
 import { checkOneOf, checkOptions, fail } from './checks';
 import type { Core, CoreFactory, CoreOptions } from './core';
-import { ArgumentError, CrossAttentionError, NotInitializedError, raise } from './errors';
+import { ArgumentError, CrossAttentionError, NotInitializedError } from './errors';
 import { restoreStackAfterErrors } from './stack';
 
 export const version = '0.1.0';
@@ -145,7 +145,6 @@ async function load(
   const { threads, reason } = await chooseThreads(options.threads);
   const variant = threads > 1 ? `${simd}-threads` : simd;
   const core = await createCore(variant, {
-    raise,
     // One a thread beside the caller's, and one for forwards that are not waited for.
     ...(threads > 1 ? { workers: threads } : {}),
     ...(base === null ? {} : { locateFile: await makeLocateFile(base) }),

@@ -1,17 +1,31 @@
-// An error that leaves WebAssembly as a JavaScript exception passes by the frames of WASM's own stack: their destructors
-// run, but nobody sets the stack's top back. Here it is done, or some thousand errors would use the stack up.
+// What becomes of an exception that leaves WebAssembly. It is turned into the package's error. And it has passed by the
+// frames of WASM's own stack: their destructors ran, but nobody set the stack's top back. Here it is done, or some thousand
+// errors would use the stack up.
 import { coreClasses, coreFunctions, type Core } from './core';
+import { errorFrom, type CrossAttentionError } from './errors';
 
 type Method = (this: unknown, ...values: unknown[]) => unknown;
+
+/** The package's error for an exception of the core. Throws what is none: an error of JavaScript. */
+function toPackageError(core: Core, thrown: unknown): CrossAttentionError {
+  return errorFrom(
+    core.errorOf(() => {
+      throw thrown;
+    }),
+  );
+}
 
 function restoring(core: Core, method: Method): Method {
   const guarded: Method = function (...values) {
     const top = core.stackSave();
     try {
       return method.apply(this, values);
-    } catch (error) {
-      core.stackRestore(top);
-      throw error;
+    } catch (thrown) {
+      try {
+        throw toPackageError(core, thrown);
+      } finally {
+        core.stackRestore(top);
+      }
     }
   };
   // Embind keeps the overloads of a method as a property of it.
@@ -27,7 +41,7 @@ function guard(core: Core, owner: object, names: readonly string[]): void {
   }
 }
 
-/** Makes every call of the core leave WASM's stack as it was, also where it throws. */
+/** Makes every call of the core throw the package's errors, and leave WASM's stack as it was. */
 export function restoreStackAfterErrors(core: Core): void {
   guard(core, core, coreFunctions);
   for (const name of coreClasses) {

@@ -88,7 +88,9 @@ export class Tensor {
     const dimensions = checkShape('shape', shape);
     if (typeof value !== 'number') fail('value', value, 'a number');
     const kind = checkDType('dtype', dtype);
-    return new Tensor(coreClass(kind).full(dimensions, value), kind);
+    const handle = coreClass(kind).uninitialized(dimensions);
+    handle.fill(value);
+    return new Tensor(handle, kind);
   }
 
   /** Normal random numbers (mean 0 and standard deviation 1 unless given); the same seed gives the same numbers. */
@@ -103,7 +105,9 @@ export class Tensor {
     checkFinite('mean', mean);
     if (checkFinite('std', std) < 0) fail('std', std, 'a number that is not negative');
     const kind = checkDType('dtype', dtype);
-    return new Tensor(coreClass(kind).randomNormal(dimensions, seed, mean, std), kind);
+    const handle = coreClass(kind).uninitialized(dimensions);
+    handle.fillRandomNormal(seed, mean, std);
+    return new Tensor(handle, kind);
   }
 
   get rank(): number {

@@ -1,6 +1,6 @@
 // Named weights: which file or memory tensor is meant for which parameter.
 import { checkOptions, checkString, fail, show } from './checks';
-import type { CoreCandidates, CoreLayer, CoreWeightFile, DType } from './core';
+import type { CoreLayer, CoreWeightFile, DType } from './core';
 import { getCore } from './runtime';
 import { Tensor, tensorHandle } from './tensor';
 
@@ -116,7 +116,7 @@ export function validateAgainst(
   };
 }
 
-/** Calls add(name, parameter, index) for every name that has the prefix. */
+/** Calls add(name, parameter, index) for every name that has the prefix; parameter null: to be ignored. */
 function forNames(
   names: readonly string[],
   { prefix, mapping }: { prefix: string; mapping: WeightMapping },
@@ -154,8 +154,7 @@ export function loadInto(
   if (typeof strict !== 'boolean') fail('strict', strict, 'true or false');
   const naming = { prefix, mapping: checkMapping(mapping) };
   const core = getCore();
-  const candidates: CoreCandidates =
-    dtype === 'float32' ? new core.CandidatesFloat32() : new core.CandidatesFloat64();
+  const candidates = core.Candidates.create();
   let file: CoreWeightFile | null = null;
   let count: number;
   try {
@@ -164,9 +163,9 @@ export function loadInto(
       const stored = file;
       const names = stored.names();
       count = names.length;
-      forNames(names, naming, (name, parameter, index) =>
-        candidates.addStored(name, parameter, stored, index),
-      );
+      forNames(names, naming, (_name, parameter, index) => {
+        if (parameter !== null) candidates.addStored(parameter, stored, index);
+      });
     } else {
       if (!isNamedTensors(weights)) {
         fail('weights', weights, 'an ArrayBuffer or Uint8Array (safetensors), or a Map or object of Tensors');
@@ -179,12 +178,14 @@ export function loadInto(
         (name, parameter, index) => {
           const tensor = entries[index]![1];
           const handle = tensorHandle(`weights[${show(name)}]`, tensor);
+          if (parameter === null) return;
           if (tensor.dtype === 'float32') candidates.addFloat32(name, parameter, handle);
           else candidates.addFloat64(name, parameter, handle);
         },
       );
     }
-    const { loaded } = candidates.load(getLayer(), strict);
+    const load = dtype === 'float32' ? candidates.loadFloat32 : candidates.loadFloat64;
+    const loaded = load.call(candidates, getLayer(), strict);
     return {
       success: true,
       loadedCount: loaded.length,

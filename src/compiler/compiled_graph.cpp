@@ -7,39 +7,34 @@
 
 namespace cross_attention::compiler {
 
-template <class T>
-class PendingRun<T>::Work final : public PendingWork::Work {
+class PendingRun::Work final : public PendingWork::Work {
  public:
-  explicit Work(std::shared_ptr<Plan<T>> plan) : plan_(std::move(plan)) {}
+  explicit Work(std::shared_ptr<Plan> plan) : plan_(std::move(plan)) {}
   void run(int slot) override { plan_->run(slot); }
   bool advance(double milliseconds) override { return plan_->advance(milliseconds); }
 
  private:
-  std::shared_ptr<Plan<T>> plan_;
+  std::shared_ptr<Plan> plan_;
 };
 
-template <class T>
-PendingRun<T>::PendingRun(std::shared_ptr<Plan<T>> plan, Tensor<T> output)
+PendingRun::PendingRun(std::shared_ptr<Plan> plan, AnyTensor output)
     : plan_(plan),
       output_(std::move(output)),
       work_(std::make_unique<PendingWork>(std::make_unique<Work>(std::move(plan)))) {}
 
-template <class T>
-void PendingRun<T>::finish() {
+void PendingRun::finish() {
   if (work_->isFinished()) return;
   work_->finish();
   plan_->release();
 }
 
-template <class T>
-Tensor<T> PendingRun<T>::result() {
+AnyTensor PendingRun::result() {
   finish();
   if (work_->failure()) std::rethrow_exception(work_->failure());
   return output_;
 }
 
-template <class T>
-CompiledGraph<T>::CompiledGraph(Source source, const CompileOptions& options)
+CompiledGraph::CompiledGraph(Source source, const CompileOptions& options)
     : source_(std::move(source)), options_(options) {
   for (const graph::NodePointer& node : graph::inOrder(source_.outputs)) {
     if (node->op() != graph::Operator::kConstant) continue;
@@ -50,29 +45,27 @@ CompiledGraph<T>::CompiledGraph(Source source, const CompileOptions& options)
   refresh();
 }
 
-template <class T>
-CompiledGraph<T>::~CompiledGraph() {
+CompiledGraph::~CompiledGraph() {
   finishPending();
 }
 
-template <class T>
-void CompiledGraph<T>::refresh() {
+void CompiledGraph::refresh() {
   finishPending();
   for (const Owner& owner : owners_) {
     if (!owner.owner->isAlive()) {
-      failArgument(text({"layer '", owner.owner->name(),
-                         "' was disposed of; a graph takes layers that were not"}));
+      failArgument({"layer '", owner.owner->name(),
+                         "' was disposed of; a graph takes layers that were not"});
     }
   }
   const std::shared_ptr<Workspace> workspace = Workspace::shared();
-  std::vector<std::shared_ptr<Plan<T>>> plans;
-  Amount arenaElements = 0;
+  std::vector<std::shared_ptr<Plan>> plans;
+  Amount arenaBytes = 0;
   for (const graph::NodePointer& output : source_.outputs) {
-    plans.push_back(std::make_shared<Plan<T>>(
+    plans.push_back(std::make_shared<Plan>(
         Binding{output, source_.inputs, source_.shapes, source_.constants}, options_, workspace));
-    arenaElements = std::max(arenaElements, plans.back()->arenaElements());
+    arenaBytes = std::max(arenaBytes, plans.back()->arenaBytes());
   }
-  auto arena = std::make_shared<Buffer<T>>(arenaElements);
+  auto arena = std::make_shared<memory::Piece>(arenaBytes, 1);
   for (const auto& plan : plans) plan->place(arena);
   // The outputs of the first runs, too: from here on nothing is allocated.
   for (const auto& plan : plans) freeOutput(plan->outputShape());
@@ -81,59 +74,55 @@ void CompiledGraph<T>::refresh() {
   for (Owner& owner : owners_) owner.version = owner.owner->version();
 }
 
-template <class T>
-void CompiledGraph<T>::finishPending() {
+void CompiledGraph::finishPending() {
   if (const auto pending = pending_.lock()) pending->finish();
   pending_.reset();
 }
 
-template <class T>
-void CompiledGraph<T>::requireFresh() const {
+void CompiledGraph::requireFresh() const {
   for (const auto& [owner, version] : owners_) {
     if (!owner->isAlive()) {
-      failArgument(text({"layer '", owner->name(),
-                         "' was disposed of; a compiled graph takes layers that were not"}));
+      failArgument({"layer '", owner->name(),
+                         "' was disposed of; a compiled graph takes layers that were not"});
     }
     if (owner->version() != version) {
-      failArgument(text({"the parameters of layer '", owner->name(),
-                         "' have changed since the graph was compiled; it takes a call of refresh() before it is run"}));
+      failArgument({"the parameters of layer '", owner->name(),
+                         "' have changed since the graph was compiled; it takes a call of refresh() before it is run"});
     }
   }
 }
 
-template <class T>
-Tensor<T> CompiledGraph<T>::freeOutput(const Shape& shape) {
-  const auto known = std::ranges::find(outputs_, shape, &Tensor<T>::shape);
-  if (known == outputs_.end()) return outputs_.emplace_back(shape);
-  if (known->isShared()) *known = Tensor<T>(shape);
+AnyTensor CompiledGraph::freeOutput(const Shape& shape) {
+  const auto known = std::ranges::find(outputs_, shape, &AnyTensor::shape);
+  const std::size_t elementBytes = bytesOf(source_.outputs[0]->type());
+  if (known == outputs_.end()) return outputs_.emplace_back(shape, elementBytes);
+  if (known->isShared()) *known = AnyTensor(shape, elementBytes);
   return *known;
 }
 
-template <class T>
-Tensor<T> CompiledGraph<T>::bind(Plan<T>& plan, std::span<const Tensor<T>* const> inputs) {
+AnyTensor CompiledGraph::bind(Plan& plan, std::span<const AnyTensor* const> inputs) {
   finishPending();
   requireFresh();
   for (std::size_t number = 0; number < plan.inputs().size(); ++number) {
     const auto input = static_cast<std::size_t>(plan.inputs()[number]);
     const std::string& name = source_.inputs[input]->name();
     if (number >= inputs.size() || inputs[number] == nullptr) {
-      failArgument(text({"input '", name, "' is missing; the graph takes it in every run"}));
+      failArgument({"input '", name, "' is missing; the graph takes it in every run"});
     }
     const Shape& shape = inputs[number]->shape();
     if (shape != source_.shapes[input]) {
-      failShape(text({"input '", name, "' has shape ", shape, "; the graph was compiled for ",
-                      source_.shapes[input]}));
+      failShape({"input '", name, "' has shape ", shape, "; the graph was compiled for ",
+                      source_.shapes[input]});
     }
   }
-  Tensor<T> output = freeOutput(plan.outputShape());
+  AnyTensor output = freeOutput(plan.outputShape());
   plan.bind(inputs, output);
   return output;
 }
 
-template <class T>
-Tensor<T> CompiledGraph<T>::run(std::size_t output, std::span<const Tensor<T>* const> inputs) {
-  Plan<T>& plan = *plans_[output];
-  Tensor<T> result = bind(plan, inputs);
+AnyTensor CompiledGraph::run(std::size_t output, std::span<const AnyTensor* const> inputs) {
+  Plan& plan = *plans_[output];
+  AnyTensor result = bind(plan, inputs);
   try {
     plan.run(0);
   } catch (...) {
@@ -144,33 +133,25 @@ Tensor<T> CompiledGraph<T>::run(std::size_t output, std::span<const Tensor<T>* c
   return result;
 }
 
-template <class T>
-std::shared_ptr<PendingRun<T>> CompiledGraph<T>::start(std::size_t output,
-                                                       std::span<const Tensor<T>* const> inputs) {
-  Tensor<T> result = bind(*plans_[output], inputs);
-  auto pending = std::make_shared<PendingRun<T>>(plans_[output], std::move(result));
+std::shared_ptr<PendingRun> CompiledGraph::start(std::size_t output,
+                                                       std::span<const AnyTensor* const> inputs) {
+  AnyTensor result = bind(*plans_[output], inputs);
+  auto pending = std::make_shared<PendingRun>(plans_[output], std::move(result));
   pending_ = pending;
   return pending;
 }
 
-template <class T>
-double CompiledGraph<T>::flops() const {
+double CompiledGraph::flops() const {
   double flops = 0;
   for (const auto& plan : plans_) flops += plan->flops();
   return flops;
 }
 
-template <class T>
-Amount CompiledGraph<T>::scratchBytes() const {
-  Amount bytes = arena_->size() * static_cast<Amount>(sizeof(T));
+Amount CompiledGraph::scratchBytes() const {
+  const auto bytes = static_cast<Amount>(arena_->bytes());
   Amount most = 0;
   for (const auto& plan : plans_) most = std::max(most, plan->scratchBytes());
   return bytes + most;
 }
-
-template class PendingRun<float>;
-template class PendingRun<double>;
-template class CompiledGraph<float>;
-template class CompiledGraph<double>;
 
 }  // namespace cross_attention::compiler

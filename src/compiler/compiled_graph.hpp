@@ -10,34 +10,32 @@ struct Source {
   std::vector<graph::NodePointer> outputs;
   std::vector<graph::NodePointer> inputs;
   std::vector<Shape> shapes;                    ///< one an input
-  std::vector<std::shared_ptr<void>> constants;  ///< see Binding
+  std::vector<std::optional<AnyTensor>> constants;  ///< see Binding
 };
 
 /// A run under way. See PendingWork.
-template <class T>
 class PendingRun {
  public:
   /// Of a plan that is bound to its inputs and this output.
-  PendingRun(std::shared_ptr<Plan<T>> plan, Tensor<T> output);
+  PendingRun(std::shared_ptr<Plan> plan, AnyTensor output);
 
   bool runBehind(std::function<void()> done) { return work_->runBehind(std::move(done)); }
   bool advance(double milliseconds) { return work_->advance(milliseconds); }
   /// Does or awaits what is left.
   void finish();
   /// The output; finishes first. Throws what the run threw.
-  Tensor<T> result();
+  AnyTensor result();
 
  private:
   class Work;
-  std::shared_ptr<Plan<T>> plan_;
-  Tensor<T> output_;
+  std::shared_ptr<Plan> plan_;
+  AnyTensor output_;
   std::unique_ptr<PendingWork> work_;
 };
 
 /// A graph made ready to run, once or a thousand times, for fixed shapes and some constant inputs. It holds what it was
 /// compiled with: once the parameters of a layer have changed, runs throw until refresh. Not to be used by two threads at
 /// once; a run that is under way is finished before another begins.
-template <class T>
 class CompiledGraph {
  public:
   /// Throws kShape or kArgument, naming the node, for a graph that does not fit; kOutOfMemory.
@@ -49,14 +47,14 @@ class CompiledGraph {
   /// Output number `output`, from a tensor for each of its plan's inputs(). Throws kArgument where one is missing, or a
   /// layer has changed or is no more; kShape for another shape than it was compiled for. Allocates nothing where an output
   /// of this shape that it gave before is nobody's any more.
-  Tensor<T> run(std::size_t output, std::span<const Tensor<T>* const> inputs);
-  std::shared_ptr<PendingRun<T>> start(std::size_t output,
-                                       std::span<const Tensor<T>* const> inputs);
+  AnyTensor run(std::size_t output, std::span<const AnyTensor* const> inputs);
+  std::shared_ptr<PendingRun> start(std::size_t output,
+                                       std::span<const AnyTensor* const> inputs);
   /// Compiles again with the parameters that the layers have now, and the constants as they are now.
   void refresh();
 
   std::size_t outputs() const { return plans_.size(); }
-  const Plan<T>& plan(std::size_t output) const { return *plans_[output]; }
+  const Plan& plan(std::size_t output) const { return *plans_[output]; }
   /// Of all outputs together.
   double flops() const;
   /// What runs work in, without inputs and outputs: the arena and threads' scratch.
@@ -71,18 +69,18 @@ class CompiledGraph {
 
   void requireFresh() const;
   /// Binds the plan to its inputs and to the output that is returned.
-  Tensor<T> bind(Plan<T>& plan, std::span<const Tensor<T>* const> inputs);
-  Tensor<T> freeOutput(const Shape& shape);
+  AnyTensor bind(Plan& plan, std::span<const AnyTensor* const> inputs);
+  AnyTensor freeOutput(const Shape& shape);
   void finishPending();
 
   Source source_;
   CompileOptions options_;
   std::vector<Owner> owners_;
-  std::shared_ptr<Buffer<T>> arena_;
-  std::vector<std::shared_ptr<Plan<T>>> plans_;
+  std::shared_ptr<memory::Piece> arena_;
+  std::vector<std::shared_ptr<Plan>> plans_;
   /// One of each shape, to be given again once it is nobody else's.
-  std::vector<Tensor<T>> outputs_;
-  std::weak_ptr<PendingRun<T>> pending_;
+  std::vector<AnyTensor> outputs_;
+  std::weak_ptr<PendingRun> pending_;
 };
 
 }  // namespace cross_attention::compiler

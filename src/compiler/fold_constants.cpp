@@ -2,43 +2,27 @@
 
 #include "compiler/operator_kernels.hpp"
 #include "compiler/passes.hpp"
-#include "core/tensor.hpp"
 
 namespace cross_attention::compiler {
 
-namespace {
-
-template <class T>
-Operand<T> constantOperand(const Operation& constant) {
-  const void* elements = constant.tensor ? static_cast<const Tensor<T>*>(constant.tensor.get())->data()
-                                         : constant.constant.elements();
-  return {static_cast<const T*>(elements), constant.shape};
-}
-
-}  // namespace
-
-template <class T>
 void foldConstants(Program& program) {
   for (Operation& operation : program.operations) {
     if (operation.isGiven() || operation.op == graph::Operator::kAttention) continue;
     const bool isConstant = std::ranges::all_of(
         operation.inputs, [&](int input) { return program.at(input).isConstant(); });
     if (!isConstant) continue;
-    Operands<T> operands;
-    std::ranges::transform(operation.inputs, operands.begin(), [&](int input) {
-      return constantOperand<T>(program.at(input));
-    });
-    auto value = std::make_shared<Tensor<T>>(operation.shape);
-    computeRows(operation, operands, value->data(), 0, rowsOf(operation.shape));
-    Operation constant;
-    constant.name = std::move(operation.name);
-    constant.shape = operation.shape;
-    constant.tensor = std::move(value);
-    operation = std::move(constant);
+    Operands operands;
+    for (std::size_t number = 0; number < operation.inputs.size(); ++number) {
+      const Operation& input = program.at(operation.inputs[number]);
+      operands[number] = {input.tensor ? input.tensor->elements() : input.constant.elements(),
+                          input.shape};
+    }
+    const AnyTensor value(operation.shape, bytesOf(program.type));
+    computeRows(program.type, operation, operands, value.elements(), 0, rowsOf(operation.shape));
+    operation.op = graph::Operator::kConstant;
+    operation.inputs.clear();
+    operation.tensor = value;
   }
 }
-
-template void foldConstants<float>(Program&);
-template void foldConstants<double>(Program&);
 
 }  // namespace cross_attention::compiler

@@ -49,6 +49,11 @@ Index rowOffset(const Shape& shape, const Strides& strides, Index row) {
 Index columnsOf(const Shape& shape) { return shape.rank() == 0 ? 1 : shape[shape.rank() - 1]; }
 
 template <class T>
+const T* elementsOf(const Operand& operand) {
+  return static_cast<const T*>(operand.elements);
+}
+
+template <class T>
 T combine(Operator op, T left, T right) {
   switch (op) {
     case Operator::kAdd:
@@ -67,15 +72,15 @@ T combine(Operator op, T left, T right) {
 }
 
 template <class T>
-void elementwiseRow(const Operation& operation, const Operands<T>& operands, T* value, Index row) {
+void elementwiseRow(const Operation& operation, const Operands& operands, T* value, Index row) {
   const Shape& shape = operation.shape;
   std::array<const T*, 2> elements{};
   std::array<Index, 2> steps{};
   const std::size_t inputs = operation.inputs.size();
   for (std::size_t number = 0; number < 2; ++number) {
-    const Operand<T>& operand = operands[number < inputs ? number : 0];
+    const Operand& operand = operands[number < inputs ? number : 0];
     const Strides strides = broadcastStrides(operand.shape, shape);
-    elements[number] = operand.elements + rowOffset(shape, strides, row);
+    elements[number] = elementsOf<T>(operand) + rowOffset(shape, strides, row);
     steps[number] = shape.rank() == 0 ? 0 : strides[static_cast<std::size_t>(shape.rank() - 1)];
   }
   for (Index column = 0; column < columnsOf(shape); ++column) {
@@ -84,14 +89,14 @@ void elementwiseRow(const Operation& operation, const Operands<T>& operands, T* 
 }
 
 template <class T>
-void productRow(const Operation& operation, const Operands<T>& operands, T* value, Index row) {
+void productRow(const Operation& operation, const Operands& operands, T* value, Index row) {
   const Shape& shape = operation.shape;
   const Index depth = columnsOf(operands[0].shape);
   const Index columns = columnsOf(shape);
   Strides leftStrides = broadcastStrides(operands[0].shape, shape, 2);
   leftStrides[static_cast<std::size_t>(shape.rank() - 2)] = depth;
-  const T* left = operands[0].elements + rowOffset(shape, leftStrides, row);
-  const T* right = operands[1].elements +
+  const T* left = elementsOf<T>(operands[0]) + rowOffset(shape, leftStrides, row);
+  const T* right = elementsOf<T>(operands[1]) +
                    rowOffset(shape, broadcastStrides(operands[1].shape, shape, 2), row);
   std::fill_n(value, columns, T(0));
   for (Index term = 0; term < depth; ++term) {
@@ -117,27 +122,25 @@ void softmaxRow(const T* scores, T* value, Index columns) {
 }
 
 template <class T>
-void transposedRow(const Operation& operation, const Operands<T>& operands, T* value, Index row) {
+void transposedRow(const Operation& operation, const Operands& operands, T* value, Index row) {
   const Strides own = stridesOf(operands[0].shape);
   Strides strides{};
   for (std::size_t axis = 0; axis < operation.list.size(); ++axis) {
     strides[axis] = own[static_cast<std::size_t>(operation.list[axis])];
   }
   const Shape& shape = operation.shape;
-  const T* elements = operands[0].elements + rowOffset(shape, strides, row);
+  const T* elements = elementsOf<T>(operands[0]) + rowOffset(shape, strides, row);
   const Index step = strides[static_cast<std::size_t>(shape.rank() - 1)];
   for (Index column = 0; column < columnsOf(shape); ++column) value[column] = elements[column * step];
 }
 
-}  // namespace
-
 template <class T>
-void computeRows(const Operation& operation, const Operands<T>& operands, T* value, Index begin,
-                 Index end) {
+void compute(const Operation& operation, const Operands& operands, T* value, Index begin,
+             Index end) {
   const Index columns = columnsOf(operation.shape);
   for (Index row = begin; row < end; ++row) {
     T* rowValue = value + row * columns;
-    const T* same = operands[0].elements + row * columns;
+    const T* same = elementsOf<T>(operands[0]) + row * columns;
     switch (operation.op) {
       case Operator::kMatMul:
         productRow(operation, operands, rowValue, row);
@@ -157,7 +160,15 @@ void computeRows(const Operation& operation, const Operands<T>& operands, T* val
   }
 }
 
-template void computeRows(const Operation&, const Operands<float>&, float*, Index, Index);
-template void computeRows(const Operation&, const Operands<double>&, double*, Index, Index);
+}  // namespace
+
+void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands,
+                 void* value, Index begin, Index end) {
+  if (type == graph::ElementType::kFloat32) {
+    compute(operation, operands, static_cast<float*>(value), begin, end);
+  } else {
+    compute(operation, operands, static_cast<double*>(value), begin, end);
+  }
+}
 
 }  // namespace cross_attention::compiler

@@ -7,16 +7,14 @@
 
 namespace cross_attention::compiler {
 
-/// An input of an operation.
-template <class T>
+/// An input of an operation: elements of the program's type.
 struct Operand {
-  const T* elements = nullptr;
+  const void* elements = nullptr;
   Shape shape;
 };
 
 /// At most so many inputs has an operator that is computed by itself.
-template <class T>
-using Operands = std::array<Operand<T>, 2>;
+using Operands = std::array<Operand, 2>;
 
 /// Rows of an operation's value: all that its last axis holds.
 inline Index rowsOf(const Shape& shape) {
@@ -26,8 +24,7 @@ inline Index rowsOf(const Shape& shape) {
 
 /// Computes rows [begin, end) of an operation's value, as its definition says and no faster: what the fused kernels are
 /// held against, and what runs where nothing better is known. Not for attention.
-template <class T>
-void computeRows(const Operation& operation, const Operands<T>& operands, T* value, Index begin,
-                 Index end);
+void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands,
+                 void* value, Index begin, Index end);
 
 }  // namespace cross_attention::compiler

@@ -11,8 +11,7 @@ constexpr Index kTaskFlops = Index{1} << 20;
 
 }  // namespace
 
-template <class T>
-OperatorStep<T>::OperatorStep(const Program& program, int place,
+OperatorStep::OperatorStep(const Program& program, int place,
                               std::shared_ptr<Workspace> workspace)
     : program_(program),
       operation_(program.at(place)),
@@ -23,34 +22,30 @@ OperatorStep<T>::OperatorStep(const Program& program, int place,
   const double flops = std::max(flopsOf(program, operation_), static_cast<double>(operation_.shape.size()));
   const Index taskRows = std::max<Index>(1, static_cast<Index>(kTaskFlops / (flops / static_cast<double>(rows))));
   schedule_.add(ceilDivide(rows, taskRows), 0, [=, this](Index task, Scratch&) {
-    computeRows(operation_, operands_, value_, task * taskRows,
+    computeRows(program_.type, operation_, operands_, value_, task * taskRows,
                 std::min(rows, (task + 1) * taskRows));
   });
 }
 
-template <class T>
-void OperatorStep<T>::bind(std::span<const Tensor<T>> values) {
-  std::ranges::transform(operation_.inputs, operands_.begin(), [&](int input) -> Operand<T> {
-    const graph::Constant& constant = program_.at(input).constant;
-    if (constant.owner) return {static_cast<const T*>(constant.elements()), program_.at(input).shape};
-    return {values[static_cast<std::size_t>(input)].data(), program_.at(input).shape};
-  });
-  Tensor<T> value = values[static_cast<std::size_t>(place_)];
-  value_ = value.data();
+void OperatorStep::bind(std::span<const AnyTensor> values) {
+  for (std::size_t number = 0; number < operation_.inputs.size(); ++number) {
+    const int place = operation_.inputs[number];
+    const graph::Constant& constant = program_.at(place).constant;
+    operands_[number] = {constant.owner ? constant.elements()
+                                        : values[static_cast<std::size_t>(place)].elements(),
+                         program_.at(place).shape};
+  }
+  value_ = values[static_cast<std::size_t>(place_)].elements();
   schedule_.rewind();
 }
 
-template <class T>
-StepDescription OperatorStep<T>::describe() const {
+StepDescription OperatorStep::describe() const {
   StepDescription description{operation_.name, nameOf(operation_.op), "",
                               flopsOf(program_, operation_), 0};
   Index elements = operation_.shape.size();
   for (const int input : operation_.inputs) elements += program_.at(input).shape.size();
-  description.bytes = static_cast<double>(elements) * sizeof(T);
+  description.bytes = static_cast<double>(elements) * static_cast<double>(bytesOf(program_.type));
   return description;
 }
-
-template class OperatorStep<float>;
-template class OperatorStep<double>;
 
 }  // namespace cross_attention::compiler

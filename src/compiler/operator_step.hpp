@@ -6,13 +6,12 @@
 namespace cross_attention::compiler {
 
 /// One operator by itself.
-template <class T>
-class OperatorStep final : public Step<T> {
+class OperatorStep final : public Step {
  public:
   /// `program` stays as it is while this step lives.
   OperatorStep(const Program& program, int place, std::shared_ptr<Workspace> workspace);
 
-  void bind(std::span<const Tensor<T>> values) override;
+  void bind(std::span<const AnyTensor> values) override;
   void release() override {}
   Schedule& schedule() override { return schedule_; }
   StepDescription describe() const override;
@@ -22,8 +21,8 @@ class OperatorStep final : public Step<T> {
   const Program& program_;
   const Operation& operation_;
   int place_;
-  Operands<T> operands_;
-  T* value_ = nullptr;
+  Operands operands_;
+  void* value_ = nullptr;
   Schedule schedule_;
 };
 

@@ -17,7 +17,6 @@ void fuseAttention(Program& program);
 void keepLayout(Program& program);
 
 /// Computes at once what depends on nothing but constants.
-template <class T>
 void foldConstants(Program& program);
 
 /// What the output does not need goes.
@@ -28,6 +27,6 @@ struct MemoryPlan {
   std::vector<Amount> offsets;  ///< in bytes, one an operation; -1 for those that are given, and for the output
   Amount bytes = 0;
 };
-MemoryPlan planMemory(const Program& program, Index elementBytes);
+MemoryPlan planMemory(const Program& program);
 
 }  // namespace cross_attention::compiler

@@ -25,120 +25,98 @@ double elementsMoved(const Program& program) {
   return elements;
 }
 
-template <class T>
 void optimize(Program& program, const CompileOptions& options) {
   if (options.shareSubexpressions) shareSubexpressions(program);
   if (options.fuseAttention) fuseAttention(program);
   if (options.keepLayout) keepLayout(program);
   removeUnused(program);
-  if (options.foldConstants) foldConstants<T>(program);
+  if (options.foldConstants) foldConstants(program);
   removeUnused(program);
 }
 
 }  // namespace
 
-template <class T>
-Plan<T>::Plan(const Binding& binding, const CompileOptions& options,
-              std::shared_ptr<Workspace> workspace)
-    : program_(lower(binding)), workspace_(std::move(workspace)) {
+Plan::Plan(const Binding& binding, const CompileOptions& options,
+           const std::shared_ptr<Workspace>& workspace)
+    : program_(lower(binding)) {
   removeUnused(program_);
   flopsBefore_ = flopsOf(program_);
-  bytesBefore_ = elementsMoved(program_) * sizeof(T);
-  optimize<T>(program_, options);
+  bytesBefore_ = elementsMoved(program_) * static_cast<double>(bytesOf(program_.type));
+  optimize(program_, options);
   // The output is the caller's: what was given is copied.
   if (program_.at(program_.output).isGiven()) {
     program_.output = program_.add(Operator::kIdentity, "output", {program_.output});
   }
-
-  const MemoryPlan memory = planMemory(program_, sizeof(T));
-  offsets_ = memory.offsets;
-  arenaElements_ = memory.bytes / static_cast<Amount>(sizeof(T));
-  for (int number = 0; number < program_.size(); ++number) {
-    const Operation& operation = program_.at(number);
-    values_.push_back(operation.tensor ? *static_cast<const Tensor<T>*>(operation.tensor.get())
-                                       : placeholder<T>(operation.shape));
+  memory_ = planMemory(program_);
+  for (int place = 0; place < program_.size(); ++place) {
+    const Operation& operation = program_.at(place);
+    values_.push_back(operation.tensor ? *operation.tensor : placeholder(operation.shape));
     if (operation.op == Operator::kInput) inputs_.push_back(operation.input);
     if (operation.isGiven()) continue;
-    if (operation.op == Operator::kAttention) {
-      steps_.push_back(
-          std::make_unique<AttentionStep<T>>(program_, number, options.attention, workspace_));
-    } else {
-      steps_.push_back(std::make_unique<OperatorStep<T>>(program_, number, workspace_));
-    }
+    steps_.push_back(operation.op == Operator::kAttention
+                         ? makeAttentionStep(program_, place, options.attention, workspace)
+                         : std::make_unique<OperatorStep>(program_, place, workspace));
   }
 }
 
-template <class T>
-void Plan<T>::place(const std::shared_ptr<Buffer<T>>& arena) {
-  for (std::size_t number = 0; number < values_.size(); ++number) {
-    if (offsets_[number] < 0) continue;
-    const Amount element = offsets_[number] / static_cast<Amount>(sizeof(T));
-    values_[number] = Tensor<T>(values_[number].shape(), arena, static_cast<Index>(element));
+void Plan::place(const std::shared_ptr<memory::Piece>& arena) {
+  for (std::size_t place = 0; place < values_.size(); ++place) {
+    const Amount offset = memory_.offsets[place];
+    if (offset >= 0) values_[place] = AnyTensor(values_[place].shape(), arena, static_cast<Index>(offset));
   }
   for (const auto& step : steps_) step->schedule().reserve();
 }
 
-template <class T>
-void Plan<T>::bind(std::span<const Tensor<T>* const> inputs, const Tensor<T>& output) {
+void Plan::bind(std::span<const AnyTensor* const> inputs, const AnyTensor& output) {
   std::size_t next = 0;
-  for (int number = 0; number < program_.size(); ++number) {
-    if (program_.at(number).op != Operator::kInput) continue;
-    values_[static_cast<std::size_t>(number)] = *inputs[next++];
+  for (int place = 0; place < program_.size(); ++place) {
+    if (program_.at(place).op != Operator::kInput) continue;
+    values_[static_cast<std::size_t>(place)] = *inputs[next++];
   }
   values_[static_cast<std::size_t>(program_.output)] = output;
   for (const auto& step : steps_) step->bind(values_);
   nextStep_ = 0;
 }
 
-template <class T>
-void Plan<T>::run(int slot) {
+void Plan::run(int slot) {
   for (; nextStep_ < steps_.size(); ++nextStep_) steps_[nextStep_]->schedule().run(slot);
 }
 
-template <class T>
-bool Plan<T>::advance(double milliseconds) {
+bool Plan::advance(double milliseconds) {
   if (nextStep_ < steps_.size() && steps_[nextStep_]->schedule().advance(milliseconds)) ++nextStep_;
   return nextStep_ == steps_.size();
 }
 
-template <class T>
-void Plan<T>::release() {
+void Plan::release() {
   for (const auto& step : steps_) step->release();
-  for (int number = 0; number < program_.size(); ++number) {
-    if (number != program_.output && program_.at(number).op != Operator::kInput) continue;
-    values_[static_cast<std::size_t>(number)] = none_;
+  for (int place = 0; place < program_.size(); ++place) {
+    if (place != program_.output && program_.at(place).op != Operator::kInput) continue;
+    values_[static_cast<std::size_t>(place)] = placeholder(program_.at(place).shape);
   }
 }
 
-template <class T>
-double Plan<T>::flops() const {
+double Plan::flops() const {
   double flops = 0;
   for (const auto& step : steps_) flops += step->describe().flops;
   return flops;
 }
 
-template <class T>
-Amount Plan<T>::scratchBytes() const {
+Amount Plan::scratchBytes() const {
   Amount most = 0;
   for (const auto& step : steps_) most = std::max(most, step->schedule().scratchBytes());
   return most * ThreadPool::shared().threads();
 }
 
-template <class T>
-std::size_t Plan<T>::heldBytes() const {
+std::size_t Plan::heldBytes() const {
   std::size_t bytes = 0;
   for (const auto& step : steps_) bytes += step->heldBytes();
   return bytes;
 }
 
-template <class T>
-std::vector<StepDescription> Plan<T>::describe() const {
+std::vector<StepDescription> Plan::describe() const {
   std::vector<StepDescription> descriptions;
   for (const auto& step : steps_) descriptions.push_back(step->describe());
   return descriptions;
 }
-
-template class Plan<float>;
-template class Plan<double>;
 
 }  // namespace cross_attention::compiler

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "compiler/attention_step.hpp"
+#include "compiler/passes.hpp"
 #include "compiler/program.hpp"
 #include "compiler/step.hpp"
 
@@ -19,25 +20,25 @@ struct CompileOptions {
 };
 
 /// One output of a compiled graph: the steps from inputs to it.
-template <class T>
 class Plan {
  public:
   /// Compiles. Nothing may be run before `place`.
-  Plan(const Binding& binding, const CompileOptions& options, std::shared_ptr<Workspace> workspace);
+  Plan(const Binding& binding, const CompileOptions& options,
+       const std::shared_ptr<Workspace>& workspace);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
-  /// The arena that this plan takes, in elements, and the one that it is given: plans that do not run at the same time
+  /// The size of the arena that this plan takes, and the one that it is given: plans that do not run at the same time
   /// share it. Also takes the memory that runs need of threads' scratch.
-  Amount arenaElements() const { return arenaElements_; }
-  void place(const std::shared_ptr<Buffer<T>>& arena);
+  Amount arenaBytes() const { return memory_.bytes; }
+  void place(const std::shared_ptr<memory::Piece>& arena);
 
   /// The inputs that every run takes: places among the graph's, ascending.
   const std::vector<int>& inputs() const { return inputs_; }
   const Shape& outputShape() const { return program_.at(program_.output).shape; }
 
   /// Readies a run: one tensor for each of inputs(), of the shapes that it was compiled for. Allocates nothing.
-  void bind(std::span<const Tensor<T>* const> inputs, const Tensor<T>& output);
+  void bind(std::span<const AnyTensor* const> inputs, const AnyTensor& output);
   /// All that is left of the run, or about so much of it, as Schedule does.
   void run(int slot);
   bool advance(double milliseconds);
@@ -57,13 +58,10 @@ class Plan {
   std::vector<int> inputs_;
   double flopsBefore_ = 0;
   double bytesBefore_ = 0;
-  std::vector<Amount> offsets_;  ///< see MemoryPlan
-  Amount arenaElements_ = 0;
-  std::vector<Tensor<T>> values_;  ///< one an operation
-  std::vector<std::unique_ptr<Step<T>>> steps_;
+  MemoryPlan memory_;
+  std::vector<AnyTensor> values_;  ///< one an operation
+  std::vector<std::unique_ptr<Step>> steps_;
   std::size_t nextStep_ = 0;
-  std::shared_ptr<Workspace> workspace_;
-  const Tensor<T> none_ = placeholder<T>(Shape{0});
 };
 
 }  // namespace cross_attention::compiler

@@ -7,11 +7,10 @@ namespace cross_attention::compiler {
 
 namespace {
 
-/// A value's place in the arena, and the operations from and to which it is needed.
+/// A value's place in the arena, and the last operation that needs it.
 struct Life {
   Amount begin;
   Amount end;
-  int from;
   int to;
 };
 
@@ -22,7 +21,7 @@ Amount alignedBytes(Amount bytes) {
 
 }  // namespace
 
-MemoryPlan planMemory(const Program& program, Index elementBytes) {
+MemoryPlan planMemory(const Program& program) {
   std::vector<int> lastUse(program.operations.size(), -1);
   for (int number = 0; number < program.size(); ++number) {
     for (const int input : program.at(number).inputs) {
@@ -34,16 +33,16 @@ MemoryPlan planMemory(const Program& program, Index elementBytes) {
   std::vector<Life> lives;
   for (int number = 0; number < program.size(); ++number) {
     if (program.at(number).isGiven() || number == program.output) continue;
-    const Amount bytes = alignedBytes(Amount{program.at(number).shape.size()} * elementBytes);
-    // The first gap between those that live at the same time.
+    const Amount bytes = alignedBytes(Amount{program.at(number).shape.size()} *
+                                      static_cast<Amount>(bytesOf(program.type)));
+    // The first gap between those that live at the same time, which lie in their order.
     std::erase_if(lives, [&](const Life& life) { return life.to < number; });
-    std::ranges::sort(lives, {}, &Life::begin);
     Amount offset = 0;
-    for (const Life& life : lives) {
-      if (offset + bytes <= life.begin) break;
-      offset = std::max(offset, life.end);
+    auto next = lives.begin();
+    for (; next != lives.end() && offset + bytes > next->begin; ++next) {
+      offset = std::max(offset, next->end);
     }
-    lives.push_back({offset, offset + bytes, number, lastUse[static_cast<std::size_t>(number)]});
+    lives.insert(next, {offset, offset + bytes, lastUse[static_cast<std::size_t>(number)]});
     plan.offsets[static_cast<std::size_t>(number)] = offset;
     plan.bytes = std::max(plan.bytes, offset + bytes);
   }

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "core/shape.hpp"
+#include "core/tensor.hpp"
 #include "graph/node.hpp"
 
 namespace cross_attention::compiler {
@@ -20,8 +21,8 @@ struct Operation {
   int input = -1;  ///< of an Input: its place among the graph's inputs
   /// Of a Constant: whose it is, or nobody's where `tensor` has its elements.
   graph::Constant constant;
-  /// Of a Constant that was given or computed: a Tensor of the program's type.
-  std::shared_ptr<void> tensor;
+  /// Of a Constant that was given or computed.
+  std::optional<AnyTensor> tensor = {};
   /// Of an attention: the layer whose parameters it takes. Its inputs are input, context and, if any, mask.
   std::shared_ptr<const graph::ConstantOwner> layer;
 
@@ -31,6 +32,7 @@ struct Operation {
 
 /// A graph with all its sizes, as passes work on it: each operation after its inputs.
 struct Program {
+  graph::ElementType type = graph::ElementType::kFloat32;
   std::vector<Operation> operations;
   int output = 0;
 
@@ -50,8 +52,8 @@ struct Binding {
   graph::NodePointer output;
   std::vector<graph::NodePointer> inputs;
   std::vector<Shape> shapes;  ///< one an input
-  /// One an input: a Tensor of the graph's type that stays the same in all runs, or null.
-  std::vector<std::shared_ptr<void>> constants;
+  /// One an input: a tensor of its type that stays the same in all runs, or none.
+  std::vector<std::optional<AnyTensor>> constants;
 };
 
 /// The program of a graph. An input may be given in the forms that the layer takes, too: tokens [batch, tokens, C] as an

@@ -9,8 +9,8 @@ namespace {
 bool isSame(const Operation& left, const Operation& right) {
   return left.op == right.op && left.inputs == right.inputs && left.list == right.list &&
          left.shape == right.shape && left.input == right.input &&
-         left.constant == right.constant && left.tensor == right.tensor &&
-         left.layer == right.layer;
+         left.constant == right.constant && left.layer == right.layer &&
+         !left.tensor && !right.tensor;
 }
 
 }  // namespace

@@ -18,12 +18,11 @@ struct StepDescription {
 };
 
 /// Something that a plan does in every run. The values are those of the program's operations, by their places.
-template <class T>
 class Step {
  public:
   virtual ~Step() = default;
   /// Where the values are in the run that follows. Allocates nothing.
-  virtual void bind(std::span<const Tensor<T>> values) = 0;
+  virtual void bind(std::span<const AnyTensor> values) = 0;
   /// Forgets them: nobody's tensor is held between runs.
   virtual void release() = 0;
   /// The work, from its beginning after bind.
@@ -34,9 +33,6 @@ class Step {
 };
 
 /// A tensor without elements that stands for one of this shape.
-template <class T>
-Tensor<T> placeholder(const Shape& shape) {
-  return Tensor<T>(shape, nullptr, 0);
-}
+inline AnyTensor placeholder(const Shape& shape) { return AnyTensor(shape, nullptr, 0); }
 
 }  // namespace cross_attention::compiler

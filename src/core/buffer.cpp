@@ -28,8 +28,8 @@ void* allocate(Amount elements, std::size_t elementBytes) {
     pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   if (pointer == nullptr) {
-    failOutOfMemory(text({"out of memory: ", elements, " times ", elementBytes,
-                          " bytes could not be had, ", bytesInUse(), " bytes are in use"}));
+    failOutOfMemory({"out of memory: ", elements, " times ", elementBytes,
+                     " bytes could not be had, ", bytesInUse(), " bytes are in use"});
   }
   const std::size_t now = inUse.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::size_t highest = peak.load(std::memory_order_relaxed);
@@ -41,6 +41,22 @@ void* allocate(Amount elements, std::size_t elementBytes) {
 void release(void* pointer, std::size_t bytes) noexcept {
   std::free(pointer);
   inUse.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+Piece::Piece(Amount elements, std::size_t elementBytes) {
+  if (elements <= 0) return;
+  data_ = allocate(elements, elementBytes);
+  bytes_ = static_cast<std::size_t>(elements) * elementBytes;
+}
+
+Piece& Piece::operator=(Piece&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Piece::~Piece() {
+  if (data_ != nullptr) release(data_, bytes_);
 }
 
 std::size_t bytesInUse() noexcept { return inUse.load(std::memory_order_relaxed); }

@@ -23,6 +23,25 @@ std::size_t bytesInUse() noexcept;
 std::size_t peakBytes() noexcept;
 void resetPeak() noexcept;
 
+/// An owned piece of such memory. It knows nothing of elements, so that whatever owns buffers of float is moved and
+/// destroyed by the same code as what owns buffers of double.
+class Piece {
+ public:
+  Piece() = default;
+  Piece(Amount elements, std::size_t elementBytes);
+  Piece(Piece&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Piece& operator=(Piece&& other) noexcept;
+  ~Piece();
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
 }  // namespace memory
 
 /// An owned, aligned, uninitialised array of T. Moves, does not copy.
@@ -30,40 +49,26 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Amount size)
-      : data_(size > 0 ? static_cast<T*>(memory::allocate(size, sizeof(T))) : nullptr),
-        size_(static_cast<Index>(size)) {}
-  Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  Buffer& operator=(Buffer&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~Buffer() {
-    if (data_ != nullptr) memory::release(data_, static_cast<std::size_t>(size_) * sizeof(T));
-  }
+  explicit Buffer(Amount size) : piece_(size, sizeof(T)) {}
 
   /// All elements 0.
   void clear() {
-    if (size_ > 0)
-      std::memset(static_cast<void*>(data_), 0, static_cast<std::size_t>(size_) * sizeof(T));
+    if (!empty()) std::memset(piece_.data(), 0, piece_.bytes());
   }
 
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  Index size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  T& operator[](Index index) { return data_[index]; }
-  const T& operator[](Index index) const { return data_[index]; }
-  T* begin() { return data_; }
-  T* end() { return data_ + size_; }
-  const T* begin() const { return data_; }
-  const T* end() const { return data_ + size_; }
+  T* data() { return static_cast<T*>(piece_.data()); }
+  const T* data() const { return static_cast<const T*>(piece_.data()); }
+  Index size() const { return static_cast<Index>(piece_.bytes() / sizeof(T)); }
+  bool empty() const { return piece_.bytes() == 0; }
+  T& operator[](Index index) { return data()[index]; }
+  const T& operator[](Index index) const { return data()[index]; }
+  T* begin() { return data(); }
+  T* end() { return data() + size(); }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + size(); }
 
  private:
-  T* data_ = nullptr;
-  Index size_ = 0;
+  memory::Piece piece_;
 };
 
 }  // namespace cross_attention

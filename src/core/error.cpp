@@ -2,11 +2,17 @@
 
 namespace cross_attention {
 
-void failShape(std::string message) { throw Error(ErrorCode::kShape, std::move(message)); }
-void failArgument(std::string message) { throw Error(ErrorCode::kArgument, std::move(message)); }
-void failWeights(std::string message) { throw Error(ErrorCode::kWeights, std::move(message)); }
-void failOutOfMemory(std::string message) {
-  throw Error(ErrorCode::kOutOfMemory, std::move(message));
+void failShape(std::initializer_list<TextPart> parts) {
+  throw Error(ErrorCode::kShape, text(parts));
+}
+void failArgument(std::initializer_list<TextPart> parts) {
+  throw Error(ErrorCode::kArgument, text(parts));
+}
+void failWeights(std::initializer_list<TextPart> parts) {
+  throw Error(ErrorCode::kWeights, text(parts));
+}
+void failOutOfMemory(std::initializer_list<TextPart> parts) {
+  throw Error(ErrorCode::kOutOfMemory, text(parts));
 }
 
 }  // namespace cross_attention

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <exception>
+#include <initializer_list>
 #include <string>
 #include <utility>
+
+#include "core/text.hpp"
 
 namespace cross_attention {
 
@@ -28,9 +31,10 @@ class Error : public std::exception {
   std::string message_;
 };
 
-[[noreturn]] void failShape(std::string message);
-[[noreturn]] void failArgument(std::string message);
-[[noreturn]] void failWeights(std::string message);
-[[noreturn]] void failOutOfMemory(std::string message);
+/// Throw one of these; its message is made of the parts, one after another (see text).
+[[noreturn]] void failShape(std::initializer_list<TextPart> parts);
+[[noreturn]] void failArgument(std::initializer_list<TextPart> parts);
+[[noreturn]] void failWeights(std::initializer_list<TextPart> parts);
+[[noreturn]] void failOutOfMemory(std::initializer_list<TextPart> parts);
 
 }  // namespace cross_attention

@@ -24,10 +24,8 @@ class Schedule {
   template <class Work>
   void add(Index tasks, Amount scratchBytes, Work work) {
     static_assert(sizeof(WorkOf<Work>) <= StageMemory::kBlockBytes);
-    if (memory_.stages.size() == memory_.stages.capacity())
-      memory_.stages.reserve(2 * memory_.stages.size() + 4);
-    void* place = memory_.take(sizeof(WorkOf<Work>));
-    memory_.stages.push_back({tasks, scratchBytes, new (place) WorkOf<Work>(std::move(work))});
+    void* place = memory_.makeRoom(sizeof(WorkOf<Work>));
+    memory_.add(tasks, scratchBytes, new (place) WorkOf<Work>(std::move(work)));
   }
 
   /// All that is left, on the pool's threads, the calling one in `slot` among them.

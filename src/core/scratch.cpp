@@ -6,7 +6,8 @@
 
 namespace cross_attention {
 
-void* StageMemory::take(std::size_t bytes) {
+void* StageMemory::makeRoom(std::size_t bytes) {
+  if (stages.size() == stages.capacity()) stages.reserve(2 * stages.size() + 4);
   constexpr std::size_t kAlignment = alignof(std::max_align_t);
   const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   if (usedBytes_ + rounded > kBlockBytes) {
@@ -17,6 +18,10 @@ void* StageMemory::take(std::size_t bytes) {
   void* place = blocks_[usedBlocks_ - 1]->bytes.data() + usedBytes_;
   usedBytes_ += rounded;
   return place;
+}
+
+void StageMemory::add(Index tasks, Amount scratchBytes, AnyWork* work) {
+  stages.push_back({tasks, scratchBytes, work});
 }
 
 void StageMemory::clear() {

@@ -53,13 +53,15 @@ class StageMemory {
   struct Stage {
     Index tasks;
     Amount scratchBytes;
-    AnyWork* work;  ///< in memory of take
+    AnyWork* work;  ///< in memory of makeRoom
   };
 
   std::vector<Stage> stages;
 
-  /// At most kBlockBytes, aligned for anything.
-  void* take(std::size_t bytes);
+  /// Room for one more stage, and `bytes` for its work: at most kBlockBytes, aligned for anything.
+  void* makeRoom(std::size_t bytes);
+  /// `work`: made where makeRoom said. Cannot fail.
+  void add(Index tasks, Amount scratchBytes, AnyWork* work);
   /// Destroys the work; the memory stays.
   void clear();
 

@@ -27,23 +27,22 @@ Shape::Shape(std::initializer_list<Index> dimensions) {
 
 Shape Shape::checked(const std::vector<std::int64_t>& dimensions, const char* argument) {
   if (dimensions.size() > static_cast<std::size_t>(kMaxRank)) {
-    failShape(text({argument, " has rank ", dimensions.size(), "; it takes at most ", kMaxRank,
-                    " dimensions"}));
+    failShape({argument, " has rank ", dimensions.size(), "; it takes at most ", kMaxRank,
+               " dimensions"});
   }
   Shape shape;
   // The product of the dimensions that are not zero must be countable too: strides are made of it.
   std::int64_t size = 1;
   for (std::int64_t dimension : dimensions) {
     if (dimension < 0) {
-      failShape(
-          text({argument, " is ", list(dimensions), "; its dimensions must not be negative"}));
+      failShape({argument, " is ", list(dimensions), "; its dimensions must not be negative"});
     }
     // Offsets in bytes must be an Index, whatever the dtype.
     constexpr std::int64_t kLimit = std::numeric_limits<Index>::max() / sizeof(double);
     const std::int64_t factor = dimension == 0 ? 1 : dimension;
     if (factor > kLimit || size > kLimit / factor) {
-      failOutOfMemory(text(
-          {argument, " is ", list(dimensions), "; so many elements cannot be held in memory"}));
+      failOutOfMemory(
+          {argument, " is ", list(dimensions), "; so many elements cannot be held in memory"});
     }
     size *= factor;
     shape.dimensions_[static_cast<std::size_t>(shape.rank_++)] = static_cast<Index>(dimension);
@@ -65,7 +64,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
   for (std::size_t axis = 0; axis < dimensions.size(); ++axis) {
     if (dimensions[axis] != -1) continue;
     if (unknown != dimensions.size()) {
-      failShape(text({"shape is ", list(dimensions), "; only one dimension may be -1"}));
+      failShape({"shape is ", list(dimensions), "; only one dimension may be -1"});
     }
     unknown = axis;
   }
@@ -76,7 +75,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
     known = Shape::checked(resolved, "shape").size();
   } catch (const Error& error) {
     // Dimensions too large to count can't match a tensor that exists: a wrong shape, not a lack of memory.
-    failShape(error.message());
+    failShape({error.message()});
   }
   const Index divisor = known;
   if (hasUnknown && divisor > 0 && size % divisor == 0) {
@@ -84,7 +83,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
     known = size;
   }
   if (known != size || (hasUnknown && divisor == 0)) {
-    failShape(text({"shape is ", list(dimensions), "; it takes one of ", size, " elements"}));
+    failShape({"shape is ", list(dimensions), "; it takes one of ", size, " elements"});
   }
   return Shape::checked(resolved, "shape");
 }

@@ -62,6 +62,7 @@ void appendReal(std::string& result, double number) {
 }  // namespace
 
 void TextPart::appendTo(std::string& result) const {
+  if (const auto* words = std::get_if<const char*>(&value_)) result += *words;
   if (const auto* words = std::get_if<std::string_view>(&value_)) result += *words;
   if (const auto* integer = std::get_if<std::int64_t>(&value_)) appendInteger(result, *integer);
   if (const auto* count = std::get_if<std::uint64_t>(&value_)) appendCount(result, *count);

@@ -14,7 +14,8 @@ class Shape;
 /// One part of a text for people: words, a number or a shape. A view: it must not outlive what it is made of.
 class TextPart {
  public:
-  TextPart(const char* words) : TextPart(std::string_view(words)) {}
+  /// Its length is counted when the text is made: not by every caller.
+  TextPart(const char* words) : value_(words) {}
   TextPart(std::string_view words) : value_(words) {}
   TextPart(const std::string& words) : TextPart(std::string_view(words)) {}
   template <std::signed_integral T>
@@ -28,7 +29,8 @@ class TextPart {
   friend std::string text(std::initializer_list<TextPart> parts);
   void appendTo(std::string& result) const;
 
-  std::variant<std::string_view, std::int64_t, std::uint64_t, double, const Shape*> value_;
+  std::variant<const char*, std::string_view, std::int64_t, std::uint64_t, double, const Shape*>
+      value_;
 };
 
 /// The parts one after another; a real number with up to six decimals, a shape as "[2, 320, 64, 64]". One function that

@@ -8,6 +8,7 @@
 #include "core/threading.hpp"
 
 #if CROSS_ATTENTION_THREADS
+#include <array>
 #include <exception>
 #include <optional>
 #include <vector>
@@ -118,6 +119,22 @@ class Round {
 }  // namespace
 
 struct ThreadPool::Implementation {
+  /// One thread of the pool, from its start to its end.
+  struct Worker {
+    Worker(Implementation& owner, int number)
+        : pool(owner), slot(number), seen(owner.rounds), thread(&run, this) {}
+    static void* run(void* worker) {
+      Worker& self = *static_cast<Worker*>(worker);
+      self.pool.runWorker(self.slot, self.seen);
+      return nullptr;
+    }
+
+    Implementation& pool;
+    int slot;
+    unsigned long long seen;  ///< rounds before it came
+    Thread thread;            ///< the last: it uses the others
+  };
+
   Mutex acquired;
 
   Mutex mutex;
@@ -129,7 +146,9 @@ struct ThreadPool::Implementation {
   Condition left;
   std::atomic<int> inside{0};  // written under mutex
   std::atomic<int> leaving{0};
-  std::vector<Thread> workers;
+  /// By slot, of which the caller has the first.
+  std::array<std::unique_ptr<Worker>, kMaxThreads> workers;
+  int threads = 1;  ///< the caller counted
 
   Mutex behindMutex;
   Condition behindWake;
@@ -173,15 +192,17 @@ struct ThreadPool::Implementation {
     lookThenSleep(mutex, left, leaving, [&] { return inside == 0; });
   }
 
-  void runBehindJobs() {
+  static void* runBehindJobs(void* implementation) {
+    Implementation& pool = *static_cast<Implementation*>(implementation);
     for (;;) {
       std::function<void()> job;
       {
-        const Lock lock(behindMutex);
-        behindWake.wait(behindMutex, [&] { return behindStopping || !behindJobs.empty(); });
-        if (behindJobs.empty()) return;
-        job = std::move(behindJobs.front());
-        behindJobs.erase(behindJobs.begin());
+        const Lock lock(pool.behindMutex);
+        pool.behindWake.wait(pool.behindMutex,
+                             [&] { return pool.behindStopping || !pool.behindJobs.empty(); });
+        if (pool.behindJobs.empty()) return nullptr;
+        job = std::move(pool.behindJobs.front());
+        pool.behindJobs.erase(pool.behindJobs.begin());
       }
       job();
     }
@@ -193,7 +214,8 @@ struct ThreadPool::Implementation {
       stopping = true;
     }
     wake.notifyAll();
-    workers.clear();
+    for (std::unique_ptr<Worker>& worker : workers) worker.reset();
+    threads = 1;
     stopping = false;
   }
 
@@ -215,21 +237,21 @@ ThreadPool::~ThreadPool() {
   implementation_->stopWorkers();
 }
 
-int ThreadPool::threads() const { return static_cast<int>(implementation_->workers.size()) + 1; }
+int ThreadPool::threads() const { return implementation_->threads; }
 
 void ThreadPool::setThreads(int threads) {
   if (threads < 1 || threads > kMaxThreads) {
-    failArgument(text({"threads is ", threads, "; it takes 1 to ", kMaxThreads}));
+    failArgument({"threads is ", threads, "; it takes 1 to ", kMaxThreads});
   }
   Implementation& pool = *implementation_;
-  if (threads != this->threads()) {
+  if (threads != pool.threads) {
     pool.stopWorkers();
-    for (int slot = 1; slot < threads; ++slot) {
-      pool.workers.emplace_back(
-          [&pool, slot, seen = pool.rounds.load()] { pool.runWorker(slot, seen); });
+    for (; pool.threads < threads; ++pool.threads) {
+      pool.workers[static_cast<std::size_t>(pool.threads)] =
+          std::make_unique<Implementation::Worker>(pool, pool.threads);
     }
   }
-  if (!pool.behind) pool.behind.emplace([&pool] { pool.runBehindJobs(); });
+  if (!pool.behind) pool.behind.emplace(&Implementation::runBehindJobs, &pool);
 }
 
 bool ThreadPool::tryAcquire() { return implementation_->acquired.tryLock(); }
@@ -241,7 +263,7 @@ void ThreadPool::run(Stages& work, Index firstStage, Index firstTask, int caller
   for (Index stage = firstStage; stage < work.stages(); ++stage) {
     isShared = isShared || work.tasks(stage) > 1;
   }
-  if (isShared && !implementation_->workers.empty()) {
+  if (isShared && implementation_->threads > 1) {
     implementation_->share(round, callerSlot);
   } else {
     round.join(callerSlot);
@@ -271,7 +293,7 @@ int ThreadPool::threads() const { return 1; }
 
 void ThreadPool::setThreads(int threads) {
   if (threads != 1) {
-    failArgument(text({"threads is ", threads, "; without shared memory it takes 1"}));
+    failArgument({"threads is ", threads, "; without shared memory it takes 1"});
   }
 }
 

@@ -1,11 +1,8 @@
 #pragma once
 
-#include <functional>
-
 #if CROSS_ATTENTION_THREADS
 #include <pthread.h>
 
-#include <memory>
 #include <mutex>
 #endif
 
@@ -17,29 +14,20 @@ namespace cross_attention {
 
 #if CROSS_ATTENTION_THREADS
 
-/// A thread, joined at its end.
+/// A thread that calls run(argument), joined at its end.
 class Thread {
  public:
   /// Throws kOutOfMemory where the system gives no thread.
-  explicit Thread(std::function<void()> work)
-      : work_(std::make_unique<std::function<void()>>(std::move(work))) {
-    const auto run = [](void* given) -> void* {
-      (*static_cast<std::function<void()>*>(given))();
-      return nullptr;
-    };
-    if (pthread_create(&thread_, nullptr, run, work_.get()) != 0) {
-      failOutOfMemory("out of memory: the system gives no more threads");
+  Thread(void* (*run)(void* argument), void* argument) {
+    if (pthread_create(&thread_, nullptr, run, argument) != 0) {
+      failOutOfMemory({"out of memory: the system gives no more threads"});
     }
   }
-  Thread(Thread&&) = default;
-  Thread& operator=(Thread&&) = delete;
-  ~Thread() {
-    if (work_) pthread_join(thread_, nullptr);
-  }
+  Thread(const Thread&) = delete;
+  Thread& operator=(const Thread&) = delete;
+  ~Thread() { pthread_join(thread_, nullptr); }
 
  private:
-  /// Where the thread finds it, wherever this object moves.
-  std::unique_ptr<std::function<void()>> work_;
   pthread_t thread_{};
 };
 

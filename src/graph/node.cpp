@@ -1,6 +1,7 @@
 #include "graph/node.hpp"
 
-#include <unordered_set>
+#include <algorithm>
+#include <functional>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -10,6 +11,12 @@ namespace cross_attention::graph {
 
 const char* nameOf(ElementType type) {
   return type == ElementType::kFloat32 ? "float32" : "float64";
+}
+
+Node::Node(Operator op, std::string name, ElementType type)
+    : op_(op), name_(std::move(name)), type_(type) {
+  static std::uint64_t made = 0;
+  id_ = ++made;
 }
 
 NodePointer Node::input(std::string name, ElementType type, Dimensions shape, bool broadcasts) {
@@ -31,17 +38,17 @@ NodePointer Node::apply(Operator op, std::string name, std::vector<NodePointer> 
                         std::vector<std::int64_t> list) {
   const auto expected = static_cast<std::size_t>(inputsOf(op));
   if (expected == 0) {
-    failArgument(text({"node '", name, "' is ", graph::nameOf(op), "; it takes an operator"}));
+    failArgument({"node '", name, "' is ", graph::nameOf(op), "; it takes an operator"});
   }
   if (inputs.size() != expected) {
-    failArgument(text({"node '", name, "' has ", inputs.size(), " inputs; ", graph::nameOf(op),
-                       " takes ", expected}));
+    failArgument({"node '", name, "' has ", inputs.size(), " inputs; ", graph::nameOf(op),
+                       " takes ", expected});
   }
   std::vector<Dimensions> shapes;
   for (const NodePointer& input : inputs) {
     if (input->type() != inputs.front()->type()) {
-      failArgument(text({"node '", name, "' has inputs of float32 and of float64; ",
-                         graph::nameOf(op), " takes those of one"}));
+      failArgument({"node '", name, "' has inputs of float32 and of float64; ",
+                         graph::nameOf(op), " takes those of one"});
     }
     shapes.push_back(input->shape());
   }
@@ -53,27 +60,21 @@ NodePointer Node::apply(Operator op, std::string name, std::vector<NodePointer> 
 }
 
 std::vector<NodePointer> inOrder(const std::vector<NodePointer>& outputs) {
-  std::vector<NodePointer> order;
-  std::unordered_set<const Node*> seen;
-  // Not by recursion: a graph may be deeper than the stack.
-  struct Visit {
-    NodePointer node;
-    std::size_t nextInput = 0;
+  // Those that are still to come, the one that was made last in front. What a node needs was made before it, so that all
+  // who need a node come before it, too.
+  std::vector<NodePointer> open;
+  const auto add = [&open](const NodePointer& node) {
+    const auto place = std::ranges::lower_bound(open, node->id(), std::greater(), &Node::id);
+    if (place == open.end() || *place != node) open.insert(place, node);
   };
-  std::vector<Visit> path;
-  for (const NodePointer& output : outputs) {
-    if (seen.insert(output.get()).second) path.push_back({output});
-    while (!path.empty()) {
-      Visit& visit = path.back();
-      if (visit.nextInput == visit.node->inputs().size()) {
-        order.push_back(visit.node);
-        path.pop_back();
-        continue;
-      }
-      const NodePointer& input = visit.node->inputs()[visit.nextInput++];
-      if (seen.insert(input.get()).second) path.push_back({input});
-    }
+  for (const NodePointer& output : outputs) add(output);
+  std::vector<NodePointer> order;
+  while (!open.empty()) {
+    order.push_back(open.front());
+    open.erase(open.begin());
+    for (const NodePointer& input : order.back()->inputs()) add(input);
   }
+  std::ranges::reverse(order);
   return order;
 }
 

@@ -16,6 +16,9 @@ inline constexpr ElementType kElementType =
     sizeof(T) == 4 ? ElementType::kFloat32 : ElementType::kFloat64;
 /// "float32", "float64"
 const char* nameOf(ElementType type);
+constexpr std::size_t bytesOf(ElementType type) {
+  return type == ElementType::kFloat32 ? sizeof(float) : sizeof(double);
+}
 
 /// Whose elements constants are: they are not copied. A layer, for its parameters.
 class ConstantOwner {
@@ -58,6 +61,8 @@ class Node {
   static NodePointer apply(Operator op, std::string name, std::vector<NodePointer> inputs,
                            std::vector<std::int64_t> list = {});
 
+  /// A number that no other node has, above those of its inputs.
+  std::uint64_t id() const { return id_; }
   Operator op() const { return op_; }
   const std::string& name() const { return name_; }
   ElementType type() const { return type_; }
@@ -69,9 +74,9 @@ class Node {
   const Constant& elements() const { return elements_; }
 
  private:
-  Node(Operator op, std::string name, ElementType type)
-      : op_(op), name_(std::move(name)), type_(type) {}
+  Node(Operator op, std::string name, ElementType type);
 
+  std::uint64_t id_;
   Operator op_;
   std::string name_;
   ElementType type_;
@@ -82,7 +87,7 @@ class Node {
   Constant elements_;
 };
 
-/// The outputs and all that they need, each after its inputs.
+/// The outputs and all that they need, in the order in which they were made: each after its inputs.
 std::vector<NodePointer> inOrder(const std::vector<NodePointer>& outputs);
 
 /// A line a node: "scores [batch, 8, tokens, contextLength] = MatMul(query.heads, key.heads)".

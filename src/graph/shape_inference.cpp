@@ -21,8 +21,8 @@ struct Place {
     for (const Dimensions& input : inputs) {
       shapes += text({shapes.empty() ? "" : " and ", toString(input)});
     }
-    failShape(text({"node '", node, "' has inputs of shape ", shapes, "; ", nameOf(op), " takes ",
-                    takes}));
+    failShape({"node '", node, "' has inputs of shape ", shapes, "; ", nameOf(op), " takes ",
+                    takes});
   }
   const Dimensions& withRank(std::size_t input, std::size_t least) const {
     if (inputs[input].size() < least) fail("more dimensions");
@@ -140,7 +140,7 @@ Dimensions inferShape(Operator op, const std::string& node, const std::vector<Di
     }
     default:
       if (!isElementwise(op)) {
-        failArgument(text({"node '", node, "' is ", nameOf(op), "; it takes an operator"}));
+        failArgument({"node '", node, "' is ", nameOf(op), "; it takes an operator"});
       }
       return inputs.size() == 1 ? inputs[0] : broadcast(place, inputs[0], inputs[1]);
   }

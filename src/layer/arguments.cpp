@@ -12,29 +12,28 @@ void checkContext(const Configuration& configuration, const TokenLayout& input,
                   const Shape* context) {
   if (context == nullptr) {
     if (configuration.contextDim == configuration.queryDim) return;
-    failShape(
-        text({"context is null; self-attention takes contextDim = queryDim, but contextDim is ",
-              configuration.contextDim, " and queryDim is ", configuration.queryDim}));
+    failShape({"context is null; self-attention takes contextDim = queryDim, but contextDim is ",
+               configuration.contextDim, " and queryDim is ", configuration.queryDim});
   }
   const TokenLayout layout = TokenLayout::ofContext(*context, configuration.contextDim);
   if (layout.batch != 1 && layout.batch != input.batch) {
-    failShape(text({"context has shape ", *context, "; its batch takes 1 or that of the input ",
-                    input.shape, ", which is ", input.batch}));
+    failShape({"context has shape ", *context, "; its batch takes 1 or that of the input ",
+               input.shape, ", which is ", input.batch});
   }
 }
 
 void checkKeyMask(const KeyMask& mask, Index batch, Index length) {
   if ((mask.batch == 1 || mask.batch == batch) && mask.length == length) return;
-  failShape(text({"mask has shape [", mask.batch, ", ", mask.length, "]; it takes [", batch,
-                  " or 1, ", length, "]"}));
+  failShape({"mask has shape [", mask.batch, ", ", mask.length, "]; it takes [", batch, " or 1, ",
+             length, "]"});
 }
 
 void checkAdditiveMask(const Shape& mask, const Shape& full) {
   bool fits = mask[3] == full[3];
   for (int axis = 0; axis < 3; ++axis) fits = fits && (mask[axis] == 1 || mask[axis] == full[axis]);
   if (fits) return;
-  failShape(text(
-      {"mask has shape ", mask, "; it takes ", full, " or 1 in place of each of the first three"}));
+  failShape(
+      {"mask has shape ", mask, "; it takes ", full, " or 1 in place of each of the first three"});
 }
 
 }  // namespace

@@ -8,12 +8,10 @@
 
 namespace cross_attention::layer {
 
-/// A layer's parameters, in the order of ParameterId, and its softmax scale as constants of a graph.
+/// A layer's parameters, in the order of ParameterId, and after them its softmax scale as constants of a graph.
 template <class T>
 class LayerConstants final : public graph::ConstantOwner {
  public:
-  static constexpr int kScale = static_cast<int>(kParameterCount);
-
   LayerConstants(std::string name, const DiffusionCrossAttention<T>& layer);
 
   const std::string& name() const override { return name_; }
@@ -26,11 +24,9 @@ class LayerConstants final : public graph::ConstantOwner {
 
   /// Null once it was disposed of.
   DiffusionCrossAttention<T>* layer() const { return *layer_; }
-  const Configuration& configuration() const { return configuration_; }
 
  private:
   std::string name_;
-  Configuration configuration_;
   T scale_;
   std::shared_ptr<DiffusionCrossAttention<T>* const> layer_;
 };

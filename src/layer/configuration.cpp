@@ -15,7 +15,7 @@ constexpr Index kMaxDimension = 32768;
 
 void requireRange(const char* name, Index value, Index least, Index most) {
   if (value >= least && value <= most) return;
-  failArgument(text({name, " is ", value, "; it takes an integer from ", least, " to ", most}));
+  failArgument({name, " is ", value, "; it takes an integer from ", least, " to ", most});
 }
 
 }  // namespace
@@ -32,11 +32,11 @@ void validate(const Configuration& configuration) {
   requireRange("blockSizeQ", configuration.tokenBlock, 0, kMaxDimension);
   requireRange("blockSizeKV", configuration.keyBlock, 0, kMaxDimension);
   if (configuration.queryDim % configuration.numHeads != 0) {
-    failArgument(text({"numHeads is ", configuration.numHeads,
-                       "; it takes a divisor of queryDim, which is ", configuration.queryDim}));
+    failArgument({"numHeads is ", configuration.numHeads,
+                  "; it takes a divisor of queryDim, which is ", configuration.queryDim});
   }
   if (configuration.scale && !std::isfinite(*configuration.scale)) {
-    failArgument("scale is not finite; it takes a finite number");
+    failArgument({"scale is not finite; it takes a finite number"});
   }
 }
 

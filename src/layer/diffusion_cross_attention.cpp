@@ -20,6 +20,11 @@ double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+void checkShape(std::string_view parameter, const Shape& value, const Shape& expected) {
+  if (value == expected) return;
+  failShape({"value for ", parameter, " has shape ", value, "; it takes ", expected});
+}
+
 /// The statistics of a pass that has come to its end. Nothing is allocated: what the pass has computed must not be lost.
 template <class Pass>
 PassStatistics finished(Pass& pass, double milliseconds) {
@@ -104,16 +109,16 @@ template <class T>
 Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) {
   finishPending();
   if (!activations_ || activations_->parametersVersion != parameters_.version()) {
-    failArgument(activations_
-                     ? "backward was called after the parameters changed; it takes a forward "
-                       "with training = true after that"
-                     : "backward was called without a training forward; it takes a forward "
-                       "with training = true before it");
+    failArgument({activations_
+                      ? "backward was called after the parameters changed; it takes a forward "
+                        "with training = true after that"
+                      : "backward was called without a training forward; it takes a forward "
+                        "with training = true before it"});
   }
   const Shape& expected = activations_->arguments.layout.shape;
   if (outputGradient.shape() != expected) {
-    failShape(text({"outputGradient has shape ", outputGradient.shape(),
-                    "; it takes that of the last training forward's input, ", expected}));
+    failShape({"outputGradient has shape ", outputGradient.shape(),
+               "; it takes that of the last training forward's input, ", expected});
   }
   const auto start = Clock::now();
   memory::resetPeak();
@@ -145,7 +150,7 @@ template <class T>
 template <class U>
 void DiffusionCrossAttention<T>::setParameters(std::span<const U> values) {
   if (static_cast<Index>(values.size()) != parameters_.size()) {
-    failShape(text({"parameters has ", values.size(), " elements; it takes ", parameters_.size()}));
+    failShape({"parameters has ", values.size(), " elements; it takes ", parameters_.size()});
   }
   finishPending();
   std::transform(values.begin(), values.end(), parameters_.mutableValues().begin(),
@@ -164,10 +169,7 @@ template <class T>
 bool DiffusionCrossAttention<T>::setParameter(std::string_view name, const Tensor<T>& value) {
   const std::optional<ParameterId> id = findParameter(name);
   if (!id) return false;
-  const Shape expected = parameters_.shape(*id);
-  if (value.shape() != expected) {
-    failShape(text({"value for ", name, " has shape ", value.shape(), "; it takes ", expected}));
-  }
+  checkShape(name, value.shape(), parameters_.shape(*id));
   setParameter(*id, std::span<const T>(value.data(), static_cast<std::size_t>(value.size())));
   return true;
 }

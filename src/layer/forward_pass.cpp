@@ -37,7 +37,7 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
       arguments_(std::move(arguments)),
       folded_(options.folds.value_or(arguments_.foldsContext(configuration))),
       weights_(require(std::move(weights), workspace, folded_, options.contextIsReady)),
-      output_(options.repeats ? Tensor<T>(arguments_.layout.shape, nullptr, 0)
+      output_(options.repeats ? Tensor<T>(AnyTensor(arguments_.layout.shape, nullptr, 0))
                               : Tensor<T>(arguments_.layout.shape)),
       bias_(parameters.values(ParameterId::kOutputBias).data()),
       schedule_(std::move(workspace)) {

@@ -22,8 +22,8 @@ std::shared_ptr<const KeyMask> readKeyMask(const Tensor<U>& tensor) {
       if (value == U(1)) {
         mask->attended[static_cast<std::size_t>(row)].push_back(key);
       } else if (value != U(0)) {
-        failArgument(text({"mask [B, L] holds ", static_cast<double>(value),
-                           "; a key mask takes 1 (attend) and 0 (ignore)"}));
+        failArgument({"mask [B, L] holds ", static_cast<double>(value),
+                      "; a key mask takes 1 (attend) and 0 (ignore)"});
       }
     }
   }
@@ -42,12 +42,12 @@ Mask<T> Mask<T>::from(const Tensor<U>& tensor) {
     if constexpr (std::is_same_v<T, U>) {
       mask.additive = tensor;
     } else {
-      failArgument("mask is of another dtype than the layer; an additive mask takes the layer's");
+      failArgument({"mask is of another dtype than the layer; an additive mask takes the layer's"});
     }
   } else {
-    failShape(text(
+    failShape(
         {"mask has shape ", tensor.shape(),
-         "; it takes a key mask [B | 1, L] or an additive mask [B | 1, heads | 1, N | 1, L]"}));
+         "; it takes a key mask [B | 1, L] or an additive mask [B | 1, heads | 1, N | 1, L]"});
   }
   return mask;
 }

@@ -14,28 +14,31 @@ std::optional<ParameterId> findParameter(std::string_view name) {
   return static_cast<ParameterId>(found - kParameterNames.begin());
 }
 
-template <class T>
-Parameters<T>::Parameters(const Configuration& configuration)
+ParameterLayout::ParameterLayout(const Configuration& configuration)
     : shapes_{Shape{configuration.queryDim, configuration.queryDim},
               Shape{configuration.queryDim, configuration.contextDim},
               Shape{configuration.queryDim, configuration.contextDim},
               Shape{configuration.queryDim, configuration.queryDim},
               Shape{configuration.queryDim}} {
   // Checked, so that a sum beyond the machine's word is an error of its own instead of a small buffer.
-  std::int64_t total = 0;
   for (std::size_t id = 0; id < shapes_.size(); ++id) {
-    offsets_[id] = static_cast<Index>(total);
-    total = Shape::checked({total + shapes_[id].size()}, "the parameters' size").size();
+    offsets_[id] = size_;
+    const std::int64_t total = std::int64_t{size_} + shapes_[id].size();
+    size_ = Shape::checked({total}, "the parameters' size").size();
   }
-  values_ = Buffer<T>(total);
-  gradients_ = Buffer<T>(total);
+}
+
+template <class T>
+Parameters<T>::Parameters(const Configuration& configuration)
+    : layout_(configuration), values_(size()), gradients_(size()) {
   values_.clear();
   clearGradients();
   Random random(configuration.seed);
-  for (std::size_t id = 0; id < shapes_.size(); ++id) {
-    if (shapes_[id].rank() != 2) continue;
-    const double bound = std::sqrt(6.0 / static_cast<double>(shapes_[id][0] + shapes_[id][1]));
-    for (T& value : mutableValues(static_cast<ParameterId>(id))) {
+  for (Index index = 0; index < kParameterCount; ++index) {
+    const auto id = static_cast<ParameterId>(index);
+    if (shape(id).rank() != 2) continue;
+    const double bound = std::sqrt(6.0 / static_cast<double>(shape(id)[0] + shape(id)[1]));
+    for (T& value : mutableValues(id)) {
       value = static_cast<T>(bound * (2.0 * random.uniform() - 1.0));
     }
   }

@@ -27,6 +27,22 @@ inline std::string_view nameOf(ParameterId id) {
   return kParameterNames[static_cast<std::size_t>(id)];
 }
 
+/// Where each parameter lies in the flat array.
+class ParameterLayout {
+ public:
+  explicit ParameterLayout(const Configuration& configuration);
+
+  Index size() const { return size_; }
+  const ParameterShapes& shapes() const { return shapes_; }
+  const Shape& shape(ParameterId id) const { return shapes_[static_cast<std::size_t>(id)]; }
+  Index offset(ParameterId id) const { return offsets_[static_cast<std::size_t>(id)]; }
+
+ private:
+  ParameterShapes shapes_;
+  std::array<Index, kParameterNames.size()> offsets_{};
+  Index size_ = 0;
+};
+
 /// A layer's parameters and their gradients, each one flat array.
 template <class T>
 class Parameters {
@@ -35,9 +51,9 @@ class Parameters {
   /// gradients.
   explicit Parameters(const Configuration& configuration);
 
-  Index size() const { return values_.size(); }
-  const ParameterShapes& shapes() const { return shapes_; }
-  Shape shape(ParameterId id) const { return shapes_[static_cast<std::size_t>(id)]; }
+  Index size() const { return layout_.size(); }
+  const ParameterShapes& shapes() const { return layout_.shapes(); }
+  const Shape& shape(ParameterId id) const { return layout_.shape(id); }
 
   std::span<const T> values() const { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<const T> values(ParameterId id) const { return part(values(), id); }
@@ -63,12 +79,11 @@ class Parameters {
  private:
   template <class U>
   std::span<U> part(std::span<U> all, ParameterId id) const {
-    return all.subspan(static_cast<std::size_t>(offsets_[static_cast<std::size_t>(id)]),
+    return all.subspan(static_cast<std::size_t>(layout_.offset(id)),
                        static_cast<std::size_t>(shape(id).size()));
   }
 
-  ParameterShapes shapes_;
-  std::array<Index, kParameterNames.size()> offsets_{};
+  ParameterLayout layout_;
   Buffer<T> values_;
   Buffer<T> gradients_;
   std::uint64_t version_ = 1;

@@ -12,8 +12,8 @@ TokenLayout TokenLayout::ofInput(const Shape& shape, Index channels, const char*
   if (image) return {shape, shape[0], shape[2] * shape[3], channels, true};
   if (batches) return {shape, shape[0], shape[1], channels, false};
   if (single) return {shape, 1, shape[0], channels, false};
-  failShape(text({argument, " has shape ", shape,
-                  "; it takes [B, C, H, W], [B, N, C] or [N, C] with C = queryDim = ", channels}));
+  failShape({argument, " has shape ", shape,
+             "; it takes [B, C, H, W], [B, N, C] or [N, C] with C = queryDim = ", channels});
 }
 
 TokenLayout TokenLayout::ofContext(const Shape& shape, Index channels) {
@@ -21,8 +21,8 @@ TokenLayout TokenLayout::ofContext(const Shape& shape, Index channels) {
   const bool single = shape.rank() == 2 && shape[1] == channels;
   if (batches) return {shape, shape[0], shape[1], channels, false};
   if (single) return {shape, 1, shape[0], channels, false};
-  failShape(text({"context has shape ", shape,
-                  "; it takes [B | 1, L, D] or [L, D] with D = contextDim = ", channels}));
+  failShape({"context has shape ", shape,
+             "; it takes [B | 1, L, D] or [L, D] with D = contextDim = ", channels});
 }
 
 }  // namespace cross_attention::layer

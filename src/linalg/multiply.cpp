@@ -98,70 +98,74 @@ void multiplyColumnPanel(RowPanels<T> left, const T* columnPanel, T* destination
   if (rest > 0) run(fullPanels, 1, rest);
 }
 
+/// Where the tiles of a result go: the one of column panel p that begins in row r to data + p · tileStep + r · rowStride.
+template <class T>
+struct Tiles {
+  T* data;
+  Index tileStep;
+  Index rowStride;
+  /// Column panels whose tiles go there; those of the others go into `matrix`, by multiplyTileInto.
+  Index fullPanels;
+  MatrixView<T> matrix;
+};
+
+/// The product of a block of the depth, in which right has more than one column panel or result is a matrix.
+template <class T>
+void multiplyPart(RowPanels<T> left, ColumnPanels<const T> right, const Tiles<T>& result,
+                  Start start, const T* bias) {
+  forPanels<T>(left.rows, left.depth, right.panels(),
+               [&](Index row, Index rows, Index panel, Index end) {
+                 const T* rowPanel = left.panel(row / kTileRows<T>);
+                 const T* rowBias = biasOf(start, bias, row);
+                 const Index fullEnd = std::clamp(result.fullPanels, panel, end);
+                 multiplyTiles<T>(
+                     {.tiles = fullEnd - panel,
+                      .rows = rows,
+                      .depth = left.depth,
+                      .rowPanel = rowPanel,
+                      .rowPanelStep = 0,
+                      .columnPanel = right.panel(panel),
+                      .columnPanelStep = right.panelStride,
+                      .destination = result.data + panel * result.tileStep + row * result.rowStride,
+                      .destinationStep = result.tileStep,
+                      .rowStride = result.rowStride,
+                      .start = start,
+                      .bias = rowBias,
+                      .biasStep = 0});
+                 for (Index tile = fullEnd; tile < end; ++tile) {
+                   const Index column = tile * kTileColumns<T>;
+                   const Index columns = std::min(kTileColumns<T>, result.matrix.columns - column);
+                   multiplyTileInto(rows, rowPanel, right.panel(tile), left.depth,
+                                    result.matrix.rowRange(row, rows).columnRange(column, columns),
+                                    start, rowBias);
+                 }
+               });
+}
+
 }  // namespace
 
 template <class T>
 void multiply(RowPanels<T> left, ColumnPanels<const T> right, ColumnPanels<T> result, Start start,
               const T* bias) {
+  const Tiles<T> tiles{result.data, result.panelStride, kTileColumns<T>, right.panels(), {}};
   forDepthBlocks(left, start, [&](Index begin, Index count, Start from) {
     const RowPanels<T> leftPart = left.depthRange(begin, count);
     const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
     if (right.panels() == 1) {
-      return multiplyColumnPanel<T>(leftPart, rightPart.data, result.data, from, bias);
+      multiplyColumnPanel<T>(leftPart, rightPart.data, result.data, from, bias);
+    } else {
+      multiplyPart(leftPart, rightPart, tiles, from, bias);
     }
-    forPanels<T>(left.rows, count, right.panels(),
-                 [&](Index row, Index rows, Index panel, Index end) {
-                   multiplyTiles<T>({.tiles = end - panel,
-                                     .rows = rows,
-                                     .depth = count,
-                                     .rowPanel = leftPart.panel(row / kTileRows<T>),
-                                     .rowPanelStep = 0,
-                                     .columnPanel = rightPart.panel(panel),
-                                     .columnPanelStep = rightPart.panelStride,
-                                     .destination = result.panel(panel) + row * kTileColumns<T>,
-                                     .destinationStep = result.panelStride,
-                                     .rowStride = kTileColumns<T>,
-                                     .start = from,
-                                     .bias = biasOf(from, bias, row),
-                                     .biasStep = 0});
-                 });
   });
 }
 
 template <class T>
 void multiply(RowPanels<T> left, ColumnPanels<const T> right, MatrixView<T> result, Start start,
               const T* bias) {
-  constexpr Index kColumns = kTileColumns<T>;
-  const Index fullPanels = result.columnStride == 1 ? result.columns / kColumns : 0;
+  const Index fullPanels = result.columnStride == 1 ? result.columns / kTileColumns<T> : 0;
+  const Tiles<T> tiles{result.data, kTileColumns<T>, result.rowStride, fullPanels, result};
   forDepthBlocks(left, start, [&](Index begin, Index count, Start from) {
-    const RowPanels<T> leftPart = left.depthRange(begin, count);
-    const ColumnPanels<const T> rightPart = right.depthRange(begin, count);
-    forPanels<T>(left.rows, count, right.panels(),
-                 [&](Index row, Index rows, Index panel, Index end) {
-                   const T* rowPanel = leftPart.panel(row / kTileRows<T>);
-                   const T* rowBias = biasOf(from, bias, row);
-                   const Index fullEnd = std::clamp(fullPanels, panel, end);
-                   multiplyTiles<T>({.tiles = fullEnd - panel,
-                                     .rows = rows,
-                                     .depth = count,
-                                     .rowPanel = rowPanel,
-                                     .rowPanelStep = 0,
-                                     .columnPanel = rightPart.panel(panel),
-                                     .columnPanelStep = rightPart.panelStride,
-                                     .destination = result.at(row, panel * kColumns),
-                                     .destinationStep = kColumns,
-                                     .rowStride = result.rowStride,
-                                     .start = from,
-                                     .bias = rowBias,
-                                     .biasStep = 0});
-                   for (Index tile = fullEnd; tile < end; ++tile) {
-                     const Index column = tile * kColumns;
-                     multiplyTileInto(rows, rowPanel, rightPart.panel(tile), count,
-                                      result.rowRange(row, rows).columnRange(
-                                          column, std::min(kColumns, result.columns - column)),
-                                      from, rowBias);
-                   }
-                 });
+    multiplyPart(left.depthRange(begin, count), right.depthRange(begin, count), tiles, from, bias);
   });
 }
 

@@ -59,8 +59,9 @@ inline void interleaveCopy(MatrixView<const T> source, T* destination) {
   }
 }
 
+/// Called for a whole panel: not inlined, for its callers are many.
 template <Index Width, class T>
-void interleave(MatrixView<const T> source, T* destination) {
+[[gnu::noinline]] void interleave(MatrixView<const T> source, T* destination) {
   if constexpr (simd::kLanes<T> <= Width) {
     if (source.rows == Width && source.rowStride == 1) {
       return interleaveCopy<Width>(source, destination);

@@ -29,13 +29,13 @@ Choice choose(const layer::ParameterShapes& shapes,
     }
     const CandidateDescription*& chosen = choice[static_cast<std::size_t>(*id)];
     if (chosen != nullptr) {
-      failWeights(text({"weights '", chosen->name, "' and '", candidate->name,
-                        "' are both meant for ", *candidate->parameter, "; it takes one"}));
+      failWeights({"weights '", chosen->name, "' and '", candidate->name, "' are both meant for ",
+                   *candidate->parameter, "; it takes one"});
     }
     const Shape& expected = shapes[static_cast<std::size_t>(*id)];
     if (candidate->shape != expected) {
-      failWeights(text({"weight '", candidate->name, "' has shape ", candidate->shape, "; ",
-                        *candidate->parameter, " takes ", expected}));
+      failWeights({"weight '", candidate->name, "' has shape ", candidate->shape, "; ",
+                   *candidate->parameter, " takes ", expected});
     }
     chosen = candidate;
   }
@@ -50,10 +50,10 @@ void checkStrictly(const Choice& choice, const LoadReport& report) {
   std::string unexpected;
   for (const std::string& name : report.skipped) unexpected += " " + name;
   if (missing.empty() && unexpected.empty()) return;
-  failWeights(text(
+  failWeights(
       {"the weights do not match the layer:", (missing.empty() ? "" : " missing" + missing + ";"),
        (unexpected.empty() ? "" : " unexpected" + unexpected + ";"),
-       " strict takes all parameters and no others"}));
+       " strict takes all parameters and no others"});
 }
 
 }  // namespace

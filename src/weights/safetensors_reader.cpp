@@ -17,8 +17,8 @@ constexpr std::size_t kLengthBytes = 8;
 /// As the format's own reader: a header beyond is no header.
 constexpr std::uint64_t kMostHeaderBytes = 100'000'000;
 
-[[noreturn]] void failTensor(const std::string& name, const std::string& problem) {
-  failWeights(text({"tensor '", name, "' of the file ", problem}));
+[[noreturn]] void failTensor(const std::string& name, std::initializer_list<TextPart> problem) {
+  failWeights({"tensor '", name, "' of the file ", text(problem)});
 }
 
 std::uint64_t readLength(std::span<const std::byte> file) {
@@ -32,31 +32,31 @@ std::uint64_t readLength(std::span<const std::byte> file) {
 /// Checks one entry by itself: dtype, shape, and that they take as many bytes as its offsets say.
 StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data) {
   const StoredType* type = findStoredType(entry.dtype);
-  if (type == nullptr) failTensor(entry.name, text({"has the unknown dtype '", entry.dtype, "'"}));
+  if (type == nullptr) failTensor(entry.name, {"has the unknown dtype '", entry.dtype, "'"});
   const std::uint64_t begin = entry.offsets[0];
   const std::uint64_t end = entry.offsets[1];
   if (begin > end || end > data.size()) {
-    failTensor(entry.name, text({"lies at bytes ", begin, " to ", end, " of ", data.size()}));
+    failTensor(entry.name, {"lies at bytes ", begin, " to ", end, " of ", data.size()});
   }
   std::vector<std::int64_t> dimensions;
   std::uint64_t bytes = static_cast<std::uint64_t>(type->bytes);
   for (const std::uint64_t dimension : entry.shape) {
     if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
         (dimension != 0 && bytes > std::numeric_limits<std::uint64_t>::max() / dimension)) {
-      failTensor(entry.name, "has a shape whose size cannot be counted");
+      failTensor(entry.name, {"has a shape whose size cannot be counted"});
     }
     bytes *= dimension;
     dimensions.push_back(static_cast<std::int64_t>(dimension));
   }
   if (bytes != end - begin) {
-    failTensor(entry.name, text({"takes ", bytes, " bytes by its shape, but ", end - begin,
-                                 " by its offsets"}));
+    failTensor(entry.name,
+               {"takes ", bytes, " bytes by its shape, but ", end - begin, " by its offsets"});
   }
   try {
     return {entry.name, entry.dtype, Shape::checked(dimensions, "shape"),
             data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))};
   } catch (const Error& error) {
-    failTensor(entry.name, text({"cannot be: ", error.message()}));
+    failTensor(entry.name, {"cannot be: ", error.message()});
   }
 }
 
@@ -80,22 +80,21 @@ void checkCoverage(const Entries& entries, std::size_t dataBytes) {
   for (const HeaderEntry* entry : sorted(entries, liesBefore)) {
     const std::uint64_t begin = entry->offsets[0];
     if (begin != expected) {
-      failTensor(entry->name, text({"begins at byte ", begin,
-                                    begin < expected ? " within another tensor"
-                                                     : " after bytes that belong to no tensor"}));
+      failTensor(entry->name, {"begins at byte ", begin,
+                               begin < expected ? " within another tensor"
+                                                : " after bytes that belong to no tensor"});
     }
     expected = entry->offsets[1];
   }
   if (expected != dataBytes) {
-    failWeights(
-        text({"the file ends with ", dataBytes - expected, " bytes that belong to no tensor"}));
+    failWeights({"the file ends with ", dataBytes - expected, " bytes that belong to no tensor"});
   }
 }
 
 void checkNames(const Entries& entries) {
   const HeaderEntry* last = nullptr;
   for (const HeaderEntry* entry : sorted(entries, isNamedBefore)) {
-    if (last != nullptr && last->name == entry->name) failTensor(entry->name, "is there twice");
+    if (last != nullptr && last->name == entry->name) failTensor(entry->name, {"is there twice"});
     last = entry;
   }
 }
@@ -114,18 +113,18 @@ void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert con
 
 std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file) {
   if (file.size() < kLengthBytes) {
-    failWeights(text({"the file is no safetensors file: it has ", file.size(),
-                      " bytes; the length of its header alone takes 8"}));
+    failWeights({"the file is no safetensors file: it has ", file.size(),
+                 " bytes; the length of its header alone takes 8"});
   }
   const std::uint64_t length = readLength(file);
   if (length > kMostHeaderBytes || length > file.size() - kLengthBytes) {
-    failWeights(text({"the file is no safetensors file: its header claims ", length, " bytes of ",
-                      file.size()}));
+    failWeights(
+        {"the file is no safetensors file: its header claims ", length, " bytes of ", file.size()});
   }
   const auto headerBytes = static_cast<std::size_t>(length);
   const char* header = reinterpret_cast<const char*>(file.data()) + kLengthBytes;
   if (headerBytes == 0 || header[0] != '{') {
-    failWeights("the file is no safetensors file: its header does not begin with '{'");
+    failWeights({"the file is no safetensors file: its header does not begin with '{'"});
   }
   const std::vector<HeaderEntry> entries = readHeader({header, headerBytes});
   const std::span<const std::byte> data = file.subspan(kLengthBytes + headerBytes);
@@ -153,7 +152,7 @@ void decode(const StoredTensor& tensor, std::span<T> values) {
     decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
   } else {
     failTensor(tensor.name,
-               text({"has dtype ", tensor.dtype, "; a parameter takes F64, F32, F16 or BF16"}));
+               {"has dtype ", tensor.dtype, "; a parameter takes F64, F32, F16 or BF16"});
   }
 }
 

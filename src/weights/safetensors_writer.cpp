@@ -75,7 +75,7 @@ std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const Stored
 
 const StoredType& writableType(const std::string& dtype) {
   if (dtype != "F32" && dtype != "F64" && dtype != "F16" && dtype != "BF16") {
-    failArgument(text({"dtype is '", dtype, "'; it takes 'F32', 'F16', 'BF16' or 'F64'"}));
+    failArgument({"dtype is '", dtype, "'; it takes 'F32', 'F16', 'BF16' or 'F64'"});
   }
   return *findStoredType(dtype);
 }

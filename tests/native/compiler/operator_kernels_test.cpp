@@ -11,7 +11,6 @@ namespace cross_attention::test {
 
 namespace {
 
-using compiler::Operand;
 using compiler::Operation;
 using graph::Operator;
 
@@ -28,7 +27,7 @@ std::vector<double> compute(Operator op, const Shape& shape, const std::vector<G
   operation.op = op;
   operation.shape = shape;
   operation.list = std::move(list);
-  compiler::Operands<double> operands;
+  compiler::Operands operands;
   for (std::size_t number = 0; number < inputs.size(); ++number) {
     operation.inputs.push_back(static_cast<int>(number));
     operands[number] = {inputs[number].elements.data(), inputs[number].shape};
@@ -36,8 +35,8 @@ std::vector<double> compute(Operator op, const Shape& shape, const std::vector<G
   std::vector<double> value(static_cast<std::size_t>(shape.size()));
   // In two parts, as threads do.
   const Index rows = compiler::rowsOf(shape);
-  compiler::computeRows(operation, operands, value.data(), 0, rows / 2);
-  compiler::computeRows(operation, operands, value.data(), rows / 2, rows);
+  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), 0, rows / 2);
+  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), rows / 2, rows);
   return value;
 }
 

@@ -27,7 +27,7 @@ Index count(const Program& program, Operator op) {
 Program lower(const NodePointer& output, const std::vector<NodePointer>& inputs,
               const std::vector<Shape>& shapes) {
   return compiler::lower(
-      {output, inputs, shapes, std::vector<std::shared_ptr<void>>(inputs.size())});
+      {output, inputs, shapes, std::vector<std::optional<AnyTensor>>(inputs.size())});
 }
 
 }  // namespace
@@ -156,7 +156,7 @@ TEST(FoldConstantsTest, ComputesWhatDependsOnConstantsOnly) {
   GraphCase<double> one(CaseShape{});
   one.keep(1);
   Program program = compiler::lower(one.binding());
-  compiler::foldConstants<double>(program);
+  compiler::foldConstants(program);
   compiler::removeUnused(program);
   // Left are: q = x·Wqᵀ, the scores, the values' sum, the output projection.
   EXPECT_EQ(count(program, Operator::kMatMul), 4);
@@ -168,7 +168,7 @@ TEST(PlanMemoryTest, SharesMemoryBetweenLivesThatDoNotOverlap) {
   for (int step = 0; step < 6; ++step) node = Node::apply(Operator::kLog, "log", {node});
   const NodePointer output = Node::apply(Operator::kAdd, "sum", {node, input});
   const Program program = lower(output, {input}, {Shape{64}});
-  const compiler::MemoryPlan plan = compiler::planMemory(program, sizeof(double));
+  const compiler::MemoryPlan plan = compiler::planMemory(program);
   // A step reads one and writes another.
   EXPECT_EQ(plan.bytes, 2 * 64 * static_cast<Amount>(sizeof(double)));
   EXPECT_EQ(plan.offsets[0], -1);
@@ -180,7 +180,7 @@ TEST(PlanMemoryTest, NoTwoLivingValuesOverlap) {
   shape.mask = Shape{1, 2, 15, 7};
   const GraphCase<float> one(shape);
   const Program program = compiler::lower(one.binding());
-  const compiler::MemoryPlan plan = compiler::planMemory(program, sizeof(float));
+  const compiler::MemoryPlan plan = compiler::planMemory(program);
   std::vector<int> lastUse(program.operations.size(), -1);
   for (int number = 0; number < program.size(); ++number) {
     for (const int input : program.at(number).inputs) lastUse[static_cast<std::size_t>(input)] = number;

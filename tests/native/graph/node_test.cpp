@@ -26,7 +26,7 @@ TEST(NodeTest, ComesAfterItsInputs) {
   const NodePointer right = Node::apply(Operator::kIdentity, "right", {input});
   const NodePointer sum = Node::apply(Operator::kAdd, "sum", {left, right});
   EXPECT_EQ(graph::inOrder({sum}), (std::vector<NodePointer>{input, left, right, sum}));
-  EXPECT_EQ(graph::inOrder({right, sum}), (std::vector<NodePointer>{input, right, left, sum}));
+  EXPECT_EQ(graph::inOrder({right, sum}), (std::vector<NodePointer>{input, left, right, sum}));
   EXPECT_EQ(graph::print({sum}),
             "x [batch, 4] = Input()\n"
             "left [batch, 4] = Log(x)\n"

@@ -134,7 +134,7 @@ TYPED_TEST(LoadingTest, ACandidateThatCannotBeReadLoadsNothing) {
   auto unreadable = this->candidates();
   unreadable[4].read = [](std::span<T> values) {
     values[0] = T(7);
-    failWeights("cannot be read");
+    failWeights({"cannot be read"});
   };
   EXPECT_TRUE(failsWith(ErrorCode::kWeights, [&] { load(this->target_, unreadable); }));
   this->expectUnchanged();
