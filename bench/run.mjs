@@ -1,6 +1,6 @@
 // npm run bench -- [options]: our layer and its peers on this machine, beside what the microkernel reaches by itself.
 //   --shapes sd15-64,tiny        some of shapes.mjs; default: all
-//   --what forward,training      some of forward, forward-cached, training; default: all
+//   --what forward,training      some of forward, forward-cached, forward-compiled, training; default: all
 //   --dtype float32,float64      default: float32
 //   --simd relaxed,baseline      our SIMD variants; default: both
 //   --threads 1,2                default: 1 and, where there are more cores, 2

@@ -38,6 +38,10 @@ export const tasks = {
     title: 'forward, the same context at every call',
     flops: '2·B·(2·N·C² + 2·N·L·C): the keys and values of a context can be kept, so they are not counted',
   },
+  'forward-compiled': {
+    title: 'denoising loop: forward, the context constant; ours compiled once a prompt',
+    flops: '2·B·(2·N·C² + 2·N·L·C), as with the same context at every call',
+  },
   training: {
     title: 'training step: forward, backward (all gradients), update',
     flops:
@@ -46,11 +50,14 @@ export const tasks = {
   },
 };
 
+/** Whether a task's context is the same at every call. */
+export const keepsContext = (task) => task === 'forward-cached' || task === 'forward-compiled';
+
 /** A prompt's keys and values can be kept; those of the image's own tokens change with every image. */
 const canKeepContext = (shape) => layersOf(shape).every(({ length }) => length !== null);
 /** The stack has no loss of its own to be trained by. */
 export const isMeaningful = (shape, task) =>
-  (task !== 'forward-cached' || canKeepContext(shape)) && (task !== 'training' || !shape.layers);
+  (!keepsContext(task) || canKeepContext(shape)) && (task !== 'training' || !shape.layers);
 
 export const mostChannelsOf = (shape) => Math.max(...layersOf(shape).map(({ queryDim }) => queryDim));
 
@@ -64,7 +71,7 @@ function layerFlopsOf(shape, task) {
   const length = contextLengthOf(shape);
   const forImage = 2 * tokens * queryDim ** 2 + 2 * tokens * length * queryDim;
   const forContext = 2 * length * contextDim * queryDim;
-  if (task === 'forward-cached') return 2 * batch * forImage;
+  if (keepsContext(task)) return 2 * batch * forImage;
   const forward = 2 * batch * (forImage + forContext);
   return task === 'training' ? 3 * forward : forward;
 }

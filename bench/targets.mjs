@@ -11,11 +11,11 @@ const times = (ratio) => `${ratio.toFixed(2)} ×`;
 const gflopsPerSecond = (rate) => `${rate.toFixed(1)} GFLOP/s`;
 const microseconds = (milliseconds) => `${(1000 * milliseconds).toFixed(1)} µs`;
 
-/** How many times as fast as a peer; as the fastest where there are more. Null where none was measured. */
+/** How many times as fast as a peer, by its name or label; as the fastest where there are more. Null where none was measured. */
 const timesAsFastAs =
   (...ids) =>
   ({ row }) => {
-    const ratios = ids.map((id) => row.timesAsFastAs[peers[id].label]).filter((ratio) => ratio !== undefined);
+    const ratios = ids.map((id) => row.timesAsFastAs[peers[id]?.label ?? id]).filter((ratio) => ratio !== undefined);
     return ratios.length > 0 ? Math.min(...ratios) : null;
   };
 const timesOnnxRuntimeWeb = timesAsFastAs('onnxruntime-web', 'onnxruntime-web-fused');
@@ -80,6 +80,24 @@ const targets = [
       show: times,
     },
   ]),
+  ...Object.entries({ 'sd15-16': 7, 'sd15-32': 2.3, 'sd15-64': 2.1, 'sd15-stack': 2.9 }).map(
+    ([shape, least]) => ({
+      what: 'as fast as ONNX Runtime Web',
+      task: 'forward-compiled',
+      shapes: [shape],
+      value: timesOnnxRuntimeWeb,
+      least,
+      show: times,
+    }),
+  ),
+  {
+    what: 'as fast as ONNX Runtime, native code',
+    task: 'forward-compiled',
+    shapes: ['sd15-stack'],
+    value: timesAsFastAs('ONNX Runtime native'),
+    least: 0.85,
+    show: times,
+  },
   {
     what: 'as fast as jax-js',
     task: 'training',

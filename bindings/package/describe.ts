@@ -21,7 +21,11 @@ export interface PlanDescription {
 /** What the core tells of an output. */
 export function planDescription(handle: CoreCompiledGraph, output: number): PlanDescription {
   const texts = handle.texts(output);
-  const [flopsBefore, bytesBefore, heldBytes, ...numbers] = handle.numbers(output) as [number, number, number];
+  const [flopsBefore, bytesBefore, heldBytes, ...numbers] = handle.numbers(output) as [
+    number,
+    number,
+    number,
+  ];
   const steps = Array.from({ length: texts.length / 3 }, (_, number) => ({
     step: texts[3 * number]!,
     kernel: texts[3 * number + 1]!,

@@ -45,7 +45,7 @@ Tokens<T> powerOfDifference(const simd::PowerOfTwo<T>& powerOfTwo, const Tokens<
   return {powerOfTwo(scores.left - shift.left), powerOfTwo(scores.right - shift.right)};
 }
 
-/// By the natural logarithm, which random numbers take, too: log2 and its tables would be 3 KB of WebAssembly.
+/// By the natural logarithm, which random numbers take, too: log2 and its table would be another KB of WebAssembly.
 template <class T>
 T baseTwoLogarithm(T value) {
   return static_cast<T>(kLog2E * std::log(static_cast<double>(value)));

@@ -12,8 +12,8 @@ namespace cross_attention::weights {
 [[noreturn]] static void failParser() { failWeights({"the file's header is not valid JSON"}); }
 }  // namespace cross_attention::weights
 
-#define RAPIDJSON_ASSERT(condition)                            \
-  do {                                                         \
+#define RAPIDJSON_ASSERT(condition)                             \
+  do {                                                          \
     if (!(condition)) ::cross_attention::weights::failParser(); \
   } while (false)
 #define RAPIDJSON_NOEXCEPT_ASSERT(condition) static_cast<void>(0)
@@ -139,7 +139,7 @@ std::vector<HeaderEntry> readHeader(std::span<const char> json) {
   if (!isUtf8({json.data(), json.size()})) {
     failWeights({"the file is no safetensors file: its header is no UTF-8"});
   }
-  // A copy to be parsed in its place, numbers left as they are spelled: a third of the parser's code.
+  // A copy to be parsed in its place, numbers left as they are spelled: 4 KB of WebAssembly less.
   std::string copy(json.data(), json.size());
   rapidjson::InsituStringStream input(copy.data());
   rapidjson::Reader reader;

@@ -17,12 +17,14 @@ const SHAPE_TITLES: Record<string, string> = {
 export const TASK_TITLES: Record<TaskName, string> = {
   forward: 'Forward',
   'forward-cached': 'Forward, the same prompt again',
+  'forward-compiled': 'Denoising loop, compiled',
   training: 'Training step',
 };
 
 export const TASK_DETAILS: Record<TaskName, string> = {
   forward: 'another context at every call',
   'forward-cached': 'as in the steps of one picture: keys and values of the context may be kept',
+  'forward-compiled': 'as in the steps of one picture; our layer is compiled once for the prompt',
   training: 'forward, backward with all gradients, update',
 };
 
