@@ -15,7 +15,9 @@ const microseconds = (milliseconds) => `${(1000 * milliseconds).toFixed(1)} µs`
 const timesAsFastAs =
   (...ids) =>
   ({ row }) => {
-    const ratios = ids.map((id) => row.timesAsFastAs[peers[id]?.label ?? id]).filter((ratio) => ratio !== undefined);
+    const ratios = ids
+      .map((id) => row.timesAsFastAs[peers[id]?.label ?? id])
+      .filter((ratio) => ratio !== undefined);
     return ratios.length > 0 ? Math.min(...ratios) : null;
   };
 const timesOnnxRuntimeWeb = timesAsFastAs('onnxruntime-web', 'onnxruntime-web-fused');

@@ -6,6 +6,7 @@
 #include "allocation/failing_allocations.hpp"
 #include "support/comparison.hpp"
 #include "support/folding.hpp"
+#include "support/graph_case.hpp"
 #include "support/layer_case.hpp"
 #include "support/threads.hpp"
 #include "support/weight_files.hpp"
@@ -226,6 +227,56 @@ TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {
   }));
   EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.clearGradients(); }));
   EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.resetState(); }));
+}
+
+TEST_P(FailingAllocationTest, CompileLeavesNothingBehind) {
+  const Tensor<float> expected = FloatCase(callShape(folded())).forward();
+  bool complete = false;
+  long number = 0;
+  while (!complete && !HasFailure()) {
+    SCOPED_TRACE("allocation " + std::to_string(++number));
+    ASSERT_LT(number, 5000) << "no end of allocations";
+    const std::size_t before = memory::bytesInUse();
+    {
+      GraphCase<float> one(callShape(folded()));
+      one.keep(1);
+      Tensor<float> output;
+      try {
+        complete = !failAllocation(number, [&] { output = one.run({}); });
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
+      } catch (const std::bad_alloc&) {
+      }
+      if (complete) EXPECT_TRUE(isRelativelyNear(output, expected, 1e-5));
+      // The layer is as usable as before.
+      EXPECT_TRUE(isIdentical(one.one.forward(), expected));
+    }
+    EXPECT_EQ(memory::bytesInUse(), before);
+  }
+  EXPECT_GT(number, 20);
+}
+
+TEST_P(FailingAllocationTest, RefreshThatFailsLeavesTheOldPlan) {
+  bool complete = false;
+  for (long number = 1; !complete && !HasFailure(); ++number) {
+    SCOPED_TRACE("allocation " + std::to_string(number));
+    ASSERT_LT(number, 5000) << "no end of allocations";
+    GraphCase<float> one(callShape(folded()));
+    one.keep(1);
+    compiler::CompiledGraph compiled(one.source, {});
+    one.one.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{8}, 5));
+    try {
+      complete = !failAllocation(number, [&] { compiled.refresh(); });
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
+      EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.run(compiled); }));
+      compiled.refresh();
+    } catch (const std::bad_alloc&) {
+      EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.run(compiled); }));
+      compiled.refresh();
+    }
+    EXPECT_TRUE(isRelativelyNear(one.run(compiled), one.one.forward(), 1e-5));
+  }
 }
 
 }  // namespace cross_attention::test
