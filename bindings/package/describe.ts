@@ -36,11 +36,11 @@ export function planDescription(handle: CoreCompiledGraph, output: number): Plan
   return { inputs: handle.inputs(output), flopsBefore, bytesBefore, heldBytes, steps };
 }
 
-const columns = ['step', 'kernel', 'association', 'MFLOP', 'MB', 'share of the FLOPs'];
+const columns = ['step', 'kernel', 'association', 'FLOPs', 'bytes', 'share of the FLOPs'];
 /** Texts to the left, numbers to the right. */
 const textColumns = 3;
 
-const millions = (number: number): string => (number / 1e6).toFixed(number < 1e7 ? 3 : 1);
+const millions = (number: number): string => `${(number / 1e6).toFixed(number < 1e7 ? 3 : 1)} M`;
 const percent = (part: number, whole: number): string =>
   `${(whole > 0 ? (100 * part) / whole : 0).toFixed(1)} %`;
 
@@ -65,7 +65,7 @@ export function describePlans(plans: readonly PlanDescription[], scratchBytes: n
       percent(step.flops, flops),
     ]),
     ['compiled', '', '', millions(flops), millions(bytes), percent(flops, flops)],
-    ['as written', '', '', millions(flopsBefore), millions(bytesBefore), percent(flopsBefore, flops)],
+    ['unoptimised', '', '', millions(flopsBefore), millions(bytesBefore), percent(flopsBefore, flops)],
   ];
   const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) =>
@@ -77,8 +77,8 @@ export function describePlans(plans: readonly PlanDescription[], scratchBytes: n
       .trimEnd(),
   );
   lines.push(
-    `scratch ${millions(scratchBytes)} MB, kept ${millions(held)} MB; ` +
-      `${(flops > 0 ? flopsBefore / flops : 1).toFixed(2)} times less work than as written`,
+    `scratch ${millions(scratchBytes)}B, kept ${millions(held)}B; ` +
+      `${(flops > 0 ? flopsBefore / flops : 1).toFixed(2)} times less work than unoptimised`,
   );
   return lines.join('\n');
 }

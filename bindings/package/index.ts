@@ -22,8 +22,6 @@ export { ComputationNode } from './graph';
 export type { GraphOptions } from './graph';
 export { DiffusionCrossAttention } from './layer';
 export type { AttentionOptions, LayerOptions } from './layer';
-export { fromOnnx } from './onnx/from_onnx';
-export type { FromOnnxOptions, ImportedAttention } from './onnx/from_onnx';
 export { toOnnx } from './onnx/to_onnx';
 export type { ToOnnxOptions } from './onnx/to_onnx';
 export { init, memoryInUse } from './runtime';

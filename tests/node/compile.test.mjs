@@ -183,7 +183,9 @@ describe('CompiledGraph', () => {
         'cross_attention',
         'flash attention',
         'K and V kept',
-        'as written',
+        'FLOPs',
+        'bytes',
+        'unoptimised',
         'scratch',
         'times less work',
       ]) {

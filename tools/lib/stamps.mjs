@@ -24,13 +24,23 @@ export function fingerprint(texts, files = []) {
   return hash.digest('hex');
 }
 
+const stampOf = (name) => path.join(folder, name);
+
+/** Whether what goes by that name was done for this key. */
+export function isDone(name, key) {
+  return existsSync(stampOf(name)) && readFileSync(stampOf(name), 'utf8') === key;
+}
+
+export function markDone(name, key) {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(stampOf(name), key);
+}
+
 /** Does `work` unless it was done for this `key` and all of `results` (paths below the project) are still there. */
 export async function unlessDone(name, key, results, work) {
-  const stamp = path.join(folder, name);
   const isThere = (result) => existsSync(path.join(project, result));
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key && results.every(isThere)) return;
-  rmSync(stamp, { force: true });
+  if (isDone(name, key) && results.every(isThere)) return;
+  rmSync(stampOf(name), { force: true });
   await work();
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(stamp, key);
+  markDone(name, key);
 }

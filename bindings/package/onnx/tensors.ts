@@ -1,0 +1,147 @@
+// What a TensorProto holds, as numbers, and numbers as a TensorProto.
+import { show } from '../checks';
+import type { DType, TypedArray } from '../core';
+import { WeightsError } from '../errors';
+import { makeTensor, showName } from './model';
+import type { TensorProto } from './model';
+
+/** TensorProto.DataType */
+export const dataTypes = { float: 1, int32: 6, int64: 7, float16: 10, double: 11, bfloat16: 16 } as const;
+
+export const dataTypeOf = (dtype: DType): number =>
+  dtype === 'float32' ? dataTypes.float : dataTypes.double;
+
+const externalData = 1;
+
+/** IEEE 754 binary16: 5 bits of exponent, 10 of mantissa. */
+function fromFloat16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const mantissa = bits & 0x3ff;
+  if (exponent === 0x1f) return mantissa === 0 ? sign * Infinity : NaN;
+  return sign * (exponent === 0 ? mantissa * 2 ** -24 : (1024 + mantissa) * 2 ** (exponent - 25));
+}
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** The upper half of a float32. */
+function fromBfloat16(bits: number): number {
+  scratch.setUint32(0, bits << 16);
+  return scratch.getFloat32(0);
+}
+
+/** How a type's elements are stored: in raw bytes, or one by one in a field of their own. */
+interface Storage {
+  /** Of one element in raw bytes. */
+  bytes: number;
+  /** WebAssembly's memory, and so every machine that runs this package, is little-endian as ONNX is. */
+  fromRaw(buffer: ArrayBuffer): TypedArray;
+  listed(tensor: TensorProto): number[];
+  fromList(list: number[]): TypedArray;
+}
+
+const storages = new Map<number, Storage>([
+  [
+    dataTypes.float,
+    {
+      bytes: 4,
+      fromRaw: (buffer) => new Float32Array(buffer),
+      listed: (tensor) => tensor.floatData,
+      fromList: (list) => Float32Array.from(list),
+    },
+  ],
+  [
+    dataTypes.double,
+    {
+      bytes: 8,
+      fromRaw: (buffer) => new Float64Array(buffer),
+      listed: (tensor) => tensor.doubleData,
+      fromList: (list) => Float64Array.from(list),
+    },
+  ],
+  [
+    dataTypes.float16,
+    {
+      bytes: 2,
+      fromRaw: (buffer) => Float32Array.from(new Uint16Array(buffer), fromFloat16),
+      listed: (tensor) => tensor.int32Data,
+      fromList: (list) => Float32Array.from(list, fromFloat16),
+    },
+  ],
+  [
+    dataTypes.bfloat16,
+    {
+      bytes: 2,
+      fromRaw: (buffer) => Float32Array.from(new Uint16Array(buffer), fromBfloat16),
+      listed: (tensor) => tensor.int32Data,
+      fromList: (list) => Float32Array.from(list, fromBfloat16),
+    },
+  ],
+  [
+    dataTypes.int64,
+    {
+      bytes: 8,
+      fromRaw: (buffer) => Float64Array.from(new BigInt64Array(buffer), Number),
+      listed: (tensor) => tensor.int64Data,
+      fromList: (list) => Float64Array.from(list),
+    },
+  ],
+  [
+    dataTypes.int32,
+    {
+      bytes: 4,
+      fromRaw: (buffer) => Float64Array.from(new Int32Array(buffer)),
+      listed: (tensor) => tensor.int32Data,
+      fromList: (list) => Float64Array.from(list),
+    },
+  ],
+]);
+
+/** The number of elements that a shape asks for; null where it is no shape. */
+export function elementCount(dims: readonly number[]): number | null {
+  if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return null;
+  const count = dims.reduce((size, dim) => size * dim, 1);
+  return Number.isSafeInteger(count) ? count : null;
+}
+
+/** Whether readElements could have the elements, if they are there. */
+export function isReadable(tensor: TensorProto): boolean {
+  return storages.has(tensor.dataType ?? 0) && tensor.dataLocation !== externalData;
+}
+
+/**
+ * The elements, row by row: float64 for DOUBLE and integers, float32 for FLOAT, FLOAT16 and BFLOAT16. Throws WeightsError
+ * for other types, for data outside the file, and where there are not as many as the shape says.
+ */
+export function readElements(tensor: TensorProto): TypedArray {
+  const refuse = (what: string): never => {
+    throw new WeightsError(`tensor ${showName(tensor.name)} ${what}`);
+  };
+  if (tensor.dataLocation === externalData) {
+    refuse('has its data outside the file; fromOnnx takes a model with its weights inside');
+  }
+  const storage = storages.get(tensor.dataType ?? 0);
+  if (storage === undefined) {
+    return refuse(`is of ONNX type ${tensor.dataType}; it takes FLOAT, DOUBLE, FLOAT16 or BFLOAT16`);
+  }
+  const count = elementCount(tensor.dims) ?? refuse(`has the shape ${show(tensor.dims)}, which is none`);
+  const { rawData } = tensor;
+  const list = storage.listed(tensor);
+  const stored = rawData === undefined ? list.length : rawData.length / storage.bytes;
+  if (stored !== count) refuse(`of shape ${show(tensor.dims)} has ${stored} elements; it takes ${count}`);
+  // A copy: bytes in a file lie anywhere, numbers need to be aligned.
+  return rawData === undefined ? storage.fromList(list) : storage.fromRaw(rawData.slice().buffer);
+}
+
+/** `elements`, row by row, as they lie in memory. */
+export function floatTensor(name: string, dims: readonly number[], elements: TypedArray): TensorProto {
+  const rawData = new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
+  const dataType = elements instanceof Float32Array ? dataTypes.float : dataTypes.double;
+  return makeTensor({ name, dims: [...dims], dataType, rawData });
+}
+
+/** A list of integers, as operators take shapes. */
+export function integerTensor(name: string, elements: readonly number[]): TensorProto {
+  const rawData = new Uint8Array(BigInt64Array.from(elements, BigInt).buffer);
+  return makeTensor({ name, dims: [elements.length], dataType: dataTypes.int64, rawData });
+}

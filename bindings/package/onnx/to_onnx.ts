@@ -1,0 +1,266 @@
+import { checkInteger, checkOptions, fail, show } from '../checks';
+import { ArgumentError } from '../errors';
+import { checkNode, constantData } from '../graph';
+import type { ComputationNode } from '../graph';
+import { version } from '../runtime';
+import { makeAttribute, makeNode, writeModel } from './model';
+import type { AttributeProto, GraphProto, ValueInfoProto } from './model';
+import { dataTypeOf, floatTensor, integerTensor } from './tensors';
+
+export interface ToOnnxOptions {
+  /** The version of ONNX's operator set; default 17, the oldest one possible. */
+  opset?: number;
+}
+
+/** Puts operators of another domain in the place of standard ones. */
+export interface Fusion {
+  domain: string;
+  /** Throws ArgumentError, saying `node`, for one that it cannot take. */
+  check(node: ComputationNode, what: string): void;
+  apply(graph: GraphProto): void;
+}
+
+/** The version of the file format that each operator set came with: the least that a model needs. */
+const fileVersions = new Map([
+  [17, 8],
+  [18, 8],
+  [19, 9],
+  [20, 9],
+  [21, 10],
+  [22, 10],
+  [23, 11],
+  [24, 12],
+  [25, 13],
+  [26, 13],
+]);
+const [oldestOpset, newestOpset] = [Math.min(...fileVersions.keys()), Math.max(...fileVersions.keys())];
+
+/** Protobuf measures messages in 31 bits. */
+const mostBytes = 2 ** 31 - 1;
+
+/** AttributeProto.AttributeType */
+const attributeTypes = { int: 2, ints: 7 } as const;
+
+/**
+ * The graph as an ONNX model file of standard operators with the weights inside, to run on a server or any ONNX engine.
+ * `output`: a node, or several for a model with as many outputs; `inputs`: the Input nodes in the order that the model
+ * shall have them. Sizes that are names in the graph are symbols in the model, so one file is good for any batch, tokens
+ * and context length. Throws ArgumentError for an input that is missing, listed twice or no Input, and for a model of more
+ * than 2 GiB.
+ */
+export function toOnnx(
+  output: ComputationNode | readonly ComputationNode[],
+  inputs: readonly ComputationNode[],
+  options?: ToOnnxOptions,
+): Uint8Array {
+  return writeOnnx(output, inputs, options, null);
+}
+
+export function writeOnnx(
+  output: ComputationNode | readonly ComputationNode[],
+  inputs: readonly ComputationNode[],
+  options: ToOnnxOptions | undefined,
+  fusion: Fusion | null,
+): Uint8Array {
+  const outputs = checkOutputs(output);
+  checkInputs(inputs);
+  const { opset = oldestOpset } = checkOptions('options', options);
+  checkInteger('opset', opset, oldestOpset, newestOpset);
+  const nodes = sortNodes(outputs);
+  checkNodes(nodes, inputs, fusion);
+
+  const graph = new GraphWriter(inputs).write(nodes, outputs);
+  const opsetImport = [{ domain: '', version: opset }];
+  if (fusion !== null) {
+    fusion.apply(graph);
+    opsetImport.push({ domain: fusion.domain, version: 1 });
+  }
+  const file = writeModel({
+    irVersion: fileVersions.get(opset)!,
+    producerName: 'diffusion-cross-attention',
+    producerVersion: version,
+    graph,
+    opsetImport,
+  });
+  if (file.length > mostBytes) failOnSize(file.length);
+  return file;
+}
+
+// --------------------------------------------------------------------------------------------- arguments
+
+const describe = (node: ComputationNode): string => `node ${show(node.name)} (${node.op})`;
+
+function checkUnique(argument: string, nodes: readonly ComputationNode[]): void {
+  const twice = nodes.find((node, index) => nodes.indexOf(node) !== index);
+  if (twice !== undefined)
+    throw new ArgumentError(`${argument} lists ${describe(twice)} twice; it takes each once`);
+}
+
+function checkOutputs(output: unknown): readonly ComputationNode[] {
+  if (!Array.isArray(output)) return [checkNode('output', output)];
+  if (output.length === 0) fail('output', output, 'a ComputationNode, or a list of one or more');
+  const outputs = output.map((node, index) => checkNode(`output[${index}]`, node));
+  checkUnique('output', outputs);
+  return outputs;
+}
+
+function checkInputs(inputs: unknown): asserts inputs is readonly ComputationNode[] {
+  if (!Array.isArray(inputs)) fail('inputs', inputs, 'an array of ComputationNodes');
+  inputs.forEach((value, index) => {
+    const node = checkNode(`inputs[${index}]`, value);
+    if (node.op !== 'Input')
+      throw new ArgumentError(`inputs[${index}] is ${describe(node)}; it takes an Input`);
+  });
+  checkUnique('inputs', inputs);
+}
+
+function checkNodes(
+  nodes: readonly ComputationNode[],
+  inputs: readonly ComputationNode[],
+  fusion: Fusion | null,
+): void {
+  let bytes = 0;
+  for (const node of nodes) {
+    if (node.op === 'Input' && !inputs.includes(node)) {
+      throw new ArgumentError(
+        `inputs has no ${describe(node)}, which output depends on; it takes all of them`,
+      );
+    }
+    fusion?.check(node, describe(node));
+    if (node.op === 'Constant') {
+      const size = node.shape.reduce<number>((product, length) => product * Number(length), 1);
+      bytes += size * (node.dtype === 'float32' ? 4 : 8);
+    }
+  }
+  if (bytes > mostBytes) failOnSize(bytes);
+}
+
+function failOnSize(bytes: number): never {
+  throw new ArgumentError(`output makes a model of ${bytes} bytes; an ONNX file takes at most ${mostBytes}`);
+}
+
+/** All nodes that the outputs depend on, each behind its inputs. */
+function sortNodes(outputs: readonly ComputationNode[]): ComputationNode[] {
+  const sorted = new Set<ComputationNode>();
+  const open: { node: ComputationNode; next: number }[] = [];
+  for (const output of outputs) {
+    open.push({ node: output, next: 0 });
+    while (open.length > 0) {
+      const top = open.at(-1)!;
+      const input = sorted.has(top.node) ? undefined : top.node.inputs[top.next++];
+      if (input !== undefined) open.push({ node: input, next: 0 });
+      else {
+        sorted.add(top.node);
+        open.pop();
+      }
+    }
+  }
+  return [...sorted];
+}
+
+// --------------------------------------------------------------------------------------------- the graph
+
+/** Which attributes an operator has in ONNX, and as what; Reshape's shape is an input there. */
+const operators = new Map<string, Readonly<Record<string, 'int' | 'ints'>>>([
+  ...['Add', 'Sub', 'Mul', 'Div', 'MatMul', 'Log', 'Identity', 'Reshape'].map(
+    (op): [string, Record<string, never>] => [op, {}],
+  ),
+  ['Softmax', { axis: 'int' }],
+  ['Transpose', { perm: 'ints' }],
+]);
+
+class GraphWriter {
+  readonly #graph: GraphProto = {
+    node: [],
+    name: 'diffusion-cross-attention',
+    initializer: [],
+    input: [],
+    output: [],
+    valueInfo: [],
+  };
+  /** What a node's value is called: two layers may have given their nodes the same names. */
+  readonly #names = new Map<ComputationNode, string>();
+  readonly #taken = new Set<string>();
+
+  /** The inputs first: their names are what a user of the model needs. */
+  constructor(inputs: readonly ComputationNode[]) {
+    for (const input of inputs) {
+      const name = this.#newName(input.name);
+      this.#names.set(input, name);
+      this.#graph.input.push(valueInfo(input, name));
+    }
+  }
+
+  write(nodes: readonly ComputationNode[], outputs: readonly ComputationNode[]): GraphProto {
+    for (const node of nodes) {
+      if (node.op !== 'Input') this.#names.set(node, this.#newName(node.name));
+    }
+    for (const node of nodes) this.#add(node);
+    for (const output of outputs) this.#graph.output.push(valueInfo(output, this.#outputName(output)));
+    return this.#graph;
+  }
+
+  #add(node: ComputationNode): void {
+    const name = this.#nameOf(node);
+    if (node.op === 'Input') return;
+    if (node.op === 'Constant') {
+      this.#graph.initializer.push(floatTensor(name, node.shape.map(Number), constantData(node)));
+      return;
+    }
+    const attributes = operators.get(node.op);
+    if (attributes === undefined) {
+      throw new ArgumentError(
+        `output depends on ${describe(node)}; it takes ${[...operators.keys()].join(', ')}`,
+      );
+    }
+    const input = node.inputs.map((from) => this.#nameOf(from));
+    if (node.op === 'Reshape') input.push(this.#addShape(name, node.attributes.shape as number[]));
+    const attribute = Object.entries(attributes).map(([key, type]) =>
+      attributeOf(key, type, node.attributes[key]),
+    );
+    this.#graph.node.push(makeNode({ name, opType: node.op, input, output: [name], attribute }));
+  }
+
+  #addShape(name: string, shape: readonly number[]): string {
+    const shapeName = this.#newName(`${name}.shape`);
+    this.#graph.initializer.push(integerTensor(shapeName, shape));
+    return shapeName;
+  }
+
+  /** An output has to be made by a node. */
+  #outputName(output: ComputationNode): string {
+    const name = this.#nameOf(output);
+    if (output.op !== 'Input' && output.op !== 'Constant') return name;
+    const copy = this.#newName(`${name}.output`);
+    this.#graph.node.push(makeNode({ name: copy, opType: 'Identity', input: [name], output: [copy] }));
+    return copy;
+  }
+
+  #nameOf(node: ComputationNode): string {
+    return this.#names.get(node)!;
+  }
+
+  #newName(wanted: string): string {
+    let name = wanted;
+    for (let count = 2; this.#taken.has(name) || name === ''; ++count) name = `${wanted}_${count}`;
+    this.#taken.add(name);
+    return name;
+  }
+}
+
+const attributeOf = (name: string, type: 'int' | 'ints', value: unknown): AttributeProto =>
+  type === 'int'
+    ? makeAttribute({ name, type: attributeTypes.int, i: value as number })
+    : makeAttribute({ name, type: attributeTypes.ints, ints: [...(value as readonly number[])] });
+
+const leadingAxes = ['batch', 'heads', 'tokens'];
+
+/** A value as a model declares it. An input that is broadcast may have size 1 where the graph has a size or a name. */
+function valueInfo(node: ComputationNode, name: string): ValueInfoProto {
+  const isBroadcast = node.op === 'Input' && node.attributes.broadcast === true;
+  const dim = node.shape.map((size, axis) => {
+    if (isBroadcast && axis < leadingAxes.length) return { dimParam: `${name}.${leadingAxes[axis]}` };
+    return typeof size === 'number' ? { dimValue: size, dimParam: '' } : { dimParam: size };
+  });
+  return { name, type: { tensorType: { elemType: dataTypeOf(node.dtype), shape: { dim } } } };
+}

@@ -1,0 +1,315 @@
+// ONNX files that are damaged or malicious: a WeightsError each time, and never a layer that is left behind.
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import fc from 'fast-check';
+import onnxProto from 'onnx-proto';
+import { runs } from '../support/arbitraries.mjs';
+import { assertError } from '../support/errors.mjs';
+import { ModelBuilder } from '../support/onnx_builder.mjs';
+import { changed, nodeOf, ofType, refuse } from '../support/onnx_edit.mjs';
+import {
+  addAttention,
+  attentionStyles,
+  drawParameters,
+  makeModel,
+  standard,
+} from '../support/onnx_torch.mjs';
+import { fromOnnx, memoryInUse, WeightsError } from '../support/onnx_package.mjs';
+
+const { ModelProto } = onnxProto.onnx;
+
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+
+describe('files that are damaged', () => {
+  test('cut after each of their bytes', () => {
+    const { file } = makeModel({ queryDim: 2, contextDim: 1, heads: 1, attention: 'hand', shapes: 'static' });
+    for (let length = 0; length < file.length; ++length) {
+      // A model's fields may end where the graph has ended: what is missing then is the operator set's version.
+      const isWhole = length > file.length - 40;
+      try {
+        for (const { layer } of fromOnnx(file.subarray(0, length))) layer.dispose();
+        assert.ok(isWhole, `${length} of ${file.length} bytes are no model`);
+      } catch (error) {
+        assertError(error, WeightsError);
+      }
+    }
+  });
+
+  test('of other kinds', () => {
+    const text = (value) => new TextEncoder().encode(value);
+    refuse(new Uint8Array(0), 'no graph');
+    refuse(new Uint8Array(100), 'no ONNX model');
+    refuse(new Uint8Array(100).fill(255), 'no ONNX model');
+    refuse(text('{"graph": {}}'), 'no ONNX model');
+    refuse(text('PK\u0003\u0004 a zip archive, such as PyTorch writes'), 'no ONNX model');
+  });
+
+  test('with fields of another type, or longer than what they are in', () => {
+    // graph (7): a varint; a message of 5 bytes of which there are 2; initializer (5) longer than its graph.
+    refuse(Uint8Array.of(0x38, 1), 'graph is of wire type 0');
+    refuse(Uint8Array.of(0x3a, 5, 0x12, 0), 'longer than the file');
+    refuse(Uint8Array.of(0x3a, 2, 0x2a, 5, 1, 2, 3, 4, 5), 'longer than its message');
+    // A length of 2^63, one that never ends, a group, and field number 0.
+    refuse(Uint8Array.of(0x3a, ...new Array(8).fill(0x80), 0x80, 1), 'no ONNX model');
+    refuse(Uint8Array.of(0x3a, ...new Array(20).fill(0x80)), 'no ONNX model');
+    refuse(Uint8Array.of(0x3b, 0x3c), 'no ONNX model');
+    refuse(Uint8Array.of(0x02, 0), 'no ONNX model');
+  });
+});
+
+describe('graphs that are none', () => {
+  test('a value that nobody makes', () => {
+    const file = changed((graph) => graph.initializer.shift());
+    refuse(file, 'to_q/MatMul', ofType('MatMul'), 'onnx::MatMul_', 'no initializer');
+  });
+  test('a value that is made twice', () => {
+    refuse(
+      changed((graph) => graph.node.push({ ...nodeOf(graph, 'Softmax'), name: 'again' })),
+      '"again"',
+      'there already',
+    );
+    refuse(
+      changed((graph) => graph.initializer.push(graph.initializer[0])),
+      'initializer',
+      'twice',
+    );
+  });
+  test('a cycle', () => {
+    const file = changed((graph) => {
+      nodeOf(graph, 'Softmax').input = [graph.output[0].name];
+    });
+    refuse(file, 'cycle');
+    refuse(
+      changed((graph) => graph.node.push({ name: 'own', opType: 'Relu', input: ['a'], output: ['a'] })),
+      '"own"',
+      'cycle',
+    );
+  });
+  test('nodes in another order are a graph', () => {
+    const [{ layer }] = fromOnnx(changed((graph) => graph.node.reverse()));
+    layer.dispose();
+  });
+  test('a cycle of a hundred thousand nodes, and a chain of as many', () => {
+    const count = 100_000;
+    const chain = (last) =>
+      Array.from({ length: count }, (_, index) => ({
+        opType: 'Softmax',
+        input: [index === 0 ? last : `v${index - 1}`],
+        output: [`v${index}`],
+      }));
+    refuse(
+      changed((graph) => graph.node.push(...chain(`v${count - 1}`))),
+      'cycle',
+    );
+    const [{ layer }] = fromOnnx(changed((graph) => graph.node.push(...chain('input'))));
+    layer.dispose();
+  });
+  test('no attention', () => {
+    const builder = new ModelBuilder();
+    refuse(builder.encode(), 'no attention');
+    const input = builder.input('input', [1, 4, 8]);
+    const weight = builder.initializer('weight', [8, 8], new Float32Array(64));
+    const classes = builder.node('Softmax', [builder.node('MatMul', [input, weight])]);
+    builder.node('MatMul', [classes, weight], { output: 'output' });
+    builder.output('output', [1, 4, 8]);
+    refuse(builder.encode(), 'no attention');
+  });
+});
+
+describe('weights that cannot be had', () => {
+  const change = (edit) => changed((graph) => edit(graph.initializer[0]));
+  const weight = 'onnx::MatMul_';
+  test('outside the file', () => {
+    const file = change((tensor) => {
+      tensor.dataLocation = 1;
+      tensor.rawData = new Uint8Array(0);
+      tensor.externalData = [{ key: 'location', value: '../../secret' }];
+    });
+    refuse(file, weight, 'outside the file');
+  });
+  test('of fewer or more elements than their shape', () => {
+    for (const size of [0, 4, 24 * 24 * 4 - 1, 24 * 24 * 4 + 4]) {
+      refuse(
+        change((tensor) => (tensor.rawData = new Uint8Array(size))),
+        weight,
+        'elements',
+        '[24, 24]',
+        'it takes 576',
+      );
+    }
+    refuse(
+      change((tensor) => (tensor.rawData = undefined)),
+      weight,
+      'has 0 elements',
+    );
+  });
+  test('of shapes that are none', () => {
+    for (const dims of [
+      [],
+      [576],
+      [1, 24, 24],
+      [-24, 24],
+      [24, -24],
+      [2 ** 40, 2 ** 40],
+      [0, 24],
+      [24, 0],
+      [23, 24],
+      [24, 25],
+    ]) {
+      refuse(
+        change((tensor) => (tensor.dims = dims)),
+        /node|tensor/,
+      );
+    }
+  });
+  test('of other types', () => {
+    for (const dataType of [undefined, 0, 2, 8, 17, 99]) {
+      refuse(
+        change((tensor) => (tensor.dataType = dataType)),
+        weight,
+        'FLOAT',
+      );
+    }
+  });
+  test('for more channels than the layer can have', () => {
+    const builder = new ModelBuilder();
+    const input = builder.input('input', [1, 4, 40000]);
+    const empty = { dataType: 1, dims: [40000, 40000], rawData: new Uint8Array(0) };
+    const options = { ...standard, queryDim: 40000, contextDim: 40000, heads: 1, shapes: 'static' };
+    const none = { query: [], key: [], value: [], output: [], bias: [] };
+    const sizes = { batch: 1, tokens: 4, length: 4 };
+    addAttention(builder, { ...options, sizes, parameters: none, input, context: input });
+    builder.graph.initializer.forEach((tensor) => {
+      if (tensor.dims.length === 2) Object.assign(tensor, empty, { name: tensor.name });
+    });
+    refuse(builder.encode(), '40000', '32768');
+  });
+});
+
+test('when the last of several layers is refused, none is left', () => {
+  const builder = new ModelBuilder();
+  const input = builder.input('input', ['batch', 'tokens', 24]);
+  const context = builder.input('context', ['batch', 'length', 10]);
+  const parameters = drawParameters(standard, 1);
+  for (const path of ['first', 'second'])
+    addAttention(builder, { ...standard, path, parameters, input, context });
+  builder.graph.initializer.find(({ name }) => name === 'second.to_out.0.bias').rawData = new Uint8Array(3);
+  const before = memoryInUse();
+  refuse(builder.encode(), 'second.to_out.0.bias');
+  assert.equal(memoryInUse(), before);
+});
+
+test('names that mean something to JavaScript are names', () => {
+  const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
+  const file = changed((graph) => {
+    graph.initializer.forEach((tensor, index) => {
+      const name = names[index] ?? tensor.name;
+      for (const node of graph.node) {
+        node.input = node.input.map((value) => (value === tensor.name ? name : value));
+        node.name = '__proto__';
+        node.attribute.push({ name: '__proto__', type: 2, i: 1 });
+      }
+      tensor.name = name;
+    });
+  });
+  const [{ name, layer }] = fromOnnx(file);
+  layer.dispose();
+  assert.equal(name, 'attention_0');
+  assert.equal({}.i, undefined);
+});
+
+/** Imports; what comes of it is a WeightsError or layers of sizes that can be. Returns whether it was refused. */
+function importAnything(file) {
+  let imported;
+  try {
+    imported = fromOnnx(file);
+  } catch (error) {
+    assertError(error, WeightsError);
+    return true;
+  }
+  for (const { name, kind, layer } of imported) {
+    assert.equal(typeof name, 'string');
+    assert.ok(kind === 'self' || kind === 'cross');
+    for (const size of [layer.queryDim, layer.contextDim, layer.numHeads, layer.headDim]) {
+      assert.ok(Number.isInteger(size) && size > 0, `a size of ${size}`);
+    }
+    layer.dispose();
+  }
+  return false;
+}
+
+const fuzzed = Object.keys(attentionStyles).flatMap((attention) =>
+  ['dynamic', 'static'].map((shapes) =>
+    makeModel({ attention, shapes, queryDim: 4, contextDim: 3, heads: 2, noise: true, hasMask: true }),
+  ),
+);
+
+test('bytes changed, left out and put in at random', (context) => {
+  const edit = fc.record({
+    at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
+    kind: fc.constantFrom('change', 'change', 'change', 'remove', 'insert'),
+    byte: fc.integer({ min: 0, max: 255 }),
+  });
+  let refused = 0;
+  const count = 4000;
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...fuzzed),
+      fc.array(edit, { minLength: 1, maxLength: 4 }),
+      ({ file }, edits) => {
+        const bytes = [...file];
+        for (const { at, kind, byte } of edits) {
+          const index = Math.floor(at * bytes.length);
+          bytes.splice(index, kind === 'insert' ? 0 : 1, ...(kind === 'remove' ? [] : [byte]));
+        }
+        if (importAnything(Uint8Array.from(bytes))) ++refused;
+      },
+    ),
+    runs(count),
+  );
+  context.diagnostic(`${refused} of ${count} refused`);
+  assert.ok(refused > count / 3 && refused < count, `${refused} of ${count} were refused`);
+});
+
+test('graphs rewired at random', (context) => {
+  const edit = fc.record({
+    kind: fc.constantFrom('input', 'operator', 'remove', 'dims', 'integers', 'swap'),
+    node: fc.nat(),
+    other: fc.nat(),
+    slot: fc.nat({ max: 3 }),
+    value: fc.oneof(fc.integer({ min: -3, max: 5 }), fc.constantFrom(2 ** 31, -(2 ** 40), 2 ** 53)),
+  });
+  const apply = (graph, { kind, node, other, slot, value }) => {
+    const chosen = graph.node[node % graph.node.length];
+    const from = graph.node[other % graph.node.length];
+    const at = slot % Math.max(chosen.input.length, 1);
+    if (kind === 'input') chosen.input[at] = from.output[0];
+    else if (kind === 'operator') chosen.opType = from.opType;
+    else if (kind === 'remove')
+      graph.node.splice(node % graph.node.length, 1, { ...chosen, opType: 'Identity' });
+    else if (kind === 'swap') chosen.input.reverse();
+    else if (kind === 'dims') graph.initializer[other % graph.initializer.length].dims[slot % 2] = value;
+    else {
+      for (const attribute of chosen.attribute) {
+        if (attribute.ints?.length) attribute.ints[slot % attribute.ints.length] = value;
+        else attribute.i = value;
+      }
+    }
+  };
+  let refused = 0;
+  const count = 3000;
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...fuzzed),
+      fc.array(edit, { minLength: 1, maxLength: 3 }),
+      ({ file }, edits) => {
+        const model = ModelProto.decode(file);
+        for (const one of edits) apply(model.graph, one);
+        if (importAnything(Uint8Array.from(ModelProto.encode(model).finish()))) ++refused;
+      },
+    ),
+    runs(count),
+  );
+  context.diagnostic(`${refused} of ${count} refused`);
+  assert.ok(refused > count / 3 && refused < count, `${refused} of ${count} were refused`);
+});

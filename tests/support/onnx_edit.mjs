@@ -1,0 +1,21 @@
+// Models that are changed after they were written, and what fromOnnx says of them.
+import onnxProto from 'onnx-proto';
+import { assertThrows } from './errors.mjs';
+import { makeModel } from './onnx_torch.mjs';
+import { fromOnnx, WeightsError } from './onnx_package.mjs';
+
+const { ModelProto } = onnxProto.onnx;
+
+/** A WeightsError whose message has all of the parts. */
+export const refuse = (file, ...parts) => assertThrows(() => fromOnnx(file), WeightsError, ...parts);
+
+/** The model of `options` after change(graph, model). */
+export function changed(change, options = {}) {
+  const model = ModelProto.decode(makeModel(options).file);
+  change(model.graph, model);
+  return Uint8Array.from(ModelProto.encode(model).finish());
+}
+
+export const nodeOf = (graph, opType) => graph.node.find((node) => node.opType === opType);
+export const attributeOf = (node, name) => node.attribute.find((attribute) => attribute.name === name);
+export const ofType = (name) => `of type "${name}"`;

@@ -1,0 +1,56 @@
+// ONNX models in ONNX Runtime, native and in WebAssembly, and decoded by a protobuf library that is not the package's.
+import * as ortWeb from '#onnxruntime-web';
+import onnxProto from 'onnx-proto';
+import ortNode from 'onnxruntime-node';
+
+ortWeb.env.wasm.numThreads = 1;
+
+export const engines = {
+  'onnxruntime-node': { ort: ortNode, options: { intraOpNumThreads: 1, interOpNumThreads: 1 } },
+  'onnxruntime-web': { ort: ortWeb, options: { executionProviders: ['wasm'] } },
+};
+
+/**
+ * Calls work(run) with a session of the model; run({name: {data, shape}}) resolves to the outputs by their names, as {data,
+ * shape}. Arrays are of the type that the model takes. `exact`: without fusing a scale with the product before it, for
+ * which ONNX Runtime rounds the scale to float32, in a float64 model, too.
+ */
+export async function withSession(
+  model,
+  work,
+  { engine = 'onnxruntime-node', exact = false, options: more = {} } = {},
+) {
+  const { ort, options } = engines[engine];
+  const session = await ort.InferenceSession.create(model, {
+    ...options,
+    graphOptimizationLevel: exact ? 'basic' : 'all',
+    logSeverityLevel: 3,
+    ...more,
+  });
+  try {
+    return await work(async (inputs) => {
+      const feeds = Object.entries(inputs).map(([name, { data, shape }]) => {
+        const type = data instanceof Float64Array ? 'float64' : 'float32';
+        return [name, new ort.Tensor(type, data, shape)];
+      });
+      const results = await session.run(Object.fromEntries(feeds));
+      return Object.fromEntries(
+        Object.entries(results).map(([name, { data, dims }]) => [name, { data, shape: dims }]),
+      );
+    });
+  } finally {
+    await session.release();
+  }
+}
+
+export const decodeModel = (file) => onnxProto.onnx.ModelProto.decode(file);
+
+/** What a model says of its inputs or outputs: {name: its dimensions, numbers or symbols}. */
+export function declaredShapes(valueInfos) {
+  return Object.fromEntries(
+    valueInfos.map(({ name, type }) => [
+      name,
+      type.tensorType.shape.dim.map(({ dimParam, dimValue }) => dimParam || Number(dimValue)),
+    ]),
+  );
+}
