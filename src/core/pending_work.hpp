@@ -8,6 +8,14 @@
 
 namespace cross_attention {
 
+/// Something under way that must be over before what it reads may change.
+class Finishable {
+ public:
+  virtual ~Finishable() = default;
+  /// Does or awaits what is left. A second time does nothing.
+  virtual void finish() = 0;
+};
+
 /// Work that its caller does not wait for: done on the thread behind, or a slice at a time on the caller's.
 class PendingWork {
  public:

@@ -83,9 +83,14 @@ DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>
           ForwardOptions{.training = training_,
                          .leastTasks = ThreadPool::shared().canRunBehind() ? tasksForThreads()
                                                                            : kTasksForSlices}));
+  finishBeforeChange(pending);
+  return pending;
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::finishBeforeChange(const std::shared_ptr<Finishable>& pending) {
   std::erase_if(pending_, [](const auto& other) { return other.expired(); });
   pending_.push_back(pending);
-  return pending;
 }
 
 template <class T>
@@ -98,10 +103,10 @@ void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, double millisecond
 
 template <class T>
 void DiffusionCrossAttention<T>::finishPending() {
-  std::vector<std::weak_ptr<PendingForward>> all;
+  std::vector<std::weak_ptr<Finishable>> all;
   std::swap(all, pending_);
-  for (const std::weak_ptr<PendingForward>& weak : all) {
-    if (const std::shared_ptr<PendingForward> pending = weak.lock()) pending->finish();
+  for (const std::weak_ptr<Finishable>& weak : all) {
+    if (const std::shared_ptr<Finishable> pending = weak.lock()) pending->finish();
   }
 }
 

@@ -89,6 +89,8 @@ class DiffusionCrossAttention {
 
   /// This layer, or null once it is no more: for those that refer to it and may live longer.
   std::shared_ptr<DiffusionCrossAttention* const> self() const { return self_; }
+  /// Something that reads the parameters is under way: it is finished before they change or go.
+  void finishBeforeChange(const std::shared_ptr<Finishable>& pending);
   /// The weights of the present parameters, packed as passes have required them.
   std::shared_ptr<PackedWeights<T>> packedWeights();
 
@@ -106,21 +108,21 @@ class DiffusionCrossAttention {
   std::shared_ptr<const ProjectedContext<T>> projectedContext_;
   std::shared_ptr<const Activations<T>> activations_;
   std::optional<Tensor<T>> contextGradient_;
-  std::vector<std::weak_ptr<PendingForward>> pending_;
+  std::vector<std::weak_ptr<Finishable>> pending_;
   Statistics statistics_;
   std::shared_ptr<DiffusionCrossAttention*> self_ = std::make_shared<DiffusionCrossAttention*>(this);
 };
 
 /// A forward under way: see PendingWork.
 template <class T>
-class DiffusionCrossAttention<T>::PendingForward {
+class DiffusionCrossAttention<T>::PendingForward final : public Finishable {
  public:
   PendingForward(DiffusionCrossAttention& layer, std::unique_ptr<ForwardPass<T>> pass);
 
   bool runBehind(std::function<void()> done);
   bool advance(double milliseconds);
   /// Does or awaits what is left and hands what is kept over to the layer. Once.
-  void finish();
+  void finish() override;
   /// The output; finishes first. Throws what the work threw.
   Tensor<T> result();
 
