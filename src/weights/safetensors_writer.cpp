@@ -1,8 +1,6 @@
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -22,54 +20,54 @@ struct Entry {
   const Shape* shape;
 };
 
-std::string header(const std::vector<Entry>& entries, const StoredType& type) {
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-  writer.StartObject();
-  writer.Key("__metadata__");
-  writer.StartObject();
-  writer.Key("format");
-  writer.String("pt");
-  writer.EndObject();
-  std::uint64_t offset = 0;
-  for (const auto& [name, shape] : entries) {
-    writer.Key(name->data(), static_cast<rapidjson::SizeType>(name->size()));
-    writer.StartObject();
-    writer.Key("dtype");
-    writer.String(type.name.data(), static_cast<rapidjson::SizeType>(type.name.size()));
-    writer.Key("shape");
-    writer.StartArray();
-    for (const Index dimension : *shape) writer.Uint64(static_cast<std::uint64_t>(dimension));
-    writer.EndArray();
-    writer.Key("data_offsets");
-    writer.StartArray();
-    writer.Uint64(offset);
-    offset += static_cast<std::uint64_t>(shape->size() * type.bytes);
-    writer.Uint64(offset);
-    writer.EndArray();
-    writer.EndObject();
+/// As JSON writes it.
+std::string quoted(std::string_view name) {
+  std::string result = "\"";
+  for (const char character : name) {
+    constexpr std::string_view kHexadecimal = "0123456789abcdef";
+    const auto code = static_cast<unsigned char>(character);
+    if (code < 0x20) {
+      result += "\\u00";
+      result += kHexadecimal[code >> 4];
+      result += kHexadecimal[code & 15];
+      continue;
+    }
+    if (character == '"' || character == '\\') result += '\\';
+    result += character;
   }
-  writer.EndObject();
-  std::string text(buffer.GetString(), buffer.GetSize());
+  return result + '"';
+}
+
+/// By hand: RapidJSON's writer would be 2 KB of the download.
+std::string header(const std::vector<Entry>& entries, const StoredType& type) {
+  std::string result = R"({"__metadata__":{"format":"pt"})";
+  std::int64_t offset = 0;
+  for (const auto& [name, shape] : entries) {
+    const std::int64_t end = offset + std::int64_t{shape->size()} * type.bytes;
+    result += text({",", quoted(*name), R"(:{"dtype":")", type.name, R"(","shape":)", *shape,
+                    R"(,"data_offsets":[)", offset, ",", end, "]}"});
+    offset = end;
+  }
+  result += '}';
   // Padded with spaces, so that the data begin at a multiple of 8 bytes.
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  return text;
+  result.resize((result.size() + 7) / 8 * 8, ' ');
+  return result;
 }
 
 /// Length and header, and room for the data; `position` becomes where those begin.
 std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const StoredType& type,
                                  std::size_t& position) {
-  const std::string text = header(entries, type);
-  position = kLengthBytes + text.size();
+  const std::string json = header(entries, type);
+  position = kLengthBytes + json.size();
   std::size_t size = position;
   for (const Entry& entry : entries) {
     size += static_cast<std::size_t>(entry.shape->size() * type.bytes);
   }
   std::vector<std::byte> file(size);
   for (std::size_t byte = 0; byte < kLengthBytes; ++byte) {
-    file[byte] = static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * byte));
+    file[byte] = static_cast<std::byte>(static_cast<std::uint64_t>(json.size()) >> (8 * byte));
   }
-  std::memcpy(file.data() + kLengthBytes, text.data(), text.size());
+  std::memcpy(file.data() + kLengthBytes, json.data(), json.size());
   return file;
 }
 

@@ -90,7 +90,7 @@ TYPED_TEST(SafetensorsTest, IsWrittenAsTheFormatSays) {
   EXPECT_EQ(header.size() % 8, 0u);
   const std::string expected =
       R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-      R"("b":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}})";
+      R"("b":{"dtype":"F32","shape":[1, 2],"data_offsets":[8,16]}})";
   EXPECT_EQ(header.substr(0, expected.size()), expected);
   EXPECT_EQ(header.find_first_not_of(' ', expected.size()), std::string::npos);
   ASSERT_EQ(file.size(), 8 + header.size() + 16);
