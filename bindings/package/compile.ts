@@ -1,5 +1,12 @@
 import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, show } from './checks';
-import type { CoreCompiledGraph, CoreGraphSource, CoreInputs, CoreTensor, DType } from './core';
+import type {
+  CoreCompiledGraph,
+  CoreGraphSource,
+  CoreInputs,
+  CorePendingRun,
+  CoreTensor,
+  DType,
+} from './core';
 import { describePlans, type PlanDescription, planDescription } from './describe';
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, type ComputationNode, nodeOrigin } from './graph';
@@ -79,7 +86,7 @@ export class CompiledGraph {
   readonly #inputs: readonly CompiledInput[];
   #plans: readonly PlanDescription[];
   /** Runs that are not waited for go one after another. */
-  #lastRun: Promise<unknown> = Promise.resolve();
+  #lastRun: Promise<void> | null = null;
 
   static {
     create = (handle, dtype, inputs, outputs) => new CompiledGraph(handle, dtype, inputs, outputs);
@@ -128,23 +135,21 @@ export class CompiledGraph {
     const handles = this.#handlesOf(output, inputs).map(
       (handle) => handle && handle.reshaped(handle.shape()),
     ) as CoreInputs;
-    const run = this.#lastRun.then(async () => {
-      const core = this.#handle;
-      const isSingle = this.#dtype === 'float32';
-      const pending = isSingle
-        ? core.startFloat32(output, ...handles)
-        : core.startFloat64(output, ...handles);
+    const run = async (): Promise<Tensor> => {
       try {
-        await awaitPending(pending);
-        const result = isSingle ? pending.resultFloat32() : pending.resultFloat64();
-        return wrapTensor(result, this.#dtype);
+        return await this.#finish(this.#start(output, handles));
       } finally {
-        pending.delete();
+        handles.forEach((handle) => handle?.delete());
       }
-    });
-    const done = run.finally(() => handles.forEach((handle) => handle?.delete()));
-    this.#lastRun = done.catch(() => {});
-    return done;
+    };
+    // At once where no other is under way: it is of the parameters that there are now.
+    const result = this.#lastRun === null ? run() : this.#lastRun.then(run);
+    const over: Promise<void> = result.then(
+      () => this.#forget(over),
+      () => this.#forget(over),
+    );
+    this.#lastRun = over;
+    return result;
   }
 
   /** Compiles again with the parameters that the layers have now, and with the constants as they are now. */
@@ -171,6 +176,27 @@ export class CompiledGraph {
 
   get #handle(): CoreCompiledGraph {
     return this.#owned.get('this CompiledGraph');
+  }
+
+  #start(output: number, handles: CoreInputs): CorePendingRun {
+    const core = this.#handle;
+    return this.#dtype === 'float32'
+      ? core.startFloat32(output, ...handles)
+      : core.startFloat64(output, ...handles);
+  }
+
+  async #finish(pending: CorePendingRun): Promise<Tensor> {
+    try {
+      await awaitPending(pending);
+      const result = this.#dtype === 'float32' ? pending.resultFloat32() : pending.resultFloat64();
+      return wrapTensor(result, this.#dtype);
+    } finally {
+      pending.delete();
+    }
+  }
+
+  #forget(run: Promise<void>): void {
+    if (this.#lastRun === run) this.#lastRun = null;
   }
 
   #onlyOutput(): number {

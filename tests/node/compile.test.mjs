@@ -115,6 +115,19 @@ describe('CompiledGraph', () => {
       for (const output of await Promise.all(promises)) assertEager(own(output), eager, 'runAsync');
     }));
 
+  test('a run under way is of the parameters that it began with', () =>
+    withPrompt(async ({ compiled, layer, input, context }, own) => {
+      const eager = own(layer.forwardWithContext(input, context));
+      const promise = compiled.runAsync(input);
+      layer.setParameters(layer.getParameters().fill(1e6));
+      assertEager(own(await promise), eager, 'runAsync');
+      compiled.refresh();
+      const changed = own(layer.forwardWithContext(input, context));
+      const last = compiled.runAsync(input);
+      layer.dispose();
+      assertEager(own(await last), changed, 'runAsync of a layer that is gone');
+    }));
+
   test('says that the parameters have changed, until it is refreshed', () =>
     withPrompt(async ({ compiled, layer, input, context }, own) => {
       const changes = [
