@@ -7,6 +7,7 @@
 #include "embind/arrays.hpp"
 #include "embind/graph_nodes.hpp"
 #include "embind/pending.hpp"
+#include "embind/push.hpp"
 
 namespace cross_attention::embind {
 
@@ -29,11 +30,14 @@ void addOutput(Source& source, const GraphNodes& nodes, int place) {
 /// At most one of the two tensors is there: an input that stays the same.
 void addInput(Source& source, const GraphNodes& nodes, int place, const val& shape,
               const Tensor<float>* constant32, const Tensor<double>* constant64) {
-  source.shapes.push_back(Shape::checked(toDimensions(shape), "inputShapes"));
+  const AnyTensor* constant = constant32;
+  if (constant64 != nullptr) constant = constant64;
+  const auto number = static_cast<int>(source.inputs.size());
+  if (constant != nullptr) source.constants.push_back(number);
+  const AnyTensor placeholder =
+      compiler::placeholder(Shape::checked(toDimensions(shape), "inputShapes"));
+  source.tensors.push_back(constant != nullptr ? *constant : placeholder);
   source.inputs.push_back(nodes.at(place));
-  std::optional<AnyTensor>& constant = source.constants.emplace_back();
-  if (constant32 != nullptr) constant = *constant32;
-  if (constant64 != nullptr) constant = *constant64;
 }
 
 /// The switches of CompileOptions, a bit each, as JavaScript numbers them.
@@ -46,25 +50,28 @@ enum Switch : int {
   kMeasure = 32,
 };
 
-CompiledGraph* compile(const Source& source, int switches, int association) {
+/// Takes the source's content.
+CompiledGraph* compile(Source& source, int switches, int association) {
   const auto wants = [switches](Switch one) { return (switches & one) != 0; };
   return new CompiledGraph(
-      source, {.shareSubexpressions = wants(kShareSubexpressions),
-               .fuseAttention = wants(kFuseAttention),
-               .keepLayout = wants(kKeepLayout),
-               .foldConstants = wants(kFoldConstants),
-               .attention = {.association = static_cast<compiler::Association>(association),
-                             .measures = wants(kMeasure),
-                             .dropMaskedKeys = wants(kDropMaskedKeys)}});
+      std::move(source),
+      {.shareSubexpressions = wants(kShareSubexpressions),
+       .fuseAttention = wants(kFuseAttention),
+       .keepLayout = wants(kKeepLayout),
+       .foldConstants = wants(kFoldConstants),
+       .attention = {.association = static_cast<compiler::Association>(association),
+                     .measures = wants(kMeasure),
+                     .dropMaskedKeys = wants(kDropMaskedKeys)}});
 }
 
 /// No graph of layers needs more for one output: an input, a context and a mask.
 using Inputs = std::array<const AnyTensor*, 3>;
 
 template <class T>
-Tensor<T>* run(CompiledGraph& compiled, int output, const Tensor<T>* first,
-               const Tensor<T>* second, const Tensor<T>* third) {
-  return new Tensor<T>(compiled.run(static_cast<std::size_t>(output), Inputs{first, second, third}));
+Tensor<T>* run(CompiledGraph& compiled, int output, const Tensor<T>* first, const Tensor<T>* second,
+               const Tensor<T>* third) {
+  return new Tensor<T>(
+      compiled.run(static_cast<std::size_t>(output), Inputs{first, second, third}));
 }
 
 template <class T>
@@ -80,32 +87,42 @@ Tensor<T>* resultOfRun(PendingRun& pending) {
 
 void refresh(CompiledGraph& compiled) { compiled.refresh(); }
 
+const compiler::Plan& planOf(const CompiledGraph& compiled, int output) {
+  return compiled.plan(static_cast<std::size_t>(output));
+}
+
 /// The places of the inputs that a run of an output takes.
 val inputsOf(const CompiledGraph& compiled, int output) {
-  const std::vector<int>& inputs = compiled.plan(static_cast<std::size_t>(output)).inputs();
-  return val::array(std::vector<Index>(inputs.begin(), inputs.end()));
+  val places = val::array();
+  for (const int place : planOf(compiled, output).inputs()) push(places, place);
+  return places;
 }
 
 /// Three texts a step: its name, its kernel, its association.
 val textsOf(const CompiledGraph& compiled, int output) {
-  std::vector<std::string> texts;
-  for (const auto& [step, kernel, association, flops, bytes] :
-       compiled.plan(static_cast<std::size_t>(output)).describe()) {
-    texts.insert(texts.end(), {step, kernel, association});
+  val texts = val::array();
+  for (const auto& step : planOf(compiled, output).steps()) {
+    const compiler::StepDescription description = step->describe();
+    push(texts, std::string(description.step));
+    push(texts, description.kernel);
+    push(texts, description.association);
   }
-  return val::array(texts);
+  return texts;
 }
 
 /// flopsBefore, bytesBefore, heldBytes, and FLOPs and bytes of each step.
 val numbersOf(const CompiledGraph& compiled, int output) {
-  const compiler::Plan& plan = compiled.plan(static_cast<std::size_t>(output));
-  std::vector<double> numbers{plan.flopsBefore(), plan.bytesBefore(),
-                              static_cast<double>(plan.heldBytes())};
-  for (const compiler::StepDescription& step : plan.describe()) {
-    numbers.push_back(step.flops);
-    numbers.push_back(step.bytes);
+  const compiler::Plan& plan = planOf(compiled, output);
+  val numbers = val::array();
+  push(numbers, plan.flopsBefore());
+  push(numbers, plan.bytesBefore());
+  push(numbers, static_cast<double>(plan.heldBytes()));
+  for (const auto& step : plan.steps()) {
+    const compiler::StepDescription description = step->describe();
+    push(numbers, description.flops);
+    push(numbers, description.bytes);
   }
-  return val::array(numbers);
+  return numbers;
 }
 
 double scratchBytes(const CompiledGraph& compiled) {

@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 
-
 #if CROSS_ATTENTION_THREADS
 #include <emscripten/proxying.h>
 #include <emscripten/threading.h>
@@ -34,8 +33,8 @@ template <class Pending>
 bool runBehind(const std::shared_ptr<Pending>& pending, emscripten::val done) {
   auto waiting = std::make_unique<Waiting>(pending, std::move(done));
   const bool started = pending->runBehind([waiting = waiting.get()] {
-    emscripten_proxy_async(emscripten_proxy_get_system_queue(),
-                           emscripten_main_runtime_thread_id(), &Waiting::notify, waiting);
+    emscripten_proxy_async(emscripten_proxy_get_system_queue(), emscripten_main_runtime_thread_id(),
+                           &Waiting::notify, waiting);
   });
   if (started) static_cast<void>(waiting.release());
   return started;

@@ -11,9 +11,9 @@ enum class Association { kAuto, kPlain, kFolded };
 /// What decides between them.
 struct AttentionSizes {
   Index batch;
-  Index tokens;  ///< of a batch row
-  Index sets;    ///< of keys: one a batch row, or one for all
-  Index keys;    ///< of a set, that are attended to
+  Index tokens;            ///< of a batch row
+  Index sets;              ///< of keys: one a batch row, or one for all
+  Index keys;              ///< of a set, that are attended to
   bool contextIsConstant;  ///< keys and values are made once, not in every run
   Index elementBytes;
 };

@@ -7,71 +7,69 @@
 
 namespace cross_attention::compiler {
 
-class PendingRun::Work final : public PendingWork::Work {
+namespace {
+
+class Work final : public PendingWork::Work {
  public:
-  explicit Work(std::shared_ptr<Plan> plan) : plan_(std::move(plan)) {}
-  void run(int slot) override { plan_->run(slot); }
-  bool advance(double milliseconds) override { return plan_->advance(milliseconds); }
+  explicit Work(Plan& plan) : plan_(plan) {}
+  void run(int slot) override { plan_.run(slot); }
+  bool advance(double milliseconds) override { return plan_.advance(milliseconds); }
 
  private:
-  std::shared_ptr<Plan> plan_;
+  Plan& plan_;
 };
 
-PendingRun::PendingRun(std::shared_ptr<Plan> plan, AnyTensor output)
-    : plan_(plan),
-      output_(std::move(output)),
-      work_(std::make_unique<PendingWork>(std::make_unique<Work>(std::move(plan)))) {}
+}  // namespace
+
+PendingRun::PendingRun(Plan& plan, const AnyTensor& output)
+    : plan_(plan), output_(output), work_(std::make_unique<Work>(plan)) {}
 
 void PendingRun::finish() {
-  if (work_->isFinished()) return;
-  work_->finish();
-  plan_->release();
+  if (work_.isFinished()) return;
+  work_.finish();
+  plan_.release();
 }
 
 AnyTensor PendingRun::result() {
   finish();
-  if (work_->failure()) std::rethrow_exception(work_->failure());
+  if (work_.failure()) std::rethrow_exception(work_.failure());
   return output_;
 }
 
 CompiledGraph::CompiledGraph(Source source, const CompileOptions& options)
     : source_(std::move(source)), options_(options) {
-  for (const graph::NodePointer& node : graph::inOrder(source_.outputs)) {
-    if (node->op() != graph::Operator::kConstant) continue;
-    const auto& owner = node->elements().owner;
-    if (std::ranges::find(owners_, owner, &Owner::owner) != owners_.end()) continue;
-    owners_.push_back({owner, owner->version()});
+  for (const graph::Node* node : graph::inOrder(source_.outputs)) {
+    const graph::ConstantOwner* owner = node->elements().owner.get();
+    if (owner == nullptr || std::ranges::find(owners_, owner) != owners_.end()) continue;
+    owners_.push_back(owner);
   }
+  versions_ = std::vector<std::uint64_t>(owners_.size());
   refresh();
 }
 
-CompiledGraph::~CompiledGraph() {
-  finishPending();
-}
+CompiledGraph::~CompiledGraph() { finishPending(); }
 
 void CompiledGraph::refresh() {
   finishPending();
-  for (const Owner& owner : owners_) {
-    if (!owner.owner->isAlive()) {
-      failArgument({"layer '", owner.owner->name(),
-                         "' was disposed of; a graph takes layers that were not"});
-    }
-  }
+  for (const auto* owner : owners_) requireAlive(*owner, "a graph");
   const std::shared_ptr<Workspace> workspace = Workspace::shared();
-  std::vector<std::shared_ptr<Plan>> plans;
+  std::vector<std::unique_ptr<Plan>> plans(source_.outputs.size());
   Amount arenaBytes = 0;
-  for (const graph::NodePointer& output : source_.outputs) {
-    plans.push_back(std::make_shared<Plan>(
-        Binding{output, source_.inputs, source_.shapes, source_.constants}, options_, workspace));
-    arenaBytes = std::max(arenaBytes, plans.back()->arenaBytes());
+  for (std::size_t output = 0; output < plans.size(); ++output) {
+    plans[output] = std::make_unique<Plan>(source_, source_.outputs[output], options_, workspace);
+    arenaBytes = std::max(arenaBytes, plans[output]->arenaBytes());
   }
   auto arena = std::make_shared<memory::Piece>(arenaBytes, 1);
-  for (const auto& plan : plans) plan->place(arena);
-  // The outputs of the first runs, too: from here on nothing is allocated.
-  for (const auto& plan : plans) freeOutput(plan->outputShape());
+  for (const auto& plan : plans) {
+    plan->place(arena);
+    // The outputs of the first runs, too: from here on nothing is allocated.
+    freeOutput(plan->outputShape());
+  }
   plans_ = std::move(plans);
   arena_ = std::move(arena);
-  for (Owner& owner : owners_) owner.version = owner.owner->version();
+  for (std::size_t number = 0; number < owners_.size(); ++number) {
+    versions_[number] = owners_[number]->version();
+  }
 }
 
 void CompiledGraph::finishPending() {
@@ -79,23 +77,33 @@ void CompiledGraph::finishPending() {
   pending_.reset();
 }
 
+void CompiledGraph::requireAlive(const graph::ConstantOwner& owner, const char* graph) {
+  if (owner.isAlive()) return;
+  failArgument(
+      {"layer '", owner.name(), "' was disposed of; ", graph, " takes layers that were not"});
+}
+
 void CompiledGraph::requireFresh() const {
-  for (const auto& [owner, version] : owners_) {
-    if (!owner->isAlive()) {
-      failArgument({"layer '", owner->name(),
-                         "' was disposed of; a compiled graph takes layers that were not"});
-    }
-    if (owner->version() != version) {
-      failArgument({"the parameters of layer '", owner->name(),
-                         "' have changed since the graph was compiled; it takes a call of refresh() before it is run"});
-    }
+  for (std::size_t number = 0; number < owners_.size(); ++number) {
+    const graph::ConstantOwner& owner = *owners_[number];
+    requireAlive(owner, "a compiled graph");
+    if (owner.version() == versions_[number]) continue;
+    failArgument({"the parameters of layer '", owner.name(),
+                  "' have changed since the graph was compiled; it takes a call of refresh() "
+                  "before it is run"});
   }
 }
 
 AnyTensor CompiledGraph::freeOutput(const Shape& shape) {
-  const auto known = std::ranges::find(outputs_, shape, &AnyTensor::shape);
+  const auto known =
+      std::find_if(outputs_.begin(), outputs_.end(),
+                   [&shape](const AnyTensor& output) { return output.shape() == shape; });
   const std::size_t elementBytes = bytesOf(source_.outputs[0]->type());
-  if (known == outputs_.end()) return outputs_.emplace_back(shape, elementBytes);
+  if (known == outputs_.end()) {
+    const AnyTensor output(shape, elementBytes);
+    outputs_.push_back(output);
+    return output;
+  }
   if (known->isShared()) *known = AnyTensor(shape, elementBytes);
   return *known;
 }
@@ -110,9 +118,10 @@ AnyTensor CompiledGraph::bind(Plan& plan, std::span<const AnyTensor* const> inpu
       failArgument({"input '", name, "' is missing; the graph takes it in every run"});
     }
     const Shape& shape = inputs[number]->shape();
-    if (shape != source_.shapes[input]) {
-      failShape({"input '", name, "' has shape ", shape, "; the graph was compiled for ",
-                      source_.shapes[input]});
+    const Shape& compiled = source_.tensors[input].shape();
+    if (shape != compiled) {
+      failShape(
+          {"input '", name, "' has shape ", shape, "; the graph was compiled for ", compiled});
     }
   }
   AnyTensor output = freeOutput(plan.outputShape());
@@ -134,9 +143,10 @@ AnyTensor CompiledGraph::run(std::size_t output, std::span<const AnyTensor* cons
 }
 
 std::shared_ptr<PendingRun> CompiledGraph::start(std::size_t output,
-                                                       std::span<const AnyTensor* const> inputs) {
-  AnyTensor result = bind(*plans_[output], inputs);
-  auto pending = std::make_shared<PendingRun>(plans_[output], std::move(result));
+                                                 std::span<const AnyTensor* const> inputs) {
+  Plan& plan = *plans_[output];
+  auto pending = std::make_shared<PendingRun>(plan, bind(plan, inputs));
+  for (const graph::ConstantOwner* owner : owners_) owner->finishBeforeChange(pending);
   pending_ = pending;
   return pending;
 }

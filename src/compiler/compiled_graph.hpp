@@ -5,32 +5,23 @@
 
 namespace cross_attention::compiler {
 
-/// A graph to be compiled: its outputs, what they are computed from, and for which sizes.
-struct Source {
-  std::vector<graph::NodePointer> outputs;
-  std::vector<graph::NodePointer> inputs;
-  std::vector<Shape> shapes;                    ///< one an input
-  std::vector<std::optional<AnyTensor>> constants;  ///< see Binding
-};
-
-/// A run under way. See PendingWork.
-class PendingRun {
+/// A run under way, which its graph finishes before it goes itself. See PendingWork.
+class PendingRun final : public Finishable {
  public:
   /// Of a plan that is bound to its inputs and this output.
-  PendingRun(std::shared_ptr<Plan> plan, AnyTensor output);
+  PendingRun(Plan& plan, const AnyTensor& output);
 
-  bool runBehind(std::function<void()> done) { return work_->runBehind(std::move(done)); }
-  bool advance(double milliseconds) { return work_->advance(milliseconds); }
+  bool runBehind(std::function<void()> done) { return work_.runBehind(std::move(done)); }
+  bool advance(double milliseconds) { return work_.advance(milliseconds); }
   /// Does or awaits what is left.
-  void finish();
+  void finish() override;
   /// The output; finishes first. Throws what the run threw.
   AnyTensor result();
 
  private:
-  class Work;
-  std::shared_ptr<Plan> plan_;
+  Plan& plan_;  ///< until it is finished
   AnyTensor output_;
-  std::unique_ptr<PendingWork> work_;
+  PendingWork work_;
 };
 
 /// A graph made ready to run, once or a thousand times, for fixed shapes and some constant inputs. It holds what it was
@@ -48,8 +39,7 @@ class CompiledGraph {
   /// layer has changed or is no more; kShape for another shape than it was compiled for. Allocates nothing where an output
   /// of this shape that it gave before is nobody's any more.
   AnyTensor run(std::size_t output, std::span<const AnyTensor* const> inputs);
-  std::shared_ptr<PendingRun> start(std::size_t output,
-                                       std::span<const AnyTensor* const> inputs);
+  std::shared_ptr<PendingRun> start(std::size_t output, std::span<const AnyTensor* const> inputs);
   /// Compiles again with the parameters that the layers have now, and the constants as they are now.
   void refresh();
 
@@ -61,12 +51,8 @@ class CompiledGraph {
   Amount scratchBytes() const;
 
  private:
-  /// A layer, and the version of its parameters that was compiled.
-  struct Owner {
-    std::shared_ptr<const graph::ConstantOwner> owner;
-    std::uint64_t version;
-  };
-
+  /// `graph`: what would take it, for people.
+  static void requireAlive(const graph::ConstantOwner& owner, const char* graph);
   void requireFresh() const;
   /// Binds the plan to its inputs and to the output that is returned.
   AnyTensor bind(Plan& plan, std::span<const AnyTensor* const> inputs);
@@ -75,9 +61,10 @@ class CompiledGraph {
 
   Source source_;
   CompileOptions options_;
-  std::vector<Owner> owners_;
+  std::vector<const graph::ConstantOwner*> owners_;  ///< the layers
+  std::vector<std::uint64_t> versions_;              ///< of their parameters, that were compiled
   std::shared_ptr<memory::Piece> arena_;
-  std::vector<std::shared_ptr<Plan>> plans_;
+  std::vector<std::unique_ptr<Plan>> plans_;
   /// One of each shape, to be given again once it is nobody else's.
   std::vector<AnyTensor> outputs_;
   std::weak_ptr<PendingRun> pending_;

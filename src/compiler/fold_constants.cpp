@@ -14,14 +14,13 @@ void foldConstants(Program& program) {
     Operands operands;
     for (std::size_t number = 0; number < operation.inputs.size(); ++number) {
       const Operation& input = program.at(operation.inputs[number]);
-      operands[number] = {input.tensor ? input.tensor->elements() : input.constant.elements(),
-                          input.shape};
+      operands[number] = {program.elements(input), input.shape};
     }
     const AnyTensor value(operation.shape, bytesOf(program.type));
     computeRows(program.type, operation, operands, value.elements(), 0, rowsOf(operation.shape));
     operation.op = graph::Operator::kConstant;
-    operation.inputs.clear();
-    operation.tensor = value;
+    operation.inputs = {};
+    program.keep(operation, value);
   }
 }
 

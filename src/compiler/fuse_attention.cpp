@@ -1,5 +1,3 @@
-#include <array>
-
 #include "compiler/passes.hpp"
 #include "layer/configuration.hpp"
 #include "layer/parameters.hpp"
@@ -11,9 +9,9 @@ namespace {
 using graph::Operator;
 using layer::ParameterId;
 
-constexpr std::array<std::int64_t, 2> kMatrixTransposed{1, 0};
-constexpr std::array<std::int64_t, 4> kHeadsFirst{0, 2, 1, 3};
-constexpr std::array<std::int64_t, 4> kHeadsFirstTransposed{0, 2, 3, 1};
+constexpr graph::List kMatrixTransposed{1, 0};
+constexpr graph::List kHeadsFirst{0, 2, 1, 3};
+constexpr graph::List kHeadsFirstTransposed{0, 2, 3, 1};
 
 /// Follows the layer's operations back from the last one. Every step returns null, or -1, where it is another graph.
 class Match {
@@ -41,13 +39,12 @@ class Match {
   }
 
   Operation attention() const {
-    Operation attention;
-    attention.op = Operator::kAttention;
-    attention.name = layer_->name();
-    attention.inputs = {placeOf(query_), placeOf(key_)};
+    Operation attention{.op = Operator::kAttention,
+                        .name = layer_->name(),
+                        .inputs = {placeOf(query_), placeOf(key_)},
+                        .shape = last_.shape,
+                        .owner = layer_};
     if (mask_ >= 0) attention.inputs.push_back(mask_);
-    attention.shape = last_.shape;
-    attention.layer = layer_;
     return attention;
   }
 
@@ -58,10 +55,8 @@ class Match {
 
   /// Whether it is that constant of the one layer.
   bool isPart(int place, int part) {
-    const graph::Constant& constant = program_.at(place).constant;
-    if (!program_.at(place).isConstant() || constant.owner == nullptr || constant.part != part) {
-      return false;
-    }
+    const Operation& constant = program_.at(place);
+    if (!constant.isConstant() || constant.owner == nullptr || constant.part != part) return false;
     if (layer_ == nullptr && constant.owner->isLayer()) layer_ = constant.owner;
     return constant.owner == layer_;
   }
@@ -77,8 +72,8 @@ class Match {
   }
 
   /// x of heads(x·Wᵀ), the input of `operation` with that number.
-  const Operation* projectedHeads(const Operation& operation, int number,
-                                  std::span<const std::int64_t> axes, ParameterId weight) {
+  const Operation* projectedHeads(const Operation& operation, std::size_t number,
+                                  const graph::List& axes, ParameterId weight) {
     const Operation* heads = program_.inputOf(operation, number, Operator::kTranspose, axes);
     if (heads == nullptr) return nullptr;
     const Operation* split = program_.inputOf(*heads, 0, Operator::kReshape);
@@ -117,7 +112,7 @@ class Match {
 
   const Program& program_;
   const Operation& last_;
-  std::shared_ptr<const graph::ConstantOwner> layer_;
+  const graph::ConstantOwner* layer_ = nullptr;
   const Operation* query_ = nullptr;
   const Operation* key_ = nullptr;
   int mask_ = -1;

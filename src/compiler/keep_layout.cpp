@@ -1,5 +1,3 @@
-#include <array>
-
 #include "compiler/passes.hpp"
 
 namespace cross_attention::compiler {
@@ -8,15 +6,15 @@ namespace {
 
 using graph::Operator;
 
-constexpr std::array<std::int64_t, 3> kTokensFirst{0, 2, 1};
+constexpr graph::List kTokensFirst{0, 2, 1};
 
 /// The place of what was turned into the tokens at `place`: an image, or [N, C]; -1 where it was neither.
 int formOf(const Program& program, int place) {
   const Operation* operation = &program.at(place);
-  if (operation->op == Operator::kTranspose && std::ranges::equal(operation->list, kTokensFirst)) {
+  if (operation->op == Operator::kTranspose && operation->list == kTokensFirst) {
     operation = &program.at(operation->inputs[0]);
-    const bool isImage = operation->op == Operator::kReshape &&
-                         program.at(operation->inputs[0]).shape.rank() == 4;
+    const bool isImage =
+        operation->op == Operator::kReshape && program.at(operation->inputs[0]).shape.rank() == 4;
     return isImage ? operation->inputs[0] : -1;
   }
   const bool isSingle = operation->op == Operator::kReshape &&
@@ -30,8 +28,7 @@ const Operation* attentionBehind(const Program& program, const Operation& operat
   if (operation.op != Operator::kReshape) return nullptr;
   const Operation* transposed = program.inputOf(operation, 0, Operator::kTranspose, kTokensFirst);
   if (operation.shape.rank() == 4) {
-    return transposed == nullptr ? nullptr
-                                 : program.inputOf(*transposed, 0, Operator::kAttention);
+    return transposed == nullptr ? nullptr : program.inputOf(*transposed, 0, Operator::kAttention);
   }
   return program.inputOf(operation, 0, Operator::kAttention);
 }
@@ -49,10 +46,10 @@ void keepLayout(Program& program) {
     if (attention == nullptr) continue;
     const int input = formOf(program, attention->inputs[0]);
     if (input < 0 || program.at(input).shape != operation.shape) continue;
-    Operation kept = *attention;
-    kept.inputs[0] = input;
-    kept.shape = operation.shape;
-    operation = std::move(kept);
+    const Shape shape = operation.shape;
+    operation = *attention;
+    operation.inputs[0] = input;
+    operation.shape = shape;
   }
 }
 

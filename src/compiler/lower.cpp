@@ -9,174 +9,179 @@ namespace cross_attention::compiler {
 namespace {
 
 using graph::Dimension;
-using graph::Dimensions;
 using graph::Node;
 using graph::NodePointer;
 using graph::Operator;
 
-/// Few enough to be looked for one by one.
-template <class Key, class Value>
-class Table {
- public:
-  /// Null where it is not there.
-  const Value* find(const Key& key) const {
-    for (const auto& [known, value] : rows_) {
-      if (known == key) return &value;
-    }
-    return nullptr;
-  }
-  /// What was there before stays.
-  Value add(const Key& key, const Value& value) {
-    if (const Value* known = find(key)) return *known;
-    rows_.emplace_back(key, value);
-    return value;
-  }
-
- private:
-  std::vector<std::pair<Key, Value>> rows_;
-};
+/// perm: tokens and channels change places.
+constexpr graph::List kSwapped{0, 2, 1};
 
 /// Builds one program.
 class Lowering {
  public:
-  explicit Lowering(const Binding& binding) : binding_(binding) {}
+  Lowering(const Source& source, const NodePointer& output)
+      : source_(source),
+        output_(*output),
+        nodes_(graph::inOrder(output)),
+        places_(nodes_.size(), -1),
+        sizes_(Dimension::names(), -1),
+        forms_(Dimension::names(), -1) {}
 
   Program run() {
-    program_.type = binding_.output->type();
+    program_.type = output_.type();
     checkInputs();
-    for (std::size_t number = 0; number < binding_.inputs.size(); ++number) addInput(number);
-    for (const NodePointer& node : graph::inOrder({binding_.output})) addNode(node);
-    program_.output = inFormOfInput(*places_.find(binding_.output.get()));
+    for (std::size_t number = 0; number < source_.inputs.size(); ++number) addInput(number);
+    for (std::size_t number = 0; number < nodes_.size(); ++number) {
+      if (places_[number] < 0) places_[number] = addNode(*nodes_[number]);
+    }
+    program_.output = inFormOfInput(places_.back());
     return std::move(program_);
   }
 
  private:
   void checkInputs() const {
-    if (binding_.shapes.size() != binding_.inputs.size()) {
-      failArgument({"inputShapes has ", binding_.shapes.size(), " shapes; it takes one for each of the ",
-                         binding_.inputs.size(), " inputs"});
+    const auto& inputs = source_.inputs;
+    if (source_.tensors.size() != inputs.size()) {
+      failArgument({"inputShapes has ", source_.tensors.size(),
+                    " shapes; it takes one for each of the ", inputs.size(), " inputs"});
     }
-    for (auto input = binding_.inputs.begin(); input != binding_.inputs.end(); ++input) {
-      if ((*input)->op() != Operator::kInput) {
-        failArgument({"inputs holds node '", (*input)->name(), "', which is ",
-                           nameOf((*input)->op()), "; it takes nodes that are Input"});
+    for (auto input = inputs.begin(); input != inputs.end(); ++input) {
+      const Node& node = **input;
+      if (node.op() != Operator::kInput) {
+        failArgument({"inputs holds node '", node.name(), "', which is ", nameOf(node.op()),
+                      "; it takes nodes that are Input"});
       }
-      if (std::find(binding_.inputs.begin(), input, *input) != input) {
-        failArgument({"inputs holds node '", (*input)->name(), "' twice; it takes it once"});
+      if (std::find(inputs.begin(), input, *input) != input) {
+        failNode("inputs holds node '", node, "' twice; it takes it once");
       }
     }
   }
 
-  [[noreturn]] static void failInput(const Node& node, const Shape& shape, const std::string& why) {
+  [[noreturn]] static void failNode(const char* before, const Node& node, const char* after) {
+    failArgument({before, node.name(), after});
+  }
+
+  [[noreturn]] static void failInput(const Node& node, const Shape& shape,
+                                     std::initializer_list<TextPart> why) {
     failShape({"inputShapes has ", shape, " for node '", node.name(), "' of shape ",
-               toString(node.shape()), "; ", why});
+               toString(node.shape()), "; ", text(why)});
+  }
+
+  /// Of a node in the program; it is not there where the output does not need it.
+  int& placeOf(const Node& node) {
+    const auto found = std::find(nodes_.begin(), nodes_.end(), &node);
+    return found == nodes_.end() ? unused_
+                                 : places_[static_cast<std::size_t>(found - nodes_.begin())];
+  }
+
+  /// What an operator makes of the value at `place`.
+  int derive(Operator op, const Node& node, int place, const graph::List& list) {
+    Inputs inputs;
+    inputs.push_back(place);
+    return program_.add(op, node.name(), inputs, list);
   }
 
   /// The given tensor as it is, then in the form that the graph takes.
   void addInput(std::size_t number) {
-    const Node& node = *binding_.inputs[number];
-    const Shape& shape = binding_.shapes[number];
-    Operation given;
-    given.op = binding_.constants[number] ? Operator::kConstant : Operator::kInput;
-    given.name = node.name();
-    given.shape = shape;
-    given.input = static_cast<int>(number);
-    given.tensor = binding_.constants[number];
-    program_.operations.push_back(std::move(given));
-    int place = program_.size() - 1;
+    const Node& node = *source_.inputs[number];
+    const AnyTensor& tensor = source_.tensors[number];
+    const Shape& shape = tensor.shape();
+    Operation given{.op = Operator::kInput,
+                    .name = node.name(),
+                    .shape = shape,
+                    .input = static_cast<int>(number)};
+    if (std::ranges::find(source_.constants, given.input) != source_.constants.end()) {
+      given.op = Operator::kConstant;
+      program_.keep(given, tensor);
+    }
+    int place = program_.add(given);
     const auto rank = static_cast<int>(node.shape().size());
     if (node.broadcasts() && rank == 4 && shape.rank() == 2) {
       // A key mask: log(1) = 0 is added to the scores of keys that are attended to, log(0) = -infinity to the others'.
-      place = program_.add(Operator::kLog, node.name(), {place});
-      place = program_.add(Operator::kReshape, node.name(), {place},
-                           {shape[0], 1, 1, shape[1]});
-    } else if (rank == 3 && shape.rank() == 4) {
-      place = program_.add(Operator::kReshape, node.name(), {place},
-                           {shape[0], shape[1], shape[2] * shape[3]});
-      place = program_.add(Operator::kTranspose, node.name(), {place}, {0, 2, 1});
-      noteForm(node, shape);
-    } else if (rank == 3 && shape.rank() == 2) {
-      place = program_.add(Operator::kReshape, node.name(), {place},
-                           {1, shape[0], shape[1]});
-      noteForm(node, shape);
+      place = derive(Operator::kLog, node, place, {});
+      place = derive(Operator::kReshape, node, place, {shape[0], 1, 1, shape[1]});
+    } else if (rank == 3 && (shape.rank() == 4 || shape.rank() == 2)) {
+      if (shape.rank() == 4) {
+        place = derive(Operator::kReshape, node, place, {shape[0], shape[1], shape[2] * shape[3]});
+        place = derive(Operator::kTranspose, node, place, kSwapped);
+      } else {
+        place = derive(Operator::kReshape, node, place, {1, shape[0], shape[1]});
+      }
+      const Dimension tokens = node.shape()[1];
+      if (!tokens.isNumber() && forms_[tokens.place()] < 0) forms_[tokens.place()] = given.input;
     } else if (shape.rank() != rank) {
-      failInput(node, shape, "it takes as many dimensions");
+      failInput(node, shape, {"it takes as many dimensions"});
     }
     bindSizes(node, shape, program_.at(place).shape);
-    places_.add(&node, place);
-  }
-
-  void noteForm(const Node& node, const Shape& shape) {
-    if (!node.shape()[1].isNumber()) forms_.add(node.shape()[1].name(), shape);
+    placeOf(node) = place;
   }
 
   void bindSizes(const Node& node, const Shape& given, const Shape& shape) {
     for (int axis = 0; axis < shape.rank(); ++axis) {
-      const Dimension& dimension = node.shape()[static_cast<std::size_t>(axis)];
+      const Dimension dimension = node.shape()[static_cast<std::size_t>(axis)];
       const Index size = shape[axis];
-      const bool mayBeOne = node.broadcasts() || axis == 0;
+      if (size == 1 && node.broadcasts()) continue;
       if (dimension.isNumber()) {
-        if (size != dimension.number() && !(size == 1 && node.broadcasts())) {
-          failInput(node, given, text({"its dimension ", axis, " is ", size}));
+        if (size != dimension.number()) {
+          failInput(node, given, {"its dimension ", axis, " is ", size});
         }
         continue;
       }
-      if (node.broadcasts() && size == 1) continue;
-      const Index known = sizes_.add(dimension.name(), size);
-      if (size != known && !(size == 1 && mayBeOne)) {
-        failInput(node, given, text({"its ", dimension.name(), " is ", size,
-                                     ", but that of another input is ", known}));
+      Index& known = sizes_[dimension.place()];
+      if (known < 0) known = size;
+      if (size != known && !(size == 1 && axis == 0)) {
+        failInput(
+            node, given,
+            {"its ", dimension.name(), " is ", size, ", but that of another input is ", known});
       }
     }
   }
 
-  void addNode(const NodePointer& pointer) {
-    const Node& node = *pointer;
-    if (places_.find(&node) != nullptr) return;
+  int addNode(const Node& node) {
     if (node.op() == Operator::kInput) {
-      failArgument({"node '", node.name(), "' is an input of the graph that inputs does not hold; it takes all of them"});
+      failNode("node '", node,
+               "' is an input of the graph that inputs does not hold; it takes all of them");
     }
     if (node.op() == Operator::kConstant) {
-      Operation constant;
-      constant.name = node.name();
-      constant.shape = graph::toShape(node.shape(), node.name().c_str());
-      constant.constant = node.elements();
-      program_.operations.push_back(std::move(constant));
-      places_.add(&node, program_.size() - 1);
-      return;
+      return program_.add({.name = node.name(),
+                           .shape = graph::toShape(node.shape(), node.name()),
+                           .owner = node.elements().owner.get(),
+                           .part = node.elements().part});
     }
-    std::vector<int> inputs;
-    for (const NodePointer& input : node.inputs()) inputs.push_back(*places_.find(input.get()));
-    places_.add(&node, program_.add(node.op(), node.name(), std::move(inputs), node.list()));
+    Inputs inputs;
+    for (const NodePointer& input : node.inputs()) inputs.push_back(placeOf(*input));
+    return program_.add(node.op(), node.name(), inputs, node.list());
   }
 
   /// Tokens [B, N, C] with the tokens of an input that was an image, or [N, C], as such.
   int inFormOfInput(int place) {
-    const Node& node = *binding_.output;
-    if (node.shape().size() != 3 || node.shape()[1].isNumber()) return place;
-    const Shape* form = forms_.find(node.shape()[1].name());
-    if (form == nullptr) return place;
-    const Shape& shape = *form;
+    if (output_.shape().size() != 3 || output_.shape()[1].isNumber()) return place;
+    const int form = forms_[output_.shape()[1].place()];
+    if (form < 0) return place;
+    const Shape& shape = source_.tensors[static_cast<std::size_t>(form)].shape();
     const Index channels = program_.at(place).shape[2];
     if (shape.rank() == 2) {
-      return program_.add(Operator::kReshape, node.name(), {place},
-                          {shape[0], channels});
+      return derive(Operator::kReshape, output_, place, {shape[0], channels});
     }
-    place = program_.add(Operator::kTranspose, node.name(), {place}, {0, 2, 1});
-    return program_.add(Operator::kReshape, node.name(), {place},
-                        {shape[0], channels, shape[2], shape[3]});
+    place = derive(Operator::kTranspose, output_, place, kSwapped);
+    return derive(Operator::kReshape, output_, place, {shape[0], channels, shape[2], shape[3]});
   }
 
-  const Binding& binding_;
+  const Source& source_;
+  const Node& output_;
+  std::vector<const Node*> nodes_;
+  std::vector<int> places_;  ///< of the nodes, in the program
+  int unused_ = -1;
   Program program_;
-  Table<const Node*, int> places_;
-  Table<std::string, Index> sizes_;
-  /// What an input with so named tokens was given as.
-  Table<std::string, Shape> forms_;
+  // By the places of names; -1 where nothing is known.
+  std::vector<Index> sizes_;
+  std::vector<int> forms_;  ///< of tokens: the input that was given as an image or as [N, C]
 };
 
 }  // namespace
 
-Program lower(const Binding& binding) { return Lowering(binding).run(); }
+Program lower(const Source& source, const NodePointer& output) {
+  return Lowering(source, output).run();
+}
 
 }  // namespace cross_attention::compiler

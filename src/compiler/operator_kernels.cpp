@@ -48,9 +48,56 @@ Index rowOffset(const Shape& shape, const Strides& strides, Index row) {
 
 Index columnsOf(const Shape& shape) { return shape.rank() == 0 ? 1 : shape[shape.rank() - 1]; }
 
-template <class T>
-const T* elementsOf(const Operand& operand) {
-  return static_cast<const T*>(operand.elements);
+/// A row of a value and what it is computed from: the first element of each operand, and the way to the next.
+struct Row {
+  void* value;
+  Index columns;
+  std::array<const void*, 2> elements;
+  std::array<Index, 2> steps;
+  Index depth;  ///< of a product: its terms
+};
+
+/// Strides of an operand along the axes of the value; along the last one 0 where that is not the value's.
+Strides stridesOf(const Operation& operation, const Shape& operand) {
+  const Shape& shape = operation.shape;
+  switch (operation.op) {
+    case Operator::kMatMul:
+      return broadcastStrides(operand, shape, 2);
+    case Operator::kTranspose: {
+      const Strides own = stridesOf(operand);
+      Strides strides{};
+      for (std::size_t axis = 0; axis < operation.list.size(); ++axis) {
+        strides[axis] = own[static_cast<std::size_t>(operation.list[axis])];
+      }
+      return strides;
+    }
+    case Operator::kReshape:
+      return stridesOf(shape);
+    default:
+      return broadcastStrides(operand, shape);
+  }
+}
+
+Row rowOf(const Operation& operation, const Operands& operands, void* value, Index number,
+          std::size_t elementBytes) {
+  const Shape& shape = operation.shape;
+  const auto at = [elementBytes](const void* elements, Index place) {
+    return static_cast<const std::byte*>(elements) + place * static_cast<Index>(elementBytes);
+  };
+  Row row{};
+  row.columns = columnsOf(shape);
+  row.value =
+      static_cast<std::byte*>(value) + number * row.columns * static_cast<Index>(elementBytes);
+  row.depth = columnsOf(operands[0].shape);
+  for (std::size_t input = 0; input < operation.inputs.size(); ++input) {
+    Strides strides = stridesOf(operation, operands[input].shape);
+    if (operation.op == Operator::kMatMul && input == 0) {
+      strides[static_cast<std::size_t>(shape.rank() - 2)] = row.depth;
+    }
+    row.elements[input] = at(operands[input].elements, rowOffset(shape, strides, number));
+    row.steps[input] = shape.rank() == 0 ? 0 : strides[static_cast<std::size_t>(shape.rank() - 1)];
+  }
+  return row;
 }
 
 template <class T>
@@ -65,98 +112,64 @@ T combine(Operator op, T left, T right) {
     case Operator::kDiv:
       return left / right;
     case Operator::kLog:
-      return std::log(left);
+      return static_cast<T>(std::log(static_cast<double>(left)));
     default:
       return left;
   }
 }
 
 template <class T>
-void elementwiseRow(const Operation& operation, const Operands& operands, T* value, Index row) {
-  const Shape& shape = operation.shape;
-  std::array<const T*, 2> elements{};
-  std::array<Index, 2> steps{};
-  const std::size_t inputs = operation.inputs.size();
-  for (std::size_t number = 0; number < 2; ++number) {
-    const Operand& operand = operands[number < inputs ? number : 0];
-    const Strides strides = broadcastStrides(operand.shape, shape);
-    elements[number] = elementsOf<T>(operand) + rowOffset(shape, strides, row);
-    steps[number] = shape.rank() == 0 ? 0 : strides[static_cast<std::size_t>(shape.rank() - 1)];
-  }
-  for (Index column = 0; column < columnsOf(shape); ++column) {
-    value[column] = combine(operation.op, elements[0][column * steps[0]], elements[1][column * steps[1]]);
-  }
-}
-
-template <class T>
-void productRow(const Operation& operation, const Operands& operands, T* value, Index row) {
-  const Shape& shape = operation.shape;
-  const Index depth = columnsOf(operands[0].shape);
-  const Index columns = columnsOf(shape);
-  Strides leftStrides = broadcastStrides(operands[0].shape, shape, 2);
-  leftStrides[static_cast<std::size_t>(shape.rank() - 2)] = depth;
-  const T* left = elementsOf<T>(operands[0]) + rowOffset(shape, leftStrides, row);
-  const T* right = elementsOf<T>(operands[1]) +
-                   rowOffset(shape, broadcastStrides(operands[1].shape, shape, 2), row);
-  std::fill_n(value, columns, T(0));
-  for (Index term = 0; term < depth; ++term) {
-    for (Index column = 0; column < columns; ++column) {
-      value[column] += left[term] * right[term * columns + column];
+void multiplyRow(const Row& row) {
+  T* value = static_cast<T*>(row.value);
+  const T* left = static_cast<const T*>(row.elements[0]);
+  const T* right = static_cast<const T*>(row.elements[1]);
+  std::fill_n(value, row.columns, T(0));
+  for (Index term = 0; term < row.depth; ++term) {
+    for (Index column = 0; column < row.columns; ++column) {
+      value[column] += left[term] * right[term * row.columns + column];
     }
   }
 }
 
 template <class T>
-void softmaxRow(const T* scores, T* value, Index columns) {
-  const T maximum = *std::max_element(scores, scores + columns);
+void softmaxRow(const Row& row) {
+  T* value = static_cast<T*>(row.value);
+  const T* scores = static_cast<const T*>(row.elements[0]);
+  const T maximum = *std::max_element(scores, scores + row.columns);
   if (maximum == -std::numeric_limits<T>::infinity()) {
-    std::fill_n(value, columns, T(0));
+    std::fill_n(value, row.columns, T(0));
     return;
   }
   T sum = 0;
-  for (Index column = 0; column < columns; ++column) {
-    value[column] = std::exp(scores[column] - maximum);
+  for (Index column = 0; column < row.columns; ++column) {
+    value[column] = static_cast<T>(std::exp(static_cast<double>(scores[column] - maximum)));
     sum += value[column];
   }
-  for (Index column = 0; column < columns; ++column) value[column] /= sum;
+  for (Index column = 0; column < row.columns; ++column) value[column] /= sum;
 }
 
 template <class T>
-void transposedRow(const Operation& operation, const Operands& operands, T* value, Index row) {
-  const Strides own = stridesOf(operands[0].shape);
-  Strides strides{};
-  for (std::size_t axis = 0; axis < operation.list.size(); ++axis) {
-    strides[axis] = own[static_cast<std::size_t>(operation.list[axis])];
+void elementwiseRow(Operator op, const Row& row) {
+  T* value = static_cast<T*>(row.value);
+  const T* left = static_cast<const T*>(row.elements[0]);
+  // Where there is one input only, its elements once more.
+  const bool hasRight = row.elements[1] != nullptr;
+  const T* right = static_cast<const T*>(row.elements[hasRight ? 1 : 0]);
+  const Index rightStep = row.steps[hasRight ? 1 : 0];
+  for (Index column = 0; column < row.columns; ++column) {
+    value[column] = combine(op, left[column * row.steps[0]], right[column * rightStep]);
   }
-  const Shape& shape = operation.shape;
-  const T* elements = elementsOf<T>(operands[0]) + rowOffset(shape, strides, row);
-  const Index step = strides[static_cast<std::size_t>(shape.rank() - 1)];
-  for (Index column = 0; column < columnsOf(shape); ++column) value[column] = elements[column * step];
 }
 
 template <class T>
-void compute(const Operation& operation, const Operands& operands, T* value, Index begin,
-             Index end) {
-  const Index columns = columnsOf(operation.shape);
-  for (Index row = begin; row < end; ++row) {
-    T* rowValue = value + row * columns;
-    const T* same = elementsOf<T>(operands[0]) + row * columns;
-    switch (operation.op) {
-      case Operator::kMatMul:
-        productRow(operation, operands, rowValue, row);
-        break;
-      case Operator::kSoftmax:
-        softmaxRow(same, rowValue, columns);
-        break;
-      case Operator::kTranspose:
-        transposedRow(operation, operands, rowValue, row);
-        break;
-      case Operator::kReshape:
-        std::copy_n(same, columns, rowValue);
-        break;
-      default:
-        elementwiseRow(operation, operands, rowValue, row);
-    }
+void compute(Operator op, const Row& row) {
+  switch (op) {
+    case Operator::kMatMul:
+      return multiplyRow<T>(row);
+    case Operator::kSoftmax:
+      return softmaxRow<T>(row);
+    default:
+      return elementwiseRow<T>(op, row);
   }
 }
 
@@ -164,10 +177,13 @@ void compute(const Operation& operation, const Operands& operands, T* value, Ind
 
 void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands,
                  void* value, Index begin, Index end) {
-  if (type == graph::ElementType::kFloat32) {
-    compute(operation, operands, static_cast<float*>(value), begin, end);
-  } else {
-    compute(operation, operands, static_cast<double*>(value), begin, end);
+  for (Index number = begin; number < end; ++number) {
+    const Row row = rowOf(operation, operands, value, number, bytesOf(type));
+    if (type == graph::ElementType::kFloat32) {
+      compute<float>(operation.op, row);
+    } else {
+      compute<double>(operation.op, row);
+    }
   }
 }
 

@@ -36,9 +36,9 @@ void optimize(Program& program, const CompileOptions& options) {
 
 }  // namespace
 
-Plan::Plan(const Binding& binding, const CompileOptions& options,
+Plan::Plan(const Source& source, const graph::NodePointer& output, const CompileOptions& options,
            const std::shared_ptr<Workspace>& workspace)
-    : program_(lower(binding)) {
+    : program_(lower(source, output)) {
   removeUnused(program_);
   flopsBefore_ = flopsOf(program_);
   bytesBefore_ = elementsMoved(program_) * static_cast<double>(bytesOf(program_.type));
@@ -48,33 +48,44 @@ Plan::Plan(const Binding& binding, const CompileOptions& options,
     program_.output = program_.add(Operator::kIdentity, "output", {program_.output});
   }
   memory_ = planMemory(program_);
-  for (int place = 0; place < program_.size(); ++place) {
-    const Operation& operation = program_.at(place);
-    values_.push_back(operation.tensor ? *operation.tensor : placeholder(operation.shape));
+  for (Operation& operation : program_.operations) {
     if (operation.op == Operator::kInput) inputs_.push_back(operation.input);
+    const bool hasElements = operation.tensor >= 0 || operation.owner != nullptr;
+    if (!hasElements || operation.op == Operator::kAttention) {
+      program_.keep(operation, placeholder(operation.shape));
+    }
+  }
+  std::size_t count = 0;
+  for (const Operation& operation : program_.operations) count += operation.isGiven() ? 0 : 1;
+  steps_ = std::vector<std::unique_ptr<Step>>(count);
+  auto next = steps_.begin();
+  for (const Operation& operation : program_.operations) {
     if (operation.isGiven()) continue;
-    steps_.push_back(operation.op == Operator::kAttention
-                         ? makeAttentionStep(program_, place, options.attention, workspace)
-                         : std::make_unique<OperatorStep>(program_, place, workspace));
+    if (operation.op == Operator::kAttention) {
+      *next++ = makeAttentionStep(program_, operation, options.attention, workspace);
+    } else {
+      *next++ = std::make_unique<OperatorStep>(program_, operation, workspace);
+    }
   }
 }
 
 void Plan::place(const std::shared_ptr<memory::Piece>& arena) {
-  for (std::size_t place = 0; place < values_.size(); ++place) {
+  for (std::size_t place = 0; place < memory_.offsets.size(); ++place) {
     const Amount offset = memory_.offsets[place];
-    if (offset >= 0) values_[place] = AnyTensor(values_[place].shape(), arena, static_cast<Index>(offset));
+    if (offset < 0) continue;
+    const Operation& operation = program_.operations[place];
+    program_.tensorOf(operation) = AnyTensor(operation.shape, arena, static_cast<Index>(offset));
   }
   for (const auto& step : steps_) step->schedule().reserve();
 }
 
 void Plan::bind(std::span<const AnyTensor* const> inputs, const AnyTensor& output) {
   std::size_t next = 0;
-  for (int place = 0; place < program_.size(); ++place) {
-    if (program_.at(place).op != Operator::kInput) continue;
-    values_[static_cast<std::size_t>(place)] = *inputs[next++];
+  for (const Operation& operation : program_.operations) {
+    if (operation.op == Operator::kInput) program_.tensorOf(operation) = *inputs[next++];
   }
-  values_[static_cast<std::size_t>(program_.output)] = output;
-  for (const auto& step : steps_) step->bind(values_);
+  program_.tensorOf(program_.at(program_.output)) = output;
+  for (const auto& step : steps_) step->bind();
   nextStep_ = 0;
 }
 
@@ -89,10 +100,13 @@ bool Plan::advance(double milliseconds) {
 
 void Plan::release() {
   for (const auto& step : steps_) step->release();
-  for (int place = 0; place < program_.size(); ++place) {
-    if (place != program_.output && program_.at(place).op != Operator::kInput) continue;
-    values_[static_cast<std::size_t>(place)] = placeholder(program_.at(place).shape);
+  const auto forget = [this](const Operation& operation) {
+    program_.tensorOf(operation) = placeholder(operation.shape);
+  };
+  for (const Operation& operation : program_.operations) {
+    if (operation.op == Operator::kInput) forget(operation);
   }
+  forget(program_.at(program_.output));
 }
 
 double Plan::flops() const {
@@ -111,12 +125,6 @@ std::size_t Plan::heldBytes() const {
   std::size_t bytes = 0;
   for (const auto& step : steps_) bytes += step->heldBytes();
   return bytes;
-}
-
-std::vector<StepDescription> Plan::describe() const {
-  std::vector<StepDescription> descriptions;
-  for (const auto& step : steps_) descriptions.push_back(step->describe());
-  return descriptions;
 }
 
 }  // namespace cross_attention::compiler

@@ -22,8 +22,8 @@ struct CompileOptions {
 /// One output of a compiled graph: the steps from inputs to it.
 class Plan {
  public:
-  /// Compiles. Nothing may be run before `place`.
-  Plan(const Binding& binding, const CompileOptions& options,
+  /// Compiles one of the source's outputs. Nothing may be run before `place`; `source` must live as long.
+  Plan(const Source& source, const graph::NodePointer& output, const CompileOptions& options,
        const std::shared_ptr<Workspace>& workspace);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
@@ -51,7 +51,7 @@ class Plan {
   double bytesBefore() const { return bytesBefore_; }
   Amount scratchBytes() const;
   std::size_t heldBytes() const;
-  std::vector<StepDescription> describe() const;
+  const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
 
  private:
   Program program_;
@@ -59,7 +59,6 @@ class Plan {
   double flopsBefore_ = 0;
   double bytesBefore_ = 0;
   MemoryPlan memory_;
-  std::vector<AnyTensor> values_;  ///< one an operation
   std::vector<std::unique_ptr<Step>> steps_;
   std::size_t nextStep_ = 0;
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 
 #include "compiler/passes.hpp"
 #include "core/buffer.hpp"
@@ -7,44 +8,51 @@ namespace cross_attention::compiler {
 
 namespace {
 
-/// A value's place in the arena, and the last operation that needs it.
-struct Life {
-  Amount begin;
-  Amount end;
-  int to;
-};
-
 Amount alignedBytes(Amount bytes) {
   constexpr Amount kAlignment = memory::kAlignment;
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+Amount bytesOf(const Program& program, std::size_t place) {
+  return alignedBytes(Amount{program.operations[place].shape.size()} *
+                      static_cast<Amount>(bytesOf(program.type)));
+}
+
+/// For the value at `place`: the first gap between those before it that live at the same time.
+Amount firstGap(const Program& program, const MemoryPlan& plan, std::span<const int> lastUses,
+                std::size_t place) {
+  const Amount bytes = bytesOf(program, place);
+  Amount offset = 0;
+  for (std::size_t other = 0; other < place;) {
+    const Amount begin = plan.offsets[other];
+    const Amount end = begin + bytesOf(program, other);
+    const bool lives = begin >= 0 && lastUses[other] >= static_cast<int>(place);
+    const bool isInTheWay = lives && begin < offset + bytes && offset < end;
+    if (isInTheWay) offset = end;
+    other = isInTheWay ? 0 : other + 1;
+  }
+  return offset;
+}
+
 }  // namespace
 
 MemoryPlan planMemory(const Program& program) {
-  std::vector<int> lastUse(program.operations.size(), -1);
+  const std::size_t size = program.operations.size();
+  // The last operation that needs each value.
+  std::vector<int> lastUses(size, -1);
   for (int number = 0; number < program.size(); ++number) {
     for (const int input : program.at(number).inputs) {
-      lastUse[static_cast<std::size_t>(input)] = number;
+      lastUses[static_cast<std::size_t>(input)] = number;
     }
   }
   MemoryPlan plan;
-  plan.offsets.assign(program.operations.size(), -1);
-  std::vector<Life> lives;
-  for (int number = 0; number < program.size(); ++number) {
-    if (program.at(number).isGiven() || number == program.output) continue;
-    const Amount bytes = alignedBytes(Amount{program.at(number).shape.size()} *
-                                      static_cast<Amount>(bytesOf(program.type)));
-    // The first gap between those that live at the same time, which lie in their order.
-    std::erase_if(lives, [&](const Life& life) { return life.to < number; });
-    Amount offset = 0;
-    auto next = lives.begin();
-    for (; next != lives.end() && offset + bytes > next->begin; ++next) {
-      offset = std::max(offset, next->end);
-    }
-    lives.insert(next, {offset, offset + bytes, lastUse[static_cast<std::size_t>(number)]});
-    plan.offsets[static_cast<std::size_t>(number)] = offset;
-    plan.bytes = std::max(plan.bytes, offset + bytes);
+  plan.offsets = std::vector<Amount>(size, -1);
+  for (std::size_t place = 0; place < size; ++place) {
+    const bool isOutput = static_cast<int>(place) == program.output;
+    if (program.operations[place].isGiven() || isOutput) continue;
+    const Amount offset = firstGap(program, plan, lastUses, place);
+    plan.offsets[place] = offset;
+    plan.bytes = std::max(plan.bytes, offset + bytesOf(program, place));
   }
   return plan;
 }

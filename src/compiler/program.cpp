@@ -1,32 +1,42 @@
 #include "compiler/program.hpp"
 
-#include <algorithm>
-
 #include "graph/shape_inference.hpp"
 
 namespace cross_attention::compiler {
 
 using graph::Operator;
 
-int Program::add(Operator op, std::string name, std::vector<int> inputs,
-                 std::vector<std::int64_t> list) {
-  std::vector<graph::Dimensions> shapes;
-  for (const int input : inputs) shapes.push_back(graph::toDimensions(at(input).shape));
-  Operation operation;
-  operation.op = op;
-  operation.shape = graph::toShape(graph::inferShape(op, name, shapes, list), name.c_str());
-  operation.name = std::move(name);
-  operation.inputs = std::move(inputs);
-  operation.list = std::move(list);
-  operations.push_back(std::move(operation));
+int Program::add(const Operation& operation) {
+  operations.push_back(operation);
   return size() - 1;
 }
 
-const Operation* Program::inputOf(const Operation& operation, int number, Operator op,
-                                  std::span<const std::int64_t> list) const {
-  const Operation& input = at(operation.inputs[static_cast<std::size_t>(number)]);
-  if (input.op != op) return nullptr;
-  return list.empty() || std::ranges::equal(input.list, list) ? &input : nullptr;
+int Program::add(Operator op, std::string_view name, const Inputs& inputs,
+                 const graph::List& list) {
+  graph::ShortList<graph::Dimensions, 3> shapes;
+  for (const int input : inputs) shapes.push_back(graph::toDimensions(at(input).shape));
+  return add({.op = op,
+              .name = name,
+              .inputs = inputs,
+              .list = list,
+              .shape = graph::toShape(graph::inferShape(op, name, shapes, list), name)});
+}
+
+void Program::keep(Operation& operation, const AnyTensor& tensor) {
+  operation.tensor = static_cast<int>(tensors.size());
+  tensors.push_back(tensor);
+}
+
+const Operation* Program::inputOf(const Operation& operation, std::size_t number, Operator op,
+                                  const graph::List& list) const {
+  const Operation& input = at(operation.inputs[number]);
+  const bool isIt = input.op == op && (list.size() == 0 || input.list == list);
+  return isIt ? &input : nullptr;
+}
+
+const void* Program::elements(const Operation& operation) const {
+  return operation.tensor >= 0 ? tensorOf(operation).elements()
+                               : operation.owner->elements(operation.part);
 }
 
 double flopsOf(const Program& program, const Operation& operation) {

@@ -3,22 +3,27 @@
 namespace cross_attention::compiler {
 
 void removeUnused(Program& program) {
-  std::vector<bool> used(program.operations.size());
-  used[static_cast<std::size_t>(program.output)] = true;
+  // Where each operation goes: first whether it is used at all.
+  constexpr int kUnused = -1;
+  constexpr int kUsed = 0;
+  std::vector<int> places(program.operations.size(), kUnused);
+  const auto placeOf = [&places](int number) -> int& {
+    return places[static_cast<std::size_t>(number)];
+  };
+  placeOf(program.output) = kUsed;
   for (int number = program.size() - 1; number >= 0; --number) {
-    if (!used[static_cast<std::size_t>(number)]) continue;
-    for (const int input : program.at(number).inputs) used[static_cast<std::size_t>(input)] = true;
+    if (placeOf(number) == kUnused) continue;
+    for (const int input : program.at(number).inputs) placeOf(input) = kUsed;
   }
-  std::vector<Operation> kept;
-  std::vector<int> place(program.operations.size());
+  int kept = 0;
   for (int number = 0; number < program.size(); ++number) {
-    if (!used[static_cast<std::size_t>(number)]) continue;
-    place[static_cast<std::size_t>(number)] = static_cast<int>(kept.size());
-    kept.push_back(std::move(program.at(number)));
-    for (int& input : kept.back().inputs) input = place[static_cast<std::size_t>(input)];
+    if (placeOf(number) == kUnused) continue;
+    Operation& operation = program.at(kept) = program.at(number);
+    for (int& input : operation.inputs) input = placeOf(input);
+    placeOf(number) = kept++;
   }
-  program.output = place[static_cast<std::size_t>(program.output)];
-  program.operations = std::move(kept);
+  program.output = placeOf(program.output);
+  while (program.size() > kept) program.operations.pop_back();
 }
 
 }  // namespace cross_attention::compiler

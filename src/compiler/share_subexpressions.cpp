@@ -8,15 +8,14 @@ namespace {
 
 bool isSame(const Operation& left, const Operation& right) {
   return left.op == right.op && left.inputs == right.inputs && left.list == right.list &&
-         left.shape == right.shape && left.input == right.input &&
-         left.constant == right.constant && left.layer == right.layer &&
-         !left.tensor && !right.tensor;
+         left.shape == right.shape && left.input == right.input && left.owner == right.owner &&
+         left.part == right.part && left.tensor == right.tensor;
 }
 
 }  // namespace
 
 void shareSubexpressions(Program& program) {
-  std::vector<int> place(program.operations.size());
+  std::vector<int> place(program.operations.size(), 0);
   std::iota(place.begin(), place.end(), 0);
   for (int number = 0; number < program.size(); ++number) {
     Operation& operation = program.at(number);

@@ -1,7 +1,6 @@
 #include "graph/node.hpp"
 
 #include <algorithm>
-#include <functional>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -13,81 +12,94 @@ const char* nameOf(ElementType type) {
   return type == ElementType::kFloat32 ? "float32" : "float64";
 }
 
-Node::Node(Operator op, std::string name, ElementType type)
-    : op_(op), name_(std::move(name)), type_(type) {
+Node::Node(Operator op, const NodeName& name, ElementType type)
+    : op_(op), type_(type), name_(text({name.layer, name.layer.empty() ? "" : ".", name.name})) {
   static std::uint64_t made = 0;
   id_ = ++made;
 }
 
-NodePointer Node::input(std::string name, ElementType type, Dimensions shape, bool broadcasts) {
-  Node node(Operator::kInput, std::move(name), type);
-  node.shape_ = std::move(shape);
-  node.broadcasts_ = broadcasts;
-  return std::make_shared<const Node>(std::move(node));
+std::shared_ptr<Node> Node::make(Operator op, const NodeName& name, ElementType type) {
+  return std::shared_ptr<Node>(new Node(op, name, type));
 }
 
-NodePointer Node::constant(std::string name, ElementType type, Dimensions shape,
-                           Constant elements) {
-  Node node(Operator::kConstant, std::move(name), type);
-  node.shape_ = std::move(shape);
-  node.elements_ = std::move(elements);
-  return std::make_shared<const Node>(std::move(node));
+NodePointer Node::input(const NodeName& name, ElementType type, const Dimensions& shape,
+                        bool broadcasts) {
+  std::shared_ptr<Node> node = make(Operator::kInput, name, type);
+  node->shape_ = shape;
+  node->broadcasts_ = broadcasts;
+  return node;
 }
 
-NodePointer Node::apply(Operator op, std::string name, std::vector<NodePointer> inputs,
-                        std::vector<std::int64_t> list) {
+NodePointer Node::constant(const NodeName& name, ElementType type, const Dimensions& shape,
+                           const Constant& elements) {
+  std::shared_ptr<Node> node = make(Operator::kConstant, name, type);
+  node->shape_ = shape;
+  node->elements_ = elements;
+  return node;
+}
+
+NodePointer Node::apply(Operator op, const NodeName& name, const NodeInputs& inputs,
+                        const List& list) {
+  const ElementType type = inputs.size() > 0 ? inputs.front()->type() : ElementType::kFloat32;
+  std::shared_ptr<Node> node = make(op, name, type);
+  const auto require = [&node](bool condition, std::initializer_list<TextPart> otherwise) {
+    if (!condition) failArgument({"node '", node->name_, "' ", text(otherwise)});
+  };
   const auto expected = static_cast<std::size_t>(inputsOf(op));
-  if (expected == 0) {
-    failArgument({"node '", name, "' is ", graph::nameOf(op), "; it takes an operator"});
-  }
-  if (inputs.size() != expected) {
-    failArgument({"node '", name, "' has ", inputs.size(), " inputs; ", graph::nameOf(op),
-                       " takes ", expected});
-  }
-  std::vector<Dimensions> shapes;
+  const char* operatorName = graph::nameOf(op);
+  require(expected > 0, {"is ", operatorName, "; it takes an operator"});
+  require(inputs.size() == expected,
+          {"has ", inputs.size(), " inputs; ", operatorName, " takes ", expected});
+  ShortList<Dimensions, 3> shapes;
   for (const NodePointer& input : inputs) {
-    if (input->type() != inputs.front()->type()) {
-      failArgument({"node '", name, "' has inputs of float32 and of float64; ",
-                         graph::nameOf(op), " takes those of one"});
-    }
+    require(input->type() == type,
+            {"has inputs of float32 and of float64; ", operatorName, " takes those of one"});
     shapes.push_back(input->shape());
   }
-  Node node(op, std::move(name), inputs.front()->type());
-  node.shape_ = inferShape(op, node.name_, shapes, list);
-  node.inputs_ = std::move(inputs);
-  node.list_ = std::move(list);
-  return std::make_shared<const Node>(std::move(node));
+  node->shape_ = inferShape(op, node->name_, shapes, list);
+  node->inputs_ = inputs;
+  node->list_ = list;
+  return node;
 }
 
-std::vector<NodePointer> inOrder(const std::vector<NodePointer>& outputs) {
-  // Those that are still to come, the one that was made last in front. What a node needs was made before it, so that all
-  // who need a node come before it, too.
-  std::vector<NodePointer> open;
-  const auto add = [&open](const NodePointer& node) {
-    const auto place = std::ranges::lower_bound(open, node->id(), std::greater(), &Node::id);
-    if (place == open.end() || *place != node) open.insert(place, node);
+std::vector<const Node*> inOrder(std::span<const NodePointer> outputs) {
+  // Those that are still to come, a heap with the one that was made last on top. What a node needs was made before it, so
+  // that all who need a node come before it, too: one after another, if it is there more than once.
+  std::vector<const Node*> open;
+  const auto wasMadeBefore = [](const Node* left, const Node* right) {
+    return left->id() < right->id();
   };
-  for (const NodePointer& output : outputs) add(output);
-  std::vector<NodePointer> order;
+  const auto add = [&](std::span<const NodePointer> nodes) {
+    for (const NodePointer& pointer : nodes) {
+      const Node* node = pointer.get();
+      open.push_back(node);
+      std::push_heap(open.begin(), open.end(), wasMadeBefore);
+    }
+  };
+  add(outputs);
+  std::vector<const Node*> order;
   while (!open.empty()) {
-    order.push_back(open.front());
-    open.erase(open.begin());
-    for (const NodePointer& input : order.back()->inputs()) add(input);
+    std::pop_heap(open.begin(), open.end(), wasMadeBefore);
+    const Node* node = open.back();
+    open.pop_back();
+    if (!order.empty() && order.back() == node) continue;
+    order.push_back(node);
+    add(node->inputs());
   }
-  std::ranges::reverse(order);
+  std::reverse(order.begin(), order.end());
   return order;
 }
 
-std::string print(const std::vector<NodePointer>& outputs) {
+std::string print(const NodePointer& output) {
   std::string result;
-  for (const NodePointer& node : inOrder(outputs)) {
+  for (const Node* node : inOrder(output)) {
     result += text({node->name(), " ", toString(node->shape()), " = ", nameOf(node->op()), "("});
     const char* separator = "";
     for (const NodePointer& input : node->inputs()) {
       result += text({separator, input->name()});
       separator = ", ";
     }
-    for (const std::int64_t number : node->list()) {
+    for (const Index number : node->list()) {
       result += text({separator, number});
       separator = " ";
     }

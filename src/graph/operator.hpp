@@ -2,6 +2,9 @@
 
 #include <cstdint>
 
+#include "core/shape.hpp"
+#include "graph/short_list.hpp"
+
 namespace cross_attention::graph {
 
 /// What a node computes: the operators of ONNX that bear these names (opset 17), as far as the layer's graph and those
@@ -16,11 +19,14 @@ enum class Operator : std::uint8_t {
   kLog,
   kIdentity,
   kMatMul,
-  kSoftmax,    ///< list: the axis, which is the last one. A row of nothing but -infinity becomes zeros, not NaN.
+  kSoftmax,  ///< list: the axis, which is the last one. A row of nothing but -infinity becomes zeros, not NaN.
   kTranspose,  ///< list: perm
-  kReshape,    ///< list: the shape, in which 0 stands for the input's dimension and -1 for what is left
+  kReshape,  ///< list: the shape, in which 0 stands for the input's dimension and -1 for what is left
   kAttention,
 };
+
+/// The numbers that an operator takes beside its inputs.
+using List = ShortList<Index, Shape::kMaxRank>;
 
 const char* nameOf(Operator op);
 /// How many inputs it takes.

@@ -1,7 +1,6 @@
 #include "graph/shape_inference.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -10,120 +9,133 @@ namespace cross_attention::graph {
 
 namespace {
 
-/// The node at work, for the messages.
+/// The node at work.
 struct Place {
   Operator op;
-  const std::string& node;
-  const std::vector<Dimensions>& inputs;
+  std::string_view node;
+  std::span<const Dimensions> inputs;
 
   [[noreturn]] void fail(const char* takes) const {
     std::string shapes;
     for (const Dimensions& input : inputs) {
       shapes += text({shapes.empty() ? "" : " and ", toString(input)});
     }
-    failShape({"node '", node, "' has inputs of shape ", shapes, "; ", nameOf(op), " takes ",
-                    takes});
+    failShape(
+        {"node '", node, "' has inputs of shape ", shapes, "; ", nameOf(op), " takes ", takes});
   }
-  const Dimensions& withRank(std::size_t input, std::size_t least) const {
-    if (inputs[input].size() < least) fail("more dimensions");
-    return inputs[input];
+  void require(bool condition, const char* takes) const {
+    if (!condition) fail(takes);
+  }
+  void requireRank(std::size_t least) const {
+    for (const Dimensions& input : inputs) require(input.size() >= least, "more dimensions");
   }
 };
 
-/// The dimensions of both, the last ones facing each other; where one is 1, the other.
-Dimensions broadcast(const Place& place, const Dimensions& left, const Dimensions& right) {
-  Dimensions result(std::max(left.size(), right.size()), Dimension(1));
-  for (std::size_t back = 1; back <= result.size(); ++back) {
-    const Dimension a = back <= left.size() ? left[left.size() - back] : Dimension(1);
-    const Dimension b = back <= right.size() ? right[right.size() - back] : Dimension(1);
-    if (a != b && !a.isOne() && !b.isOne()) {
-      place.fail("equal dimensions, or 1 in place of either");
-    }
-    result[result.size() - back] = a.isOne() ? b : a;
+/// Counted from the back, from 1 on; in front of the first one, 1.
+Dimension fromBack(const Dimensions& dimensions, std::size_t back) {
+  return back <= dimensions.size() ? dimensions[dimensions.size() - back] : Dimension(1);
+}
+
+/// The dimensions of both inputs but for the `rest` last ones, the last ones facing each other; where one is 1, the other.
+Dimensions broadcast(const Place& place, std::size_t rest) {
+  const Dimensions& left = place.inputs[0];
+  const Dimensions& right = place.inputs[1];
+  Dimensions result;
+  for (std::size_t back = std::max(left.size(), right.size()); back > rest; --back) {
+    const Dimension a = fromBack(left, back);
+    const Dimension b = fromBack(right, back);
+    place.require(a == b || a.isOne() || b.isOne(), "equal dimensions, or 1 in place of either");
+    result.push_back(a.isOne() ? b : a);
   }
   return result;
 }
 
 Dimensions product(const Place& place) {
-  const Dimensions& left = place.withRank(0, 2);
-  const Dimensions& right = place.withRank(1, 2);
-  if (left.back() != right[right.size() - 2]) {
-    place.fail("as many columns of the first as there are rows of the second");
-  }
-  Dimensions result = broadcast(place, {left.begin(), left.end() - 2}, {right.begin(), right.end() - 2});
-  result.push_back(left[left.size() - 2]);
+  place.requireRank(2);
+  const Dimensions& left = place.inputs[0];
+  const Dimensions& right = place.inputs[1];
+  place.require(left.back() == fromBack(right, 2),
+                "as many columns of the first as there are rows of the second");
+  Dimensions result = broadcast(place, 2);
+  result.push_back(fromBack(left, 2));
   result.push_back(right.back());
   return result;
 }
 
-Dimensions transposed(const Place& place, const std::vector<std::int64_t>& axes) {
+Dimensions transposed(const Place& place, const List& axes) {
   const Dimensions& input = place.inputs[0];
-  std::vector<std::int64_t> sorted = axes;
-  std::sort(sorted.begin(), sorted.end());
-  bool isPermutation = sorted.size() == input.size();
-  for (std::size_t axis = 0; axis < sorted.size(); ++axis) {
-    isPermutation = isPermutation && sorted[axis] == static_cast<std::int64_t>(axis);
-  }
-  if (!isPermutation) place.fail("each axis once in perm");
   Dimensions result;
-  for (const std::int64_t axis : axes) result.push_back(input[static_cast<std::size_t>(axis)]);
+  unsigned seen = 0;
+  for (const Index axis : axes) {
+    const bool exists = axis >= 0 && static_cast<std::size_t>(axis) < input.size();
+    place.require(exists && (seen >> axis & 1U) == 0, "each axis once in perm");
+    seen |= 1U << axis;
+    result.push_back(input[static_cast<std::size_t>(axis)]);
+  }
+  place.require(result.size() == input.size(), "each axis once in perm");
   return result;
 }
 
-/// The product of the numbers; names are taken out of it and counted by themselves.
-struct Product {
-  std::int64_t number = 1;
-  std::vector<std::string> names;
-
-  explicit Product(const Dimensions& dimensions) {
-    for (const Dimension& dimension : dimensions) {
-      if (dimension.isNumber()) {
-        number *= dimension.number();
-      } else {
-        names.push_back(dimension.name());
-      }
-    }
-    std::sort(names.begin(), names.end());
+/// The product of the numbers.
+std::int64_t productOf(const Dimensions& dimensions) {
+  std::int64_t product = 1;
+  for (const Dimension dimension : dimensions) {
+    if (dimension.isNumber()) product *= dimension.number();
   }
-};
+  return product;
+}
 
-Dimensions reshaped(const Place& place, const std::vector<std::int64_t>& shape) {
+/// Those that stand for an input's dimensions, and 1 in place of -1.
+Dimensions asWritten(const Place& place, const List& shape) {
   const Dimensions& input = place.inputs[0];
   Dimensions result;
-  std::optional<std::size_t> open;
+  bool isOpen = false;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    const std::int64_t dimension = shape[axis];
-    if (dimension < -1 || (dimension == -1 && open) || (dimension == 0 && axis >= input.size())) {
-      place.fail("a shape of numbers, of 0 for a dimension of the input, and of one -1");
-    }
-    if (dimension == -1) open = axis;
-    result.push_back(dimension == 0 ? input[axis] : Dimension(static_cast<Index>(std::max<std::int64_t>(dimension, 1))));
+    const Index dimension = shape[axis];
+    place.require(
+        dimension > 0 || (dimension == 0 && axis < input.size()) || (dimension == -1 && !isOpen),
+        "a shape of numbers, of 0 for a dimension of the input, and of one -1");
+    isOpen = isOpen || dimension == -1;
+    result.push_back(dimension == 0 ? input[axis] : Dimension(std::max(dimension, Index{1})));
   }
-  const Product before(input);
-  const Product after(result);
-  if (!open) {
-    if (before.number != after.number || before.names != after.names) {
-      place.fail("a shape of as many elements");
-    }
+  return result;
+}
+
+Dimensions reshaped(const Place& place, const List& shape) {
+  Dimensions result = asWritten(place, shape);
+  const auto open =
+      static_cast<std::size_t>(std::find(shape.begin(), shape.end(), -1) - shape.begin());
+  const bool isOpen = open < shape.size();
+  // What is left of the input when the dimensions that were written are taken out of it.
+  Dimensions left = place.inputs[0];
+  bool fits = true;
+  for (const Dimension dimension : result) {
+    if (dimension.isNumber()) continue;
+    Dimension* const same = std::find(left.begin(), left.end(), dimension);
+    fits = fits && same != left.end();
+    if (same != left.end()) *same = 1;
+  }
+  const std::int64_t written = productOf(result);
+  const std::int64_t number = productOf(left);
+  const auto isName = [](const Dimension dimension) { return !dimension.isNumber(); };
+  const auto names = std::count_if(left.begin(), left.end(), isName);
+  if (!isOpen) {
+    place.require(fits && names == 0 && number == written, "a shape of as many elements");
     return result;
   }
-  std::vector<std::string> rest;
-  std::set_difference(before.names.begin(), before.names.end(), after.names.begin(),
-                      after.names.end(), std::back_inserter(rest));
-  const bool divides = after.number > 0 && before.number % after.number == 0;
-  const std::int64_t quotient = divides ? before.number / after.number : 0;
-  const bool namesFit = before.names.size() == after.names.size() + rest.size();
-  if (!divides || !namesFit || rest.size() > 1 || (rest.size() == 1 && quotient != 1)) {
-    place.fail("a shape of as many elements, with one -1 for a number or for one named size");
-  }
-  result[*open] = rest.empty() ? Dimension(static_cast<Index>(quotient)) : Dimension(rest.front());
+  fits = fits && written > 0 && number % written == 0 &&
+         (names == 0 || (names == 1 && number == written));
+  place.require(fits,
+                "a shape of as many elements, with one -1 for a number or for one named size");
+  result[open] = names == 0 ? Dimension(static_cast<Index>(number / written))
+                            : *std::find_if(left.begin(), left.end(), isName);
   return result;
 }
 
 }  // namespace
 
-Dimensions inferShape(Operator op, const std::string& node, const std::vector<Dimensions>& inputs,
-                      const std::vector<std::int64_t>& list) {
+Dimensions inferShape(Operator op, std::string_view node, std::span<const Dimensions> inputs,
+                      const List& list) {
   const Place place{op, node, inputs};
   switch (op) {
     case Operator::kMatMul:
@@ -133,16 +145,16 @@ Dimensions inferShape(Operator op, const std::string& node, const std::vector<Di
     case Operator::kReshape:
       return reshaped(place, list);
     case Operator::kSoftmax: {
-      const Dimensions& input = place.withRank(0, 1);
-      const auto last = static_cast<std::int64_t>(input.size()) - 1;
-      if (list.size() != 1 || (list[0] != -1 && list[0] != last)) place.fail("the last axis");
-      return input;
+      place.requireRank(1);
+      const auto last = static_cast<Index>(inputs[0].size()) - 1;
+      place.require(list.size() == 1 && (list[0] == -1 || list[0] == last), "the last axis");
+      return inputs[0];
     }
     default:
       if (!isElementwise(op)) {
         failArgument({"node '", node, "' is ", nameOf(op), "; it takes an operator"});
       }
-      return inputs.size() == 1 ? inputs[0] : broadcast(place, inputs[0], inputs[1]);
+      return inputs.size() == 1 ? inputs[0] : broadcast(place, 0);
   }
 }
 

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
+#include <span>
+#include <string_view>
 
 #include "graph/dimension.hpp"
 #include "graph/operator.hpp"
@@ -11,7 +10,7 @@ namespace cross_attention::graph {
 
 /// The shape of what an operator makes of inputs of these shapes, by ONNX's rules: numbers and names alike, for a name
 /// equals itself. `list`: see Operator. Throws kShape or kArgument, naming `node`, where they do not fit.
-Dimensions inferShape(Operator op, const std::string& node, const std::vector<Dimensions>& inputs,
-                      const std::vector<std::int64_t>& list);
+Dimensions inferShape(Operator op, std::string_view node, std::span<const Dimensions> inputs,
+                      const List& list);
 
 }  // namespace cross_attention::graph

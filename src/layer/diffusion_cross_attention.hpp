@@ -110,7 +110,8 @@ class DiffusionCrossAttention {
   std::optional<Tensor<T>> contextGradient_;
   std::vector<std::weak_ptr<Finishable>> pending_;
   Statistics statistics_;
-  std::shared_ptr<DiffusionCrossAttention*> self_ = std::make_shared<DiffusionCrossAttention*>(this);
+  std::shared_ptr<DiffusionCrossAttention*> self_ =
+      std::make_shared<DiffusionCrossAttention*>(this);
 };
 
 /// A forward under way: see PendingWork.

@@ -15,10 +15,10 @@ std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>
                                                 const std::shared_ptr<Workspace>& workspace,
                                                 bool folded, bool contextIsReady) {
   if (!contextIsReady) {
-    weights->require({folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery,
-                      PackedWeight::kOutput, PackedWeight::kKeyOfHeads,
-                      PackedWeight::kValueOfHeads},
-                     workspace);
+    weights->require(
+        {folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery, PackedWeight::kOutput,
+         PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
+        workspace);
   } else if (!folded) {
     weights->require({PackedWeight::kQuery, PackedWeight::kOutput}, workspace);
   }

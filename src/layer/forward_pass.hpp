@@ -50,11 +50,11 @@ struct Activations {
 
 /// What kind of forward it is.
 struct ForwardOptions {
-  bool training = false;  ///< activations are kept
-  Index leastTasks = 1;   ///< see ForwardWork
+  bool training = false;           ///< activations are kept
+  Index leastTasks = 1;            ///< see ForwardWork
   std::optional<bool> folds = {};  ///< whether the context is folded; none: as the shapes decide
-  bool contextIsReady = false;  ///< `ready` is taken unseen
-  bool repeats = false;         ///< the schedule is run again and again: see bind
+  bool contextIsReady = false;     ///< `ready` is taken unseen
+  bool repeats = false;            ///< the schedule is run again and again: see bind
 };
 
 /// One forward over all tokens. A task takes a block of tokens through all of it: query projection, attention of all

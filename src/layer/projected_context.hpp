@@ -35,8 +35,8 @@ class ProjectedContext {
  public:
   /// What there is beside the keys and values themselves.
   struct Forms {
-    bool transposed;  ///< keysTransposed and values, which the way back needs
-    bool folded;      ///< see FoldedContext
+    bool transposed;       ///< keysTransposed and values, which the way back needs
+    bool folded;           ///< see FoldedContext
     bool repeats = false;  ///< the stages are run again and again: they keep what they work with
   };
 

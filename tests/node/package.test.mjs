@@ -120,13 +120,16 @@ describe('size', () => {
     `wasm/cross-attention-${variant}.wasm`,
   ];
 
-  test('the .wasm file has at most 250 KB', async (testContext) => {
+  // What threads take of the C library comes on top.
+  const [mostWasm, mostDownload] = variant.endsWith('threads') ? [260_000, 110_000] : [250_000, 100_000];
+
+  test('the .wasm file has at most 250 KB, with threads 260', async (testContext) => {
     const { size } = await stat(path.join(project, 'dist', files[3]));
     testContext.diagnostic(`${files[3]}: ${(size / 1000).toFixed(1)} KB`);
-    assert.ok(size <= 250_000, `${size} bytes`);
+    assert.ok(size <= mostWasm, `${size} bytes`);
   });
 
-  test('the download of the variant has at most 100 KB, compressed by Brotli', async (testContext) => {
+  test('the download of the variant has at most 100 KB, with threads 110, compressed by Brotli', async (testContext) => {
     const sizes = await Promise.all(
       files.map(async (file) => {
         const content = await readFile(path.join(project, 'dist', file));
@@ -139,6 +142,6 @@ describe('size', () => {
     );
     const total = sizes.reduce((sum, size) => sum + size, 0);
     testContext.diagnostic(`${variant}: ${(total / 1000).toFixed(1)} KB = ${sizes.join(' + ')} bytes`);
-    assert.ok(total <= 100_000, `${total} bytes`);
+    assert.ok(total <= mostDownload, `${total} bytes`);
   });
 });

@@ -247,7 +247,9 @@ TEST_P(FailingAllocationTest, CompileLeavesNothingBehind) {
         ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
       } catch (const std::bad_alloc&) {
       }
-      if (complete) EXPECT_TRUE(isRelativelyNear(output, expected, 1e-5));
+      if (complete) {
+        EXPECT_TRUE(isRelativelyNear(output, expected, 1e-5));
+      }
       // The layer is as usable as before.
       EXPECT_TRUE(isIdentical(one.one.forward(), expected));
     }

@@ -69,8 +69,10 @@ TEST(AssociationTest, FewTokensAreNotWorthAFoldingOfTheirOwn) {
 
 TEST(AssociationTest, SaysWhereOnlyAMeasurementCanTell) {
   // 640 · 640 + 77 · 640 as written against 8 · 77 · 640: 1.16 times; with 9 heads 1.03 times.
-  EXPECT_TRUE(compiler::chooseAssociation(configurationOf(639, 768, 9), promptSizes(2, 1024)).isClose);
-  EXPECT_FALSE(compiler::chooseAssociation(configurationOf(1280, 768, 8), promptSizes(2, 256)).isClose);
+  EXPECT_TRUE(
+      compiler::chooseAssociation(configurationOf(639, 768, 9), promptSizes(2, 1024)).isClose);
+  EXPECT_FALSE(
+      compiler::chooseAssociation(configurationOf(1280, 768, 8), promptSizes(2, 256)).isClose);
 }
 
 }  // namespace cross_attention::test

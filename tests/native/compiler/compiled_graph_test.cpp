@@ -33,7 +33,8 @@ CaseShape randomShape(Random& random) {
   const Index length = between(random, 1, 40);
   const Index contextDim = between(random, 1, 30);
   const Index rows = between(random, 0, 1) == 0 ? 1 : shape.batch;
-  shape.context = between(random, 0, 2) == 0 ? Shape{length, contextDim} : Shape{rows, length, contextDim};
+  shape.context =
+      between(random, 0, 2) == 0 ? Shape{length, contextDim} : Shape{rows, length, contextDim};
   switch (between(random, 0, 3)) {
     case 0:
       shape.mask = Shape{between(random, 0, 1) == 0 ? 1 : shape.batch, length};
@@ -133,7 +134,8 @@ TEST(CompiledGraphTest, DropsKeysThatAConstantMaskHides) {
   EXPECT_TRUE(isRelativelyNear(one.run(dropped), expected, 1e-12));
   EXPECT_TRUE(isRelativelyNear(one.run(all), expected, 1e-12));
   EXPECT_LT(dropped.flops(), all.flops());
-  EXPECT_NE(dropped.plan(0).describe()[0].association.find("masked keys dropped"), std::string::npos);
+  EXPECT_NE(dropped.plan(0).steps()[0]->describe().association.find("masked keys dropped"),
+            std::string::npos);
 }
 
 TEST(CompiledGraphTest, RunsAllocateNothing) {
@@ -224,10 +226,12 @@ TEST(CompiledGraphTest, RefusesWhatItWasNotCompiledFor) {
   CompiledGraph compiled(one.source, {});
   const Tensor<float> other = Tensor<float>::zeros(Shape{1, 32, 3, 5});
   using Given = std::array<const AnyTensor*, 2>;
-  EXPECT_TRUE(failsWith(ErrorCode::kShape,
-                        [&] { compiled.run(0, Given{&other, &one.tensors[1]}); }));
-  EXPECT_TRUE(failsWith(ErrorCode::kArgument,
-                        [&] { compiled.run(0, Given{&one.tensors[0], nullptr}); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] {
+    compiled.run(0, Given{&other, &one.tensors[1]});
+  }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] {
+    compiled.run(0, Given{&one.tensors[0], nullptr});
+  }));
   EXPECT_TRUE(isRelativelyNear(one.run(compiled), one.one.forward(), 1e-5));
 }
 
@@ -251,6 +255,22 @@ TEST(CompiledGraphTest, RunsBehindAndInSlices) {
   }
 }
 
+TEST(CompiledGraphTest, ARunIsOfTheParametersThatItStartedWith) {
+  const ThreadsInScope threads(2);
+  std::optional<GraphCase<float>> one(promptShape());
+  one->keep(1);
+  CompiledGraph compiled(one->source, {});
+  const Tensor<float> expected(one->run(compiled).clone());
+  const auto changed = compiled.start(0, one->given(compiled));
+  ASSERT_TRUE(changed->runBehind([] {}));
+  one->one.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{32}, 100));
+  EXPECT_TRUE(isIdentical(Tensor<float>(changed->result()), expected));
+  compiled.refresh();
+  const auto gone = compiled.start(0, one->given(compiled));
+  one.reset();
+  EXPECT_GT(Tensor<float>(gone->result()).data()[0], 50);
+}
+
 TEST(CompiledGraphTest, ComposesLayersWithOneContext) {
   CaseShape wide = promptShape();
   wide.queryDim = 48;
@@ -259,29 +279,31 @@ TEST(CompiledGraphTest, ComposesLayersWithOneContext) {
   GraphCase<float> first(promptShape());
   const GraphCase<float> second(wide);
   compiler::Source source;
-  std::vector<graph::NodePointer> inputs;
+  graph::NodeInputs inputs;
   layer::GraphOptions options{.name = "first", .input = "input.0", .tokens = "tokens.0"};
   source.outputs = {exportComputationGraph(first.one.layer, options, inputs)};
   options = {.name = "second", .input = "input.1", .tokens = "tokens.1", .context = inputs[1]};
-  std::vector<graph::NodePointer> more;
+  graph::NodeInputs more;
   source.outputs.push_back(exportComputationGraph(second.one.layer, options, more));
   ASSERT_EQ(more.size(), 1U);
   source.inputs = {inputs[0], more[0], inputs[1]};
-  source.shapes = {first.one.input.shape(), second.one.input.shape(), first.one.context->shape()};
-  source.constants = {std::nullopt, std::nullopt, *first.one.context};
+  source.tensors = {compiler::placeholder(first.one.input.shape()),
+                    compiler::placeholder(second.one.input.shape()), *first.one.context};
+  source.constants = {2};
   CompiledGraph compiled(source, {});
   const std::array<const AnyTensor*, 1> firstInput{&first.one.input};
   const std::array<const AnyTensor*, 1> secondInput{&second.one.input};
   EXPECT_EQ(compiled.outputs(), 2U);
   LayerCase<float> other(wide);
-  EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(0, firstInput)), first.one.forward(), 1e-5));
+  EXPECT_TRUE(
+      isRelativelyNear(Tensor<float>(compiled.run(0, firstInput)), first.one.forward(), 1e-5));
   EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(1, secondInput)),
                                other.layer.forward(second.one.input, &*first.one.context), 1e-5));
 }
 
 TEST(CompiledGraphTest, CopiesWhatIsNothingButAnInput) {
   const auto input = graph::Node::input("x", graph::ElementType::kFloat32, {"batch", 3});
-  CompiledGraph compiled({{input}, {input}, {Shape{2, 3}}, {std::nullopt}}, {});
+  CompiledGraph compiled({{input}, {input}, {compiler::placeholder(Shape{2, 3})}, {}}, {});
   const Tensor<float> given = Tensor<float>::full(Shape{2, 3}, 4);
   const Tensor<float> output(compiled.run(0, std::array<const AnyTensor*, 1>{&given}));
   EXPECT_TRUE(isIdentical(output, given));

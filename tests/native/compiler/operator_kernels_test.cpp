@@ -22,11 +22,11 @@ struct Given {
 };
 
 std::vector<double> compute(Operator op, const Shape& shape, const std::vector<Given>& inputs,
-                            std::vector<std::int64_t> list = {}) {
+                            const graph::List& list = {}) {
   Operation operation;
   operation.op = op;
   operation.shape = shape;
-  operation.list = std::move(list);
+  operation.list = list;
   compiler::Operands operands;
   for (std::size_t number = 0; number < inputs.size(); ++number) {
     operation.inputs.push_back(static_cast<int>(number));
@@ -35,8 +35,10 @@ std::vector<double> compute(Operator op, const Shape& shape, const std::vector<G
   std::vector<double> value(static_cast<std::size_t>(shape.size()));
   // In two parts, as threads do.
   const Index rows = compiler::rowsOf(shape);
-  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), 0, rows / 2);
-  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), rows / 2, rows);
+  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), 0,
+                        rows / 2);
+  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), rows / 2,
+                        rows);
   return value;
 }
 
@@ -56,10 +58,10 @@ TEST(OperatorKernelsTest, ElementwiseBroadcasts) {
 }
 
 TEST(OperatorKernelsTest, ProductsBroadcastTheirBatches) {
-  EXPECT_EQ(compute(Operator::kMatMul, {2, 2}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}),
+  EXPECT_EQ(compute(Operator::kMatMul, {2, 2},
+                    {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}),
             (Values{4, 5, 10, 11}));
-  EXPECT_EQ(compute(Operator::kMatMul, {2, 1, 2},
-                    {{{2, 1, 1}, {2, 3}}, {{1, 1, 2}, {5, 7}}}),
+  EXPECT_EQ(compute(Operator::kMatMul, {2, 1, 2}, {{{2, 1, 1}, {2, 3}}, {{1, 1, 2}, {5, 7}}}),
             (Values{10, 14, 15, 21}));
   // No terms at all.
   EXPECT_EQ(compute(Operator::kMatMul, {1, 2}, {{{1, 0}, {}}, {{0, 2}, {}}}), (Values{0, 0}));
@@ -68,20 +70,23 @@ TEST(OperatorKernelsTest, ProductsBroadcastTheirBatches) {
 TEST(OperatorKernelsTest, TransposesAndReshapes) {
   EXPECT_EQ(compute(Operator::kTranspose, {3, 2}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}}, {1, 0}),
             (Values{1, 4, 2, 5, 3, 6}));
-  EXPECT_EQ(compute(Operator::kTranspose, {2, 2, 2}, {{{2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}}, {1, 2, 0}),
-            (Values{1, 5, 2, 6, 3, 7, 4, 8}));
+  EXPECT_EQ(
+      compute(Operator::kTranspose, {2, 2, 2}, {{{2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}}, {1, 2, 0}),
+      (Values{1, 5, 2, 6, 3, 7, 4, 8}));
   EXPECT_EQ(compute(Operator::kReshape, {3, 2}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}}, {3, 2}),
             (Values{1, 2, 3, 4, 5, 6}));
 }
 
 TEST(OperatorKernelsTest, SoftmaxOfARowWithoutKeysIsZero) {
   const Values value =
-      compute(Operator::kSoftmax, {2, 3}, {{{2, 3}, {0, std::log(3.0), -kInfinity, -kInfinity, -kInfinity, -kInfinity}}}, {-1});
+      compute(Operator::kSoftmax, {2, 3},
+              {{{2, 3}, {0, std::log(3.0), -kInfinity, -kInfinity, -kInfinity, -kInfinity}}}, {-1});
   EXPECT_TRUE(isNear(value, Values{0.25, 0.75, 0, 0, 0, 0}, 1e-15));
 }
 
 TEST(OperatorKernelsTest, SoftmaxOfLargeScoresIsFinite) {
-  EXPECT_TRUE(isNear(compute(Operator::kSoftmax, {2}, {{{2}, {1e4, 1e4}}}, {-1}), Values{0.5, 0.5}, 0));
+  EXPECT_TRUE(
+      isNear(compute(Operator::kSoftmax, {2}, {{{2}, {1e4, 1e4}}}, {-1}), Values{0.5, 0.5}, 0));
 }
 
 }  // namespace cross_attention::test

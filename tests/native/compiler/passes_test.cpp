@@ -24,17 +24,16 @@ Index count(const Program& program, Operator op) {
   return std::ranges::count(program.operations, op, &Operation::op);
 }
 
-Program lower(const NodePointer& output, const std::vector<NodePointer>& inputs,
-              const std::vector<Shape>& shapes) {
-  return compiler::lower(
-      {output, inputs, shapes, std::vector<std::optional<AnyTensor>>(inputs.size())});
+/// The program of a graph with that one input.
+Program lower(const NodePointer& output, const NodePointer& input, const Shape& shape) {
+  return compiler::lower({{output}, {input}, {compiler::placeholder(shape)}, {}}, output);
 }
 
 }  // namespace
 
 TEST(LowerTest, BindsNamedSizesAndInfersAllShapes) {
   const GraphCase<double> one(CaseShape{});
-  const Program program = compiler::lower(one.binding());
+  const Program program = one.lower();
   EXPECT_EQ(program.at(program.output).shape, one.one.input.shape());
   // The layer's four, the image's and the context's at the beginning, the image's at the end.
   EXPECT_EQ(count(program, Operator::kReshape), 4 + 2 + 1);
@@ -47,7 +46,7 @@ TEST(LowerTest, TakesTheFormsThatTheLayerTakes) {
     shape.context = Shape{7, 6};
     shape.mask = Shape{1, 7};
     const GraphCase<double> one(shape);
-    const Program program = compiler::lower(one.binding());
+    const Program program = one.lower();
     EXPECT_EQ(program.at(program.output).shape, one.one.input.shape());
     EXPECT_EQ(count(program, Operator::kLog), 1);
   }
@@ -56,24 +55,23 @@ TEST(LowerTest, TakesTheFormsThatTheLayerTakes) {
 TEST(LowerTest, RefusesWhatDoesNotFit) {
   const GraphCase<double> one(CaseShape{});
   const auto fails = [&](ErrorCode code, auto change) {
-    compiler::Binding binding = one.binding();
-    change(binding);
-    return failsWith(code, [&] { compiler::lower(binding); });
+    compiler::Source source = one.source;
+    change(source);
+    return failsWith(code, [&] { compiler::lower(source, source.outputs[0]); });
   };
-  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) { binding.shapes.pop_back(); }));
-  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) {
-    binding.inputs.pop_back();
-    binding.shapes.pop_back();
-  }));
-  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) { binding.inputs[1] = binding.inputs[0]; }));
-  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& binding) { binding.inputs[1] = binding.output; }));
+  EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& source) { source.inputs.pop_back(); }));
+  EXPECT_TRUE(
+      fails(ErrorCode::kArgument, [](auto& source) { source.inputs[1] = source.inputs[0]; }));
+  EXPECT_TRUE(
+      fails(ErrorCode::kArgument, [&](auto& source) { source.inputs[1] = one.source.outputs[0]; }));
   for (const Shape& shape : {Shape{1, 9, 3, 5}, Shape{8}, Shape{1, 2, 3, 4, 8}, Shape{15, 9}}) {
-    EXPECT_TRUE(fails(ErrorCode::kShape, [&](auto& binding) { binding.shapes[0] = shape; }));
+    EXPECT_TRUE(fails(ErrorCode::kShape,
+                      [&](auto& source) { source.tensors[0] = compiler::placeholder(shape); }));
   }
   // A context of another batch than the input's, which is not 1.
-  EXPECT_TRUE(fails(ErrorCode::kShape, [&](auto& binding) {
-    binding.shapes[0] = Shape{2, 15, 8};
-    binding.shapes[1] = Shape{3, 7, 6};
+  EXPECT_TRUE(fails(ErrorCode::kShape, [&](auto& source) {
+    source.tensors[0] = compiler::placeholder(Shape{2, 15, 8});
+    source.tensors[1] = compiler::placeholder(Shape{3, 7, 6});
   }));
 }
 
@@ -86,7 +84,7 @@ TEST(ShareSubexpressionsTest, MakesTheSameOnce) {
   const NodePointer sum = Node::apply(
       Operator::kAdd, "sum",
       {Node::apply(Operator::kMul, "product", {transposed(log()), transposed(log())}), log()});
-  Program program = lower(sum, {input}, {Shape{4, 4}});
+  Program program = lower(sum, input, Shape{4, 4});
   compiler::shareSubexpressions(program);
   compiler::removeUnused(program);
   EXPECT_EQ(count(program, Operator::kLog), 1);
@@ -97,11 +95,11 @@ TEST(ShareSubexpressionsTest, MakesTheSameOnce) {
 
 TEST(ShareSubexpressionsTest, KeepsApartWhatDiffersInALetter) {
   const NodePointer input = Node::input("x", kDouble, {4, 4});
-  const NodePointer output = Node::apply(
-      Operator::kAdd, "sum",
-      {Node::apply(Operator::kTranspose, "swapped", {input}, {1, 0}),
-       Node::apply(Operator::kTranspose, "same", {input}, {0, 1})});
-  Program program = lower(output, {input}, {Shape{4, 4}});
+  const NodePointer output =
+      Node::apply(Operator::kAdd, "sum",
+                  {Node::apply(Operator::kTranspose, "swapped", {input}, {1, 0}),
+                   Node::apply(Operator::kTranspose, "same", {input}, {0, 1})});
+  Program program = lower(output, input, Shape{4, 4});
   compiler::shareSubexpressions(program);
   compiler::removeUnused(program);
   EXPECT_EQ(count(program, Operator::kTranspose), 2);
@@ -114,7 +112,7 @@ TEST(FuseAttentionTest, PutsOneOperationInThePlaceOfALayer) {
     shape.context = Shape{1, 7, 6};
     if (masked) shape.mask = Shape{1, 1, 1, 7};
     const GraphCase<double> one(shape);
-    Program program = compiler::lower(one.binding());
+    Program program = one.lower();
     compiler::fuseAttention(program);
     compiler::removeUnused(program);
     EXPECT_EQ(count(program, Operator::kAttention), 1);
@@ -130,8 +128,7 @@ TEST(FuseAttentionTest, LeavesOtherGraphsAlone) {
   const NodePointer mixed =
       Node::apply(Operator::kAdd, "mixed",
                   {one.source.outputs[0]->inputs()[0], other.source.outputs[0]->inputs()[1]});
-  Program program =
-      lower(mixed, one.source.inputs, {one.one.input.shape(), one.one.context->shape()});
+  Program program = compiler::lower(one.source, mixed);
   compiler::fuseAttention(program);
   EXPECT_EQ(count(program, Operator::kAttention), 0);
 }
@@ -142,7 +139,7 @@ TEST(KeepLayoutTest, LeavesNothingButTheAttention) {
     shape.layout = layout;
     shape.context = Shape{7, 6};
     const GraphCase<double> one(shape);
-    Program program = compiler::lower(one.binding());
+    Program program = one.lower();
     compiler::fuseAttention(program);
     compiler::keepLayout(program);
     compiler::removeUnused(program);
@@ -155,7 +152,7 @@ TEST(KeepLayoutTest, LeavesNothingButTheAttention) {
 TEST(FoldConstantsTest, ComputesWhatDependsOnConstantsOnly) {
   GraphCase<double> one(CaseShape{});
   one.keep(1);
-  Program program = compiler::lower(one.binding());
+  Program program = one.lower();
   compiler::foldConstants(program);
   compiler::removeUnused(program);
   // Left are: q = x·Wqᵀ, the scores, the values' sum, the output projection.
@@ -167,7 +164,7 @@ TEST(PlanMemoryTest, SharesMemoryBetweenLivesThatDoNotOverlap) {
   NodePointer node = input;
   for (int step = 0; step < 6; ++step) node = Node::apply(Operator::kLog, "log", {node});
   const NodePointer output = Node::apply(Operator::kAdd, "sum", {node, input});
-  const Program program = lower(output, {input}, {Shape{64}});
+  const Program program = lower(output, input, Shape{64});
   const compiler::MemoryPlan plan = compiler::planMemory(program);
   // A step reads one and writes another.
   EXPECT_EQ(plan.bytes, 2 * 64 * static_cast<Amount>(sizeof(double)));
@@ -179,11 +176,12 @@ TEST(PlanMemoryTest, NoTwoLivingValuesOverlap) {
   CaseShape shape;
   shape.mask = Shape{1, 2, 15, 7};
   const GraphCase<float> one(shape);
-  const Program program = compiler::lower(one.binding());
+  const Program program = one.lower();
   const compiler::MemoryPlan plan = compiler::planMemory(program);
   std::vector<int> lastUse(program.operations.size(), -1);
   for (int number = 0; number < program.size(); ++number) {
-    for (const int input : program.at(number).inputs) lastUse[static_cast<std::size_t>(input)] = number;
+    for (const int input : program.at(number).inputs)
+      lastUse[static_cast<std::size_t>(input)] = number;
   }
   const auto bytesOf = [&](int number) {
     return program.at(number).shape.size() * static_cast<Index>(sizeof(float));

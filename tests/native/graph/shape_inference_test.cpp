@@ -11,20 +11,20 @@ namespace {
 using graph::Dimensions;
 using graph::Operator;
 
-Dimensions infer(Operator op, const std::vector<Dimensions>& inputs,
-                 const std::vector<std::int64_t>& list = {}) {
+Dimensions infer(Operator op, const std::vector<Dimensions>& inputs, const graph::List& list = {}) {
   return graph::inferShape(op, "here", inputs, list);
 }
 
 testing::AssertionResult failsShape(Operator op, const std::vector<Dimensions>& inputs,
-                                    const std::vector<std::int64_t>& list = {}) {
+                                    const graph::List& list = {}) {
   return failsWith(ErrorCode::kShape, [&] { infer(op, inputs, list); });
 }
 
 }  // namespace
 
 TEST(ShapeInferenceTest, ElementwiseBroadcastsNumbersAndNames) {
-  EXPECT_EQ(infer(Operator::kAdd, {{"batch", 4, "tokens"}, {4, 1}}), (Dimensions{"batch", 4, "tokens"}));
+  EXPECT_EQ(infer(Operator::kAdd, {{"batch", 4, "tokens"}, {4, 1}}),
+            (Dimensions{"batch", 4, "tokens"}));
   EXPECT_EQ(infer(Operator::kMul, {{"batch", 1}, {}}), (Dimensions{"batch", 1}));
   EXPECT_EQ(infer(Operator::kLog, {{"batch", 3}}), (Dimensions{"batch", 3}));
   EXPECT_TRUE(failsShape(Operator::kSub, {{2, 3}, {2, 4}}));
@@ -33,7 +33,8 @@ TEST(ShapeInferenceTest, ElementwiseBroadcastsNumbersAndNames) {
 }
 
 TEST(ShapeInferenceTest, ProductsTakeColumnsByRows) {
-  EXPECT_EQ(infer(Operator::kMatMul, {{"batch", "tokens", 8}, {8, 5}}), (Dimensions{"batch", "tokens", 5}));
+  EXPECT_EQ(infer(Operator::kMatMul, {{"batch", "tokens", 8}, {8, 5}}),
+            (Dimensions{"batch", "tokens", 5}));
   EXPECT_EQ(infer(Operator::kMatMul, {{"batch", 2, 3, 4}, {1, 2, 4, "length"}}),
             (Dimensions{"batch", 2, 3, "length"}));
   EXPECT_TRUE(failsShape(Operator::kMatMul, {{2, 3}, {4, 5}}));
@@ -44,16 +45,17 @@ TEST(ShapeInferenceTest, ProductsTakeColumnsByRows) {
 TEST(ShapeInferenceTest, TransposesTakeEachAxisOnce) {
   EXPECT_EQ(infer(Operator::kTranspose, {{"batch", "tokens", 8}}, {2, 0, 1}),
             (Dimensions{8, "batch", "tokens"}));
-  for (const std::vector<std::int64_t>& axes :
-       {std::vector<std::int64_t>{0, 1}, {0, 0, 1}, {0, 1, 3}, {-1, 0, 1}}) {
+  for (const graph::List& axes : {graph::List{0, 1}, {0, 0, 1}, {0, 1, 3}, {-1, 0, 1}}) {
     EXPECT_TRUE(failsShape(Operator::kTranspose, {{"batch", "tokens", 8}}, axes));
   }
 }
 
 TEST(ShapeInferenceTest, ReshapesTakeZerosAndOneOpenDimension) {
   const Dimensions tokens{"batch", "tokens", 12};
-  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, 3, 4}), (Dimensions{"batch", "tokens", 3, 4}));
-  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, -1, 4}), (Dimensions{"batch", "tokens", 3, 4}));
+  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, 3, 4}),
+            (Dimensions{"batch", "tokens", 3, 4}));
+  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, -1, 4}),
+            (Dimensions{"batch", "tokens", 3, 4}));
   EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, -1, 12}), tokens);
   EXPECT_EQ(infer(Operator::kReshape, {{2, Index{0}, 3}}, {0, 0, 3}), (Dimensions{2, Index{0}, 3}));
   EXPECT_EQ(infer(Operator::kReshape, {{6, 4}}, {-1}), (Dimensions{24}));
@@ -78,7 +80,8 @@ TEST(ShapeInferenceTest, ErrorsNameTheNodeAndTheShapes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.message(),
-              "node 'here' has inputs of shape [batch, 3] and [4, 5]; MatMul takes as many columns of the "
+              "node 'here' has inputs of shape [batch, 3] and [4, 5]; MatMul takes as many columns "
+              "of the "
               "first as there are rows of the second");
   }
 }

@@ -15,14 +15,21 @@ class GraphCase {
   explicit GraphCase(const CaseShape& shape) : one(shape) {
     layer::GraphOptions options;
     options.mask = shape.mask.has_value();
-    source.outputs = {exportComputationGraph(one.layer, options, source.inputs)};
-    add(one.input);
-    add(one.context ? *one.context : one.input);
-    if (one.maskTensor) add(*one.maskTensor);
+    graph::NodeInputs inputs;
+    source.outputs = {exportComputationGraph(one.layer, options, inputs)};
+    tensors = {one.input, one.context ? *one.context : one.input};
+    if (one.maskTensor) tensors.push_back(*one.maskTensor);
+    for (std::size_t number = 0; number < tensors.size(); ++number) {
+      source.inputs.push_back(inputs[number]);
+      source.tensors.push_back(compiler::placeholder(tensors[number].shape()));
+    }
   }
 
   /// The input of that number stays the same.
-  void keep(std::size_t number) { source.constants[number] = tensors[number]; }
+  void keep(std::size_t number) {
+    source.tensors[number] = tensors[number];
+    source.constants.push_back(static_cast<int>(number));
+  }
 
   /// One run of it, compiled.
   Tensor<T> run(const compiler::CompileOptions& options) {
@@ -40,20 +47,11 @@ class GraphCase {
     }
     return inputs;
   }
-  compiler::Binding binding() const {
-    return {source.outputs[0], source.inputs, source.shapes, source.constants};
-  }
+  compiler::Program lower() const { return compiler::lower(source, source.outputs[0]); }
 
   LayerCase<T> one;
   compiler::Source source;
   std::vector<Tensor<T>> tensors;
-
- private:
-  void add(const Tensor<T>& tensor) {
-    tensors.push_back(tensor);
-    source.shapes.push_back(tensor.shape());
-    source.constants.emplace_back();
-  }
 };
 
 }  // namespace cross_attention::test

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <emscripten/val.h>
+
+#include <string>
+
+namespace cross_attention::embind {
+
+// JavaScript's arrays, element by element. All numbers are doubles, as in JavaScript: each further type is code of its own.
+
+inline void push(const emscripten::val& array, const emscripten::val& element) {
+  array.call<void>("push", element);
+}
+
+inline void push(const emscripten::val& array, double number) {
+  push(array, emscripten::val(number));
+}
+
+inline void push(const emscripten::val& array, const std::string& text) {
+  push(array, emscripten::val(text));
+}
+
+}  // namespace cross_attention::embind
