@@ -251,7 +251,7 @@ class AttentionStep final : public Step {
   AnyTensor filled(const Shape& shape) const {
     constexpr std::byte kByte{0x3d};
     const std::size_t bytes = bytesOf(program_.type);
-    const AnyTensor tensor(shape, bytes);
+    AnyTensor tensor(shape, bytes);
     std::fill_n(static_cast<std::byte*>(tensor.elements()),
                 static_cast<std::size_t>(shape.size()) * bytes, kByte);
     return tensor;

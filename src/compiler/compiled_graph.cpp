@@ -100,7 +100,7 @@ AnyTensor CompiledGraph::freeOutput(const Shape& shape) {
                    [&shape](const AnyTensor& output) { return output.shape() == shape; });
   const std::size_t elementBytes = bytesOf(source_.outputs[0]->type());
   if (known == outputs_.end()) {
-    const AnyTensor output(shape, elementBytes);
+    AnyTensor output(shape, elementBytes);
     outputs_.push_back(output);
     return output;
   }

@@ -16,6 +16,8 @@ class ShortList {
     for (const T& value : values) push_back(value);
   }
 
+  // As a vector calls it.
+  // NOLINTNEXTLINE(readability-identifier-naming)
   constexpr void push_back(const T& value) { values_[size_++] = value; }
 
   constexpr std::size_t size() const { return size_; }

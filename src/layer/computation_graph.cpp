@@ -15,7 +15,7 @@ using graph::NodePointer;
 using graph::Operator;
 
 /// Dimensions of reshapes that are the layer's.
-enum Size : std::int8_t { kHeads = 100, kHeadDim, kChannels };
+enum Size : std::int16_t { kHeads = 100, kHeadDim, kChannels };
 
 /// An operator of the layer's graph. Its inputs are places: those of Given, then those of the operators in their order.
 struct Row {
@@ -24,7 +24,7 @@ struct Row {
   std::int8_t first;
   std::int8_t second = -1;
   std::int8_t listSize = 0;
-  std::array<std::int8_t, 4> list{};
+  std::array<std::int16_t, 4> list{};
 };
 
 enum Given : std::int8_t {
