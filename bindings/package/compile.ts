@@ -9,7 +9,7 @@ import type {
 } from './core';
 import { describePlans, type PlanDescription, planDescription } from './describe';
 import { ArgumentError, ShapeError } from './errors';
-import { checkNode, type ComputationNode, nodeOrigin } from './graph';
+import { checkNode, checkOutputs, type ComputationNode, nodeOrigin } from './graph';
 import { Owned } from './handles';
 import { awaitPending } from './pending';
 import { getCore } from './runtime';
@@ -245,12 +245,6 @@ function checkKeyMask({ node, shape }: CompiledInput, tensor: Tensor): void {
   const wrong = tensor.view().find((value) => value !== 0 && value !== 1);
   if (wrong === undefined) return;
   fail(`input '${node.name}' [B, L] holds a value that`, wrong, '1 (attend) and 0 (ignore) in a key mask');
-}
-
-function checkOutputs(output: ComputationNode | readonly ComputationNode[]): ComputationNode[] {
-  if (!Array.isArray(output)) return [checkNode('output', output)];
-  if (output.length === 0) fail('output', output, 'a ComputationNode or some of them');
-  return output.map((node, number) => checkNode(`output[${number}]`, node));
 }
 
 function checkInputs(

@@ -86,6 +86,13 @@ export function checkNode(argument: string, node: unknown): ComputationNode {
   return node;
 }
 
+/** One node, or a list of one or more. Throws ArgumentError for anything else. */
+export function checkOutputs(output: unknown): ComputationNode[] {
+  if (!Array.isArray(output)) return [checkNode('output', output)];
+  if (output.length === 0) fail('output', output, 'a ComputationNode, or a list of one or more');
+  return output.map((node, number) => checkNode(`output[${number}]`, node));
+}
+
 /** Where a node lies in the core. */
 export function nodeOrigin(node: ComputationNode): NodeOrigin {
   return originOf(node);

@@ -10,6 +10,10 @@ class PendingRun final : public Finishable {
  public:
   /// Of a plan that is bound to its inputs and this output.
   PendingRun(Plan& plan, const AnyTensor& output);
+  /// Finishes: a plan must not stay bound to tensors that nobody awaits.
+  ~PendingRun() override { finish(); }
+  PendingRun(const PendingRun&) = delete;
+  PendingRun& operator=(const PendingRun&) = delete;
 
   bool runBehind(std::function<void()> done) { return work_.runBehind(std::move(done)); }
   bool advance(double milliseconds) { return work_.advance(milliseconds); }

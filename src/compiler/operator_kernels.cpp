@@ -78,7 +78,21 @@ Strides stridesOf(const Operation& operation, const Shape& operand) {
   }
 }
 
-Row rowOf(const Operation& operation, const Operands& operands, void* value, Index number,
+/// Of each operand: see stridesOf.
+std::array<Strides, 2> operandStrides(const Operation& operation, const Operands& operands) {
+  std::array<Strides, 2> strides{};
+  for (std::size_t input = 0; input < operation.inputs.size(); ++input) {
+    strides[input] = stridesOf(operation, operands[input].shape);
+  }
+  // The rows of a product's left operand are the value's.
+  if (operation.op == Operator::kMatMul) {
+    strides[0][static_cast<std::size_t>(operation.shape.rank() - 2)] = columnsOf(operands[0].shape);
+  }
+  return strides;
+}
+
+Row rowOf(const Operation& operation, const Operands& operands,
+          const std::array<Strides, 2>& strides, void* value, Index number,
           std::size_t elementBytes) {
   const Shape& shape = operation.shape;
   const auto at = [elementBytes](const void* elements, Index place) {
@@ -90,12 +104,10 @@ Row rowOf(const Operation& operation, const Operands& operands, void* value, Ind
       static_cast<std::byte*>(value) + number * row.columns * static_cast<Index>(elementBytes);
   row.depth = columnsOf(operands[0].shape);
   for (std::size_t input = 0; input < operation.inputs.size(); ++input) {
-    Strides strides = stridesOf(operation, operands[input].shape);
-    if (operation.op == Operator::kMatMul && input == 0) {
-      strides[static_cast<std::size_t>(shape.rank() - 2)] = row.depth;
+    row.elements[input] = at(operands[input].elements, rowOffset(shape, strides[input], number));
+    if (shape.rank() > 0) {
+      row.steps[input] = strides[input][static_cast<std::size_t>(shape.rank() - 1)];
     }
-    row.elements[input] = at(operands[input].elements, rowOffset(shape, strides, number));
-    row.steps[input] = shape.rank() == 0 ? 0 : strides[static_cast<std::size_t>(shape.rank() - 1)];
   }
   return row;
 }
@@ -177,8 +189,9 @@ void compute(Operator op, const Row& row) {
 
 void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands,
                  void* value, Index begin, Index end) {
+  const std::array<Strides, 2> strides = operandStrides(operation, operands);
   for (Index number = begin; number < end; ++number) {
-    const Row row = rowOf(operation, operands, value, number, bytesOf(type));
+    const Row row = rowOf(operation, operands, strides, value, number, bytesOf(type));
     if (type == graph::ElementType::kFloat32) {
       compute<float>(operation.op, row);
     } else {

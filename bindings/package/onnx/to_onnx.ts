@@ -1,6 +1,6 @@
 import { checkInteger, checkOptions, fail, show } from '../checks';
 import { ArgumentError } from '../errors';
-import { checkNode, constantData } from '../graph';
+import { checkNode, checkOutputs, constantData } from '../graph';
 import type { ComputationNode } from '../graph';
 import { version } from '../runtime';
 import { makeAttribute, makeNode, writeModel } from './model';
@@ -63,6 +63,7 @@ export function writeOnnx(
   fusion: Fusion | null,
 ): Uint8Array {
   const outputs = checkOutputs(output);
+  checkUnique('output', outputs);
   checkInputs(inputs);
   const { opset = oldestOpset } = checkOptions('options', options);
   checkInteger('opset', opset, oldestOpset, newestOpset);
@@ -94,14 +95,6 @@ function checkUnique(argument: string, nodes: readonly ComputationNode[]): void 
   const twice = nodes.find((node, index) => nodes.indexOf(node) !== index);
   if (twice !== undefined)
     throw new ArgumentError(`${argument} lists ${describe(twice)} twice; it takes each once`);
-}
-
-function checkOutputs(output: unknown): readonly ComputationNode[] {
-  if (!Array.isArray(output)) return [checkNode('output', output)];
-  if (output.length === 0) fail('output', output, 'a ComputationNode, or a list of one or more');
-  const outputs = output.map((node, index) => checkNode(`output[${index}]`, node));
-  checkUnique('output', outputs);
-  return outputs;
 }
 
 function checkInputs(inputs: unknown): asserts inputs is readonly ComputationNode[] {
