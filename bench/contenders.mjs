@@ -7,6 +7,7 @@
 //     check()       the result of a first call, as a typed array, null where there is nothing to compare
 //     flopsDone()   optional: the operations of one call, where the contender counts them itself
 //     memory()      optional: bytes, by names of its own
+//     inParts       optional: its forward as webgpu/contenders.mjs has it
 //     dispose()
 export const contenders = {
   ceiling: () => import('./contenders/ceiling.mjs'),

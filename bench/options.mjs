@@ -2,6 +2,7 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { peers as portablePeers } from './contenders.mjs';
+import { partsOf } from './option_parts.mjs';
 import { shapes, tasks } from './shapes.mjs';
 
 export const allPeers = {
@@ -25,14 +26,7 @@ export const { values: given } = parseArgs({
   },
 });
 
-/** The parts of an option, each of which `allowed` must know. */
-function listOf(option, allowed) {
-  const parts = given[option].split(',').filter((part) => part !== '');
-  const unknown = parts.find((part) => !allowed.includes(part));
-  if (unknown !== undefined)
-    throw new Error(`--${option} ${unknown}: it takes some of ${allowed.join(', ')}`);
-  return parts;
-}
+const listOf = (option, allowed) => partsOf(given, option, allowed);
 
 function positiveNumbers(option, isAllowed) {
   return given[option].split(',').map((part) => {

@@ -13,7 +13,7 @@ const percent = (share) => `${(100 * share).toFixed(0)} %`;
 const time = (milliseconds) =>
   milliseconds < 0.1 ? `${(1000 * milliseconds).toFixed(2)} µs` : `${milliseconds.toFixed(2)} ms`;
 
-function describeShape(shape) {
+export function describeShape(shape) {
   if (shape.layers) return `${shape.name}: ${shape.layers.length} layers one after another`;
   const { name, batch, queryDim, length, contextDim, numHeads } = shape;
   const context = length === null ? 'self-attention' : `${length} keys of ${contextDim}`;
@@ -51,13 +51,16 @@ export function measurementTable({ shape, task, records }) {
   return `${describeShape(shape)}${work}\n${table([head, ...cells])}`;
 }
 
-/** Who is not in the table, and why. */
-export function notMeasuredText({ notMeasured }) {
+/** Who is not in the table, and why: { title, reason } of each. */
+export function notMeasuredLines(notMeasured) {
   const byReason = Map.groupBy(notMeasured, ({ reason }) => reason);
   const line = ([reason, those]) =>
-    `  not measured: ${those.map(({ entry }) => entry.title).join('; ')}: ${reason}`;
+    `  not measured: ${those.map(({ title }) => title).join('; ')}: ${reason}`;
   return [...byReason].map(line).join('\n');
 }
+
+export const notMeasuredText = ({ notMeasured }) =>
+  notMeasuredLines(notMeasured.map(({ entry: { title }, reason }) => ({ title, reason })));
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(2);
 

@@ -15,7 +15,11 @@ export async function start({ simd, threads }) {
   };
 }
 
-function makeLayer({ queryDim, contextDim, numHeads, height }, dtype, { query, key, value, output, bias }) {
+export function makeLayer(
+  { queryDim, contextDim, numHeads, height },
+  dtype,
+  { query, key, value, output, bias },
+) {
   const layer = new DiffusionCrossAttention(queryDim, contextDim, numHeads, height, { dtype });
   const parameters = [query, key, value, output, bias];
   layer.getParameterNames().forEach((name, index) => {
@@ -53,7 +57,7 @@ async function prepareCompiled(shape, dtype, _task, index) {
   };
 }
 
-function prepare(shape, dtype, task, index) {
+export function prepare(shape, dtype, task, index) {
   const data = makeLayerData(shape, dtype, index);
   const layer = makeLayer(shape, dtype, data.parameters);
   const input = Tensor.from(data.input, data.imageShape);

@@ -1,13 +1,26 @@
-// jax-js in WebAssembly, compiled by its jit. One jit over the whole layer, as in JAX, fuses transposes into products, which
-// makes these several times slower; a jit for each stage keeps them apart, but costs milliseconds of dispatch. A layer takes
-// whichever is faster for it.
-import { blockUntilReady, defaultDevice, grad, init, jit, nn, numpy as np } from '@jax-js/jax';
+// jax-js, compiled by its jit, in WebAssembly or on WebGPU. One jit over the whole layer, as in JAX, fuses transposes into
+// products, which makes these several times slower in WebAssembly; a jit for each stage keeps them apart, but costs
+// milliseconds of dispatch. There a layer takes whichever is faster for it.
+import {
+  blockUntilReady,
+  defaultDevice,
+  getWebGPUDevice,
+  grad,
+  init,
+  jit,
+  nn,
+  numpy as np,
+} from '@jax-js/jax';
 import { makeLayerData } from '../layer_data.mjs';
 import { learningRate } from '../learning_rate.mjs';
 import { tokensOf } from '../shapes.mjs';
 
 /** Only below that can dispatch be what matters. */
 const shortCallMilliseconds = 200;
+
+const keep = (fn) => fn;
+/** What becomes one program: each stage of the layer, or the whole of it. */
+const ways = { stages: { stage: jit, whole: keep }, whole: { stage: keep, whole: jit } };
 
 /** @param {{ threads: number }} options */
 export async function start({ threads }) {
@@ -20,9 +33,22 @@ export async function start({ threads }) {
   if (typeof Worker !== 'undefined') {
     Object.defineProperty(navigator, 'hardwareConcurrency', { value: threads, configurable: true });
   }
-  if (!(await init('wasm')).includes('wasm')) throw new Error('its WebAssembly backend does not start');
-  defaultDevice('wasm');
-  return { supports: () => true, prepare };
+  await startDevice('wasm', 'its WebAssembly backend');
+  return { supports: () => true, prepare: (...what) => prepare(null, ...what) };
+}
+
+/** On WebGPU: see webgpu/contenders.mjs. @param {{ way: keyof typeof ways }} options */
+export async function startOnWebGpu({ way }) {
+  await startDevice('webgpu', 'its WebGPU backend');
+  return {
+    getDevice: getWebGPUDevice,
+    prepare: async (shape) => (await prepare(ways[way], shape, 'float32', 'forward', 0)).inParts,
+  };
+}
+
+async function startDevice(device, title) {
+  if (!(await init(device)).includes(device)) throw new Error(`${title} does not start`);
+  defaultDevice(device);
 }
 
 /**
@@ -69,7 +95,8 @@ function makeStep(forward, outputGradient, argumentCount, whole) {
   };
 }
 
-async function prepare(shape, dtype, task, index) {
+/** `way`: one of `ways`, or null for the faster one. */
+async function prepare(way, shape, dtype, task, index) {
   const { batch, queryDim, contextDim, length } = shape;
   const data = makeLayerData(shape, dtype, index);
   const array = (values, dims) => np.array(values, { dtype: np[dtype] }).reshape(dims);
@@ -89,7 +116,6 @@ async function prepare(shape, dtype, task, index) {
     weight(output, queryDim),
     array(bias, [queryDim]),
   ];
-  const keep = (fn) => fn;
   const sourceCount = contexts === undefined ? 1 : 2;
   const makeCall = ({ stage, whole }) => {
     const forward = makeForward(shape, stage);
@@ -100,8 +126,8 @@ async function prepare(shape, dtype, task, index) {
     return (sources, values) => compiled(...refsOf(sources), ...refsOf(values));
   };
   let calls = 0;
-  const ready = async (call) => {
-    const sources = contexts === undefined ? [input] : [input, contexts[calls++ % contexts.length]];
+  const ready = async (call, image = input) => {
+    const sources = contexts === undefined ? [image] : [image, contexts[calls++ % contexts.length]];
     const result = call(sources, parameters);
     await blockUntilReady([result, ...parameters]);
     return result;
@@ -112,19 +138,29 @@ async function prepare(shape, dtype, task, index) {
     (await ready(call)).dispose();
     return performance.now() - start;
   };
-  let call = makeCall({ stage: jit, whole: keep });
-  const inStages = await millisecondsOf(call);
-  if (inStages < shortCallMilliseconds) {
-    const inOne = makeCall({ stage: keep, whole: jit });
-    if ((await millisecondsOf(inOne)) < inStages) call = inOne;
-  }
+  const fasterCall = async () => {
+    const inStages = makeCall(ways.stages);
+    const milliseconds = await millisecondsOf(inStages);
+    if (milliseconds >= shortCallMilliseconds) return inStages;
+    const inOne = makeCall(ways.whole);
+    return (await millisecondsOf(inOne)) < milliseconds ? inOne : inStages;
+  };
+  const call = way === null ? await fasterCall() : makeCall(way);
   calls = 0;
+  const dispose = () => {
+    for (const owned of [input, outputGradient, ...(contexts ?? []), ...parameters]) owned?.dispose();
+  };
   return {
     run: async () => (await ready(call)).dispose(),
     // Reading takes the array.
     check: async () => (await ready(call)).data(),
-    dispose() {
-      for (const owned of [input, outputGradient, ...(contexts ?? []), ...parameters]) owned?.dispose();
+    dispose,
+    inParts: {
+      upload: () => array(data.input, imageShape),
+      compute: (image) => ready(call, image),
+      read: (output) => output.ref.data(),
+      release: (values) => values.dispose(),
+      dispose,
     },
   };
 }

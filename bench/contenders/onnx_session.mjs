@@ -1,4 +1,4 @@
-// A layer in ONNX Runtime, native or in WebAssembly: the two have the same interface.
+// A layer in ONNX Runtime, native, in WebAssembly or on WebGPU: all have the same interface.
 import { onnxLayer } from '../../tests/support/onnx_layer.mjs';
 import { makeLayerData } from '../layer_data.mjs';
 import { contextLengthOf, tokensOf } from '../shapes.mjs';
@@ -22,11 +22,12 @@ function tokensOfImage({ batch, queryDim, ...size }, image) {
 }
 
 /**
+ * The session, the data of the layer and, for its input `context`, the values of one call after another.
  * @param {object} ort the runtime
  * @param {object} sessionOptions its InferenceSession.SessionOptions
  * @param {{ fused: boolean }} graph as onnxLayer takes it
  */
-export async function prepareSession(ort, sessionOptions, { fused }, shape, index) {
+export async function createSession(ort, sessionOptions, { fused }, shape, index) {
   const { batch, queryDim, contextDim, numHeads } = shape;
   const data = makeLayerData(shape, 'float32', index);
   const length = contextLengthOf(shape);
@@ -37,10 +38,19 @@ export async function prepareSession(ort, sessionOptions, { fused }, shape, inde
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
   });
+  return {
+    session,
+    data,
+    contexts: data.contexts ?? [tokensOfImage(shape, data.input)],
+    contextShape: [batch, length, contextDim],
+  };
+}
+
+/** `prepare` of contenders.mjs. Takes what createSession takes. */
+export async function prepareSession(ort, ...what) {
+  const { session, data, contexts: contextValues, contextShape } = await createSession(ort, ...what);
   const input = new ort.Tensor('float32', data.input, data.imageShape);
-  const contexts = (data.contexts ?? [tokensOfImage(shape, data.input)]).map(
-    (values) => new ort.Tensor('float32', values, [batch, length, contextDim]),
-  );
+  const contexts = contextValues.map((values) => new ort.Tensor('float32', values, contextShape));
   let calls = 0;
   const run = () => session.run({ input, context: contexts[calls++ % contexts.length] });
   return {

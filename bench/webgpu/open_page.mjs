@@ -1,0 +1,82 @@
+// The page, bundled, served and open in a Chromium that has WebGPU.
+import path from 'node:path';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import { isolationHeaders, serve } from '../../tests/browser/support/server.mjs';
+import { prepareBrowser } from '../../tools/lib/browser.mjs';
+import { project } from '../../tools/lib/paths.mjs';
+
+const switches = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+  '--ignore-gpu-blocklist',
+  // A software adapter takes seconds for what a watchdog expects to take none.
+  '--disable-gpu-watchdog',
+];
+
+/** By the names that --adapter takes. */
+export const adapterSwitches = {
+  // Without a desktop, Chromium on Linux finds the machine's GPU by way of Vulkan only.
+  default: process.platform === 'linux' ? ['--enable-features=Vulkan'] : [],
+  swiftshader: ['--use-webgpu-adapter=swiftshader'],
+};
+
+/** What a contender loads itself, by the contender's name in contenders.mjs. */
+function filesOf(origin) {
+  const onnxruntime = `${origin}/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify`;
+  const files = { mjs: `${onnxruntime}.mjs`, wasm: `${onnxruntime}.wasm` };
+  return { 'onnxruntime-web': files, 'onnxruntime-web-fused': files };
+}
+
+const bundle = () =>
+  build({
+    entryPoints: [path.join(project, 'bench/webgpu/page.mjs')],
+    outdir: path.join(project, 'build/bench-webgpu'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: 'es2022',
+    // ONNX Runtime's .wasm is a file by itself, not text inside of a script.
+    conditions: ['onnxruntime-web-use-extern-wasm', 'module'],
+    // The package loads its own files relative to itself.
+    external: ['diffusion-cross-attention', 'node:*'],
+    logLevel: 'error',
+  });
+
+/**
+ * @param {keyof typeof adapterSwitches} adapter
+ * @param {(progress: object) => void} onProgress
+ * @returns {Promise<{ page: import('playwright-core').Page, version: string, files: object, close: () => Promise }>}
+ */
+export async function openPage(adapter, onProgress) {
+  await bundle();
+  const server = await serve(project, isolationHeaders);
+  const browser = await chromium.launch({
+    executablePath: await prepareBrowser(),
+    args: [...switches, ...adapterSwitches[adapter]],
+  });
+  const close = async () => {
+    await browser.close();
+    await server.close();
+  };
+  try {
+    const page = await browser.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error') console.error(`In the page: ${message.text()}`);
+    });
+    page.on('pageerror', (error) => console.error(`In the page: ${error.stack}`));
+    await page.exposeFunction('reportProgress', onProgress);
+    await page.goto(`${server.origin}/bench/webgpu/page.html`);
+    await page.waitForFunction(() => globalThis.benchmark !== undefined);
+    return { page, version: browser.version(), files: filesOf(server.origin), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,61 @@
+// npm run bench:webgpu -- [options]: our layer and its peers on WebGPU, in one page of a real Chromium.
+//   --shapes sd15-64,sd15-16     some of tests/support/shapes.mjs; default: these two
+//   --contenders tensorflow      some of contenders.mjs; default: all
+//   --adapter swiftshader        compute in software; default: the machine's own adapter
+//   --rounds 3                   how often each contender has its turn
+//   --json FILE                  all figures, every round among them
+import { writeFileSync } from 'node:fs';
+import { machine } from '../machine.mjs';
+import { contenders } from './contenders.mjs';
+import { openPage } from './open_page.mjs';
+import { adapter, chosenContenders, chosenShapes, given, rounds } from './options.mjs';
+import { adapterText, measurementTable, notMeasuredText } from './report.mjs';
+import { toJson } from './summary.mjs';
+
+/** On a terminal one line that is written again and again. */
+function showProgress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+const { page, version, files, close } = await openPage(adapter, ({ shape, name, stage }) =>
+  showProgress(`${shape}, ${contenders[name].label}: ${stage}`),
+);
+try {
+  const environment = {
+    machine: machine(),
+    browser: `Chromium ${version}`,
+    adapter: await page.evaluate(() => globalThis.benchmark.describeAdapter()),
+  };
+  if (environment.adapter === null) {
+    throw new Error('no WebGPU adapter answers; --adapter swiftshader computes in software');
+  }
+  const { processor, cores, system } = environment.machine;
+  console.log(`${processor}, ${cores} cores; ${system}; ${environment.browser}`);
+  console.log(`Adapter: ${adapterText(environment.adapter)}`);
+  console.log(
+    'Forward, float32, another context at every call. Contenders take turns; times are medians over the rounds, ratios ' +
+      'are taken within each round.\nUpload: the image. Compute: from the call until the queue is done, all that it needs ' +
+      'on the device. Error: the largest, relative to the largest output in WebAssembly.',
+  );
+  const failures = await page.evaluate(
+    ([names, own]) => globalThis.benchmark.start(names, own),
+    [chosenContenders, files],
+  );
+  const measurements = [];
+  for (const shape of chosenShapes) {
+    const { records, notMeasured } = await page.evaluate(
+      ([one, count]) => globalThis.benchmark.measure(one, count),
+      [shape, rounds],
+    );
+    showProgress('');
+    const measurement = { shape, records, notMeasured: [...failures, ...notMeasured] };
+    measurements.push(measurement);
+    console.log(`\n${measurementTable(measurement)}`);
+    if (measurement.notMeasured.length > 0) console.log(notMeasuredText(measurement.notMeasured));
+  }
+  if (given.json) {
+    writeFileSync(given.json, `${JSON.stringify(toJson(environment, measurements), null, 2)}\n`);
+  }
+} finally {
+  await close();
+}
