@@ -1,3 +1,4 @@
+import { accelerator, type AcceleratedGraph, type CallTensors, type DeviceChoice } from './accelerator';
 import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, show } from './checks';
 import type {
   CoreCompiledGraph,
@@ -11,9 +12,10 @@ import { describePlans, type PlanDescription, planDescription } from './describe
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, checkOutputs, type ComputationNode, nodeOrigin } from './graph';
 import { Owned } from './handles';
+import { layerNodesOf } from './layer';
 import { awaitPending } from './pending';
-import { getCore } from './runtime';
-import { Tensor, tensorHandleOf, wrapTensor } from './tensor';
+import { getCore, getRuntimeInfo } from './runtime';
+import { checkTensor, Tensor, tensorHandleOf, wrapTensor } from './tensor';
 
 /** The compiler's passes: each may be left out, to see what it does. All are on by default. */
 export interface CompilePasses {
@@ -37,7 +39,11 @@ export interface CompileOptions {
   inputShapes: readonly (readonly number[])[];
   /** Inputs that stay the same over many runs (a prompt's context over all denoising steps), folded into the plan. */
   constants?: Map<ComputationNode, Tensor>;
-  device?: 'wasm' | 'webgpu';
+  /**
+   * Of runs that are not waited for (runAsync); run computes in WebAssembly. Default: what init was given. The graphics card
+   * takes outputs of layers in float32; results are within 1e-4 of the largest element of those of run.
+   */
+  device?: DeviceChoice;
   /**
    * In which order an attention's products are taken: as written, folded – (x·(Wq·Kᵀ)) and P·(V·Wo) –, or (the default)
    * what costs less. Equal in real arithmetic; results differ by rounding.
@@ -65,11 +71,28 @@ interface CompiledInput {
   isConstant: boolean;
 }
 
+/** An output as the graphics card can compute it: from which inputs, of which parameters. */
+interface OnCard {
+  graph: AcceleratedGraph;
+  /** Among the compiled graph's inputs; -1: none. */
+  places: { input: number; context: number; mask: number };
+  parametersVersion: number;
+}
+
+/** What runs on the graphics card need. */
+interface CardOptions {
+  /** Null for an output that is no layer's. */
+  outputs: readonly (OnCard | null)[];
+  device: DeviceChoice | undefined;
+  /** The constants, shared. */
+  constants: readonly Tensor[];
+}
+
 let create: (
   handle: CoreCompiledGraph,
   dtype: DType,
   inputs: readonly CompiledInput[],
-  outputs: number,
+  card: CardOptions,
 ) => CompiledGraph;
 
 /**
@@ -84,19 +107,20 @@ export class CompiledGraph {
   readonly #owned: Owned<CoreCompiledGraph>;
   readonly #dtype: DType;
   readonly #inputs: readonly CompiledInput[];
+  readonly #card: CardOptions;
   #plans: readonly PlanDescription[];
   /** Runs that are not waited for go one after another. */
   #lastRun: Promise<void> | null = null;
 
   static {
-    create = (handle, dtype, inputs, outputs) => new CompiledGraph(handle, dtype, inputs, outputs);
+    create = (handle, dtype, inputs, card) => new CompiledGraph(handle, dtype, inputs, card);
   }
 
   private constructor(
     handle: CoreCompiledGraph,
     dtype: DType,
     inputs: readonly CompiledInput[],
-    outputs: number,
+    card: CardOptions,
   ) {
     if (typeof handle?.delete !== 'function' || typeof handle.scratchBytes !== 'function') {
       throw new ArgumentError('CompiledGraph has no constructor to call; it takes compile');
@@ -104,7 +128,8 @@ export class CompiledGraph {
     this.#owned = new Owned(this, handle);
     this.#dtype = dtype;
     this.#inputs = inputs;
-    this.#plans = Array.from({ length: outputs }, (_, output) => planDescription(handle, output));
+    this.#card = card;
+    this.#plans = card.outputs.map((_, output) => planDescription(handle, output));
     this.flops = this.#plans.flatMap(({ steps }) => steps).reduce((sum, { flops }) => sum + flops, 0);
     this.scratchBytes = handle.scratchBytes();
   }
@@ -114,7 +139,10 @@ export class CompiledGraph {
     return this.runOutput(this.#onlyOutput(), ...this.#neededOf(inputs));
   }
 
-  /** The same without blocking the calling thread. Runs go one after another; the tensors may be disposed of meanwhile. */
+  /**
+   * The same without blocking the calling thread, on the device that compile was given or the scheduler picks. Runs go one
+   * after another; the tensors may be disposed of meanwhile.
+   */
   async runAsync(...inputs: Tensor[]): Promise<Tensor> {
     return this.runOutputAsync(this.#onlyOutput(), ...this.#neededOf(inputs));
   }
@@ -131,6 +159,67 @@ export class CompiledGraph {
   /** The same without blocking the calling thread. */
   async runOutputAsync(output: number, ...inputs: Tensor[]): Promise<Tensor> {
     void this.#handle;
+    const gpu = accelerator();
+    const onCard = this.#card.outputs[output] ?? null;
+    if (gpu === null || onCard === null || !this.#canRunOnCard(onCard, output, inputs)) {
+      return this.#runInWasm(output, inputs);
+    }
+    const { graph, places } = onCard;
+    const needed = this.#plans[output]!.inputs;
+    const at = (place: number): Tensor | null => inputs[needed.indexOf(place)] ?? null;
+    const tensors = { input: at(places.input)!, context: at(places.context), mask: at(places.mask) };
+    const ordered = (given: CallTensors): Tensor[] =>
+      needed.map((place) =>
+        place === places.input ? given.input : place === places.context ? given.context! : given.mask!,
+      );
+    return gpu.run(graph, tensors, { device: this.#card.device }, (given) =>
+      this.#runInWasm(output, ordered(given)),
+    );
+  }
+
+  /** Which device the last runAsync of an output took and why, with the figures that it was weighed by. */
+  explain(output = 0): string {
+    void this.#handle;
+    const onCard = this.#card.outputs[output];
+    if (onCard === undefined) fail('output', output, `an integer from 0 to ${this.#plans.length - 1}`);
+    if (onCard === null) return 'wasm: the graphics card takes outputs of layers in float32 only';
+    return accelerator()?.explain(onCard.graph) ?? `wasm: webgpu: ${getRuntimeInfo().webgpu}`;
+  }
+
+  /** Compiles again with the parameters that the layers have now, and with the constants as they are now. */
+  refresh(): void {
+    const core = this.#handle;
+    core.refresh();
+    for (const onCard of this.#card.outputs) {
+      if (onCard === null) continue;
+      onCard.parametersVersion = onCard.graph.layer.parametersVersion;
+      accelerator()?.release(onCard.graph);
+    }
+    this.#plans = this.#plans.map((_, output) => planDescription(core, output));
+  }
+
+  /** What was compiled, for people: each step, its kernel, FLOPs and bytes; and what the graph would have cost as written. */
+  describe(): string {
+    void this.#handle;
+    return describePlans(this.#plans, this.scratchBytes);
+  }
+
+  /** Frees the memory. Twice is harmless. A run that is under way is finished first. */
+  dispose(): void {
+    for (const onCard of this.#card.outputs) if (onCard !== null) accelerator()?.release(onCard.graph);
+    for (const constant of this.#card.constants) constant.dispose();
+    this.#owned.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  get #handle(): CoreCompiledGraph {
+    return this.#owned.get('this CompiledGraph');
+  }
+
+  async #runInWasm(output: number, inputs: readonly Tensor[]): Promise<Tensor> {
     // Shared, so that disposing of the tensors meanwhile does no harm.
     const handles = this.#handlesOf(output, inputs).map(
       (handle) => handle && handle.reshaped(handle.shape()),
@@ -152,30 +241,22 @@ export class CompiledGraph {
     return result;
   }
 
-  /** Compiles again with the parameters that the layers have now, and with the constants as they are now. */
-  refresh(): void {
-    const core = this.#handle;
-    core.refresh();
-    this.#plans = this.#plans.map((_, output) => planDescription(core, output));
-  }
-
-  /** What was compiled, for people: each step, its kernel, FLOPs and bytes; and what the graph would have cost as written. */
-  describe(): string {
-    void this.#handle;
-    return describePlans(this.#plans, this.scratchBytes);
-  }
-
-  /** Frees the memory. Twice is harmless. A run that is under way is finished first. */
-  dispose(): void {
-    this.#owned.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  get #handle(): CoreCompiledGraph {
-    return this.#owned.get('this CompiledGraph');
+  /** False where the core has an error to tell, of tensors that do not fit, or of parameters that have changed. */
+  #canRunOnCard({ graph, parametersVersion }: OnCard, output: number, tensors: readonly Tensor[]): boolean {
+    const { inputs } = this.#plans[output]!;
+    this.#checkCount(tensors, inputs);
+    const fits = inputs.every((place, number) => {
+      const { node, shape } = this.#inputs[place]!;
+      const tensor = checkTensor(`input '${node.name}'`, tensors[number], this.#dtype);
+      const isRight = show([...tensor.shape]) === show([...shape]);
+      if (!isRight && tensor.location === 'webgpu') {
+        throw new ShapeError(
+          `input '${node.name}' has shape ${show([...tensor.shape])}; it takes ${show([...shape])}`,
+        );
+      }
+      return isRight;
+    });
+    return fits && graph.layer.isAlive && graph.layer.parametersVersion === parametersVersion;
   }
 
   #start(output: number, handles: CoreInputs): CorePendingRun {
@@ -286,10 +367,8 @@ function checkConstant(input: CompiledInput, tensor: Tensor): CoreTensor {
 
 /** The core's switches, a bit each, and its number of the association. */
 function checkCompileOptions(options: CompileOptions): { switches: number; association: number } {
-  const { association = 'auto', measure = true, passes, device = 'wasm' } = options;
-  if (checkOneOf('device', device, ['wasm', 'webgpu']) === 'webgpu') {
-    fail('device', device, "'wasm' in this version");
-  }
+  const { association = 'auto', measure = true, passes, device } = options;
+  if (device !== undefined) checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
   const given = checkOptions('passes', passes);
   for (const name of Object.keys(given)) checkOneOf('passes', name, passNames);
   const wanted = [
@@ -329,10 +408,55 @@ export async function compile(
   try {
     addNodes(source, outputs, compiledInputs, constantTensors);
     const handle = core.CompiledGraph.compile(source, switches, association);
-    return create(handle, dtype, compiledInputs, outputs.length);
+    const card = cardOptions(outputs, compiledInputs, constantTensors, options, handle);
+    return create(handle, dtype, compiledInputs, card);
   } finally {
     source.delete();
   }
+}
+
+/** What the graphics card can compute of the outputs: those that are a layer's, of its three inputs. */
+function cardOptions(
+  outputs: readonly ComputationNode[],
+  inputs: readonly CompiledInput[],
+  constants: Map<ComputationNode, Tensor>,
+  { device, association = 'auto', passes }: CompileOptions,
+  handle: CoreCompiledGraph,
+): CardOptions {
+  // One without an accelerator needs no constants of its own.
+  if (accelerator() === null || outputs[0]!.dtype !== 'float32' || passes !== undefined) {
+    return { outputs: outputs.map(() => null), device, constants: [] };
+  }
+  const shared = new Map([...constants].map(([node, tensor]) => [node, tensor.reshape(tensor.shape)]));
+  const onCard = outputs.map((output, number): OnCard | null => {
+    const nodes = layerNodesOf(output);
+    if (nodes === null || !nodes.layer.isAlive || constants.has(nodes.input)) return null;
+    const placeOf = (node: ComputationNode | null): number =>
+      inputs.findIndex((input) => input.node === node);
+    const places = {
+      input: placeOf(nodes.input),
+      context: placeOf(nodes.context),
+      mask: placeOf(nodes.mask),
+    };
+    const shapeAt = (place: number): readonly number[] | null => inputs[place]?.shape ?? null;
+    const flops = planDescription(handle, number).steps.reduce((sum, step) => sum + step.flops, 0);
+    const graph = {
+      layer: nodes.layer,
+      shapes: {
+        input: shapeAt(places.input)!,
+        context: shapeAt(places.context),
+        mask: shapeAt(places.mask),
+      },
+      constants: {
+        context: shared.get(nodes.context) ?? null,
+        mask: (nodes.mask && shared.get(nodes.mask)) ?? null,
+      },
+      association,
+      flops,
+    };
+    return { graph, places, parametersVersion: nodes.layer.parametersVersion };
+  });
+  return { outputs: onCard, device, constants: [...shared.values()] };
 }
 
 function addNodes(

@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export type { DeviceChoice, DeviceOptions, GpuMemoryInUse, Location } from './accelerator';
 export type { DType, TypedArray } from './core';
 export {
   ArgumentError,
@@ -24,7 +25,7 @@ export { DiffusionCrossAttention } from './layer';
 export type { AttentionOptions, LayerOptions } from './layer';
 export { toOnnx } from './onnx/to_onnx';
 export type { ToOnnxOptions } from './onnx/to_onnx';
-export { init, memoryInUse } from './runtime';
+export { gpuMemoryInUse, init, memoryInUse, synchronize } from './runtime';
 export type { InitOptions, RuntimeInfo } from './runtime';
 export { Tensor } from './tensor';
 export type { LoadWeightsOptions, WeightLoadResult, WeightLoadValidation } from './weights';

@@ -3,15 +3,17 @@ import {
   checkFinite,
   checkInteger,
   checkNumbers,
+  checkOneOf,
   checkOptions,
   checkShape,
   fail,
   show,
 } from './checks';
+import { accelerator, type Accelerator, type Location, type ResidentTensor } from './accelerator';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
-import { ArgumentError, ShapeError } from './errors';
+import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
 import { Owned } from './handles';
-import { getCore } from './runtime';
+import { getCore, getRuntimeInfo } from './runtime';
 
 function coreClass(dtype: DType): CoreTensorClass {
   return dtype === 'float32' ? getCore().TensorFloat32 : getCore().TensorFloat64;
@@ -27,22 +29,29 @@ export function randomSeed(): number {
 }
 
 /** Lets other files of this package reach what users shall not see. */
-let handleOf: (tensor: Tensor, argument: string) => CoreTensor;
-let wrap: (handle: CoreTensor, dtype: DType) => Tensor;
+let handleOf: (tensor: Tensor, argument: string) => CoreTensor | ResidentTensor;
+let wrap: (handle: CoreTensor | ResidentTensor, dtype: DType) => Tensor;
 
-/** A dense row-major tensor in WASM memory. Dispose it (or `using`); a FinalizationRegistry catches the forgotten. */
+const isResident = (handle: CoreTensor | ResidentTensor): handle is ResidentTensor => 'buffer' in handle;
+
+/**
+ * A dense row-major tensor in WASM memory, or in GPU memory where it was put there. Dispose it (or `using`); a
+ * FinalizationRegistry catches the forgotten.
+ */
 export class Tensor {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly size: number;
-  readonly #owned: Owned<CoreTensor>;
+  /** Where its elements are. */
+  readonly location: Location;
+  readonly #owned: Owned<CoreTensor | ResidentTensor>;
 
   static {
     handleOf = (tensor, argument) => tensor.#owned.get(argument);
     wrap = (handle, dtype) => new Tensor(handle, dtype);
   }
 
-  private constructor(handle: CoreTensor, dtype: DType) {
+  private constructor(handle: CoreTensor | ResidentTensor, dtype: DType) {
     // In JavaScript nothing is private: whoever calls it gets no half-made tensor.
     if (typeof handle?.delete !== 'function' || typeof handle.shape !== 'function') {
       throw new ArgumentError(
@@ -53,6 +62,7 @@ export class Tensor {
     this.shape = Object.freeze(handle.shape());
     this.dtype = dtype;
     this.size = sizeOf(this.shape);
+    this.location = isResident(handle) ? 'webgpu' : 'wasm';
   }
 
   /**
@@ -110,6 +120,25 @@ export class Tensor {
     return new Tensor(handle, kind);
   }
 
+  /**
+   * A buffer of yours, of float32 row by row, on the device that was given to `init` – without a copy: it must have the
+   * usages STORAGE, COPY_SRC and COPY_DST, and is not destroyed with the tensor.
+   */
+  static fromGpuBuffer(buffer: GPUBuffer, shape: readonly number[]): Tensor {
+    getCore();
+    const dimensions = checkShape('shape', shape);
+    if (typeof buffer?.size !== 'number') fail('buffer', buffer, 'a GPUBuffer');
+    if (buffer.size < 4 * sizeOf(dimensions)) {
+      throw new ShapeError(
+        `buffer has ${buffer.size} bytes; a tensor of shape ${show(dimensions)} takes ${4 * sizeOf(dimensions)}`,
+      );
+    }
+    if ((buffer.usage & bufferUsages) !== bufferUsages) {
+      fail('buffer.usage', buffer.usage, 'STORAGE, COPY_SRC and COPY_DST');
+    }
+    return new Tensor(requireAccelerator('buffer').wrapBuffer(buffer, dimensions), 'float32');
+  }
+
   get rank(): number {
     return this.shape.length;
   }
@@ -118,14 +147,39 @@ export class Tensor {
     return this.#owned.disposed;
   }
 
-  /** A copy, independent of WASM memory. */
+  /** A copy, independent of WASM memory. ArgumentError for a tensor in GPU memory: that takes dataAsync. */
   data(): TypedArray {
     return this.view().slice();
   }
 
+  /** The same of any tensor: from GPU memory once all is computed that was asked for before. */
+  async dataAsync(): Promise<TypedArray> {
+    const handle = this.#handle;
+    return isResident(handle) ? handle.read() : this.data();
+  }
+
   /** Zero-copy view into WASM memory; good until the next call into this package. */
   view(): TypedArray {
-    return this.#handle.view();
+    const handle = this.#handle;
+    if (isResident(handle))
+      throw inGpuMemory('this Tensor', 'dataAsync, or one that `await tensor.to("wasm")` gives');
+    return handle.view();
+  }
+
+  /** A copy in WASM or in GPU memory. In GPU memory: of float32, where init found a device; CrossAttentionError 'ERR_DEVICE' else. */
+  async to(location: Location): Promise<Tensor> {
+    const handle = this.#handle;
+    checkOneOf('location', location, ['wasm', 'webgpu']);
+    if (location === this.location) return this.clone();
+    if (isResident(handle)) return Tensor.from(await handle.read(), this.shape, this.dtype);
+    if (this.dtype !== 'float32') fail('dtype', this.dtype, "'float32' in GPU memory");
+    return new Tensor(await requireAccelerator('location').upload(this), this.dtype);
+  }
+
+  /** The buffer in GPU memory, null for a tensor in WASM memory: good until the tensor is disposed of. */
+  get gpuBuffer(): GPUBuffer | null {
+    const handle = this.#handle;
+    return isResident(handle) ? handle.buffer : null;
   }
 
   /** The same elements under another shape, as PyTorch's view: shared, not copied. One dimension may be -1. */
@@ -147,25 +201,61 @@ export class Tensor {
     this.dispose();
   }
 
-  get #handle(): CoreTensor {
+  get #handle(): CoreTensor | ResidentTensor {
     return this.#owned.get('this Tensor');
   }
 }
 
+/** GPUBufferUsage STORAGE | COPY_SRC | COPY_DST */
+const bufferUsages = 0x80 | 0x4 | 0x8;
+
+const inGpuMemory = (argument: string, takes: string): ArgumentError =>
+  new ArgumentError(`${argument} is in GPU memory; it takes ${takes}`);
+
+function requireAccelerator(argument: string): Accelerator {
+  const found = accelerator();
+  if (found === null) {
+    throw new CrossAttentionError(
+      'ERR_DEVICE',
+      `${argument}: there is no GPU device; it takes an init that finds one: ${getRuntimeInfo().webgpu}`,
+    );
+  }
+  return found;
+}
+
+/** Throws ArgumentError, DisposedError, naming the argument. */
+export function checkTensor(argument: string, tensor: unknown, dtype: DType | null): Tensor {
+  if (!(tensor instanceof Tensor)) fail(argument, tensor, 'a Tensor');
+  handleOf(tensor, argument);
+  if (dtype !== null && tensor.dtype !== dtype) {
+    throw new ArgumentError(
+      `${argument} is a Tensor of ${tensor.dtype}; it takes one of the layer's dtype, ${dtype}`,
+    );
+  }
+  return tensor;
+}
+
 /** The core's tensor of an argument. Throws ArgumentError or DisposedError, naming it. */
 export function tensorHandle(argument: string, tensor: unknown): CoreTensor {
-  if (!(tensor instanceof Tensor)) fail(argument, tensor, 'a Tensor');
-  return handleOf(tensor, argument);
+  const handle = handleOf(checkTensor(argument, tensor, null), argument);
+  if (isResident(handle))
+    throw inGpuMemory(argument, 'a Tensor in WASM memory here: `await tensor.to("wasm")`');
+  return handle;
+}
+
+/** A tensor's elements in GPU memory; null where they are not there. */
+export function residentOf(tensor: Tensor): ResidentTensor | null {
+  const handle = handleOf(tensor, 'the Tensor');
+  return isResident(handle) ? handle : null;
+}
+
+export function wrapResident(handle: ResidentTensor): Tensor {
+  return wrap(handle, 'float32');
 }
 
 /** The same where only one dtype will do. */
 export function tensorHandleOf(argument: string, tensor: unknown, dtype: DType): CoreTensor {
-  const handle = tensorHandle(argument, tensor);
-  const got = (tensor as Tensor).dtype;
-  if (got !== dtype) {
-    throw new ArgumentError(`${argument} is a Tensor of ${got}; it takes one of the layer's dtype, ${dtype}`);
-  }
-  return handle;
+  return tensorHandle(argument, checkTensor(argument, tensor, dtype));
 }
 
 /** A core's tensor as a Tensor that owns it. */

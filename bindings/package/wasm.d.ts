@@ -1,4 +1,8 @@
-// The modules that Emscripten writes into dist/wasm: the only imports here whose names end so.
+// Modules of dist/ that are loaded when init has chosen one: bindings/webgpu, which is an entry of its own …
+declare module '*/webgpu.js' {
+  export const start: import('./accelerator').StartAccelerator;
+}
+// … and those that Emscripten writes into dist/wasm.
 declare module '*.js' {
   const createCore: import('./core').CoreFactory;
   export default createCore;

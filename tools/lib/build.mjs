@@ -41,12 +41,17 @@ async function minifyLoader(variant) {
 async function buildPackage() {
   const { build } = await import('esbuild');
   await build({
-    entryPoints: ['index', 'onnx'].map((entry) => path.join(project, `bindings/package/${entry}.ts`)),
+    entryPoints: {
+      index: path.join(project, 'bindings/package/index.ts'),
+      onnx: path.join(project, 'bindings/package/onnx.ts'),
+      // Loaded by init where there may be a graphics card.
+      webgpu: path.join(project, 'bindings/webgpu/index.ts'),
+    },
     outdir: path.join(project, 'dist'),
     bundle: true,
-    // What both entries have: its classes must be the same ones.
+    // What several entries have: its classes must be the same ones.
     splitting: true,
-    chunkNames: 'package',
+    chunkNames: 'package-[hash]',
     minify: true,
     keepNames: true,
     sourcemap: true,
@@ -54,13 +59,13 @@ async function buildPackage() {
     platform: 'neutral',
     mainFields: ['module', 'main'],
     target: 'es2022',
-    // The modules that Emscripten writes: loaded when init has chosen one.
-    external: ['./wasm/*', 'node:*'],
+    // The modules that Emscripten writes, and ours for WebGPU: loaded when init has chosen one.
+    external: ['./wasm/*', './webgpu.js', 'node:*'],
   });
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
   // What is bundled asks for its licence to be passed on.
-  const licences = ['pbf', 'wasm-feature-detect'].map(
-    (name) => `${name}\n\n${readFileSync(path.join(project, `node_modules/${name}/LICENSE`), 'utf8')}`,
+  const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map(
+    (name) => `${name}\n\n${readFileSync(path.join(project, `node_modules/${name}/${name === 'idb-keyval' ? 'LICENCE' : 'LICENSE'}`), 'utf8')}`,
   );
   writeFileSync(path.join(project, 'dist/licenses.txt'), licences.join('\n'));
 }
@@ -79,8 +84,8 @@ export async function buildDist() {
     await step(`WebAssembly, ${variant}`, () => buildVariant(emscripten, variant));
   }
   await step('package in dist/', async () => {
-    const key = fingerprint([], ['bindings/package', 'package.json', 'tools/lib/build.mjs']);
-    await unlessDone('package', key, ['dist/index.js', 'dist/onnx.js', 'dist/index.d.ts'], async () => {
+    const key = fingerprint([], ['bindings/package', 'bindings/webgpu', 'package.json', 'tools/lib/build.mjs']);
+    await unlessDone('package', key, ['dist/index.js', 'dist/onnx.js', 'dist/webgpu.js', 'dist/index.d.ts'], async () => {
       for (const name of readdirSync(path.join(project, 'dist'))) {
         if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
       }

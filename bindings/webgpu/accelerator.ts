@@ -1,0 +1,457 @@
+// Calls on the graphics card, or in WebAssembly where that is better or the card can't: the one way in from the package.
+import type {
+  AcceleratedBackward,
+  AcceleratedForward,
+  AcceleratedGraph,
+  AcceleratedLayer,
+  Accelerator,
+  CallTensors,
+  DeviceChoice,
+  DeviceOptions,
+  GpuMemoryInUse,
+  Location,
+  ResidentTensor,
+  SavedForward,
+} from '../package/accelerator';
+import { ArgumentError, OutOfMemoryError } from '../package/errors';
+import { residentOf, Tensor, wrapResident } from '../package/tensor';
+import { type CallSizes, checkCall, maskBits } from './call';
+import type { StoredCalibration } from './calibration_store';
+import { forwardFlops } from './calibrate';
+import type { CallWork, Work } from './cost_model';
+import { type Device, DeviceError } from './device';
+import type { DeviceKeeper } from './device_keeper';
+import { type Association, type KeptContext, runFlops } from './folded';
+import { GpuLayer, type Operand, type Operands, type Result, type SavedCall } from './gpu_layer';
+import { GpuBuffer } from './memory';
+import { GpuTensor } from './resident_tensor';
+import { type Decision, decisionText, Scheduler } from './scheduler';
+import type { Precision } from './weights';
+
+/** What a layer or graph has on a device. */
+interface OnDevice {
+  layer: GpuLayer;
+  kept: { context: KeptContext; parametersVersion: number } | null;
+}
+
+/** What the card keeps of a training forward. */
+class SavedOnCard implements SavedForward {
+  readonly input: Tensor;
+  readonly context: Tensor | null;
+  readonly mask: Tensor | null;
+  readonly parametersVersion: number;
+  readonly call: SavedCall;
+  readonly layer: GpuLayer;
+
+  constructor(tensors: CallTensors, parametersVersion: number, call: SavedCall, layer: GpuLayer) {
+    this.input = tensors.input;
+    this.context = tensors.context;
+    this.mask = tensors.mask;
+    this.parametersVersion = parametersVersion;
+    this.call = call;
+    this.layer = layer;
+  }
+
+  dispose(): void {
+    this.call.release();
+    for (const tensor of [this.input, this.context, this.mask]) tensor?.dispose();
+  }
+}
+
+/** The sizes of a layer of Stable Diffusion 1.5, by which `preferred` is decided. */
+const reference = { queryDim: 320, contextDim: 768, numHeads: 8, headDim: 40, scale: 1 };
+
+const bytesOf = (tensor: Tensor | null): number => (tensor === null ? 0 : 4 * tensor.size);
+/** Bytes of those tensors that are at another place. */
+const bytesElsewhere = (tensors: readonly (Tensor | null)[], place: Location): number =>
+  tensors.reduce((sum, tensor) => sum + (tensor?.location === place ? 0 : bytesOf(tensor)), 0);
+
+/** The same elements: what the caller disposes of meanwhile does no harm. */
+const shared = <T extends Tensor | null>(tensor: T): T =>
+  (tensor === null ? null : tensor.reshape(tensor.shape)) as T;
+
+export class WebGpuAccelerator implements Accelerator {
+  readonly description: string;
+  readonly preferred: Location;
+  readonly #keeper: DeviceKeeper;
+  readonly #scheduler: Scheduler;
+  readonly #calibration: StoredCalibration;
+  readonly #choice: DeviceChoice;
+  readonly #precision: Precision;
+  readonly #owners = new WeakMap<object, OnDevice>();
+  readonly #decisions = new WeakMap<object, string>();
+  /** Devices that were used, for what is left on them to be counted. */
+  readonly #devices = new Set<Device>();
+
+  constructor(
+    keeper: DeviceKeeper,
+    calibration: StoredCalibration,
+    description: string,
+    choice: DeviceChoice,
+    precision: Precision,
+  ) {
+    this.#keeper = keeper;
+    this.#calibration = calibration;
+    this.#scheduler = new Scheduler(calibration.calibration);
+    this.#choice = choice;
+    this.#precision = precision;
+    this.description = description;
+    const bytes = 4 * 2 * 320 * 4096;
+    const flops = forwardFlops(reference, 2, 4096, 2, 77);
+    this.preferred = new Scheduler(calibration.calibration).decide({
+      key: '',
+      wasm: { flops, uploadBytes: 0, downloadBytes: 0 },
+      webgpu: { flops, uploadBytes: bytes, downloadBytes: bytes },
+    }).device;
+  }
+
+  get state(): string {
+    const { problem } = this.#keeper;
+    return problem === null ? 'in use' : `not in use: ${problem}`;
+  }
+
+  memoryInUse(): GpuMemoryInUse {
+    const memories = [...this.#devices].map(({ memory }) => memory);
+    return {
+      buffers: memories.reduce((sum, { buffers }) => sum + buffers, 0),
+      bytes: memories.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+  }
+
+  async synchronize(): Promise<void> {
+    await this.#keeper.get()?.gpu.queue.onSubmittedWorkDone();
+  }
+
+  async upload(tensor: Tensor): Promise<ResidentTensor> {
+    const device = this.#requireDevice();
+    const resident = residentOf(tensor);
+    if (resident !== null) return resident.reshaped(resident.shape());
+    const storage = await device.guarded(async () => {
+      const made = device.memory.createStorage('tensor', 4 * tensor.size);
+      device.upload(made.buffer, 0, tensor.view() as Float32Array);
+      return made;
+    });
+    return new GpuTensor(device, storage, tensor.shape);
+  }
+
+  wrapBuffer(buffer: GPUBuffer, shape: readonly number[]): ResidentTensor {
+    const device = this.#requireDevice();
+    return new GpuTensor(device, new GpuBuffer(buffer, buffer.size, () => {}), shape);
+  }
+
+  async forward(
+    layer: AcceleratedLayer,
+    tensors: CallTensors,
+    options: DeviceOptions,
+    inWasm: (tensors: CallTensors) => Promise<Tensor>,
+  ): Promise<AcceleratedForward> {
+    const call = checkTensors(layer, tensors);
+    const location = options.location ?? tensors.input.location;
+    const { input, context } = call;
+    const flops = forwardFlops(layer, input.batch, input.tokens, context.batch, context.tokens);
+    const work = this.#workOf(
+      `forward${layer.training ? ', training' : ''}`,
+      tensors,
+      location,
+      flops,
+      flops,
+    );
+    const onCard = async (device: Device): Promise<AcceleratedForward> => {
+      const { layer: gpuLayer } = this.#onDevice(layer, layer, device);
+      // Kept until the call is over, or its backward.
+      const own = {
+        input: shared(tensors.input),
+        context: shared(tensors.context),
+        mask: shared(tensors.mask),
+      };
+      let saved: SavedForward | null = null;
+      try {
+        const parametersVersion = layer.parametersVersion;
+        const done = await gpuLayer.forward(
+          call,
+          operandsOf(call, own, device),
+          { version: parametersVersion, values: () => layer.parameters() },
+          { keeps: layer.training, resident: location === 'webgpu' },
+        );
+        if (done.saved !== null) saved = new SavedOnCard(own, parametersVersion, done.saved, gpuLayer);
+        return { output: toTensor(device, done.result, tensors.input.shape), saved };
+      } finally {
+        if (saved === null) for (const tensor of Object.values(own)) tensor?.dispose();
+      }
+    };
+    return this.#dispatch(layer, work, options, onCard, async () => ({
+      output: await this.#inWasm(tensors, location, inWasm),
+      saved: null,
+    }));
+  }
+
+  async backward(
+    layer: AcceleratedLayer,
+    saved: SavedForward,
+    outputGradient: Tensor,
+    options: DeviceOptions,
+  ): Promise<AcceleratedBackward | null> {
+    const { call, layer: gpuLayer } = saved as SavedOnCard;
+    const { device } = gpuLayer;
+    const location = options.location ?? outputGradient.location;
+    if (options.device === 'wasm' || this.#keeper.get() !== device) return null;
+    const own = shared(outputGradient);
+    try {
+      const done = await gpuLayer.backward(call, operandOf(own, device), location === 'webgpu');
+      this.#keeper.succeed();
+      this.#decisions.set(layer, 'webgpu: the forward was done there');
+      return {
+        inputGradient: toTensor(device, done.inputGradient, saved.input.shape),
+        contextGradient:
+          done.contextGradient && Tensor.from(done.contextGradient, saved.context!.shape, 'float32'),
+        parameterGradients: done.parameterGradients,
+      };
+    } catch (error) {
+      this.#fail(layer, error);
+      return null;
+    } finally {
+      own.dispose();
+    }
+  }
+
+  async run(
+    graph: AcceleratedGraph,
+    tensors: CallTensors,
+    options: DeviceOptions,
+    inWasm: (tensors: CallTensors) => Promise<Tensor>,
+  ): Promise<Tensor> {
+    const { layer, constants, shapes } = graph;
+    const call = checkCall(layer, shapes.input, shapes.context, shapes.mask);
+    const location = options.location ?? tensors.input.location;
+    const association = associationOf(graph, call);
+    const flops =
+      constants.context === null
+        ? forwardFlops(layer, call.input.batch, call.input.tokens, call.context.batch, call.context.tokens)
+        : runFlops(association, layer, call);
+    const work = this.#workOf(`run, ${association}`, tensors, location, graph.flops, flops);
+    const onCard = async (device: Device): Promise<Tensor> => {
+      const own = {
+        input: shared(tensors.input),
+        context: shared(tensors.context),
+        mask: shared(tensors.mask),
+      };
+      const whole = { ...own, context: own.context ?? constants.context, mask: own.mask ?? constants.mask };
+      try {
+        const result = await this.#runOnCard(graph, call, association, whole, device, location === 'webgpu');
+        return toTensor(device, result, tensors.input.shape);
+      } finally {
+        for (const tensor of Object.values(own)) tensor?.dispose();
+      }
+    };
+    return this.#dispatch(graph, work, options, onCard, () => this.#inWasm(tensors, location, inWasm));
+  }
+
+  explain(owner: object): string | null {
+    return this.#decisions.get(owner) ?? null;
+  }
+
+  release(owner: object): void {
+    const held = this.#owners.get(owner);
+    this.#owners.delete(owner);
+    held?.kept?.context.release();
+    held?.layer.dispose();
+  }
+
+  async #runOnCard(
+    graph: AcceleratedGraph,
+    call: CallSizes,
+    association: Association,
+    tensors: CallTensors,
+    device: Device,
+    resident: boolean,
+  ): Promise<Result> {
+    const { layer, constants } = graph;
+    const held = this.#onDevice(graph, layer, device);
+    const operands = operandsOf(call, tensors, device);
+    const parameters = { version: layer.parametersVersion, values: () => layer.parameters() };
+    if (constants.context === null) {
+      const { result } = await held.layer.forward(call, operands, parameters, { keeps: false, resident });
+      return result;
+    }
+    if (held.kept?.parametersVersion !== parameters.version) {
+      held.kept?.context.release();
+      held.kept = null;
+      const context = await held.layer.keepContext(call, operands.context!, parameters, association);
+      held.kept = { context, parametersVersion: parameters.version };
+    }
+    return held.layer.run(call, held.kept.context, operands.input, operands.mask, resident);
+  }
+
+  /** A call on the device that is chosen; in WebAssembly where the card fails. */
+  async #dispatch<T>(
+    owner: object,
+    work: CallWork,
+    options: DeviceOptions,
+    onCard: (device: Device) => Promise<T>,
+    inWasm: () => Promise<T>,
+  ): Promise<T> {
+    const choice = options.device ?? this.#choice;
+    const device = choice === 'wasm' ? null : this.#keeper.get();
+    const decision = this.#decide(choice, device, work);
+    this.#decisions.set(owner, decisionText(decision));
+    if (decision.device === 'webgpu') {
+      try {
+        const start = performance.now();
+        const result = await onCard(device!);
+        this.#keeper.succeed();
+        // What stays on the card is there later than its Tensor.
+        void device!.gpu.queue
+          .onSubmittedWorkDone()
+          .then(() => this.#scheduler.observe(work, 'webgpu', performance.now() - start));
+        return result;
+      } catch (error) {
+        if (!this.#fail(owner, error)) throw error;
+      }
+    }
+    const start = performance.now();
+    const result = await inWasm();
+    this.#scheduler.observe(work, 'wasm', performance.now() - start);
+    return result;
+  }
+
+  #decide(choice: DeviceChoice, device: Device | null, work: CallWork): Decision {
+    const figures = { wasm: null, webgpu: null };
+    if (choice === 'wasm') return { device: 'wasm', reason: 'asked for', ...figures };
+    if (device === null) {
+      return { device: 'wasm', reason: this.#keeper.problem ?? 'the device is not there yet', ...figures };
+    }
+    if (choice === 'webgpu')
+      return { ...this.#scheduler.decide(work), device: 'webgpu', reason: 'asked for' };
+    return this.#scheduler.decide(work);
+  }
+
+  /** Whether WebAssembly does the call instead: whatever is not the caller's own mistake. */
+  #fail(owner: object, error: unknown): boolean {
+    if (!(error instanceof DeviceError) && !(error instanceof OutOfMemoryError)) return false;
+    this.#keeper.fail(error);
+    this.#decisions.set(owner, `wasm: webgpu failed: ${error.message}`);
+    return true;
+  }
+
+  /** In WebAssembly, tensors of the card read back first, and the result put where it is wanted if that can be. */
+  async #inWasm(
+    tensors: CallTensors,
+    location: Location,
+    inWasm: (tensors: CallTensors) => Promise<Tensor>,
+  ): Promise<Tensor> {
+    const copies: Tensor[] = [];
+    const there = async <T extends Tensor | null>(tensor: T): Promise<T> => {
+      if (tensor === null || tensor.location === 'wasm') return tensor;
+      const copy = await tensor.to('wasm');
+      copies.push(copy);
+      return copy as T;
+    };
+    let output: Tensor;
+    try {
+      output = await inWasm({
+        input: await there(tensors.input),
+        context: await there(tensors.context),
+        mask: await there(tensors.mask),
+      });
+    } finally {
+      copies.forEach((copy) => copy.dispose());
+    }
+    if (location === 'wasm' || this.#keeper.get() === null) return output;
+    try {
+      const resident = wrapResident(await this.upload(output));
+      output.dispose();
+      return resident;
+    } catch {
+      // It stays where it is: every call takes it from there, too.
+      return output;
+    }
+  }
+
+  /** What is on this device of an owner; made where nothing is. */
+  #onDevice(owner: object, layer: AcceleratedLayer, device: Device): OnDevice {
+    const held = this.#owners.get(owner);
+    if (held?.layer.device === device) return held;
+    this.release(owner);
+    this.#devices.add(device);
+    const { strategy } = this.#calibration;
+    const made = { layer: new GpuLayer(device, layer, this.#precision, strategy), kept: null };
+    this.#owners.set(owner, made);
+    return made;
+  }
+
+  #workOf(
+    kind: string,
+    { input, context, mask }: CallTensors,
+    location: Location,
+    wasmFlops: number,
+    gpuFlops: number,
+  ): CallWork {
+    const tensors = [input, context, mask];
+    const workAt = (place: Location, flops: number): Work => {
+      const toHere = bytesElsewhere(tensors, place);
+      const fromHere = location === place ? 0 : bytesOf(input);
+      return place === 'webgpu'
+        ? { flops, uploadBytes: toHere, downloadBytes: fromHere }
+        : { flops, uploadBytes: fromHere, downloadBytes: toHere };
+    };
+    const places = tensors.map((tensor) => tensor && `${tensor.location} ${tensor.shape.join('×')}`);
+    return {
+      key: [kind, wasmFlops, ...places, location].join(', '),
+      wasm: workAt('wasm', wasmFlops),
+      webgpu: workAt('webgpu', gpuFlops),
+    };
+  }
+
+  #requireDevice(): Device {
+    const device = this.#keeper.get();
+    if (device === null)
+      throw new DeviceError(`there is no GPU device: ${this.#keeper.problem ?? 'not yet'}`);
+    this.#devices.add(device);
+    return device;
+  }
+}
+
+function checkTensors(layer: AcceleratedLayer, { input, context, mask }: CallTensors): CallSizes {
+  const call = checkCall(layer, input.shape, context?.shape ?? null, mask?.shape ?? null);
+  if (mask !== null && call.mask.kind === 'additive' && mask.dtype !== 'float32') {
+    throw new ArgumentError(
+      `mask is of another dtype than the layer; an additive mask takes the layer's, float32`,
+    );
+  }
+  // Told now, before anything is done.
+  if (mask !== null && mask.location === 'wasm' && call.mask.kind === 'keys') maskBits('keys', mask.view());
+  return call;
+}
+
+function associationOf({ association, layer, constants }: AcceleratedGraph, call: CallSizes): Association {
+  if (constants.context === null) return 'plain';
+  if (association !== 'auto') return association;
+  return runFlops('folded', layer, call) < runFlops('plain', layer, call) ? 'folded' : 'plain';
+}
+
+/** Throws DeviceError where a tensor is on another device. */
+function operandOf(tensor: Tensor, device: Device): Operand {
+  const resident = residentOf(tensor);
+  if (resident === null) return { values: () => tensor.view() as Float32Array };
+  if ((resident as GpuTensor).device !== device) {
+    throw new DeviceError('a Tensor is on a device that is not in use any more');
+  }
+  return { resident: resident.buffer };
+}
+
+function operandsOf(call: CallSizes, { input, context, mask }: CallTensors, device: Device): Operands {
+  let maskOperand: Operand | null = mask && operandOf(mask, device);
+  if (mask !== null && maskOperand !== null && 'values' in maskOperand) {
+    maskOperand = { values: () => maskBits(call.mask.kind, mask.view()) };
+  }
+  return {
+    input: operandOf(input, device),
+    context: context && operandOf(context, device),
+    mask: maskOperand,
+  };
+}
+
+function toTensor(device: Device, result: Result, shape: readonly number[]): Tensor {
+  if ('storage' in result) return wrapResident(new GpuTensor(device, result.storage, shape));
+  return Tensor.from(result.values, shape, 'float32');
+}

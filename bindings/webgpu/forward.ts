@@ -1,0 +1,196 @@
+// The layer's forward as commands: projections, attention, output projection, for some batch rows at a time.
+import { type Attention, recordAttention, type Strategy } from './attention';
+import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
+import type { Device } from './device';
+import { type Matrix, multiply } from './matrix';
+import type { Recorder } from './recorder';
+import type { Scratch } from './scratch';
+import type { LayerSizes, WeightName, Weights } from './weights';
+
+/** Where a call's tensors lie: whole, from their first batch row on. */
+export interface CallBuffers {
+  input: GPUBuffer;
+  /** Null for self-attention. */
+  context: GPUBuffer | null;
+  mask: GPUBuffer | null;
+  output: GPUBuffer;
+}
+
+/** Batch rows that are computed at a time. */
+export interface BatchRows {
+  first: number;
+  count: number;
+}
+
+export const padded = (length: number): number => Math.ceil(length / 4) * 4;
+
+/** [channels × tokens] of each batch row, channels first, with heads: matrices of headDim rows. */
+export function headMatrix(
+  buffer: GPUBuffer,
+  { queryDim, headDim }: LayerSizes,
+  tokens: number,
+  batch: number,
+): Matrix {
+  return {
+    binding: { buffer },
+    offset: 0,
+    rowStride: tokens,
+    columnStride: 1,
+    outer: batch === 1 ? 0 : queryDim * tokens,
+    inner: headDim * tokens,
+  };
+}
+
+/** A part of a buffer of tokens: its batch rows, as a binding that is not larger than it must be. */
+export function rowsOf(
+  device: Device,
+  layout: TokenLayout,
+  buffer: GPUBuffer,
+  { first, count }: BatchRows,
+): Matrix {
+  const row = layout.tokens * layout.channels;
+  const alignment = device.gpu.limits.minStorageBufferOffsetAlignment;
+  const begin = 4 * first * row;
+  const offset = Math.floor(begin / alignment) * alignment;
+  const size = Math.max(16, Math.ceil((begin - offset + 4 * count * row) / 16) * 16);
+  const matrix = channelsByTokens(layout, buffer, (begin - offset) / 4);
+  return { ...matrix, binding: { buffer, offset, size: Math.min(size, buffer.size - offset) } };
+}
+
+/** What a forward leaves for the backward, in buffers that the caller keeps. */
+export interface Saved {
+  query: GPUBuffer;
+  key: GPUBuffer;
+  value: GPUBuffer;
+  attended: GPUBuffer;
+  logSumExp: GPUBuffer;
+}
+
+/** The attention of some batch rows between the buffers of its projections. */
+export function attentionOf(
+  sizes: LayerSizes,
+  call: CallSizes,
+  rows: BatchRows,
+  buffers: { query: GPUBuffer; key: GPUBuffer; value: GPUBuffer; mask: GPUBuffer | null },
+): Attention {
+  const { input, context, mask } = call;
+  const keys = context.tokens;
+  const sets = context.batch === 1 ? 1 : rows.count;
+  const ofKeys = (buffer: GPUBuffer): Matrix => headMatrix(buffer, sizes, padded(keys), sets);
+  return {
+    batch: rows.count,
+    heads: sizes.numHeads,
+    headDim: sizes.headDim,
+    tokens: input.tokens,
+    keys,
+    paddedKeys: padded(keys),
+    scale: sizes.scale,
+    query: { ...headMatrix(buffers.query, sizes, input.tokens, rows.count) },
+    key: ofKeys(buffers.key),
+    value: ofKeys(buffers.value),
+    mask: { ...mask, offset: rows.first * mask.outer },
+    maskBuffer: buffers.mask,
+  };
+}
+
+/** q, k or v: weight · tokens, channels first; columns that pad the keys are zeros. */
+export function recordProjection(
+  recorder: Recorder,
+  strategy: Strategy,
+  sizes: LayerSizes,
+  weight: Matrix,
+  tokens: Matrix,
+  layout: { tokens: number; batch: number; channels: number; paddedTokens: number },
+  target: GPUBuffer,
+): void {
+  if (layout.paddedTokens !== layout.tokens) recorder.clear(target);
+  multiply(recorder, strategy.tilings, {
+    a: weight,
+    b: tokens,
+    c: { ...headMatrix(target, sizes, layout.paddedTokens, layout.batch), inner: 0 },
+    rows: sizes.queryDim,
+    columns: layout.tokens,
+    depth: layout.channels,
+    outer: layout.batch,
+    inner: 1,
+  });
+}
+
+/** out = Wo·attended + bo */
+export function recordOutput(
+  recorder: Recorder,
+  strategy: Strategy,
+  { queryDim }: LayerSizes,
+  weight: Matrix,
+  bias: GPUBuffer,
+  attended: Matrix,
+  output: Matrix,
+  batch: number,
+  tokens: number,
+): void {
+  multiply(recorder, strategy.tilings, {
+    a: weight,
+    b: { ...attended, inner: 0 },
+    c: output,
+    rows: queryDim,
+    columns: tokens,
+    depth: queryDim,
+    outer: batch,
+    inner: 1,
+    bias: { binding: { buffer: bias }, along: 'rows' },
+  });
+}
+
+/** Records the forward of some batch rows; `firsts`: which batch row each buffer's part begins with. */
+export function recordForward(
+  device: Device,
+  recorder: Recorder,
+  scratch: Scratch,
+  strategy: Strategy,
+  sizes: LayerSizes,
+  weights: Weights,
+  call: CallSizes,
+  rows: BatchRows,
+  firsts: { input: number; context: number; output: number },
+  buffers: CallBuffers,
+  saved: Saved | null,
+): void {
+  weights.pack(recorder);
+  const { input, context, isSelfAttention } = call;
+  const { queryDim } = sizes;
+  const exact = saved !== null;
+  const weight = (name: WeightName): Matrix => weights.matrix(name, { exact });
+  const keys = context.tokens;
+  const sets = context.batch === 1 ? 1 : rows.count;
+  const tokenBytes = 4 * queryDim * input.tokens * rows.count;
+  const keyBytes = 4 * queryDim * padded(keys) * sets;
+  const query = saved?.query ?? scratch.take('query', tokenBytes);
+  const key = saved?.key ?? scratch.take('key', keyBytes);
+  const value = saved?.value ?? scratch.take('value', keyBytes);
+  const attended = saved?.attended ?? scratch.take('attended', tokenBytes);
+
+  const inputTokens = rowsOf(device, input, buffers.input, { first: firsts.input, count: rows.count });
+  const source = isSelfAttention
+    ? inputTokens
+    : rowsOf(device, context, buffers.context!, { first: firsts.context, count: sets });
+  const queryLayout = { ...input, batch: rows.count, paddedTokens: input.tokens };
+  const keyLayout = { ...context, batch: sets, paddedTokens: padded(keys) };
+  recordProjection(recorder, strategy, sizes, weight('query'), inputTokens, queryLayout, query);
+  recordProjection(recorder, strategy, sizes, weight('key'), source, keyLayout, key);
+  recordProjection(recorder, strategy, sizes, weight('value'), source, keyLayout, value);
+  const attention = attentionOf(sizes, call, rows, { query, key, value, mask: buffers.mask });
+  const output = headMatrix(attended, sizes, input.tokens, rows.count);
+  recordAttention(device, recorder, scratch, strategy, attention, output, saved?.logSumExp ?? null);
+  const target = rowsOf(device, input, buffers.output, { first: firsts.output, count: rows.count });
+  recordOutput(
+    recorder,
+    strategy,
+    sizes,
+    weight('output'),
+    weights.bias,
+    output,
+    target,
+    rows.count,
+    input.tokens,
+  );
+}

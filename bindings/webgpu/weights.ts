@@ -1,0 +1,124 @@
+// A layer's parameters in GPU memory. They never change: other parameters are other Weights, so that a call that is under way
+// keeps those that it began with.
+import type { Device } from './device';
+import { largestHalf, packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
+import type { Matrix } from './matrix';
+import type { GpuBuffer } from './memory';
+import type { Recorder } from './recorder';
+
+/** What of a layer stays the same. */
+export interface LayerSizes {
+  readonly queryDim: number;
+  readonly contextDim: number;
+  readonly numHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+}
+
+/** How weights are kept for a forward. */
+export type Precision = 'float32' | 'float16';
+
+export type WeightName = 'query' | 'key' | 'value' | 'output';
+export type ParameterName = WeightName | 'bias';
+
+/** Elements of each parameter, in their order. */
+export function parameterCounts({ queryDim, contextDim }: LayerSizes): [ParameterName, number][] {
+  return [
+    ['query', queryDim * queryDim],
+    ['key', queryDim * contextDim],
+    ['value', queryDim * contextDim],
+    ['output', queryDim * queryDim],
+    ['bias', queryDim],
+  ];
+}
+
+export class Weights {
+  /** Whether all is uploaded. Rejects with OutOfMemoryError, DeviceError. */
+  readonly ready: Promise<void>;
+  readonly #device: Device;
+  readonly #sizes: LayerSizes;
+  readonly #singles = new Map<ParameterName, GpuBuffer>();
+  readonly #halves = new Map<WeightName, GpuBuffer>();
+  /** Weights that the first call which is recorded packs. */
+  #toPack: WeightName[] = [];
+  #owners = 1;
+
+  /** Uploads `parameters`, flat, at once. */
+  constructor(device: Device, sizes: LayerSizes, precision: Precision, parameters: Float32Array) {
+    this.#device = device;
+    this.#sizes = sizes;
+    this.ready = device.guarded(async () => this.#upload(parameters, precision));
+    this.ready.catch(() => {});
+  }
+
+  share(): this {
+    this.#owners++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#owners > 0) return;
+    for (const buffer of [...this.#singles.values(), ...this.#halves.values()]) buffer.release();
+    this.#singles.clear();
+    this.#halves.clear();
+  }
+
+  /** To be recorded before the weights are used. */
+  pack(recorder: Recorder): void {
+    for (const name of this.#toPack.splice(0)) {
+      const singles = this.#singles.get(name)!;
+      const pairs = singles.bytes / 8;
+      const workgroups = Math.ceil(pairs / packWorkgroup);
+      recorder.dispatch(
+        packHalvesKernel(),
+        [pairs],
+        [],
+        [{ buffer: singles.buffer }, { buffer: this.#halves.get(name)!.buffer }],
+        [Math.min(workgroups, packWidth), Math.ceil(workgroups / packWidth), 1],
+      );
+    }
+  }
+
+  /** [outFeatures × inFeatures]; in halves where there are some, unless they must be exact. */
+  matrix(name: WeightName, { exact = false } = {}): Matrix {
+    const halves = exact ? undefined : this.#halves.get(name);
+    const { buffer } = halves ?? this.#singles.get(name)!;
+    return {
+      binding: { buffer },
+      offset: 0,
+      rowStride: this.#inFeatures(name),
+      columnStride: 1,
+      outer: 0,
+      inner: 0,
+      packed: halves !== undefined,
+    };
+  }
+
+  get bias(): GPUBuffer {
+    return this.#singles.get('bias')!.buffer;
+  }
+
+  #inFeatures(name: WeightName): number {
+    return name === 'key' || name === 'value' ? this.#sizes.contextDim : this.#sizes.queryDim;
+  }
+
+  #upload(parameters: Float32Array, precision: Precision): void {
+    let first = 0;
+    for (const [name, count] of parameterCounts(this.#sizes)) {
+      const values = parameters.subarray(first, first + count);
+      const buffer = this.#device.memory.createStorage(name, 4 * count);
+      this.#singles.set(name, buffer);
+      this.#device.upload(buffer.buffer, 0, values);
+      first += count;
+      if (precision === 'float32' || name === 'bias' || !canBePacked(this.#inFeatures(name), values))
+        continue;
+      this.#halves.set(name, this.#device.memory.createStorage(`${name}, halves`, 2 * count));
+      this.#toPack.push(name);
+    }
+  }
+}
+
+/** Vectors of four are loaded; a number beyond the largest half would become an infinity. */
+function canBePacked(inFeatures: number, values: Float32Array): boolean {
+  return inFeatures % 4 === 0 && values.every((value) => Math.abs(value) <= largestHalf);
+}
