@@ -9,18 +9,9 @@ import {
   flashWorkgroupBytes,
 } from './kernels/flash_attention';
 import { softmaxKernel, softmaxWorkgroup } from './kernels/softmax';
-import type { MultiplyTiling } from './kernels/multiply';
 import type { MaskLayout } from './call';
-import { type Matrix, multiply, transposed } from './matrix';
-import type { Recorder } from './recorder';
-import type { Scratch } from './scratch';
-
-/** How a device computes: found out by calibration. */
-export interface Strategy {
-  /** From the largest tile to the smallest. */
-  tilings: readonly MultiplyTiling[];
-  attention: 'flash' | 'parts';
-}
+import { type Matrix, transposed } from './matrix';
+import { type Recording, recordProduct } from './recording';
 
 /** What an attention of all heads reads. Matrices are [headDim × tokens or keys] of each batch row and head. */
 export interface Attention {
@@ -45,10 +36,7 @@ const partTokens = 64;
 /** Tokens of a part: all of them if their scores may be in memory at once. */
 export function tokensOfPart(
   device: Device,
-  batch: number,
-  heads: number,
-  paddedKeys: number,
-  tokens: number,
+  { batch, heads, paddedKeys, tokens }: Pick<Attention, 'batch' | 'heads' | 'paddedKeys' | 'tokens'>,
 ): number {
   const most = Math.min(partBytes, device.gpu.limits.maxStorageBufferBindingSize);
   const fits = Math.floor(most / (4 * batch * heads * paddedKeys) / partTokens) * partTokens;
@@ -88,23 +76,18 @@ function takesFlash(device: Device, { headDim, tokens, query, key }: Attention):
 
 /** Records the attention; `output` as query lies. `logSumExp` [batch · heads][tokens]: for the backward, else null. */
 export function recordAttention(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  strategy: Strategy,
+  recording: Recording,
   attention: Attention,
   output: Matrix,
   logSumExp: GPUBuffer | null,
 ): void {
-  if (strategy.attention === 'flash' && takesFlash(device, attention)) {
-    recordFlash(recorder, attention, output, logSumExp);
-  } else {
-    recordParts(device, recorder, scratch, strategy, attention, output, logSumExp);
-  }
+  const { device, strategy } = recording;
+  const record = strategy.attention === 'flash' && takesFlash(device, attention) ? recordFlash : recordParts;
+  record(recording, attention, output, logSumExp);
 }
 
 function recordFlash(
-  recorder: Recorder,
+  { recorder }: Recording,
   attention: Attention,
   output: Matrix,
   logSumExp: GPUBuffer | null,
@@ -131,22 +114,19 @@ function recordFlash(
 }
 
 function recordParts(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  { tilings }: Strategy,
+  recording: Recording,
   attention: Attention,
   output: Matrix,
   logSumExp: GPUBuffer | null,
 ): void {
   const { batch, heads, headDim, tokens, paddedKeys, query, key, value } = attention;
-  const most = tokensOfPart(device, batch, heads, paddedKeys, tokens);
-  const buffer = scratch.take('scores', 4 * batch * heads * paddedKeys * most);
+  const most = tokensOfPart(recording.device, attention);
+  const buffer = recording.scratch.take('scores', 4 * batch * heads * paddedKeys * most);
   for (let first = 0; first < tokens; first += most) {
     const part = Math.min(most, tokens - first);
     const scores = scoresMatrix(buffer, attention, part);
     const sizes = { outer: batch, inner: heads, columns: part };
-    multiply(recorder, tilings, {
+    recordProduct(recording, {
       ...sizes,
       a: transposed(key),
       b: fromToken(query, first),
@@ -154,8 +134,8 @@ function recordParts(
       rows: paddedKeys,
       depth: headDim,
     });
-    recordSoftmax(recorder, attention, scores, first, part, logSumExp);
-    multiply(recorder, tilings, {
+    recordSoftmax(recording, attention, scores, first, part, logSumExp);
+    recordProduct(recording, {
       ...sizes,
       a: value,
       b: scores,
@@ -168,7 +148,7 @@ function recordParts(
 
 /** Scores become probabilities. */
 export function recordSoftmax(
-  recorder: Recorder,
+  { recorder }: Recording,
   attention: Attention,
   scores: Matrix,
   first: number,

@@ -1,22 +1,13 @@
 // The layer's backward as commands (Dao et al., 2022, algorithm 4). Scores are computed again, a part of the tokens at a time,
 // and everything else is a product.
-import {
-  type Attention,
-  fromToken,
-  maskNumbers,
-  scoresMatrix,
-  type Strategy,
-  tokensOfPart,
-} from './attention';
+import { type Attention, fromToken, maskNumbers, scoresMatrix, tokensOfPart } from './attention';
 import { type CallSizes, channelsByTokens } from './call';
-import type { Device } from './device';
 import { attentionOf, headMatrix, padded, type Saved } from './forward';
 import { channelSumsKernel } from './kernels/channel_sums';
 import { deltaKernel, softmaxGradientKernel, softmaxGradientWorkgroup } from './kernels/softmax_gradient';
-import { type Matrix, multiply, transposed } from './matrix';
-import type { Recorder } from './recorder';
-import type { Scratch } from './scratch';
-import type { LayerSizes, ParameterName, Weights } from './weights';
+import { type Matrix, type Product, transposed } from './matrix';
+import { type Recording, recordProduct } from './recording';
+import type { ParameterName, Weights } from './weights';
 
 export interface GradientBuffers {
   outputGradient: GPUBuffer;
@@ -27,17 +18,14 @@ export interface GradientBuffers {
 }
 
 export function recordBackward(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  strategy: Strategy,
-  sizes: LayerSizes,
+  recording: Recording,
   weights: Weights,
   call: CallSizes,
   inputs: { input: GPUBuffer; context: GPUBuffer | null; mask: GPUBuffer | null },
   saved: Saved,
   gradients: GradientBuffers,
 ): void {
+  const { device, recorder, scratch, sizes } = recording;
   const { input, context, isSelfAttention } = call;
   const { queryDim, numHeads } = sizes;
   const { batch, tokens } = input;
@@ -45,8 +33,7 @@ export function recordBackward(
   const keys = padded(context.tokens);
   const tokenBytes = 4 * queryDim * tokens * batch;
   const keyBytes = 4 * queryDim * keys * sets;
-  const times = (product: Parameters<typeof multiply>[2]): void =>
-    multiply(recorder, strategy.tilings, product);
+  const times = (product: Product): void => recordProduct(recording, product);
 
   const outputGradient = channelsByTokens(input, gradients.outputGradient);
   const attended = headMatrix(saved.attended, sizes, tokens, batch);
@@ -109,8 +96,8 @@ export function recordBackward(
   });
 
   const attention = attentionOf(sizes, call, { first: 0, count: batch }, { ...saved, mask: inputs.mask });
-  recordDelta(recorder, sizes, attended, attendedGradient, delta, batch, tokens);
-  recordAttentionGradients(device, recorder, scratch, strategy, attention, saved.logSumExp, delta, {
+  recordDelta(recording, attended, attendedGradient, delta, batch, tokens);
+  recordAttentionGradients(recording, attention, saved.logSumExp, delta, {
     attended: attendedGradient,
     query: queryGradient,
     key: keyGradient,
@@ -153,8 +140,7 @@ export function recordBackward(
 }
 
 function recordDelta(
-  recorder: Recorder,
-  { numHeads, headDim }: LayerSizes,
+  { recorder, sizes: { numHeads, headDim } }: Recording,
   attended: Matrix,
   gradient: Matrix,
   delta: GPUBuffer,
@@ -172,10 +158,7 @@ function recordDelta(
 
 /** dq, dk and dv of all heads from d(attended). */
 function recordAttentionGradients(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  { tilings }: Strategy,
+  recording: Recording,
   attention: Attention,
   logSumExp: GPUBuffer,
   delta: GPUBuffer,
@@ -183,7 +166,8 @@ function recordAttentionGradients(
 ): void {
   const { batch, heads, headDim, tokens, keys, paddedKeys, scale, query, key, value, mask, maskBuffer } =
     attention;
-  const most = tokensOfPart(device, batch, heads, paddedKeys, tokens);
+  const { device, recorder, scratch } = recording;
+  const most = tokensOfPart(device, attention);
   const bytes = 4 * batch * heads * paddedKeys * most;
   const [scoresBuffer, gradientsBuffer] = ['scores', 'score gradients'].map((name) =>
     scratch.take(name, bytes),
@@ -196,8 +180,8 @@ function recordAttentionGradients(
     const scoreGradients = scoresMatrix(gradientsBuffer!, attention, part);
     const partOf = (matrix: Matrix): Matrix => fromToken(matrix, first);
     const ofScores = { rows: paddedKeys, columns: part, depth: headDim, outer: batch, inner: heads };
-    multiply(recorder, tilings, { ...ofScores, a: transposed(key), b: partOf(query), c: scores });
-    multiply(recorder, tilings, {
+    recordProduct(recording, { ...ofScores, a: transposed(key), b: partOf(query), c: scores });
+    recordProduct(recording, {
       ...ofScores,
       a: transposed(value),
       b: partOf(gradients.attended),
@@ -217,7 +201,7 @@ function recordAttentionGradients(
       ],
       [Math.ceil(part / softmaxGradientWorkgroup), paddedKeys, batch * heads],
     );
-    multiply(recorder, tilings, {
+    recordProduct(recording, {
       a: key,
       b: scoreGradients,
       c: partOf(gradients.query),
@@ -238,13 +222,13 @@ function recordAttentionGradients(
         inner: heads,
         accumulates: first > 0 || row > 0,
       };
-      multiply(recorder, tilings, {
+      recordProduct(recording, {
         ...ofKeys,
         a: rowOf(partOf(gradients.attended)),
         b: transposed(rowOf(scores)),
         c: gradients.value,
       });
-      multiply(recorder, tilings, {
+      recordProduct(recording, {
         ...ofKeys,
         a: rowOf(partOf(query)),
         b: transposed(rowOf(scoreGradients)),

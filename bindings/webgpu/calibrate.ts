@@ -1,5 +1,5 @@
 // A short measurement of a device, of transfers and of the WASM core: what the cost model knows.
-import type { Strategy } from './attention';
+import type { Strategy } from './recording';
 import { checkCall } from './call';
 import type { Rates, TransferRates } from './cost_model';
 import type { Device } from './device';

@@ -1,7 +1,7 @@
 // Calibrations that were measured before, in the page's storage: it is there in workers, too, and not in Node.
 import { get, set } from 'idb-keyval';
 import type { Calibration } from './cost_model';
-import type { Strategy } from './attention';
+import type { Strategy } from './recording';
 
 /** What a device was found to do, and how it does it best. */
 export interface StoredCalibration {

@@ -5,17 +5,14 @@ import {
   fromToken,
   recordAttention,
   recordSoftmax,
-  type Strategy,
   scoresMatrix,
   tokensOfPart,
 } from './attention';
 import { type CallSizes, channelsByTokens } from './call';
-import type { Device } from './device';
 import { attentionOf, headMatrix, padded, recordOutput, recordProjection } from './forward';
-import { type Matrix, multiply, transposed } from './matrix';
+import { type Matrix, transposed } from './matrix';
 import type { GpuBuffer } from './memory';
-import type { Recorder } from './recorder';
-import type { Scratch } from './scratch';
+import { type Recording, recordProduct } from './recording';
 import type { LayerSizes, Weights } from './weights';
 
 export type Association = 'plain' | 'folded';
@@ -46,16 +43,13 @@ export function runFlops(
 const setsOf = ({ context }: CallSizes): number => context.batch;
 
 export function recordContext(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  strategy: Strategy,
-  sizes: LayerSizes,
+  recording: Recording,
   weights: Weights,
   call: CallSizes,
   context: GPUBuffer,
   association: Association,
 ): KeptContext {
+  const { device, recorder, scratch, sizes } = recording;
   const { queryDim, contextDim, numHeads, headDim } = sizes;
   const sets = setsOf(call);
   const { tokens } = call.context;
@@ -70,15 +64,7 @@ export function recordContext(
   const keyBytes = 4 * sets * queryDim * keys;
   const plain = (name: 'key' | 'value', kept: GpuBuffer): GPUBuffer => {
     const target = isFolded ? scratch.take(name, keyBytes) : kept.buffer;
-    recordProjection(
-      recorder,
-      strategy,
-      sizes,
-      weights.matrix(name, { exact: isFolded }),
-      source,
-      layout,
-      target,
-    );
+    recordProjection(recording, weights.matrix(name, { exact: isFolded }), source, layout, target);
     return target;
   };
   const keyChannels = headMatrix(plain('key', key), sizes, keys, sets);
@@ -86,7 +72,7 @@ export function recordContext(
   if (isFolded) {
     const exact = { exact: true };
     const sizesOfAll = { outer: sets, inner: numHeads, depth: headDim };
-    multiply(recorder, strategy.tilings, {
+    recordProduct(recording, {
       ...sizesOfAll,
       a: transposed(keyChannels),
       b: { ...weights.matrix('query', exact), inner: headDim * queryDim },
@@ -94,7 +80,7 @@ export function recordContext(
       rows: keys,
       columns: queryDim,
     });
-    multiply(recorder, strategy.tilings, {
+    recordProduct(recording, {
       ...sizesOfAll,
       a: { ...weights.matrix('output', exact), inner: headDim },
       b: valueChannels,
@@ -141,15 +127,12 @@ function foldedValues(buffer: GPUBuffer, { queryDim, numHeads }: LayerSizes, key
 
 /** A run with a kept context; tensors whole, all batch rows at once. */
 export function recordRun(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  strategy: Strategy,
-  sizes: LayerSizes,
+  recording: Recording,
   call: CallSizes,
   kept: KeptContext,
   buffers: { input: GPUBuffer; mask: GPUBuffer | null; output: GPUBuffer },
 ): void {
+  const { scratch, sizes } = recording;
   const { input } = call;
   const { batch, tokens } = input;
   const rows = { first: 0, count: batch };
@@ -167,54 +150,41 @@ export function recordRun(
   const inputTokens = channelsByTokens(input, buffers.input);
   const output = channelsByTokens(input, buffers.output);
   if (kept.association === 'folded') {
-    recordFolded(device, recorder, scratch, strategy, sizes, attention, kept, inputTokens, output);
+    recordFolded(recording, attention, kept, inputTokens, output);
     return;
   }
   const layout = { ...input, paddedTokens: tokens };
-  recordProjection(recorder, strategy, sizes, weights.matrix('query'), inputTokens, layout, query);
+  recordProjection(recording, weights.matrix('query'), inputTokens, layout, query);
   const attended = headMatrix(
     scratch.take('attended', 4 * batch * tokens * sizes.queryDim),
     sizes,
     tokens,
     batch,
   );
-  recordAttention(device, recorder, scratch, strategy, attention, attended, null);
-  recordOutput(
-    recorder,
-    strategy,
-    sizes,
-    weights.matrix('output'),
-    weights.bias,
-    attended,
-    output,
-    batch,
-    tokens,
-  );
+  recordAttention(recording, attention, attended, null);
+  recordOutput(recording, weights.matrix('output'), weights.bias, attended, output, batch, tokens);
 }
 
 function recordFolded(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  { tilings }: Strategy,
-  sizes: LayerSizes,
+  recording: Recording,
   attention: Attention,
   { key, value, weights }: KeptContext,
   input: Matrix,
   output: Matrix,
 ): void {
+  const { device, scratch, sizes } = recording;
   const { batch, heads, tokens, paddedKeys } = attention;
   const { queryDim } = sizes;
   const sharesKeys = attention.key.outer === 0;
   const ofSets = (matrix: Matrix): Matrix => ({ ...matrix, outer: sharesKeys ? 0 : matrix.outer, inner: 0 });
-  const most = tokensOfPart(device, batch, heads, paddedKeys, tokens);
+  const most = tokensOfPart(device, attention);
   const buffer = scratch.take('scores', 4 * batch * heads * paddedKeys * most);
   for (let first = 0; first < tokens; first += most) {
     const part = Math.min(most, tokens - first);
     const scores = scoresMatrix(buffer, attention, part);
     const allHeads = { ...scores, inner: 0 };
     const ofPart = { columns: part, outer: batch, inner: 1 };
-    multiply(recorder, tilings, {
+    recordProduct(recording, {
       ...ofPart,
       a: ofSets(foldedKeys(key.buffer, sizes, paddedKeys)),
       b: fromToken(input, first),
@@ -222,8 +192,8 @@ function recordFolded(
       rows: heads * paddedKeys,
       depth: queryDim,
     });
-    recordSoftmax(recorder, attention, scores, first, part, null);
-    multiply(recorder, tilings, {
+    recordSoftmax(recording, attention, scores, first, part, null);
+    recordProduct(recording, {
       ...ofPart,
       a: ofSets(foldedValues(value.buffer, sizes, paddedKeys)),
       b: allHeads,

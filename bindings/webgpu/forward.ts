@@ -1,10 +1,9 @@
 // The layer's forward as commands: projections, attention, output projection, for some batch rows at a time.
-import { type Attention, recordAttention, type Strategy } from './attention';
+import { type Attention, recordAttention } from './attention';
 import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
-import { type Matrix, multiply } from './matrix';
-import type { Recorder } from './recorder';
-import type { Scratch } from './scratch';
+import type { Matrix } from './matrix';
+import { type Recording, recordProduct } from './recording';
 import type { LayerSizes, WeightName, Weights } from './weights';
 
 /** Where a call's tensors lie: whole, from their first batch row on. */
@@ -93,23 +92,25 @@ export function attentionOf(
   };
 }
 
-/** q, k or v: weight · tokens, channels first; columns that pad the keys are zeros. */
+/** q, k or v: weight · tokens, channels first. What columns that pad the keys hold is finite, and of no effect. */
 export function recordProjection(
-  recorder: Recorder,
-  strategy: Strategy,
-  sizes: LayerSizes,
+  recording: Recording,
   weight: Matrix,
   tokens: Matrix,
   layout: { tokens: number; batch: number; channels: number; paddedTokens: number },
   target: GPUBuffer,
 ): void {
-  if (layout.paddedTokens !== layout.tokens) recorder.clear(target);
-  multiply(recorder, strategy.tilings, {
+  const { recorder, sizes } = recording;
+  // Contexts have their channels in a row: the last token is read again for columns that pad. Else those are zeros.
+  const repeatsTokens = tokens.rowStride === 1 && layout.tokens > 0;
+  if (layout.paddedTokens !== layout.tokens && !repeatsTokens) recorder.clear(target);
+  recordProduct(recording, {
     a: weight,
     b: tokens,
     c: { ...headMatrix(target, sizes, layout.paddedTokens, layout.batch), inner: 0 },
     rows: sizes.queryDim,
-    columns: layout.tokens,
+    columns: repeatsTokens ? layout.paddedTokens : layout.tokens,
+    columnsOfB: layout.tokens,
     depth: layout.channels,
     outer: layout.batch,
     inner: 1,
@@ -118,9 +119,7 @@ export function recordProjection(
 
 /** out = Wo·attended + bo */
 export function recordOutput(
-  recorder: Recorder,
-  strategy: Strategy,
-  { queryDim }: LayerSizes,
+  recording: Recording,
   weight: Matrix,
   bias: GPUBuffer,
   attended: Matrix,
@@ -128,7 +127,8 @@ export function recordOutput(
   batch: number,
   tokens: number,
 ): void {
-  multiply(recorder, strategy.tilings, {
+  const { queryDim } = recording.sizes;
+  recordProduct(recording, {
     a: weight,
     b: { ...attended, inner: 0 },
     c: output,
@@ -143,11 +143,7 @@ export function recordOutput(
 
 /** Records the forward of some batch rows; `firsts`: which batch row each buffer's part begins with. */
 export function recordForward(
-  device: Device,
-  recorder: Recorder,
-  scratch: Scratch,
-  strategy: Strategy,
-  sizes: LayerSizes,
+  recording: Recording,
   weights: Weights,
   call: CallSizes,
   rows: BatchRows,
@@ -155,6 +151,7 @@ export function recordForward(
   buffers: CallBuffers,
   saved: Saved | null,
 ): void {
+  const { device, recorder, scratch, sizes } = recording;
   weights.pack(recorder);
   const { input, context, isSelfAttention } = call;
   const { queryDim } = sizes;
@@ -175,22 +172,12 @@ export function recordForward(
     : rowsOf(device, context, buffers.context!, { first: firsts.context, count: sets });
   const queryLayout = { ...input, batch: rows.count, paddedTokens: input.tokens };
   const keyLayout = { ...context, batch: sets, paddedTokens: padded(keys) };
-  recordProjection(recorder, strategy, sizes, weight('query'), inputTokens, queryLayout, query);
-  recordProjection(recorder, strategy, sizes, weight('key'), source, keyLayout, key);
-  recordProjection(recorder, strategy, sizes, weight('value'), source, keyLayout, value);
+  recordProjection(recording, weight('query'), inputTokens, queryLayout, query);
+  recordProjection(recording, weight('key'), source, keyLayout, key);
+  recordProjection(recording, weight('value'), source, keyLayout, value);
   const attention = attentionOf(sizes, call, rows, { query, key, value, mask: buffers.mask });
   const output = headMatrix(attended, sizes, input.tokens, rows.count);
-  recordAttention(device, recorder, scratch, strategy, attention, output, saved?.logSumExp ?? null);
+  recordAttention(recording, attention, output, saved?.logSumExp ?? null);
   const target = rowsOf(device, input, buffers.output, { first: firsts.output, count: rows.count });
-  recordOutput(
-    recorder,
-    strategy,
-    sizes,
-    weight('output'),
-    weights.bias,
-    output,
-    target,
-    rows.count,
-    input.tokens,
-  );
+  recordOutput(recording, weight('output'), weights.bias, output, target, rows.count, input.tokens);
 }

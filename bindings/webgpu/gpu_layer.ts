@@ -1,33 +1,30 @@
-// A layer on the graphics card: what it keeps there, and its calls, one after another.
-import type { Strategy } from './attention';
-import { type BatchRows, padded, recordForward, type Saved } from './forward';
+// A layer on the graphics card: what it keeps there, and its calls.
 import { type GradientBuffers, recordBackward } from './backward';
-import type { CallSizes, TokenLayout } from './call';
+import type { CallSizes } from './call';
 import { type Device, DeviceError } from './device';
 import { type Association, type KeptContext, recordContext, recordRun } from './folded';
+import { type BatchRows, padded, recordForward, type Saved } from './forward';
 import type { GpuBuffer } from './memory';
-import { ParameterBuffers, Recorder } from './recorder';
+import {
+  elementsOf,
+  isResident,
+  type Operand,
+  type Operands,
+  placeOf,
+  type Result,
+  uploadOperand,
+} from './operands';
+import type { Recorder } from './recorder';
+import type { Recording, Strategy } from './recording';
 import { Scratch } from './scratch';
+import { Submissions } from './submissions';
 import { type LayerSizes, parameterCounts, type ParameterName, type Precision, Weights } from './weights';
-
-/** A tensor of a call: in GPU memory, or numbers that are uploaded when their turn comes. */
-export type Operand = { resident: GPUBuffer } | { values: () => Float32Array | Uint32Array };
-
-export interface Operands {
-  input: Operand;
-  /** Null for self-attention. */
-  context: Operand | null;
-  mask: Operand | null;
-}
 
 /** The parameters at the time of the call. */
 export interface ParameterState {
   version: number;
   values: () => Float32Array;
 }
-
-/** Where the result is wanted: numbers, or a buffer that the caller owns. */
-export type Result = { values: Float32Array } | { storage: GpuBuffer };
 
 /** What a training forward leaves on the card. */
 export interface SavedCall {
@@ -40,6 +37,7 @@ export interface SavedCall {
 
 export interface ForwardResult {
   result: Result;
+  /** Null where nothing was to be kept. */
   saved: SavedCall | null;
 }
 
@@ -51,37 +49,27 @@ export interface BackwardResult {
   parameterGradients: Float32Array[];
 }
 
-const elementsOf = ({ batch, tokens, channels }: TokenLayout): number => batch * tokens * channels;
+/** Scores that are in memory at a time are of no fewer tokens. */
+const fewestTokens = 64;
 
 export class GpuLayer {
-  readonly #device: Device;
+  readonly device: Device;
   readonly #sizes: LayerSizes;
   readonly #precision: Precision;
   readonly #strategy: Strategy;
   readonly #scratch: Scratch;
-  readonly #parameters: ParameterBuffers;
+  readonly #submissions: Submissions;
   #weights: Weights | null = null;
   #weightsVersion = -1;
-  /** Recording and submitting go one after another, for calls share their scratch. */
-  #turn: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   constructor(device: Device, sizes: LayerSizes, precision: Precision, strategy: Strategy) {
-    this.#device = device;
+    this.device = device;
     this.#sizes = sizes;
     this.#precision = precision;
     this.#strategy = strategy;
     this.#scratch = new Scratch(device);
-    this.#parameters = new ParameterBuffers(device);
-  }
-
-  get device(): Device {
-    return this.#device;
-  }
-
-  /** The bytes of what it works in. */
-  get scratchBytes(): number {
-    return this.#scratch.bytes;
+    this.#submissions = new Submissions(device);
   }
 
   /**
@@ -98,18 +86,11 @@ export class GpuLayer {
     const weights = this.#weightsOf(parameters);
     try {
       await weights.ready;
-      if (keeps) return await this.#forwardKept(call, operands, weights, resident);
-      const output = resident
-        ? this.#device.memory.createStorage('output', 4 * elementsOf(call.input))
-        : null;
-      const values = resident ? null : new Float32Array(elementsOf(call.input));
-      try {
-        for (const rows of groups) await this.#forwardRows(call, operands, weights, rows, output, values);
-      } catch (error) {
-        output?.release();
-        throw error;
-      }
-      return { result: output ? { storage: output } : { values: values! }, saved: null };
+      return await this.#withTarget('output', elementsOf(call.input), resident, async (storage, values) => {
+        if (keeps) return this.#forwardKept(call, operands, weights, storage, values);
+        for (const rows of groups) await this.#forwardRows(call, operands, weights, rows, storage, values);
+        return null;
+      }).then(({ result, done }) => ({ result, saved: done }));
     } finally {
       weights.release();
     }
@@ -121,70 +102,42 @@ export class GpuLayer {
     outputGradient: Operand,
     resident: boolean,
   ): Promise<BackwardResult> {
-    const device = this.#device;
     const { input, context, isSelfAttention } = call;
     const counts = parameterCounts(this.#sizes);
-    const inputBytes = 4 * elementsOf(input);
-    const storage = resident ? device.memory.createStorage('input gradient', inputBytes) : null;
-    try {
-      const reads = await this.#inTurn(async () => {
-        const { record, submit } = this.#recording();
-        const gradients = await record((recorder) => {
-          const take = (name: string, count: number): GPUBuffer =>
-            this.#scratch.take(`gradient of ${name}`, 4 * count);
-          const buffers: GradientBuffers = {
-            outputGradient: this.#placeOf('output gradient', outputGradient, inputBytes),
-            inputGradient: storage?.buffer ?? take('input', elementsOf(input)),
+    const count = elementsOf(input);
+    const { device } = this;
+    const take = (name: string, elements: number): GPUBuffer =>
+      this.#scratch.take(`gradient of ${name}`, 4 * elements);
+    const { result, done } = await this.#withTarget('input gradient', count, resident, (storage, values) =>
+      this.#submissions.run({
+        record: (recorder) => {
+          const gradients: GradientBuffers = {
+            outputGradient: placeOf(this.#scratch, 'output gradient', outputGradient, count),
+            inputGradient: storage?.buffer ?? take('input', count),
             contextGradient: isSelfAttention ? null : take('context', elementsOf(context)),
             parameters: Object.fromEntries(
-              counts.map(([name, count]) => [name, take(name, count)]),
+              counts.map(([name, elements]) => [name, take(name, elements)]),
             ) as Record<ParameterName, GPUBuffer>,
           };
-          const inputs = {
-            input: this.#placeOf('input', operands.input, inputBytes),
-            context: operands.context && this.#placeOf('context', operands.context, 4 * elementsOf(context)),
-            mask: operands.mask && this.#placeOf('mask', operands.mask, 4 * call.mask.elements),
-          };
-          recordBackward(
-            device,
-            recorder,
-            this.#scratch,
-            this.#strategy,
-            this.#sizes,
-            weights,
-            call,
-            inputs,
-            saved,
-            buffers,
-          );
-          return buffers;
-        });
-        const uploads = [
-          ['output gradient', outputGradient],
-          ['input', operands.input],
-          ['context', operands.context],
-          ['mask', operands.mask],
-        ] as const;
-        return submit(
-          () => uploads.forEach(([name, operand]) => this.#upload(name, operand, 0, Infinity)),
-          () =>
-            Promise.all([
-              storage === null ? device.read(gradients.inputGradient, 0, inputBytes) : null,
-              gradients.contextGradient && device.read(gradients.contextGradient, 0, 4 * elementsOf(context)),
-              ...counts.map(([name, count]) => device.read(gradients.parameters[name], 0, 4 * count)),
-            ]),
-        );
-      });
-      const [inputGradient, contextGradient, ...parameterGradients] = await reads.done;
-      return {
-        inputGradient: storage ? { storage } : { values: inputGradient! },
-        contextGradient: contextGradient ?? null,
-        parameterGradients: parameterGradients as Float32Array[],
-      };
-    } catch (error) {
-      storage?.release();
-      throw error;
-    }
+          recordBackward(this.#with(recorder), weights, call, this.#places(call, operands), saved, gradients);
+          return gradients;
+        },
+        upload: () => {
+          this.#upload('output gradient', outputGradient);
+          this.#uploadAll(operands);
+        },
+        read: async (gradients) => {
+          const [ofInput, ofContext, ...ofParameters] = await Promise.all([
+            values && device.read(gradients.inputGradient, 0, 4 * count),
+            gradients.contextGradient && device.read(gradients.contextGradient, 0, 4 * elementsOf(context)),
+            ...counts.map(([name, elements]) => device.read(gradients.parameters[name], 0, 4 * elements)),
+          ]);
+          if (values !== null) values.set(ofInput!);
+          return { contextGradient: ofContext ?? null, parameterGradients: ofParameters as Float32Array[] };
+        },
+      }),
+    );
+    return { inputGradient: result, ...done };
   }
 
   /** A context that stays the same, ready for any number of runs; the caller's until release. */
@@ -196,34 +149,20 @@ export class GpuLayer {
   ): Promise<KeptContext> {
     this.#groups(call, true);
     const weights = this.#weightsOf(parameters);
-    let kept: KeptContext | null = null;
+    const made: KeptContext[] = [];
     try {
       await weights.ready;
-      const { done } = await this.#inTurn(async () => {
-        const { record, submit } = this.#recording();
-        kept = await record((recorder) => {
-          const place = this.#placeOf('context', context, 4 * elementsOf(call.context));
-          return recordContext(
-            this.#device,
-            recorder,
-            this.#scratch,
-            this.#strategy,
-            this.#sizes,
-            weights,
-            call,
-            place,
-            association,
-          );
-        });
-        return submit(
-          () => this.#upload('context', context, 0, Infinity),
-          () => Promise.resolve(),
-        );
+      return await this.#submissions.run({
+        record: (recorder) => {
+          const place = placeOf(this.#scratch, 'context', context, elementsOf(call.context));
+          made.push(recordContext(this.#with(recorder), weights, call, place, association));
+          return made[0]!;
+        },
+        upload: () => this.#upload('context', context),
+        read: (kept) => kept,
       });
-      await done;
-      return kept!;
     } catch (error) {
-      (kept as KeptContext | null)?.release();
+      made.forEach((kept) => kept.release());
       throw error;
     } finally {
       weights.release();
@@ -238,50 +177,33 @@ export class GpuLayer {
     mask: Operand | null,
     resident: boolean,
   ): Promise<Result> {
-    const bytes = 4 * elementsOf(call.input);
-    const storage = resident ? this.#device.memory.createStorage('output', bytes) : null;
-    try {
-      const { done } = await this.#inTurn(async () => {
-        const { record, submit } = this.#recording();
-        const output = await record((recorder) => {
-          const target = storage?.buffer ?? this.#scratch.take('output', bytes);
-          recordRun(this.#device, recorder, this.#scratch, this.#strategy, this.#sizes, call, kept, {
-            input: this.#placeOf('input', input, bytes),
-            mask: mask && this.#placeOf('mask', mask, 4 * call.mask.elements),
-            output: target,
-          });
-          return target;
-        });
-        return submit(
-          () => {
-            this.#upload('input', input, 0, Infinity);
-            this.#upload('mask', mask, 0, Infinity);
-          },
-          () => (storage ? Promise.resolve(null) : this.#device.read(output, 0, bytes)),
-        );
-      });
-      const values = await done;
-      return storage ? { storage } : { values: values! };
-    } catch (error) {
-      storage?.release();
-      throw error;
-    }
+    const count = elementsOf(call.input);
+    const operands = { input, context: null, mask };
+    const { result } = await this.#withTarget('output', count, resident, (storage, values) =>
+      this.#submissions.run({
+        record: (recorder) => {
+          const output = storage?.buffer ?? this.#scratch.take('output', 4 * count);
+          const { input: inputPlace, mask: maskPlace } = this.#places(call, operands);
+          recordRun(this.#with(recorder), call, kept, { input: inputPlace, mask: maskPlace, output });
+          return output;
+        },
+        upload: () => this.#uploadAll(operands),
+        read: async (output) => values?.set(await this.device.read(output, 0, 4 * count)),
+      }),
+    );
+    return result;
   }
 
   dispose(): void {
     this.#disposed = true;
     this.#weights?.release();
     this.#weights = null;
-    // What is recorded and not yet submitted needs its buffers.
-    void this.#turn.finally(() => {
-      this.#scratch.dispose();
-      this.#parameters.dispose();
-    });
+    this.#submissions.dispose(() => this.#scratch.dispose());
   }
 
-  /** Batch rows that fit the device's buffers at a time. Throws DeviceError where a single one does not. */
+  /** Batch rows that fit the device's buffers at a time. Throws DeviceError where a single one, or what is kept, does not. */
   #groups({ input, context, mask }: CallSizes, keeps: boolean): BatchRows[] {
-    const { limits } = this.#device.gpu;
+    const { limits } = this.device.gpu;
     const { queryDim, numHeads } = this.#sizes;
     const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     const keys = padded(context.tokens);
@@ -291,18 +213,19 @@ export class GpuLayer {
         queryDim * input.tokens,
         queryDim * keys,
         context.tokens * context.channels,
-        numHeads * keys * Math.min(64, input.tokens),
+        numHeads * keys * Math.min(fewestTokens, input.tokens),
+        1,
       );
     const atOnce = Math.min(
       Math.floor(most / ofRow),
       Math.floor(limits.maxComputeWorkgroupsPerDimension / numHeads),
     );
-    const takes = (what: string, bytes: number): never => {
+    const refuse = (what: string, bytes: number): never => {
       throw new DeviceError(`${what} needs ${bytes} bytes in one buffer; the device takes ${most}`);
     };
-    if (atOnce < 1) takes('one batch row', ofRow);
-    if (4 * mask.elements > most) takes('the mask', 4 * mask.elements);
-    if (keeps && atOnce < input.batch) takes('training', ofRow * input.batch);
+    if (atOnce < 1) refuse('one batch row', ofRow);
+    if (4 * mask.elements > most) refuse('the mask', 4 * mask.elements);
+    if (keeps && atOnce < input.batch) refuse('what is kept', ofRow * input.batch);
     return Array.from({ length: Math.ceil(input.batch / atOnce) }, (_, group) => ({
       first: group * atOnce,
       count: Math.min(atOnce, input.batch - group * atOnce),
@@ -314,144 +237,118 @@ export class GpuLayer {
     operands: Operands,
     weights: Weights,
     rows: BatchRows,
-    output: GpuBuffer | null,
+    storage: GpuBuffer | null,
     values: Float32Array | null,
   ): Promise<void> {
-    const { input, context } = call;
-    const inputRow = elementsOf({ ...input, batch: 1 });
-    const contextRows = context.batch === 1 ? { first: 0, count: 1 } : rows;
-    const contextRow = elementsOf({ ...context, batch: 1 });
-    const { done } = await this.#inTurn(async () => {
-      const { record, submit } = this.#recording();
-      const target = await record((recorder) => {
-        const buffer = output?.buffer ?? this.#scratch.take('output', 4 * inputRow * rows.count);
+    const contextRows = call.context.batch === 1 ? { first: 0, count: 1 } : rows;
+    const inputRow = call.input.tokens * call.input.channels;
+    const contextRow = call.context.tokens * call.context.channels;
+    const { input, context, mask } = operands;
+    // In scratch, a part begins with its own first row.
+    const firsts = {
+      input: isResident(input) ? rows.first : 0,
+      context: context && isResident(context) ? contextRows.first : 0,
+      output: storage ? rows.first : 0,
+    };
+    await this.#submissions.run({
+      record: (recorder) => {
+        const output = storage?.buffer ?? this.#scratch.take('output', 4 * inputRow * rows.count);
         const places = {
-          input: this.#placeOf('input', operands.input, 4 * inputRow * rows.count),
-          context:
-            operands.context &&
-            this.#placeOf('context', operands.context, 4 * contextRow * contextRows.count),
-          mask: operands.mask && this.#placeOf('mask', operands.mask, 4 * call.mask.elements),
-          output: buffer,
+          input: placeOf(this.#scratch, 'input', input, inputRow * rows.count),
+          context: context && placeOf(this.#scratch, 'context', context, contextRow * contextRows.count),
+          mask: mask && placeOf(this.#scratch, 'mask', mask, call.mask.elements),
+          output,
         };
-        const firsts = {
-          input: isResident(operands.input) ? rows.first : 0,
-          context: operands.context && isResident(operands.context) ? contextRows.first : 0,
-          output: output ? rows.first : 0,
-        };
-        recordForward(
-          this.#device,
-          recorder,
-          this.#scratch,
-          this.#strategy,
-          this.#sizes,
-          weights,
-          call,
-          rows,
-          firsts,
-          places,
-          null,
-        );
-        return buffer;
-      });
-      return submit(
-        () => {
-          this.#upload('input', operands.input, rows.first * inputRow, rows.count * inputRow);
-          this.#upload(
-            'context',
-            operands.context,
-            contextRows.first * contextRow,
-            contextRows.count * contextRow,
-          );
-          this.#upload('mask', operands.mask, 0, Infinity);
-        },
-        async () => {
-          if (values === null) return;
-          values.set(await this.#device.read(target, 0, 4 * inputRow * rows.count), rows.first * inputRow);
-        },
-      );
+        recordForward(this.#with(recorder), weights, call, rows, firsts, places, null);
+        return output;
+      },
+      upload: () => {
+        this.#upload('input', input, rows.first * inputRow, rows.count * inputRow);
+        this.#upload('context', context, contextRows.first * contextRow, contextRows.count * contextRow);
+        this.#upload('mask', mask);
+      },
+      read: async (output) => {
+        if (values === null) return;
+        const part = await this.device.read(output, 0, 4 * inputRow * rows.count);
+        values.set(part, rows.first * inputRow);
+      },
     });
-    await done;
   }
 
   async #forwardKept(
     call: CallSizes,
     operands: Operands,
-    held: Weights,
-    resident: boolean,
-  ): Promise<ForwardResult> {
+    weights: Weights,
+    storage: GpuBuffer | null,
+    values: Float32Array | null,
+  ): Promise<SavedCall> {
     const { input, context } = call;
-    const { queryDim, numHeads } = this.#sizes;
-    const bytes = 4 * elementsOf(input);
+    const count = elementsOf(input);
+    const keyCount = this.#sizes.queryDim * padded(context.tokens) * context.batch;
     const kept: GpuBuffer[] = [];
-    const keep = (name: string, size: number): GPUBuffer => {
-      kept.push(this.#device.memory.createStorage(name, size));
+    const keep = (name: string, elements: number): GPUBuffer => {
+      kept.push(this.device.memory.createStorage(name, 4 * elements));
       return kept.at(-1)!.buffer;
     };
     const release = (): void => kept.splice(0).forEach((buffer) => buffer.release());
-    const storage = resident ? this.#device.memory.createStorage('output', bytes) : null;
     try {
-      const { done, saved } = await this.#inTurn(async () => {
-        const { record, submit } = this.#recording();
-        const recorded = await record((recorder) => {
-          const keyBytes = 4 * queryDim * padded(context.tokens) * context.batch;
-          const target = storage?.buffer ?? this.#scratch.take('output', bytes);
+      const saved = await this.#submissions.run({
+        record: (recorder) => {
+          const output = storage?.buffer ?? this.#scratch.take('output', 4 * count);
           const ofCall: Saved = {
-            query: keep('query', bytes),
-            key: keep('key', keyBytes),
-            value: keep('value', keyBytes),
-            attended: keep('attended', bytes),
-            logSumExp: keep('logSumExp', 4 * input.batch * numHeads * input.tokens),
-          };
-          const places = {
-            input: this.#placeOf('input', operands.input, bytes),
-            context: operands.context && this.#placeOf('context', operands.context, 4 * elementsOf(context)),
-            mask: operands.mask && this.#placeOf('mask', operands.mask, 4 * call.mask.elements),
-            output: target,
+            query: keep('query', count),
+            key: keep('key', keyCount),
+            value: keep('value', keyCount),
+            attended: keep('attended', count),
+            logSumExp: keep('logSumExp', input.batch * this.#sizes.numHeads * input.tokens),
           };
           const rows = { first: 0, count: input.batch };
           const firsts = { input: 0, context: 0, output: 0 };
-          recordForward(
-            this.#device,
-            recorder,
-            this.#scratch,
-            this.#strategy,
-            this.#sizes,
-            held,
-            call,
-            rows,
-            firsts,
-            places,
-            ofCall,
-          );
-          return { ofCall, target };
-        });
-        const submitted = submit(
-          () =>
-            (['input', 'context', 'mask'] as const).forEach((name) =>
-              this.#upload(name, operands[name], 0, Infinity),
-            ),
-          () => (storage ? Promise.resolve(null) : this.#device.read(recorded.target, 0, bytes)),
-        );
-        return { ...submitted, saved: recorded.ofCall };
+          const places = { ...this.#places(call, operands), output };
+          recordForward(this.#with(recorder), weights, call, rows, firsts, places, ofCall);
+          return { ofCall, output };
+        },
+        upload: () => this.#uploadAll(operands),
+        read: async ({ ofCall, output }) => {
+          values?.set(await this.device.read(output, 0, 4 * count));
+          return ofCall;
+        },
       });
-      const values = await done;
-      const weights = held.share();
+      const held = weights.share();
       return {
-        result: storage ? { storage } : { values: values! },
-        saved: {
-          call,
-          operands,
-          weights,
-          saved,
-          release: () => {
-            release();
-            weights.release();
-          },
+        call,
+        operands,
+        weights: held,
+        saved,
+        release: () => {
+          release();
+          held.release();
         },
       };
     } catch (error) {
-      storage?.release();
       release();
+      throw error;
+    }
+  }
+
+  /** What `work` does with a result's place: a buffer on the card, or numbers that it fills. */
+  async #withTarget<T>(
+    name: string,
+    elements: number,
+    resident: boolean,
+    work: (storage: GpuBuffer | null, values: Float32Array | null) => Promise<T>,
+  ): Promise<{ result: Result; done: T }> {
+    if (!resident) {
+      const values = new Float32Array(elements);
+      return { done: await work(null, values), result: { values } };
+    }
+    const storage = await this.device.guarded(async () =>
+      this.device.memory.createStorage(name, 4 * elements),
+    );
+    try {
+      return { done: await work(storage, null), result: { storage } };
+    } catch (error) {
+      storage.release();
       throw error;
     }
   }
@@ -461,7 +358,7 @@ export class GpuLayer {
     if (this.#disposed) throw new DeviceError('the layer was disposed of');
     if (this.#weights !== null && this.#weightsVersion === version) return this.#weights.share();
     this.#weights?.release();
-    const weights = new Weights(this.#device, this.#sizes, this.#precision, values());
+    const weights = new Weights(this.device, this.#sizes, this.#precision, values());
     this.#weights = weights;
     this.#weightsVersion = version;
     weights.ready.catch(() => {
@@ -472,49 +369,34 @@ export class GpuLayer {
     return weights.share();
   }
 
-  /** Where kernels find an operand: its own buffer, or scratch that `#upload` fills. */
-  #placeOf(name: string, operand: Operand, bytes: number): GPUBuffer {
-    return isResident(operand) ? operand.resident : this.#scratch.take(name, bytes);
+  #with(recorder: Recorder): Recording {
+    const { device } = this;
+    return { device, recorder, scratch: this.#scratch, strategy: this.#strategy, sizes: this.#sizes };
   }
 
-  /** Elements of an operand into the scratch of its name. */
-  #upload(name: string, operand: Operand | null, first: number, count: number): void {
-    if (operand === null || isResident(operand)) return;
-    const values = operand.values();
-    const part = values.subarray(first, Math.min(values.length, first + count));
-    this.#device.upload(this.#scratch.take(name, part.byteLength), 0, part);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
-    return result;
-  }
-
-  /** Recording, then submitting, each under the device's eye: what is allocated, what is done. */
-  #recording(): {
-    record: <T>(work: (recorder: Recorder) => T) => Promise<T>;
-    submit: <T>(upload: () => void, read: () => Promise<T>) => { done: Promise<T> };
-  } {
-    const recorder = new Recorder(this.#device, this.#parameters);
-    let submitCommands = (): void => {};
+  /** Where kernels find whole tensors. */
+  #places(
+    { input, context, mask }: CallSizes,
+    operands: Operands,
+  ): { input: GPUBuffer; context: GPUBuffer | null; mask: GPUBuffer | null } {
+    const place = (name: keyof Operands, elements: number): GPUBuffer | null => {
+      const operand = operands[name];
+      return operand && placeOf(this.#scratch, name, operand, elements);
+    };
     return {
-      record: async (work) => {
-        const result = await this.#device.guarded(async () => work(recorder));
-        submitCommands = await recorder.ready();
-        return result;
-      },
-      submit: (upload, read) => {
-        const done = this.#device.guarded(async () => {
-          upload();
-          submitCommands();
-          return read();
-        });
-        done.catch(() => {});
-        return { done };
-      },
+      input: place('input', elementsOf(input))!,
+      context: place('context', elementsOf(context)),
+      mask: place('mask', mask.elements),
     };
   }
-}
 
-const isResident = (operand: Operand): operand is { resident: GPUBuffer } => 'resident' in operand;
+  #uploadAll({ input, context, mask }: Operands): void {
+    this.#upload('input', input);
+    this.#upload('context', context);
+    this.#upload('mask', mask);
+  }
+
+  #upload(name: string, operand: Operand | null, first = 0, count = Infinity): void {
+    uploadOperand(this.device, this.#scratch, name, operand, first, count);
+  }
+}

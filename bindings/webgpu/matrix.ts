@@ -41,6 +41,8 @@ export interface Product {
   scale?: number;
   bias?: { binding: Binding; along: 'rows' | 'columns' };
   accumulates?: boolean;
+  /** Where B has fewer columns than C, and A, B are contiguous in depth: C's further columns are finite, and nobody's. */
+  columnsOfB?: number;
 }
 
 /** The same product, read the other way: Cᵀ = Bᵀ·Aᵀ. */
@@ -109,7 +111,7 @@ export function multiply(recorder: Recorder, tilings: readonly MultiplyTiling[],
     bias: bias?.along ?? 'none',
     accumulates,
   };
-  const numbers = [rows, columns, depth, inner];
+  const numbers = [rows, columns, depth, inner, product.columnsOfB ?? columns];
   for (const matrix of [a, b, c]) numbers.push(matrix.offset, strideOf(matrix), matrix.outer, matrix.inner);
   numbers.push(0, scale);
   recorder.dispatch(
@@ -129,7 +131,7 @@ export function possibleTilings({ gpu, isSoftware }: Device): MultiplyTiling[][]
     tileColumns,
   });
   // A processor has caches, and waits at every barrier.
-  if (isSoftware) return [[tile('registers', 16, 8), tile('registers', 8, 8), tile('registers', 4, 4)]];
+  if (isSoftware) return [[tile('registers', 8, 16), tile('registers', 8, 8), tile('registers', 4, 4)]];
   const inRegisters = [tile('registers', 8, 8), tile('registers', 4, 4)];
   const inWorkgroup = [tile('workgroup', 8, 8), tile('workgroup', 4, 4)];
   const fits = multiplyWorkgroupBytes(inWorkgroup[0]!) <= gpu.limits.maxComputeWorkgroupStorageSize;

@@ -41,12 +41,13 @@ export const workgroupColumns = ({ tileColumns }: MultiplyTiling): number => wor
 export const multiplyWorkgroupBytes = (tiling: MultiplyTiling): number =>
   tiling.stage === 'registers' ? 0 : 4 * stageDepth * (workgroupRows(tiling) + workgroupColumns(tiling));
 
-/** Offsets and strides in elements; `inner`: heads of a batch row. */
+/** Offsets and strides in elements; `inner`: heads of a batch row; `columnsOfB`: C's further ones repeat or are zeros. */
 export const multiplyParameters = [
   'rows',
   'columns',
   'depth',
   'inner',
+  'columnsOfB',
   'aOffset',
   'aStride',
   'aOuter',
@@ -89,41 +90,50 @@ const bindings = ({ vectors, packedA, bias }: MultiplyKernel): string => {
 ${bias === 'none' ? '' : '@group(0) @binding(4) var<storage, read> bias: array<f32>;\n'}`;
 };
 
-/** Where an invocation reads four numbers of each operand. */
+/** Where an invocation reads four numbers of each operand, in a loop over depth. */
 interface Sources {
-  /** Row `row` of the tile, the depth's four (contiguous in depth); or depth `step`, four rows from 4·`group`. */
-  a: (rowOrStep: number, group: number) => string;
-  /** Four columns 4·group …; or, contiguous in depth, the depth's four of one column. */
-  b: (step: number, group: number) => string;
+  /** Contiguous in depth: of row `index` of the tile the four at 4·`four`; else, at depth `index`, rows 4·`four` … */
+  a: (index: number, four: number) => string;
+  /** Contiguous in depth: of a column of the tile the four at 4·`four`; else, at depth `index`, a group of columns. */
+  b: (index: number, four: number) => string;
 }
 
-/** The tile's sums over `steps` numbers of depth. */
+/**
+ * The tile's sums over `steps` numbers of depth. Each variable of the tile is read and written once for all of them: where a
+ * compiler does not keep it in a register, that is what takes the time.
+ */
 function accumulate(kernel: MultiplyKernel, { a, b }: Sources, steps: number): string {
   const { tileRows, tileColumns } = kernel;
-  const groups = tileColumns / 4;
+  const groups = range(tileColumns / 4);
+  const fours = range(Math.max(1, steps / 4));
   const lines: string[] = [];
-  if (kernel.a === 'depth') {
-    for (const row of range(tileRows)) lines.push(`let a${row} = ${a(row, 0)};`);
-  }
-  if (kernel.b === 'depth') {
-    for (const column of range(tileColumns)) lines.push(`let b${column} = ${b(column, 0)};`);
-    for (const row of range(tileRows)) {
-      for (const group of range(groups)) {
-        const dots = range(4).map((component) => `dot(a${row}, b${4 * group + component})`);
-        lines.push(`c${row}_${group} += vec4f(${dots.join(', ')});`);
+  const load = (name: string, count: number, lengths: readonly number[], source: Sources['a']): void => {
+    for (const index of range(count)) {
+      for (const four of lengths) lines.push(`let ${name}${index}_${four} = ${source(index, four)};`);
+    }
+  };
+  if (kernel.a === 'depth') load('a', tileRows, fours, a);
+  else load('a', steps, range(tileRows / 4), a);
+  if (kernel.b === 'columns') load('b', steps, groups, b);
+  else {
+    load('t', tileColumns, fours, b);
+    // Four columns at a depth, out of four depths of each column.
+    for (const step of range(steps)) {
+      for (const group of groups) {
+        const four = range(4).map((index) => `t${4 * group + index}_${step >> 2}.${components[step & 3]}`);
+        lines.push(`let b${step}_${group} = vec4f(${four.join(', ')});`);
       }
     }
-    return lines.join('\n');
   }
-  for (const step of range(steps)) {
-    if (kernel.a === 'rows') {
-      for (const group of range(tileRows / 4)) lines.push(`let a${step}_${group} = ${a(step, group)};`);
-    }
-    for (const group of range(groups)) lines.push(`let b${step}_${group} = ${b(step, group)};`);
-    for (const row of range(tileRows)) {
-      const element =
-        kernel.a === 'depth' ? `a${row}.${components[step]}` : `a${step}_${row >> 2}.${components[row & 3]}`;
-      for (const group of range(groups)) lines.push(`c${row}_${group} += ${element} * b${step}_${group};`);
+
+  const element = (row: number, step: number): string =>
+    kernel.a === 'depth'
+      ? `a${row}_${step >> 2}.${components[step & 3]}`
+      : `a${step}_${row >> 2}.${components[row & 3]}`;
+  for (const row of range(tileRows)) {
+    for (const group of groups) {
+      const terms = range(steps).map((step) => `${element(row, step)} * b${step}_${group}`);
+      lines.push(`c${row}_${group} += ${terms.join(' + ')};`);
     }
   }
   return lines.join('\n');
@@ -137,52 +147,45 @@ const rowAt = (index: number): string => insideRow.replace('%', String(index));
 const columnOf = (group: number): string => `column + ${4 * workgroupWidth * group}u`;
 
 function loopFromMemory(kernel: MultiplyKernel): string {
-  const { tileRows, tileColumns } = kernel;
+  const { tileRows, tileColumns, vectors } = kernel;
   const starts: string[] = [];
-  let sources: Sources;
-  let steps = 4;
-  const columnsLeft = (group: number): string => `p.columns - min(p.columns, ${columnOf(group)})`;
-  const bColumns = (group: number): string =>
-    kernel.vectors ? `min(${columnOf(group)}, p.columns - 4u)` : columnOf(group);
-  if (kernel.b === 'columns') {
-    for (const group of range(tileColumns / 4)) {
-      starts.push(`let bColumn${group} = bBase + ${bColumns(group)};`);
-      if (!kernel.vectors) starts.push(`let bCount${group} = ${columnsLeft(group)};`);
-    }
-  }
-  const readB = (step: number, group: number): string =>
-    `loadB(bColumn${group} + min(depth + ${step}u, p.depth - 1u) * p.bStride, ${
-      kernel.vectors ? '4u' : `bCount${group}`
-    })`;
+  const sources: Sources = {
+    a: (row, four) => `loadA(aRow${row} + depth + ${4 * four}u, p.depth - depth)`,
+    b: (column, four) => `loadB(bRow${column} + depth + ${4 * four}u, p.depth - depth)`,
+  };
   if (kernel.a === 'depth') {
     for (const row of range(tileRows)) starts.push(`let aRow${row} = aBase + ${rowAt(row)} * p.aStride;`);
-    sources = {
-      a: (row) => `loadA(aRow${row} + depth, p.depth - depth)`,
-      b: readB,
-    };
-    if (kernel.b === 'depth') {
-      for (const column of range(tileColumns)) {
-        const at = `${columnOf(column >> 2)} + ${column & 3}u`;
-        starts.push(`let bRow${column} = bBase + min(${at}, p.columns - 1u) * p.bStride;`);
-      }
-      sources.b = (column) => `loadB(bRow${column} + depth, p.depth - depth)`;
-    }
   } else {
-    steps = 1;
     for (const group of range(tileRows / 4)) {
       const row = `row + ${4 * group}u`;
-      starts.push(`let aRow${group} = aBase + ${kernel.vectors ? `min(${row}, p.rows - 4u)` : row};`);
-      if (!kernel.vectors) starts.push(`let aCount${group} = p.rows - min(p.rows, ${row});`);
+      starts.push(`let aRow${group} = aBase + ${vectors ? `min(${row}, p.rows - 4u)` : row};`);
+      starts.push(`let aCount${group} = p.rows - min(p.rows, ${row});`);
     }
-    sources = {
-      a: (_, group) => `loadA(aRow${group} + depth * p.aStride, ${kernel.vectors ? '4u' : `aCount${group}`})`,
-      b: readB,
-    };
+    sources.a = (step, group) => `loadA(aRow${group} + (depth + ${step}u) * p.aStride, aCount${group})`;
   }
-  return `${starts.join('\n')}
-for (var depth = 0u; depth < p.depth; depth += ${steps}u) {
+  if (kernel.b === 'depth') {
+    for (const column of range(tileColumns)) {
+      const at = `${columnOf(column >> 2)} + ${column & 3}u`;
+      starts.push(`let bRow${column} = bBase + min(${at}, p.columnsOfB - 1u) * p.bStride;`);
+    }
+  } else {
+    for (const group of range(tileColumns / 4)) {
+      const column = columnOf(group);
+      starts.push(`let bColumn${group} = bBase + ${vectors ? `min(${column}, p.columns - 4u)` : column};`);
+      starts.push(`let bCount${group} = p.columns - min(p.columns, ${column});`);
+    }
+    sources.b = (step, group) =>
+      `loadB(bColumn${group} + min(depth + ${step}u, p.depth - 1u) * p.bStride, bCount${group})`;
+  }
+  const loop = (condition: string, steps: number): string => `for (; ${condition}; depth += ${steps}u) {
 ${accumulate(kernel, sources, steps)}
 }`;
+  // Fours that are contiguous in depth have zeros beyond it; rows of A are read one by one at the end.
+  const loops =
+    kernel.a === 'depth'
+      ? [loop('depth < p.depth', 4)]
+      : [loop('depth + 4u <= p.depth', 4), loop('depth < p.depth', 1)];
+  return [...starts, 'var depth = 0u;', ...loops].join('\n');
 }
 
 /** A workgroup's share of an operand, put into workgroup memory as it lies: fours along the contiguous dimension. */
@@ -213,24 +216,23 @@ function loopFromWorkgroup(kernel: MultiplyKernel): string {
   const { tileRows } = kernel;
   const [rows, columns] = [workgroupRows(kernel), workgroupColumns(kernel)];
   const invocations = workgroupWidth * workgroupWidth;
+  const fours = stageDepth / 4;
   const sources: Sources = {
-    a: (rowOrStep, group) =>
+    a: (index, group) =>
       kernel.a === 'depth'
-        ? `stageA[(local.y * ${tileRows}u + ${rowOrStep}u) * ${stageDepth / 4}u + four]`
-        : `stageA[(four * 4u + ${rowOrStep}u) * ${rows / 4}u + local.y * ${tileRows / 4}u + ${group}u]`,
-    b: (stepOrColumn, group) =>
+        ? `stageA[(local.y * ${tileRows}u + ${index}u) * ${fours}u + four]`
+        : `stageA[(four * 4u + ${index}u) * ${rows / 4}u + local.y * ${tileRows / 4}u + ${group}u]`,
+    b: (index, group) =>
       kernel.b === 'depth'
-        ? `stageB[((${workgroupWidth * (stepOrColumn >> 2)}u + local.x) * 4u + ${stepOrColumn & 3}u) * ${
-            stageDepth / 4
-          }u + four]`
-        : `stageB[(four * 4u + ${stepOrColumn}u) * ${columns / 4}u + local.x + ${workgroupWidth * group}u]`,
+        ? `stageB[((${workgroupWidth * (index >> 2)}u + local.x) * 4u + ${index & 3}u) * ${fours}u + four]`
+        : `stageB[(four * 4u + ${index}u) * ${columns / 4}u + local.x + ${workgroupWidth * group}u]`,
   };
   return `let invocation = local.y * ${workgroupWidth}u + local.x;
 for (var depth = 0u; depth < p.depth; depth += ${stageDepth}u) {
 ${stageOperand('A', kernel.a === 'depth', rows, invocations, `group.y * ${rows}u`, 'rows')}
-${stageOperand('B', kernel.b === 'depth', columns, invocations, `group.x * ${columns}u`, 'columns')}
+${stageOperand('B', kernel.b === 'depth', columns, invocations, `group.x * ${columns}u`, 'columnsOfB')}
 workgroupBarrier();
-for (var four = 0u; four < ${stageDepth / 4}u; four++) {
+for (var four = 0u; four < ${fours}u; four++) {
 ${accumulate(kernel, sources, 4)}
 }
 workgroupBarrier();
