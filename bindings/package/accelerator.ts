@@ -91,9 +91,9 @@ export interface AcceleratedGraph {
 
 /** WebGPU at work. Whatever goes wrong with it, calls are done by `inWasm`, and the reason can be asked for. */
 export interface Accelerator {
-  /** The adapter. */
-  readonly description: string;
-  /** Of a call like a layer of Stable Diffusion 1.5 at 64 × 64. */
+  /** Whether there is a device now. */
+  readonly isThere: boolean;
+  /** The device of a call like a layer of Stable Diffusion 1.5 at 64 × 64. */
   readonly preferred: Location;
   /** What it does now, or why it does nothing. */
   readonly state: string;

@@ -1,5 +1,11 @@
 import { relaxedSimd } from 'wasm-feature-detect';
-import { accelerator, type DeviceChoice, type GpuMemoryInUse, setAccelerator } from './accelerator';
+import {
+  accelerator,
+  type DeviceChoice,
+  type GpuMemoryInUse,
+  type Location,
+  setAccelerator,
+} from './accelerator';
 import { checkOneOf, checkOptions, fail } from './checks';
 import type { Core, CoreFactory, CoreOptions } from './core';
 import { ArgumentError, CrossAttentionError, NotInitializedError } from './errors';
@@ -184,6 +190,13 @@ async function startGpu({ choice, precision, gpuDevice }: GpuOptions, core: stri
   }
 }
 
+/** Where calls go by themselves. */
+function deviceFor(choice: DeviceChoice): Location {
+  const gpu = accelerator();
+  if (gpu === null || !gpu.isThere) return 'wasm';
+  return choice === 'webgpu' ? 'webgpu' : gpu.preferred;
+}
+
 async function load(
   options: Required<Pick<InitOptions, 'threads' | 'simd'>>,
   base: string | null,
@@ -202,8 +215,7 @@ async function load(
   const found = { simd, threads, threadsReason: reason, version };
   loaded = { core, info: { ...found, device: 'wasm', webgpu: 'being looked for' } };
   const webgpu = await startGpu(gpu, `${version}, ${variant}, ${threads}`);
-  const device = gpu.choice === 'webgpu' ? 'webgpu' : (accelerator()?.preferred ?? 'wasm');
-  const info = Object.freeze<RuntimeInfo>({ ...found, device: accelerator() ? device : 'wasm', webgpu });
+  const info = Object.freeze<RuntimeInfo>({ ...found, device: deviceFor(gpu.choice), webgpu });
   loaded = { core, info };
   return info;
 }

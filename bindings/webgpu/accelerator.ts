@@ -16,17 +16,16 @@ import type {
 import { ArgumentError, OutOfMemoryError } from '../package/errors';
 import { residentOf, Tensor, wrapResident } from '../package/tensor';
 import { type CallSizes, checkCall, maskBits } from './call';
-import type { StoredCalibration } from './calibration_store';
 import { forwardFlops } from './calibrate';
 import type { CallWork, Work } from './cost_model';
 import { type Device, DeviceError } from './device';
-import type { DeviceKeeper } from './device_keeper';
+import type { DeviceKeeper, ReadyDevice } from './device_keeper';
 import { type Association, type KeptContext, runFlops } from './folded';
 import { GpuLayer, type SavedCall } from './gpu_layer';
 import { GpuBuffer } from './memory';
 import type { Operand, Operands, Result } from './operands';
 import { GpuTensor } from './resident_tensor';
-import { type Decision, decisionText, Scheduler } from './scheduler';
+import { type Decision, decisionText } from './scheduler';
 import type { Precision } from './weights';
 
 /** What a layer or graph has on a device. */
@@ -72,11 +71,7 @@ const shared = <T extends Tensor | null>(tensor: T): T =>
   (tensor === null ? null : tensor.reshape(tensor.shape)) as T;
 
 export class WebGpuAccelerator implements Accelerator {
-  readonly description: string;
-  readonly preferred: Location;
   readonly #keeper: DeviceKeeper;
-  readonly #scheduler: Scheduler;
-  readonly #calibration: StoredCalibration;
   readonly #choice: DeviceChoice;
   readonly #precision: Precision;
   readonly #owners = new WeakMap<object, OnDevice>();
@@ -84,26 +79,25 @@ export class WebGpuAccelerator implements Accelerator {
   /** Devices that were used, for what is left on them to be counted. */
   readonly #devices = new Set<Device>();
 
-  constructor(
-    keeper: DeviceKeeper,
-    calibration: StoredCalibration,
-    description: string,
-    choice: DeviceChoice,
-    precision: Precision,
-  ) {
+  constructor(keeper: DeviceKeeper, choice: DeviceChoice, precision: Precision) {
     this.#keeper = keeper;
-    this.#calibration = calibration;
-    this.#scheduler = new Scheduler(calibration.calibration);
     this.#choice = choice;
     this.#precision = precision;
-    this.description = description;
-    const bytes = 4 * 2 * 320 * 4096;
+  }
+
+  get isThere(): boolean {
+    return this.#keeper.get() !== null;
+  }
+
+  get preferred(): Location {
     const flops = forwardFlops(reference, 2, 4096, 2, 77);
-    this.preferred = new Scheduler(calibration.calibration).decide({
-      key: '',
+    const bytes = 4 * 2 * 320 * 4096;
+    const decision = this.#keeper.get()?.scheduler.decide({
+      key: 'reference',
       wasm: { flops, uploadBytes: 0, downloadBytes: 0 },
       webgpu: { flops, uploadBytes: bytes, downloadBytes: bytes },
-    }).device;
+    });
+    return decision?.device ?? 'wasm';
   }
 
   get state(): string {
@@ -120,7 +114,7 @@ export class WebGpuAccelerator implements Accelerator {
   }
 
   async synchronize(): Promise<void> {
-    await this.#keeper.get()?.gpu.queue.onSubmittedWorkDone();
+    await this.#keeper.get()?.device.gpu.queue.onSubmittedWorkDone();
   }
 
   async upload(tensor: Tensor): Promise<ResidentTensor> {
@@ -157,8 +151,9 @@ export class WebGpuAccelerator implements Accelerator {
       flops,
       flops,
     );
-    const onCard = async (device: Device): Promise<AcceleratedForward> => {
-      const { layer: gpuLayer } = this.#onDevice(layer, layer, device);
+    const onCard = async (ready: ReadyDevice): Promise<AcceleratedForward> => {
+      const { device } = ready;
+      const { layer: gpuLayer } = this.#onDevice(layer, layer, ready);
       // Kept until the call is over, or its backward.
       const own = {
         input: shared(tensors.input),
@@ -195,7 +190,7 @@ export class WebGpuAccelerator implements Accelerator {
     const { call, layer: gpuLayer } = saved as SavedOnCard;
     const { device } = gpuLayer;
     const location = options.location ?? outputGradient.location;
-    if (options.device === 'wasm' || this.#keeper.get() !== device) return null;
+    if (options.device === 'wasm' || this.#keeper.get()?.device !== device) return null;
     const own = shared(outputGradient);
     try {
       const done = await gpuLayer.backward(call, operandOf(own, device), location === 'webgpu');
@@ -230,7 +225,7 @@ export class WebGpuAccelerator implements Accelerator {
         ? forwardFlops(layer, call.input.batch, call.input.tokens, call.context.batch, call.context.tokens)
         : runFlops(association, layer, call);
     const work = this.#workOf(`run, ${association}`, tensors, location, graph.flops, flops);
-    const onCard = async (device: Device): Promise<Tensor> => {
+    const onCard = async (ready: ReadyDevice): Promise<Tensor> => {
       const own = {
         input: shared(tensors.input),
         context: shared(tensors.context),
@@ -238,8 +233,8 @@ export class WebGpuAccelerator implements Accelerator {
       };
       const whole = { ...own, context: own.context ?? constants.context, mask: own.mask ?? constants.mask };
       try {
-        const result = await this.#runOnCard(graph, call, association, whole, device, location === 'webgpu');
-        return toTensor(device, result, tensors.input.shape);
+        const result = await this.#runOnCard(graph, call, association, whole, ready, location === 'webgpu');
+        return toTensor(ready.device, result, tensors.input.shape);
       } finally {
         for (const tensor of Object.values(own)) tensor?.dispose();
       }
@@ -263,12 +258,12 @@ export class WebGpuAccelerator implements Accelerator {
     call: CallSizes,
     association: Association,
     tensors: CallTensors,
-    device: Device,
+    ready: ReadyDevice,
     resident: boolean,
   ): Promise<Result> {
     const { layer, constants } = graph;
-    const held = this.#onDevice(graph, layer, device);
-    const operands = operandsOf(call, tensors, device);
+    const held = this.#onDevice(graph, layer, ready);
+    const operands = operandsOf(call, tensors, ready.device);
     const parameters = { version: layer.parametersVersion, values: () => layer.parameters() };
     if (constants.context === null) {
       const { result } = await held.layer.forward(call, operands, parameters, { keeps: false, resident });
@@ -288,22 +283,22 @@ export class WebGpuAccelerator implements Accelerator {
     owner: object,
     work: CallWork,
     options: DeviceOptions,
-    onCard: (device: Device) => Promise<T>,
+    onCard: (ready: ReadyDevice) => Promise<T>,
     inWasm: () => Promise<T>,
   ): Promise<T> {
     const choice = options.device ?? this.#choice;
-    const device = choice === 'wasm' ? null : this.#keeper.get();
-    const decision = this.#decide(choice, device, work);
+    const ready = this.#keeper.get();
+    const decision = this.#decide(choice, ready, work);
     this.#decisions.set(owner, decisionText(decision));
     if (decision.device === 'webgpu') {
       try {
         const start = performance.now();
-        const result = await onCard(device!);
+        const result = await onCard(ready!);
         this.#keeper.succeed();
         // What stays on the card is there later than its Tensor.
-        void device!.gpu.queue
+        void ready!.device.gpu.queue
           .onSubmittedWorkDone()
-          .then(() => this.#scheduler.observe(work, 'webgpu', performance.now() - start));
+          .then(() => ready!.scheduler.observe(work, 'webgpu', performance.now() - start));
         return result;
       } catch (error) {
         if (!this.#fail(owner, error)) throw error;
@@ -311,19 +306,18 @@ export class WebGpuAccelerator implements Accelerator {
     }
     const start = performance.now();
     const result = await inWasm();
-    this.#scheduler.observe(work, 'wasm', performance.now() - start);
+    ready?.scheduler.observe(work, 'wasm', performance.now() - start);
     return result;
   }
 
-  #decide(choice: DeviceChoice, device: Device | null, work: CallWork): Decision {
+  #decide(choice: DeviceChoice, ready: ReadyDevice | null, work: CallWork): Decision {
     const figures = { wasm: null, webgpu: null };
     if (choice === 'wasm') return { device: 'wasm', reason: 'asked for', ...figures };
-    if (device === null) {
+    if (ready === null) {
       return { device: 'wasm', reason: this.#keeper.problem ?? 'the device is not there yet', ...figures };
     }
-    if (choice === 'webgpu')
-      return { ...this.#scheduler.decide(work), device: 'webgpu', reason: 'asked for' };
-    return this.#scheduler.decide(work);
+    const decision = ready.scheduler.decide(work);
+    return choice === 'webgpu' ? { ...decision, device: 'webgpu', reason: 'asked for' } : decision;
   }
 
   /** Whether WebAssembly does the call instead: whatever is not the caller's own mistake. */
@@ -369,12 +363,11 @@ export class WebGpuAccelerator implements Accelerator {
   }
 
   /** What is on this device of an owner; made where nothing is. */
-  #onDevice(owner: object, layer: AcceleratedLayer, device: Device): OnDevice {
+  #onDevice(owner: object, layer: AcceleratedLayer, { device, strategy }: ReadyDevice): OnDevice {
     const held = this.#owners.get(owner);
     if (held?.layer.device === device) return held;
     this.release(owner);
     this.#devices.add(device);
-    const { strategy } = this.#calibration;
     const made = { layer: new GpuLayer(device, layer, this.#precision, strategy), kept: null };
     this.#owners.set(owner, made);
     return made;
@@ -404,8 +397,8 @@ export class WebGpuAccelerator implements Accelerator {
   }
 
   #requireDevice(): Device {
-    const device = this.#keeper.get();
-    if (device === null)
+    const device = this.#keeper.get()?.device;
+    if (device === undefined)
       throw new DeviceError(`there is no GPU device: ${this.#keeper.problem ?? 'not yet'}`);
     this.#devices.add(device);
     return device;

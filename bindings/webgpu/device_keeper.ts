@@ -1,5 +1,7 @@
 // The device, as long as there is one: what failed is tried again, at first soon, then less and less often.
 import { Device } from './device';
+import type { Strategy } from './recording';
+import type { Scheduler } from './scheduler';
 
 const firstPause = 250;
 const longestPause = 60_000;
@@ -31,27 +33,36 @@ export async function requestDevice(gpu: GPU | undefined): Promise<Device | stri
   }
 }
 
+/** A device, and what is known of it. */
+export interface ReadyDevice {
+  readonly device: Device;
+  readonly strategy: Strategy;
+  readonly scheduler: Scheduler;
+}
+
 export class DeviceKeeper {
-  /** Makes another one; null for the user's own device, which can't be made again. */
-  readonly #renew: (() => Promise<Device | string>) | null;
-  #device: Device | null;
+  /** Makes another one, or says why it can't; null for the user's own device, which can't be made again. */
+  readonly #renew: (() => Promise<ReadyDevice | string>) | null;
+  #ready: ReadyDevice | null;
   #problem: string | null = null;
   #failures = 0;
   #retryAt = 0;
   #renewing = false;
 
-  constructor(device: Device, renew: (() => Promise<Device | string>) | null) {
-    this.#device = device;
+  /** `first`: the device, or why there is none yet. */
+  constructor(first: ReadyDevice | string, renew: (() => Promise<ReadyDevice | string>) | null) {
     this.#renew = renew;
+    this.#ready = typeof first === 'string' ? null : first;
+    if (typeof first === 'string') this.#pause(first);
   }
 
   /** Null while there is none, or it failed lately; `problem` then says why. */
-  get(): Device | null {
-    const lost = this.#device?.lost;
+  get(): ReadyDevice | null {
+    const lost = this.#ready?.device.lost;
     if (lost) this.#lose(lost);
     if (performance.now() < this.#retryAt) return null;
-    if (this.#device === null) void this.#tryAgain();
-    return this.#device;
+    if (this.#ready === null) void this.#tryAgain();
+    return this.#ready;
   }
 
   /** What failed last; null where nothing did since the last success. */
@@ -62,7 +73,7 @@ export class DeviceKeeper {
   /** A call failed: after a pause the next one is tried. */
   fail(error: unknown): void {
     this.#pause(messageOf(error));
-    const lost = this.#device?.lost;
+    const lost = this.#ready?.device.lost;
     if (lost) this.#lose(lost);
   }
 
@@ -72,7 +83,7 @@ export class DeviceKeeper {
   }
 
   #lose(reason: string): void {
-    this.#device = null;
+    this.#ready = null;
     if (this.#problem === null) this.#pause(reason);
     this.#problem = reason;
   }
@@ -86,9 +97,9 @@ export class DeviceKeeper {
   async #tryAgain(): Promise<void> {
     if (this.#renew === null || this.#renewing) return;
     this.#renewing = true;
-    const device = await this.#renew();
+    const ready = await this.#renew();
     this.#renewing = false;
-    if (typeof device === 'string') this.#pause(device);
-    else this.#device = device;
+    if (typeof ready === 'string') this.#pause(ready);
+    else this.#ready = ready;
   }
 }

@@ -11,7 +11,8 @@ import { forwardFlops, measureStrategies, measureTransfers, shortest } from './c
 import { loadCalibration, storeCalibration, type StoredCalibration } from './calibration_store';
 import type { Rates } from './cost_model';
 import { Device } from './device';
-import { DeviceKeeper, requestDevice } from './device_keeper';
+import { DeviceKeeper, type ReadyDevice, requestDevice } from './device_keeper';
+import { Scheduler } from './scheduler';
 
 /** The rate of the WASM core: of a layer of a million parameters. */
 async function measureCore(): Promise<Rates> {
@@ -37,28 +38,35 @@ async function calibrate(device: Device): Promise<StoredCalibration> {
   return { calibration: { wasm, webgpu: rates, transfer }, strategy, measuredAt: Date.now() };
 }
 
-export const start: StartAccelerator = async ({ choice, precision, gpuDevice, core }) => {
-  const renew = (): Promise<Device | string> => requestDevice(globalThis.navigator?.gpu);
+/** A device with its calibration, measured unless the page's storage has it; else why there is none. Never throws. */
+async function makeReady(device: Device | string, core: string): Promise<ReadyDevice | string> {
+  if (typeof device === 'string') return device;
   try {
-    const device = gpuDevice === undefined ? await renew() : new Device(gpuDevice);
-    if (typeof device === 'string') return { accelerator: null, description: device };
-    const { description } = device;
-    if (choice === 'auto' && device.isSoftware && gpuDevice === undefined) {
-      device.gpu.destroy();
-      return {
-        accelerator: null,
-        description: `${description}: a processor, which does better in WebAssembly`,
-      };
-    }
-    const key = `diffusion-cross-attention: ${description}, ${core}`;
+    const key = `diffusion-cross-attention: ${device.description}, ${core}`;
     const stored = (await loadCalibration(key)) ?? (await calibrate(device));
     await storeCalibration(key, stored);
-    const keeper = new DeviceKeeper(device, gpuDevice === undefined ? renew : null);
-    return {
-      accelerator: new WebGpuAccelerator(keeper, stored, description, choice, precision),
-      description,
-    };
+    return { device, strategy: stored.strategy, scheduler: new Scheduler(stored.calibration) };
   } catch (error) {
-    return { accelerator: null, description: error instanceof Error ? error.message : String(error) };
+    return `${device.description}: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+export const start: StartAccelerator = async ({ choice, precision, gpuDevice, core }) => {
+  const request = (): Promise<Device | string> => requestDevice(globalThis.navigator?.gpu);
+  const device = gpuDevice === undefined ? await request() : new Device(gpuDevice);
+  const isOwn = gpuDevice === undefined;
+  if (choice === 'auto' && isOwn) {
+    // Nobody asked for a graphics card: what is missing is not looked for at every call.
+    if (typeof device === 'string') return { accelerator: null, description: device };
+    if (device.isSoftware) {
+      device.gpu.destroy();
+      const description = `${device.description}: a processor, which does better in WebAssembly`;
+      return { accelerator: null, description };
+    }
+  }
+  const ready = await makeReady(device, core);
+  const renew = isOwn ? async (): Promise<ReadyDevice | string> => makeReady(await request(), core) : null;
+  const description = typeof ready === 'string' ? ready : ready.device.description;
+  const keeper = new DeviceKeeper(ready, renew);
+  return { accelerator: new WebGpuAccelerator(keeper, choice, precision), description };
 };
