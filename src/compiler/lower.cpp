@@ -19,15 +19,16 @@ constexpr graph::List kSwapped{0, 2, 1};
 /// Builds one program.
 class Lowering {
  public:
-  Lowering(const Source& source, const NodePointer& output)
-      : source_(source),
+  Lowering(const Source& source, const NodePointer& output, Program& program)
+      : program_(program),
+        source_(source),
         output_(*output),
         nodes_(graph::inOrder(output)),
         places_(nodes_.size(), -1),
         sizes_(Dimension::names(), -1),
         forms_(Dimension::names(), -1) {}
 
-  Program run() {
+  void run() {
     program_.type = output_.type();
     checkInputs();
     for (std::size_t number = 0; number < source_.inputs.size(); ++number) addInput(number);
@@ -35,7 +36,6 @@ class Lowering {
       if (places_[number] < 0) places_[number] = addNode(*nodes_[number]);
     }
     program_.output = inFormOfInput(places_.back());
-    return std::move(program_);
   }
 
  private:
@@ -167,12 +167,12 @@ class Lowering {
     return derive(Operator::kReshape, output_, place, {shape[0], channels, shape[2], shape[3]});
   }
 
+  Program& program_;
   const Source& source_;
   const Node& output_;
   std::vector<const Node*> nodes_;
   std::vector<int> places_;  ///< of the nodes, in the program
   int unused_ = -1;
-  Program program_;
   // By the places of names; -1 where nothing is known.
   std::vector<Index> sizes_;
   std::vector<int> forms_;  ///< of tokens: the input that was given as an image or as [N, C]
@@ -181,7 +181,9 @@ class Lowering {
 }  // namespace
 
 Program lower(const Source& source, const NodePointer& output) {
-  return Lowering(source, output).run();
+  Program program;
+  Lowering(source, output, program).run();
+  return program;
 }
 
 }  // namespace cross_attention::compiler

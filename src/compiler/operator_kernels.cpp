@@ -4,6 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "attention/scores.hpp"
+#include "simd/exponential.hpp"
+
 namespace cross_attention::compiler {
 
 namespace {
@@ -143,6 +146,23 @@ void multiplyRow(const Row& row) {
   }
 }
 
+/// e^(score - maximum), by the 2^x of the layer's softmax: std::exp and its table would be 3 KB of WebAssembly.
+template <class T>
+void exponentials(const T* scores, T maximum, Index count, T* value) {
+  constexpr Index kLanes = simd::kLanes<T>;
+  const simd::PowerOfTwo<T> powerOfTwo;
+  const auto ofLanes = [&](const T* from, T* to) {
+    const simd::Vector<T> difference = simd::load(from) - simd::splat(maximum);
+    simd::store(to, powerOfTwo(difference * simd::splat(static_cast<T>(attention::kLog2E))));
+  };
+  Index column = 0;
+  for (; column + kLanes <= count; column += kLanes) ofLanes(scores + column, value + column);
+  std::array<T, kLanes> rest{};
+  std::copy_n(scores + column, count - column, rest.data());
+  ofLanes(rest.data(), rest.data());
+  std::copy_n(rest.data(), count - column, value + column);
+}
+
 template <class T>
 void softmaxRow(const Row& row) {
   T* value = static_cast<T*>(row.value);
@@ -152,11 +172,9 @@ void softmaxRow(const Row& row) {
     std::fill_n(value, row.columns, T(0));
     return;
   }
+  exponentials(scores, maximum, row.columns, value);
   T sum = 0;
-  for (Index column = 0; column < row.columns; ++column) {
-    value[column] = static_cast<T>(std::exp(static_cast<double>(scores[column] - maximum)));
-    sum += value[column];
-  }
+  for (Index column = 0; column < row.columns; ++column) sum += value[column];
   for (Index column = 0; column < row.columns; ++column) value[column] /= sum;
 }
 

@@ -1,26 +1,13 @@
 #pragma once
 
-#include "compiler/operator_kernels.hpp"
+#include <memory>
+
 #include "compiler/step.hpp"
 
 namespace cross_attention::compiler {
 
-/// One operator by itself.
-class OperatorStep final : public Step {
- public:
-  OperatorStep(const Program& program, const Operation& operation,
-               std::shared_ptr<Workspace> workspace);
-
-  void bind() override;
-  void release() override {}
-  Schedule& schedule() override { return schedule_; }
-  StepDescription describe() const override;
-  std::size_t heldBytes() const override { return 0; }
-
- private:
-  Operands operands_;
-  void* value_ = nullptr;
-  Schedule schedule_;
-};
+/// One operator by itself. `program` stays as it is while the step lives, but for its tensors.
+std::unique_ptr<Step> makeOperatorStep(const Program& program, const Operation& operation,
+                                       const std::shared_ptr<Workspace>& workspace);
 
 }  // namespace cross_attention::compiler

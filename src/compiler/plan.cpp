@@ -64,7 +64,7 @@ Plan::Plan(const Source& source, const graph::NodePointer& output, const Compile
     if (operation.op == Operator::kAttention) {
       *next++ = makeAttentionStep(program_, operation, options.attention, workspace);
     } else {
-      *next++ = std::make_unique<OperatorStep>(program_, operation, workspace);
+      *next++ = makeOperatorStep(program_, operation, workspace);
     }
   }
 }

@@ -23,7 +23,7 @@ constexpr std::array<Facts, 13> kFacts{{{"Input", 0},
                                         {"Softmax", 1},
                                         {"Transpose", 1},
                                         {"Reshape", 1},
-                                        {"CrossAttention", 3}}};
+                                        {"CrossAttention", 0}}};
 
 }  // namespace
 

@@ -29,10 +29,7 @@ enum class Operator : std::uint8_t {
 using List = ShortList<Index, Shape::kMaxRank>;
 
 const char* nameOf(Operator op);
-/// How many inputs it takes.
+/// How many inputs a node takes that is made by it; 0 where none is: Input, Constant, and what only compilers put in.
 int inputsOf(Operator op);
-constexpr bool isElementwise(Operator op) {
-  return op >= Operator::kAdd && op <= Operator::kIdentity;
-}
 
 }  // namespace cross_attention::graph

@@ -16,12 +16,10 @@ struct Place {
   std::span<const Dimensions> inputs;
 
   [[noreturn]] void fail(const char* takes) const {
-    std::string shapes;
-    for (const Dimensions& input : inputs) {
-      shapes += text({shapes.empty() ? "" : " and ", toString(input)});
-    }
-    failShape(
-        {"node '", node, "' has inputs of shape ", shapes, "; ", nameOf(op), " takes ", takes});
+    const bool isOne = inputs.size() == 1;
+    failShape({"node '", node, "' has inputs of shape ", toString(inputs.front()),
+               isOne ? "" : " and ", isOne ? "" : toString(inputs.back()), "; ", nameOf(op),
+               " takes ", takes});
   }
   void require(bool condition, const char* takes) const {
     if (!condition) fail(takes);
@@ -151,9 +149,6 @@ Dimensions inferShape(Operator op, std::string_view node, std::span<const Dimens
       return inputs[0];
     }
     default:
-      if (!isElementwise(op)) {
-        failArgument({"node '", node, "' is ", nameOf(op), "; it takes an operator"});
-      }
       return inputs.size() == 1 ? inputs[0] : broadcast(place, 0);
   }
 }

@@ -41,6 +41,11 @@ std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>
   return weights;
 }
 
+template <class T>
+bool isFolded(const Activations<T>& activations) {
+  return kFoldsGradients<T> && activations.projected->folded() != nullptr;
+}
+
 }  // namespace
 
 template <class T>
@@ -50,12 +55,12 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
                               const Activations<T>& activations, const Tensor<T>& outputGradient)
     : configuration_(configuration),
       parameters_(parameters),
-      weights_(require(std::move(weights), workspace, activations.projected->folded())),
+      weights_(require(std::move(weights), workspace, isFolded(activations))),
       activations_(activations),
       arguments_(activations.arguments),
       projected_(*activations.projected),
       outputGradient_(outputGradient),
-      folded_(projected_.folded() != nullptr),
+      folded_(isFolded(activations)),
       plan_(
           planBackward<T>(configuration, arguments_.layout.tokens, projected_.mostKeys(), folded_)),
       inputGradient_(arguments_.layout.shape),
@@ -70,19 +75,7 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
   contextPanels_ = Buffer<T>(columnPanelsSize<T>(mostKeys, contextDim));
   keyWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
   valueWeightPanels_ = Buffer<T>(columnPanelsSize<T>(channels, contextDim));
-
-  if (folded_) {
-    foldedGradients_.emplace(typename FoldedGradients<T>::Task{.configuration = configuration_,
-                                                               .parameters = parameters_,
-                                                               .weights = *weights_,
-                                                               .activations = activations_,
-                                                               .outputGradient = outputGradient_,
-                                                               .inputGradient = inputGradient_,
-                                                               .plan = plan_,
-                                                               .keyGradients = keyGradients_});
-  } else {
-    allocateChunk();
-  }
+  allocateChunk();
 
   const TokenLayout& layout = arguments_.layout;
   for (Index batchRow = 0; batchRow < layout.batch; ++batchRow) {
@@ -91,11 +84,7 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
     if (startsSet && !folded_) addSetStart();
     for (Index begin = 0; begin < layout.tokens; begin += plan_.chunk) {
       const Index count = std::min(plan_.chunk, layout.tokens - begin);
-      if (folded_) {
-        foldedGradients_->addChunk(schedule_, batchRow, begin, count, startsSet && begin == 0);
-      } else {
-        addChunk(batchRow, begin, count);
-      }
+      addChunk(batchRow, begin, count, startsSet && begin == 0);
     }
     if (batchRow == layout.batch - 1 || projected_.sets() > 1) addSet(set);
   }
@@ -108,6 +97,19 @@ BackwardPass<T>::BackwardPass(const Configuration& configuration, Parameters<T>&
 
 template <class T>
 void BackwardPass<T>::allocateChunk() {
+  if constexpr (kFoldsGradients<T>) {
+    if (folded_) {
+      foldedGradients_.emplace(typename FoldedGradients<T>::Task{.configuration = configuration_,
+                                                                 .parameters = parameters_,
+                                                                 .weights = *weights_,
+                                                                 .activations = activations_,
+                                                                 .outputGradient = outputGradient_,
+                                                                 .inputGradient = inputGradient_,
+                                                                 .plan = plan_,
+                                                                 .keyGradients = keyGradients_});
+      return;
+    }
+  }
   const Index channels = configuration_.queryDim;
   for (Buffer<T>* buffer : {&input_, &outputGradientPanels_, &query_, &attended_,
                             &attendedGradient_, &queryGradient_}) {
@@ -126,7 +128,10 @@ void BackwardPass<T>::addSetStart() {
 }
 
 template <class T>
-void BackwardPass<T>::addChunk(Index batchRow, Index begin, Index count) {
+void BackwardPass<T>::addChunk(Index batchRow, Index begin, Index count, bool isFirst) {
+  if constexpr (kFoldsGradients<T>) {
+    if (folded_) return foldedGradients_->addChunk(schedule_, batchRow, begin, count, isFirst);
+  }
   const Index channels = configuration_.queryDim;
   const Index blocks = ceilDivide(count, plan_.tokenBlock);
   const auto blockCount = [this, count](Index block) {
@@ -257,7 +262,9 @@ void BackwardPass<T>::addSet(Index set) {
   const Index contextDim = configuration_.contextDim;
   const Index keys = projected_.keyCount(set);
   if (keys == 0) return;
-  if (folded_) foldedGradients_->addSetEnd(schedule_, set);
+  if constexpr (kFoldsGradients<T>) {
+    if (folded_) foldedGradients_->addSetEnd(schedule_, set);
+  }
   const bool gathers = projected_.keyNumbers(set) != nullptr;
   schedule_.add(
       3, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,

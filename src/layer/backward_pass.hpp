@@ -13,7 +13,8 @@ namespace cross_attention::layer {
 ///   heads:               attention again from log-sum-exp; dq, O; dk, dv summed over the chunks
 ///   blocks of tokens:    dx = dq·Wq
 ///   blocks of channels:  dWq += dqᵀ·x;  dWo += dOutᵀ·O;  dbo += Σ dOut
-/// (or, where the context is folded with the weights, those of FoldedGradients) and once a set of keys is complete: dWk += dkᵀ·c;  dWv += dvᵀ·c;  dc = dk·Wk + dv·Wv.
+/// (or, where the context is folded with the weights and kFoldsGradients, those of FoldedGradients) and once a set of
+/// keys is complete: dWk += dkᵀ·c;  dWv += dvᵀ·c;  dc = dk·Wk + dv·Wv.
 /// Every sum runs in an order that the shapes alone decide: the bits do not depend on the number of threads.
 template <class T>
 class BackwardPass {
@@ -42,7 +43,8 @@ class BackwardPass {
   double flops() const;
   void allocateChunk();
   void addSetStart();
-  void addChunk(Index batchRow, Index begin, Index count);
+  /// The first chunk of a set starts its sums.
+  void addChunk(Index batchRow, Index begin, Index count, bool isFirst);
   void addSet(Index set);
 
   void projectBlock(Index batchRow, Index chunk, Index begin, Index count);

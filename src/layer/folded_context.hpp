@@ -1,9 +1,16 @@
 #pragma once
 
+#include <type_traits>
+
 #include "core/schedule.hpp"
 #include "layer/packed_weights.hpp"
 
 namespace cross_attention::layer {
+
+/// Whether the way back is folded, too, where the forward is. For float64, which is trained in to check gradients rather
+/// than for speed, it goes as written: both ways would be 5 KB of WebAssembly.
+template <class T>
+inline constexpr bool kFoldsGradients = std::is_same_v<T, float>;
 
 /// A context's keys and values multiplied with the weights on the image's side of them, which is the same product in
 /// another order of brackets:

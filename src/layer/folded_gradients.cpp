@@ -209,7 +209,7 @@ void FoldedGradients<T>::unfoldValues(Index set, Index head, Scratch& scratch) {
                                               roundUp(keys, kTileColumns<T>)));
 }
 
+// For the formats of kFoldsGradients.
 template class FoldedGradients<float>;
-template class FoldedGradients<double>;
 
 }  // namespace cross_attention::layer

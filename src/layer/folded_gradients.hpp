@@ -1,5 +1,6 @@
 #pragma once
 
+#include "layer/folded_context.hpp"
 #include "layer/forward_pass.hpp"
 #include "layer/key_gradients.hpp"
 #include "layer/planner.hpp"

@@ -53,7 +53,7 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
   if (forms.folded) {
     std::vector<Index> keyCounts;
     for (const Set& set : sets_) keyCounts.push_back(set.keys);
-    folded_.emplace(configuration, keyCounts, forms.transposed);
+    folded_.emplace(configuration, keyCounts, forms.transposed && kFoldsGradients<T>);
     const Amount columns = sets * linalg::columnPanelsSize<T>(configuration.queryDim, mostKeys_);
     keyColumns_ = Buffer<T>(columns);
     valueColumns_ = Buffer<T>(columns);
@@ -192,7 +192,7 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
   schedule.add(1, 0, [this](Index, Scratch&) {
     if (!isRemembered()) contextPanels_ = Buffer<T>();
     keyColumns_ = Buffer<T>();
-    if (values_.empty()) valueColumns_ = Buffer<T>();
+    if (!folded_ || !folded_->isTransposed()) valueColumns_ = Buffer<T>();
   });
 }
 
@@ -245,7 +245,7 @@ bool ProjectedContext<T>::matches(const Parameters<T>& parameters, const Context
                                   const KeyMask* mask, Forms forms) const {
   if (!rememberedShape_ || version_ != parameters.version()) return false;
   if (forms.transposed && values_.empty()) return false;
-  if (forms.folded && (!folded_ || (forms.transposed && !folded_->isTransposed()))) return false;
+  if (forms.folded && !folded_) return false;
   if (context.isInput || *rememberedShape_ != context.tensor.shape()) return false;
   if ((mask != nullptr) != (mask_ != nullptr)) return false;
   if (mask != nullptr && mask->attended != mask_->attended) return false;

@@ -77,7 +77,7 @@ class ProjectedContext {
     return transposedOf(valuesTransposed_, set, head);
   }
 
-  /// headDim × keys; with both forms only: what the gradient of Wo takes.
+  /// headDim × keys; with both forms only: what the gradient of Wo takes, folded.
   linalg::ColumnPanels<const T> valueColumns(Index set, Index head) const;
 
   /// Null unless asked for.

@@ -61,7 +61,7 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
     if (key == "dtype" && !hasType_) return enter(Place::kType);
     if (key == "shape" && !hasShape_) return enter(Place::kShapeStart);
     if (key == "data_offsets" && !hasOffsets_) return enter(Place::kOffsetsStart);
-    return stop("the key '" + std::string(key) + "', unknown or for the second time");
+    return stop("the key '", key, "', unknown or for the second time");
   }
 
   bool String(const char* text, rapidjson::SizeType length, bool) {
@@ -121,9 +121,9 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
     place_ = place;
     return true;
   }
-  bool stop(const std::string& what) {
-    problem = entries.empty() ? "its header has " + what
-                              : "tensor '" + entries.back().name + "' has " + what;
+  bool stop(const char* what, std::string_view key = {}, const char* end = "") {
+    problem = entries.empty() ? text({"its header has ", what, key, end})
+                              : text({"tensor '", entries.back().name, "' has ", what, key, end});
     return false;
   }
 
@@ -144,9 +144,8 @@ std::vector<HeaderEntry> readHeader(std::span<const char> json) {
   rapidjson::InsituStringStream input(copy.data());
   rapidjson::Reader reader;
   Handler handler;
-  // Iterative: nesting, however deep, takes no stack.
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
-                              rapidjson::kParseNumbersAsStringsFlag;
+  // Recursive, which takes little stack: the handler stops what nests deeper than a tensor's lists.
+  constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);
   if (!handler.problem.empty()) failWeights({"the file is no safetensors file: ", handler.problem});
   // The parser takes a zero for the end; what follows one is no part of a header.

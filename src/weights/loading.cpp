@@ -45,15 +45,14 @@ Choice choose(const layer::ParameterShapes& shapes,
 void checkStrictly(const Choice& choice, const LoadReport& report) {
   std::string missing;
   for (std::size_t id = 0; id < choice.size(); ++id) {
-    if (choice[id] == nullptr) missing += " " + std::string(kParameterNames[id]);
+    if (choice[id] == nullptr) missing += text({" ", kParameterNames[id]});
   }
   std::string unexpected;
-  for (const std::string& name : report.skipped) unexpected += " " + name;
+  for (const std::string& name : report.skipped) unexpected += text({" ", name});
   if (missing.empty() && unexpected.empty()) return;
-  failWeights(
-      {"the weights do not match the layer:", (missing.empty() ? "" : " missing" + missing + ";"),
-       (unexpected.empty() ? "" : " unexpected" + unexpected + ";"),
-       " strict takes all parameters and no others"});
+  failWeights({"the weights do not match the layer:", missing.empty() ? "" : " missing", missing,
+               missing.empty() ? "" : ";", unexpected.empty() ? "" : " unexpected", unexpected,
+               unexpected.empty() ? "" : ";", " strict takes all parameters and no others"});
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "core/tensor.hpp"
@@ -82,6 +83,19 @@ TEST(OperatorKernelsTest, SoftmaxOfARowWithoutKeysIsZero) {
       compute(Operator::kSoftmax, {2, 3},
               {{{2, 3}, {0, std::log(3.0), -kInfinity, -kInfinity, -kInfinity, -kInfinity}}}, {-1});
   EXPECT_TRUE(isNear(value, Values{0.25, 0.75, 0, 0, 0, 0}, 1e-15));
+}
+
+TEST(OperatorKernelsTest, SoftmaxIsThatOfTheTextbook) {
+  const Values scores{0, -0.3, -1, -7.5, -30, -700};
+  double sum = 0;
+  for (const double score : scores) sum += std::exp(score);
+  const Values value = compute(Operator::kSoftmax, {6}, {{{6}, scores}}, {-1});
+  for (std::size_t place = 0; place < scores.size(); ++place) {
+    // e^x as 2^(x · log2(e)): that factor and the product, both rounded, move the result by |x| · 2^-53 each; the power, the
+    // sum and the quotient do by less than eight times that.
+    const double expected = std::exp(scores[place]) / sum;
+    EXPECT_NEAR(value[place], expected, expected * (std::abs(scores[place]) + 8) * 0x1p-52);
+  }
 }
 
 TEST(OperatorKernelsTest, SoftmaxOfLargeScoresIsFinite) {
