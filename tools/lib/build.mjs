@@ -65,7 +65,8 @@ async function buildPackage() {
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
   // What is bundled asks for its licence to be passed on.
   const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map(
-    (name) => `${name}\n\n${readFileSync(path.join(project, `node_modules/${name}/${name === 'idb-keyval' ? 'LICENCE' : 'LICENSE'}`), 'utf8')}`,
+    (name) =>
+      `${name}\n\n${readFileSync(path.join(project, `node_modules/${name}/${name === 'idb-keyval' ? 'LICENCE' : 'LICENSE'}`), 'utf8')}`,
   );
   writeFileSync(path.join(project, 'dist/licenses.txt'), licences.join('\n'));
 }
@@ -84,13 +85,21 @@ export async function buildDist() {
     await step(`WebAssembly, ${variant}`, () => buildVariant(emscripten, variant));
   }
   await step('package in dist/', async () => {
-    const key = fingerprint([], ['bindings/package', 'bindings/webgpu', 'package.json', 'tools/lib/build.mjs']);
-    await unlessDone('package', key, ['dist/index.js', 'dist/onnx.js', 'dist/webgpu.js', 'dist/index.d.ts'], async () => {
-      for (const name of readdirSync(path.join(project, 'dist'))) {
-        if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
-      }
-      await buildPackage();
-    });
+    const key = fingerprint(
+      [],
+      ['bindings/package', 'bindings/webgpu', 'package.json', 'tools/lib/build.mjs'],
+    );
+    await unlessDone(
+      'package',
+      key,
+      ['dist/index.js', 'dist/onnx.js', 'dist/webgpu.js', 'dist/index.d.ts'],
+      async () => {
+        for (const name of readdirSync(path.join(project, 'dist'))) {
+          if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
+        }
+        await buildPackage();
+      },
+    );
     return `(.wasm: ${sizes()})`;
   });
   return emscripten;
