@@ -1,11 +1,11 @@
-// Ours: the package as users import it.
+// Ours in WebAssembly: the package as users import it.
 import { compile, DiffusionCrossAttention, init, Tensor } from 'diffusion-cross-attention';
 import { makeLayerData } from '../layer_data.mjs';
 import { learningRate } from '../learning_rate.mjs';
 
 /** @param {{ simd: 'relaxed' | 'baseline', threads: number }} options */
 export async function start({ simd, threads }) {
-  const info = await init({ simd, threads });
+  const info = await init({ simd, threads, device: 'wasm' });
   if (info.simd !== simd || info.threads !== threads) {
     throw new Error(`asked for ${simd}, ${threads} threads; got ${info.simd}, ${info.threads} threads`);
   }

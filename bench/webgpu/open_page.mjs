@@ -1,31 +1,9 @@
 // The page, bundled, served and open in a Chromium that has WebGPU.
 import path from 'node:path';
 import { build } from 'esbuild';
-import { chromium } from 'playwright-core';
+import { launchChromium, webGpuSwitches } from '../../tests/browser/support/chromium.mjs';
 import { isolationHeaders, serve } from '../../tests/browser/support/server.mjs';
-import { prepareBrowser } from '../../tools/lib/browser.mjs';
 import { project } from '../../tools/lib/paths.mjs';
-
-const switches = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--enable-unsafe-webgpu',
-  '--ignore-gpu-blocklist',
-  // A software adapter takes seconds for what a watchdog expects to take none.
-  '--disable-gpu-watchdog',
-];
-
-/** By the names that --adapter takes. */
-export const adapterSwitches = {
-  // Without a desktop, Chromium on Linux finds the machine's GPU by way of Vulkan only.
-  default: process.platform === 'linux' ? ['--enable-features=Vulkan'] : [],
-  swiftshader: ['--use-webgpu-adapter=swiftshader'],
-};
 
 /** What a contender loads itself, by the contender's name in contenders.mjs. */
 function filesOf(origin) {
@@ -50,17 +28,14 @@ const bundle = () =>
   });
 
 /**
- * @param {keyof typeof adapterSwitches} adapter
+ * @param {keyof typeof webGpuSwitches} adapter
  * @param {(progress: object) => void} onProgress
  * @returns {Promise<{ page: import('playwright-core').Page, version: string, files: object, close: () => Promise }>}
  */
 export async function openPage(adapter, onProgress) {
   await bundle();
   const server = await serve(project, isolationHeaders);
-  const browser = await chromium.launch({
-    executablePath: await prepareBrowser(),
-    args: [...switches, ...adapterSwitches[adapter]],
-  });
+  const browser = await launchChromium({ switches: webGpuSwitches[adapter] });
   const close = async () => {
     await browser.close();
     await server.close();

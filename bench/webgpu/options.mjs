@@ -1,9 +1,9 @@
 // What npm run bench:webgpu takes: see run.mjs.
 import { parseArgs } from 'node:util';
+import { webGpuSwitches } from '../../tests/browser/support/chromium.mjs';
 import { shapes } from '../../tests/support/shapes.mjs';
 import { partsOf } from '../option_parts.mjs';
 import { contenders } from './contenders.mjs';
-import { adapterSwitches } from './open_page.mjs';
 
 export const { values: given } = parseArgs({
   options: {
@@ -22,7 +22,7 @@ export const chosenShapes = partsOf(
 ).map((name) => shapes.find((shape) => shape.name === name));
 
 export const chosenContenders = partsOf(given, 'contenders', Object.keys(contenders));
-export const [adapter] = partsOf(given, 'adapter', Object.keys(adapterSwitches));
+export const [adapter] = partsOf(given, 'adapter', Object.keys(webGpuSwitches));
 export const rounds = Number(given.rounds);
 if (!(Number.isInteger(rounds) && rounds > 0)) {
   throw new Error(`--rounds ${given.rounds}: it takes a positive integer`);

@@ -3,6 +3,7 @@ import {
   type AcceleratedLayer,
   type CallTensors,
   type DeviceOptions,
+  type Location,
   type SavedForward,
 } from './accelerator';
 import {
@@ -198,7 +199,8 @@ export class DiffusionCrossAttention {
   backward(outputGradient: Tensor): Tensor {
     const layer = this.#layer;
     const gradient = tensorHandleOf('outputGradient', outputGradient, this.dtype);
-    this.#repeatSaved();
+    const saved = this.#currentSaved();
+    if (saved !== null) this.#repeatForward(saved);
     const result = layer.backward(gradient);
     this.#dropContextGradient();
     const contextGradient = layer.contextGradient();
@@ -232,13 +234,7 @@ export class DiffusionCrossAttention {
         return done.inputGradient;
       }
     }
-    if (outputGradient.location === 'wasm') return this.backward(outputGradient);
-    const copy = await outputGradient.to('wasm');
-    try {
-      return this.backward(copy);
-    } finally {
-      copy.dispose();
-    }
+    return this.#backwardInWasm(outputGradient, location ?? outputGradient.location);
   }
 
   /** Which device the last forwardAsync or backwardAsync took and why, with the figures that it was weighed by. */
@@ -465,10 +461,7 @@ export class DiffusionCrossAttention {
   }
 
   /** A backward in WebAssembly after a forward on the graphics card: the forward is done again here. */
-  #repeatSaved(): void {
-    const saved = this.#currentSaved();
-    if (saved === null) return;
-    const { input, context, mask } = saved;
+  #repeatForward({ input, context, mask }: CallTensors): void {
     const wasTraining = this.training;
     this.training = true;
     try {
@@ -477,6 +470,29 @@ export class DiffusionCrossAttention {
       this.training = wasTraining;
     }
     this.#dropSaved();
+  }
+
+  /** The same of tensors that are wherever they are, with the result where it is wanted if that can be. */
+  async #backwardInWasm(outputGradient: Tensor, location: Location): Promise<Tensor> {
+    const copies: Tensor[] = [];
+    const copyOf = async <T extends Tensor | null>(tensor: T): Promise<T> => {
+      if (tensor === null || tensor.location === 'wasm') return tensor;
+      const copy = await tensor.to('wasm');
+      copies.push(copy);
+      return copy as T;
+    };
+    try {
+      const gradient = await copyOf(outputGradient);
+      const saved = this.#currentSaved();
+      if (saved !== null) {
+        const [input, context] = [await copyOf(saved.input), await copyOf(saved.context)];
+        this.#repeatForward({ input, context, mask: await copyOf(saved.mask) });
+      }
+      const result = this.backward(gradient);
+      return location === 'wasm' ? result : await movedToCard(result);
+    } finally {
+      copies.forEach((copy) => copy.dispose());
+    }
   }
 
   #dropSaved(): void {
@@ -548,6 +564,17 @@ export class DiffusionCrossAttention {
     return mask.dtype === 'float32'
       ? [inputHandle, contextHandle, maskHandle, null]
       : [inputHandle, contextHandle, null, maskHandle];
+  }
+}
+
+/** In GPU memory; where that can't be, as it was. */
+async function movedToCard(tensor: Tensor): Promise<Tensor> {
+  try {
+    const there = await tensor.to('webgpu');
+    tensor.dispose();
+    return there;
+  } catch {
+    return tensor;
   }
 }
 

@@ -190,7 +190,12 @@ export class WebGpuAccelerator implements Accelerator {
     const { call, layer: gpuLayer } = saved as SavedOnCard;
     const { device } = gpuLayer;
     const location = options.location ?? outputGradient.location;
-    if (options.device === 'wasm' || this.#keeper.get()?.device !== device) return null;
+    if (options.device === 'wasm' || this.#keeper.get()?.device !== device) {
+      const reason =
+        options.device === 'wasm' ? 'asked for' : (this.#keeper.problem ?? 'another device is in use');
+      this.#decisions.set(layer, `wasm: ${reason}`);
+      return null;
+    }
     const own = shared(outputGradient);
     try {
       const done = await gpuLayer.backward(call, operandOf(own, device), location === 'webgpu');

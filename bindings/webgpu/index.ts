@@ -39,7 +39,11 @@ async function calibrate(device: Device): Promise<StoredCalibration> {
 }
 
 /** A device with its calibration, measured unless the page's storage has it; else why there is none. Never throws. */
-async function makeReady(device: Device | string, core: string): Promise<ReadyDevice | string> {
+async function makeReady(
+  device: Device | string,
+  core: string,
+  isOwn: boolean,
+): Promise<ReadyDevice | string> {
   if (typeof device === 'string') return device;
   try {
     const key = `diffusion-cross-attention: ${device.description}, ${core}`;
@@ -47,6 +51,8 @@ async function makeReady(device: Device | string, core: string): Promise<ReadyDe
     await storeCalibration(key, stored);
     return { device, strategy: stored.strategy, scheduler: new Scheduler(stored.calibration) };
   } catch (error) {
+    // The next attempt takes another one.
+    if (isOwn) device.gpu.destroy();
     return `${device.description}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
@@ -64,8 +70,10 @@ export const start: StartAccelerator = async ({ choice, precision, gpuDevice, co
       return { accelerator: null, description };
     }
   }
-  const ready = await makeReady(device, core);
-  const renew = isOwn ? async (): Promise<ReadyDevice | string> => makeReady(await request(), core) : null;
+  const ready = await makeReady(device, core, isOwn);
+  const renew = isOwn
+    ? async (): Promise<ReadyDevice | string> => makeReady(await request(), core, isOwn)
+    : null;
   const description = typeof ready === 'string' ? ready : ready.device.description;
   const keeper = new DeviceKeeper(ready, renew);
   return { accelerator: new WebGpuAccelerator(keeper, choice, precision), description };

@@ -30,7 +30,7 @@ export class GpuMemory {
     if (size > most) {
       throw new OutOfMemoryError(`${label} needs ${size} bytes in one GPU buffer; the device takes ${most}`);
     }
-    const buffer = this.#device.createBuffer({ label, size, usage: flags });
+    const buffer = this.#make(label, size, flags);
     this.#bytes += size;
     this.#buffers++;
     return new GpuBuffer(buffer, size, () => {
@@ -38,6 +38,16 @@ export class GpuMemory {
       this.#buffers--;
       buffer.destroy();
     });
+  }
+
+  #make(label: string, size: number, flags: number): GPUBuffer {
+    try {
+      return this.#device.createBuffer({ label, size, usage: flags });
+    } catch (error) {
+      // Outside of an error scope, too, it is the card that failed, not the caller.
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new OutOfMemoryError(`${label} needs ${size} bytes in GPU memory: ${reason}`);
+    }
   }
 
   /** Numbers that kernels read and write. */

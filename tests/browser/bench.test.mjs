@@ -56,6 +56,8 @@ describe('the benchmark', () => {
     const { machine, measurements } = JSON.parse(text);
     assert.equal(machine.crossOriginIsolated, true);
     assert.equal(machine.simd, 'relaxed');
+    assert.ok(machine.webgpu.length > 0);
+    assert.ok((await page.locator('#machine').innerText()).includes(machine.webgpu));
     const [{ contenders, notMeasured }] = measurements;
     assert.deepEqual(notMeasured, [], 'results that differ would be in here');
     for (const { title, rounds, differenceFromFirst } of contenders) {

@@ -1,13 +1,13 @@
 // The package itself in a browser: on the page's main thread and in a worker, each of its variants, under a strict
 // Content-Security-Policy, and with the same bits as in Node.
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../tools/lib/commands.mjs';
 import { prepareNewerNode } from '../../tools/lib/newer_node.mjs';
 import { project } from '../../tools/lib/paths.mjs';
-import { launchChromium, newWatchedPage } from './support/chromium.mjs';
+import { launchChromium } from './support/chromium.mjs';
+import { resultOfPage } from './support/exercise_page.mjs';
 import { isolationHeaders, serve } from './support/server.mjs';
 
 /** Neither eval nor code from elsewhere nor inline scripts: what a careful site allows. */
@@ -81,24 +81,8 @@ describe('the package in a browser', () => {
   }
 
   /** The result of the exercise in a page, and the .wasm files that it loaded. */
-  async function exerciseIn({ origin }, query) {
-    const { page, troubles, close } = await newWatchedPage(browser, origin);
-    const wasm = new Set();
-    page.on('request', (request) => {
-      if (request.url().endsWith('.wasm')) wasm.add(path.posix.basename(request.url()));
-    });
-    try {
-      await page.goto(`${origin}/tests/browser/pages/package.html?${new URLSearchParams(query)}`);
-      const place = page.locator('#result:not(:empty)');
-      await place.waitFor({ state: 'attached', timeout: 15_000 });
-      const result = JSON.parse(await place.textContent());
-      assert.equal(result.error, undefined);
-      assert.deepEqual(troubles, []);
-      return { result, wasm: [...wasm] };
-    } finally {
-      await close();
-    }
-  }
+  const exerciseIn = ({ origin }, query) =>
+    resultOfPage(browser, `${origin}/tests/browser/pages/package.html?${new URLSearchParams(query)}`);
 
   /** The same in Node: the newer one, for the other has no relaxed SIMD. */
   async function exerciseInNode(options) {

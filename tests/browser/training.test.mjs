@@ -37,6 +37,8 @@ for (const isolated of [true, false]) {
         `SIMD ${await shown('simd')}; threads ${await shown('threads')}; ${await shown('isolation')}`,
       );
       assert.match(await shown('simd'), /^relaxed/);
+      assert.match(await shown('device'), /WebAssembly/);
+      assert.match(await shown('webgpu'), /not asked for/);
       const threads = Number(await visit.page.locator('#runtime-threads').getAttribute('data-value'));
       const cores = await visit.page.evaluate(() => navigator.hardwareConcurrency);
       assert.ok(cores > 1, 'this test takes a machine with more than one core');

@@ -14,6 +14,8 @@ export interface Machine {
   readonly simd: 'relaxed' | 'baseline';
   /** The most that can be measured here. */
   readonly threads: number;
+  /** The graphics card, as the adapter names it, or why there is none. */
+  readonly webgpu: string;
 }
 
 /** Not yet in TypeScript's library, for not yet in every browser. */
@@ -36,7 +38,22 @@ export async function machineOf(): Promise<Machine> {
     crossOriginIsolated: globalThis.crossOriginIsolated,
     simd: (await relaxedSimd()) ? 'relaxed' : 'baseline',
     threads: globalThis.crossOriginIsolated ? Math.min(cores, MOST_THREADS) : 1,
+    webgpu: await webGpuOf(),
   };
+}
+
+async function webGpuOf(): Promise<string> {
+  // Not in every browser, and nowhere without TLS.
+  if (!('gpu' in navigator)) return 'not offered by this browser';
+  try {
+    const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (adapter === null) return 'no adapter answers';
+    const { vendor, architecture, device, description } = adapter.info;
+    const names = [vendor, architecture, device, description].filter((name) => name !== '');
+    return names.join(' ') || 'an adapter without a name';
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** The brand that says most: the list has one to keep sites on their toes, and the engine's, which many share. */

@@ -2,7 +2,7 @@
 import { DiffusionCrossAttention, Tensor, compile, init, memoryInUse } from '../../../dist/index.js';
 
 /** Odd sizes: nothing fits a tile or a vector evenly. */
-const shapes = { input: [2, 60, 13, 11], context: [2, 37, 44], heads: 5 };
+export const shapes = { input: [2, 60, 13, 11], context: [2, 37, 44], heads: 5 };
 /** Large enough that a calling thread which is held up shows: sd15-64 with two pictures. */
 const largeShapes = { input: [2, 320, 64, 64], context: [1, 77, 768], heads: 8 };
 
@@ -49,12 +49,12 @@ export async function exercise(initOptions) {
   return { runtime, hashes, eventLoop, memoryInUse: memoryInUse() };
 }
 
-function makeLayer({ input, context, heads }) {
+export function makeLayer({ input, context, heads }) {
   return new DiffusionCrossAttention(input[1], context.at(-1), heads, undefined, { seed: 4 });
 }
 
 /** The context is constant. Not measured: the same bits in every run. */
-async function compileFor(layer, input, context) {
+export async function compileFor(layer, input, context) {
   const inputs = [];
   const output = layer.exportComputationGraph(inputs);
   return compile(output, inputs, {

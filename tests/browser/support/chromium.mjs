@@ -13,10 +13,31 @@ const switches = [
   '--disable-sync',
 ];
 
-/** Chromium as CHROME_PATH names it, else as tools/lib/browser.mjs finds or installs it. */
-export async function launchChromium() {
-  return chromium.launch({ executablePath: await prepareBrowser(), args: switches });
+const anyWebGpu = [
+  '--enable-unsafe-webgpu',
+  '--ignore-gpu-blocklist',
+  // A software adapter takes seconds for what a watchdog expects to take none.
+  '--disable-gpu-watchdog',
+];
+
+/** WebGPU, by the adapter that it shall be on: the machine's own, or a processor that plays one. */
+export const webGpuSwitches = {
+  // Without a desktop, Chromium on Linux finds the machine's GPU by way of Vulkan only.
+  default: [...anyWebGpu, ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : [])],
+  swiftshader: [...anyWebGpu, '--use-webgpu-adapter=swiftshader'],
+};
+
+/**
+ * Chromium as CHROME_PATH names it, else as tools/lib/browser.mjs finds or installs it.
+ *
+ * @param {{ switches?: readonly string[] }} [options] switches beside those that every test has
+ */
+export async function launchChromium({ switches: more = [] } = {}) {
+  return chromium.launch({ executablePath: await prepareBrowser(), args: [...switches, ...more] });
 }
+
+/** What Chromium itself remarks where a page asks for an adapter, and there is none. */
+const noAdapter = 'No available adapters.';
 
 /**
  * A page in a context (cookies, storage) of its own. `troubles` collects, as text, what no page of ours may do:
@@ -31,7 +52,7 @@ export async function newWatchedPage(browser, origin, options) {
   const page = await context.newPage();
   const troubles = [];
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()))
+    if (['error', 'warning'].includes(message.type()) && message.text() !== noAdapter)
       troubles.push(`console ${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => troubles.push(`uncaught: ${error.stack ?? error.message}`));

@@ -9,7 +9,7 @@ const SIMD_TEXT = {
 };
 
 export function showMachine(machine: Machine): void {
-  const { browser, system, cores, memoryGigabytes, crossOriginIsolated, simd, threads } = machine;
+  const { browser, system, cores, memoryGigabytes, crossOriginIsolated, simd, threads, webgpu } = machine;
   const list = element('machine', HTMLElement);
   const add = (term: string, text: string, className = ''): void => {
     const row = document.createElement('div');
@@ -26,5 +26,6 @@ export function showMachine(machine: Machine): void {
   if (memoryGigabytes !== null) add('Memory', `${memoryGigabytes} GB or more`);
   add('SIMD', SIMD_TEXT[simd]);
   add('Threads', threads > 1 ? `up to ${threads}` : '1');
+  add('WebGPU', webgpu, 'wide');
   add('Isolation', isolationText(crossOriginIsolated), 'wide');
 }

@@ -10,9 +10,10 @@ const SIMD_TEXT = {
 /** Says which variant of the package runs, and what stands in the way of a faster one. */
 export function showRuntime({ runtime, isolated }: { runtime: RuntimeInfo; isolated: boolean }): void {
   write('runtime-version', runtime.version);
-  write('runtime-device', runtime.device === 'wasm' ? 'CPU, WebAssembly' : `WebGPU, ${runtime.webgpu}`);
+  write('runtime-device', runtime.device === 'wasm' ? 'CPU, WebAssembly' : 'GPU, WebGPU', runtime.device);
   write('runtime-simd', SIMD_TEXT[runtime.simd], runtime.simd);
   write('runtime-threads', String(runtime.threads));
+  write('runtime-webgpu', runtime.webgpu);
   write('runtime-isolation', isolationText(isolated), String(isolated));
 }
 

@@ -1,0 +1,394 @@
+// What is done with the package on WebGPU, in a page or in a worker. Each exercise is one of its own: init counts once.
+import {
+  DiffusionCrossAttention,
+  Tensor,
+  gpuMemoryInUse,
+  init,
+  memoryInUse,
+  synchronize,
+} from '../../../dist/index.js';
+import { compileFor, makeLayer } from './exercise.js';
+import { failures, watchGpu } from './webgpu_hooks.js';
+import { Problem, relativeDifference } from './webgpu_problem.js';
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** What is left once everything was disposed of. */
+async function leftIn(watched) {
+  await synchronize();
+  // Buffers of calls that are under way are let go when these are over.
+  await pause(20);
+  return {
+    buffers: [...watched.live].map(({ label, size }) => `${label}, ${size} bytes`),
+    told: gpuMemoryInUse(),
+    memoryInUse: memoryInUse(),
+  };
+}
+
+/** Everything, with tensors in both places. */
+async function compute({ initOptions }) {
+  const watched = watchGpu();
+  const runtime = await init(initOptions);
+  const problem = new Problem();
+  const results = { wasm: await problem.callAll('wasm') };
+  if (runtime.device === 'webgpu') results.webgpu = await problem.callAll('webgpu');
+  const diagnostics = problem.layer.getDiagnostics();
+  problem.dispose();
+  return { runtime, results, diagnostics, left: await leftIn(watched) };
+}
+
+/** A failure that begins before init or after it – with a call, where `from` names one –, and what happens once it is over. */
+async function fail(options) {
+  const { initOptions, failure, beforeInit = false, afterLoss = false, location = 'wasm', from } = options;
+  const watched = watchGpu();
+  let end = beforeInit ? failures[failure]() : null;
+  const runtime = await init(initOptions);
+  const problem = new Problem();
+  if (afterLoss) watched.devices.at(-1).destroy();
+  const results = await problem.callAll(location, (next) => {
+    if (from === undefined || next === from) end ??= failures[failure]();
+  });
+  const diagnostics = problem.layer.getDiagnostics();
+  end();
+  const recovered = await callUntilOnCard(problem);
+  problem.dispose();
+  const devices = watched.devices.length - watched.destroyed;
+  return { runtime, results, diagnostics, recovered, devices, left: await leftIn(watched) };
+}
+
+/** Results wanted on the card, of tensors that are not there unless `resident`. */
+async function elsewhere({ initOptions, failure, resident = false, backwardOn }) {
+  const watched = watchGpu();
+  await init(initOptions);
+  const problem = new Problem();
+  const { layer, tensors, expected } = problem;
+  const input = await tensors.input.to(resident ? 'webgpu' : 'wasm');
+  // Once without a failure: the weights are there.
+  (await layer.forwardAsync(input, tensors.context)).dispose();
+  const end = failures[failure]();
+  const results = {};
+  const note = async (what, tensor) => {
+    results[what] = { place: tensor.location, explained: layer.explain() };
+    end();
+    results[what].difference = relativeDifference(await tensor.dataAsync(), expected[what]);
+    tensor.dispose();
+  };
+  layer.training = true;
+  await note('forward', await layer.forwardAsync(input, tensors.context, { location: 'webgpu' }));
+  const again = failures[failure]();
+  const wanted = { location: 'webgpu', ...(backwardOn && { device: backwardOn }) };
+  await note('inputGradient', await layer.backwardAsync(tensors.gradient, wanted));
+  again();
+  input.dispose();
+  problem.dispose();
+  return { results, left: await leftIn(watched) };
+}
+
+/** Several at the same time, of one layer and another. */
+async function together({ initOptions, calls }) {
+  const watched = watchGpu();
+  await init(initOptions);
+  const problems = [new Problem(), new Problem({ input: [1, 24, 9, 5], context: [1, 7, 20], heads: 3 })];
+  const promises = Array.from({ length: calls }, async (_, call) => {
+    const { layer, tensors, expected } = problems[call % 2];
+    const mask = call % 4 < 2 ? null : tensors.mask.clone();
+    const input = await tensors.input.to(call % 3 === 0 ? 'webgpu' : 'wasm');
+    const promise = layer.forwardAsync(input, tensors.context, { mask });
+    for (const tensor of [input, mask]) tensor?.dispose();
+    const output = await promise;
+    const values = await output.dataAsync();
+    output.dispose();
+    return relativeDifference(values, expected[mask ? 'masked' : 'forward']);
+  });
+  const differences = await Promise.all(promises);
+  for (const problem of problems) problem.dispose();
+  return { differences, left: await leftIn(watched) };
+}
+
+async function errorOf(call) {
+  try {
+    await call();
+    return null;
+  } catch ({ name, code, message }) {
+    return { name, code, message: message.slice(0, 300) };
+  }
+}
+
+/** Tensors on a device that goes: nobody has their numbers any more. */
+async function loseTensors({ initOptions }) {
+  const watched = watchGpu();
+  await init(initOptions);
+  const problem = new Problem();
+  const { layer, tensors, expected } = problem;
+  const input = await tensors.input.to('webgpu');
+  layer.training = true;
+  (await layer.forwardAsync(input, tensors.context)).dispose();
+  watched.devices.at(-1).destroy();
+  const errors = {
+    backwardAsync: await errorOf(() => layer.backwardAsync(tensors.gradient)),
+    dataAsync: await errorOf(() => input.dataAsync()),
+    to: await errorOf(() => input.to('wasm')),
+    clone: await errorOf(() => input.clone()),
+    forwardAsync: await errorOf(() => layer.forwardAsync(input, tensors.context)),
+  };
+  layer.training = false;
+  const output = await layer.forwardAsync(tensors.input, tensors.context);
+  const after = relativeDifference(await output.dataAsync(), expected.forward);
+  for (const owner of [output, input]) owner.dispose();
+  problem.dispose();
+  return { errors, after, left: await leftIn(watched) };
+}
+
+/** Calls again and again, until one is done on the card: after how long, and whether all were right. */
+async function callUntilOnCard({ layer, tensors, expected }, patience = 8000) {
+  const start = performance.now();
+  let worst = 0;
+  for (let calls = 1; ; ++calls) {
+    const output = await layer.forwardAsync(tensors.input, tensors.context);
+    worst = Math.max(worst, relativeDifference(await output.dataAsync(), expected.forward));
+    output.dispose();
+    const milliseconds = performance.now() - start;
+    const isOnCard = layer.explain().startsWith('webgpu');
+    if (isOnCard || milliseconds > patience) {
+      return { isOnCard, milliseconds, calls, worst, state: layer.getDiagnostics().webgpuState };
+    }
+    await pause(20);
+  }
+}
+
+/** The device is destroyed before each call, as it submits, or while it is computed. */
+async function lose({ initOptions, when, what }) {
+  const watched = watchGpu();
+  const runtime = await init(initOptions);
+  const problem = new Problem();
+  const { layer } = problem;
+  let lost = false;
+  const destroy = () => {
+    lost = true;
+    watched.onSubmit = () => {};
+    watched.devices.at(-1).destroy();
+  };
+  const results = await problem.callAll('wasm', async (next) => {
+    if (next !== what) return;
+    if (when === 'before') destroy();
+    if (when === 'at submit') watched.onSubmit = destroy;
+    if (when === 'soon after') watched.onSubmit = () => setTimeout(destroy, 2);
+  });
+  const diagnostics = layer.getDiagnostics();
+  const devicesBefore = watched.devices.length;
+  const recovered = await callUntilOnCard(problem);
+  problem.dispose();
+  const devices = watched.devices.length;
+  return {
+    runtime,
+    lost,
+    results,
+    diagnostics,
+    recovered,
+    devicesBefore,
+    devices,
+    left: await leftIn(watched),
+  };
+}
+
+/** While no device can be had, how often one is asked for in the course of calls without a break. */
+async function retries({ initOptions, milliseconds }) {
+  const watched = watchGpu();
+  await init(initOptions);
+  const problem = new Problem({ input: [1, 8, 4, 4], context: [1, 3, 8], heads: 2 });
+  const { layer, tensors } = problem;
+  watched.devices.at(-1).destroy();
+  await watched.devices.at(-1).lost;
+  const asked = [];
+  GPU.prototype.requestAdapter = async () => {
+    asked.push(performance.now());
+    return null;
+  };
+  const start = performance.now();
+  let calls = 0;
+  for (; performance.now() - start < milliseconds; ++calls) {
+    (await layer.forwardAsync(tensors.input, tensors.context)).dispose();
+    await pause(5);
+  }
+  const { webgpuState } = layer.getDiagnostics();
+  problem.dispose();
+  return { asked: asked.map((time) => time - start), calls, webgpuState };
+}
+
+/** The user's own device: their buffers as tensors, ours in their shader. */
+async function interop({ initOptions }) {
+  const adapter = await navigator.gpu.requestAdapter();
+  const gpuDevice = await adapter.requestDevice();
+  const errors = [];
+  gpuDevice.onuncapturederror = ({ error }) => errors.push(error.message.slice(0, 300));
+  const watched = watchGpu();
+  const runtime = await init({ ...initOptions, gpuDevice });
+  const problem = new Problem();
+  const { layer, tensors, expected } = problem;
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const bufferOf = (tensor) => {
+    const buffer = gpuDevice.createBuffer({ size: 4 * tensor.size, usage });
+    gpuDevice.queue.writeBuffer(buffer, 0, tensor.data());
+    return buffer;
+  };
+  const buffers = { input: bufferOf(tensors.input), context: bufferOf(tensors.context) };
+  const input = Tensor.fromGpuBuffer(buffers.input, tensors.input.shape);
+  const context = Tensor.fromGpuBuffer(buffers.context, tensors.context.shape);
+  const output = await layer.forwardAsync(input, context);
+  // Doubled where it lies, then read by way of the package and by the user's own means.
+  await double(gpuDevice, output.gpuBuffer, output.size);
+  const half = (values) => values.map((value) => value / 2);
+  const differences = {
+    'read by the package': relativeDifference(half(await output.dataAsync()), expected.forward),
+    'read by the user': relativeDifference(
+      half(await read(gpuDevice, output.gpuBuffer, output.size)),
+      expected.forward,
+    ),
+  };
+  const [place, explained] = [output.location, layer.explain()];
+  for (const owner of [output, input, context]) owner.dispose();
+  // Still the user's.
+  const inputs = await read(gpuDevice, buffers.input, tensors.input.size);
+  differences['the input afterwards'] = relativeDifference(inputs, tensors.input.data());
+  for (const buffer of Object.values(buffers)) buffer.destroy();
+  problem.dispose();
+  const left = await leftIn(watched);
+  gpuDevice.destroy();
+  return { runtime, differences, place, explained, errors, left, devices: watched.devices.length };
+}
+
+async function double(device, buffer, count) {
+  const code = `
+    @group(0) @binding(0) var<storage, read_write> values: array<f32>;
+    @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+      if (id.x < ${count}) { values[id.x] *= 2; }
+    }`;
+  const module = device.createShaderModule({ code });
+  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module } });
+  const bindGroup = device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: [{ binding: 0, resource: { buffer } }],
+  });
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(Math.ceil(count / 64));
+  pass.end();
+  device.queue.submit([encoder.finish()]);
+}
+
+async function read(device, buffer, count) {
+  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+  const staging = device.createBuffer({ size: 4 * count, usage });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, 0, staging, 0, 4 * count);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const values = new Float32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return values;
+}
+
+/** What a start measures, and what of it is found again by the next one. */
+async function calibrate({ initOptions }) {
+  const watched = watchGpu();
+  const start = performance.now();
+  const runtime = await init(initOptions);
+  const milliseconds = performance.now() - start;
+  const { submits, made } = watched;
+  const databases = await indexedDB.databases();
+  const keys = [];
+  for (const { name } of databases) keys.push(...(await keysOf(name)));
+  return { runtime, submits, made, milliseconds, keys, left: await leftIn(watched) };
+}
+
+/** All keys in an IndexedDB. */
+async function keysOf(name) {
+  const finished = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  const database = await finished(indexedDB.open(name));
+  const keys = [];
+  for (const store of database.objectStoreNames) {
+    keys.push(...(await finished(database.transaction(store).objectStore(store).getAllKeys())));
+  }
+  database.close();
+  return keys;
+}
+
+/** A tiny shape so many times, in each way: how many buffers and bytes there are on the way. */
+async function repeat({ initOptions, runs }) {
+  const watched = watchGpu();
+  const runtime = await init(initOptions);
+  const sizes = { input: [1, 8, 4, 4], context: [1, 3, 8], heads: 2 };
+  const layer = makeLayer(sizes);
+  const trained = makeLayer(sizes);
+  trained.training = true;
+  const [input, context] = [Tensor.randn(sizes.input, { seed: 1 }), Tensor.randn(sizes.context, { seed: 2 })];
+  const resident = await input.to('webgpu');
+  const compiled = await compileFor(layer, input, context);
+  const ways = {
+    forward: async () => (await layer.forwardAsync(input, context)).dispose(),
+    resident: async () => (await layer.forwardAsync(resident, context)).dispose(),
+    run: async () => (await compiled.runAsync(resident)).dispose(),
+    training: async () => {
+      (await trained.forwardAsync(input, context)).dispose();
+      (await trained.backwardAsync(input)).dispose();
+      trained.updateParameters(1e-3);
+    },
+  };
+  const counts = {};
+  for (const [way, call] of Object.entries(ways)) {
+    const count = () => ({ live: watched.live.size, ...gpuMemoryInUse(), wasm: memoryInUse() });
+    for (let run = 0; run < 10; ++run) await call();
+    const early = count();
+    const start = performance.now();
+    for (let run = 10; run < runs; ++run) await call();
+    counts[way] = { early, late: count(), milliseconds: (performance.now() - start) / (runs - 10) };
+  }
+  const explained = [layer, trained, compiled].map((owner) => owner.explain());
+  for (const owner of [layer, trained, compiled, resident, input, context]) owner.dispose();
+  return { runtime, counts, explained, left: await leftIn(watched) };
+}
+
+/** What is not offered, or not here: errors that say what to do instead. */
+async function refuse({ initOptions }) {
+  await init(initOptions);
+  const problem = new Problem();
+  const { layer, tensors } = problem;
+  const resident = await tensors.input.to('webgpu');
+  const doubles = new DiffusionCrossAttention(8, 8, 2, 4, { dtype: 'float64', seed: 1 });
+  const double = Tensor.randn([1, 8, 4, 4], { dtype: 'float64', seed: 1 });
+  const errors = {
+    data: await errorOf(() => resident.data()),
+    view: await errorOf(() => resident.view()),
+    forward: await errorOf(() => layer.forwardWithContext(resident, tensors.context)),
+    maps: await errorOf(() => layer.attentionMaps(resident, tensors.context)),
+    double: await errorOf(() => double.to('webgpu')),
+    shape: await errorOf(() => layer.forwardAsync(tensors.context, tensors.context)),
+  };
+  (await doubles.forwardAsync(double, null)).dispose();
+  const explained = doubles.explain();
+  for (const owner of [resident, doubles, double]) owner.dispose();
+  problem.dispose();
+  return { errors, explained };
+}
+
+const exercises = {
+  compute,
+  fail,
+  elsewhere,
+  together,
+  lose,
+  loseTensors,
+  retries,
+  interop,
+  calibrate,
+  repeat,
+  refuse,
+};
+
+export const exercise = ({ exercise: name, ...options }) => exercises[name](options);
