@@ -3,6 +3,7 @@ import {
   type AcceleratedLayer,
   type CallTensors,
   type DeviceOptions,
+  type Location,
   type SavedForward,
 } from './accelerator';
 import {
@@ -15,9 +16,10 @@ import {
   checkOptions,
   checkString,
   fail,
+  show,
 } from './checks';
 import type { CoreLayer, CoreTensor, DType, TypedArray } from './core';
-import { ShapeError } from './errors';
+import { ArgumentError, ShapeError } from './errors';
 import type { ComputationNode, GraphOptions } from './graph';
 import { checkGraphOptions, nodeOrigin, wrapNodes } from './graph';
 import { Owned } from './handles';
@@ -186,7 +188,9 @@ export class DiffusionCrossAttention {
     const { output, saved } = await gpu.forward(this.#accelerated, tensors, { device, location }, inWasm);
     if (saved !== null) {
       this.#dropSaved();
-      this.#saved = saved;
+      // Disposed of meanwhile, the layer has no backward.
+      if (this.#owned.disposed) saved.dispose();
+      else this.#saved = saved;
     }
     return output;
   }
@@ -198,7 +202,8 @@ export class DiffusionCrossAttention {
   backward(outputGradient: Tensor): Tensor {
     const layer = this.#layer;
     const gradient = tensorHandleOf('outputGradient', outputGradient, this.dtype);
-    this.#repeatSaved();
+    const saved = this.#currentSaved();
+    if (saved !== null) this.#repeatForward(saved);
     const result = layer.backward(gradient);
     this.#dropContextGradient();
     const contextGradient = layer.contextGradient();
@@ -214,30 +219,19 @@ export class DiffusionCrossAttention {
     void this.#layer;
     const { device, location } = checkDeviceOptions(options);
     checkTensor('outputGradient', outputGradient, this.dtype);
-    const saved = this.#currentSaved();
-    if (saved !== null) {
-      if (outputGradient.size !== saved.input.size) {
-        throw new ShapeError(
-          `outputGradient has shape [${outputGradient.shape.join(', ')}]; it takes that of the output, [${saved.input.shape.join(', ')}]`,
-        );
-      }
-      const done = await accelerator()!.backward(this.#accelerated, saved, outputGradient, {
-        device,
-        location,
-      });
-      if (done !== null) {
-        this.#addGradients(done.parameterGradients);
-        this.#dropContextGradient();
-        this.#contextGradient = done.contextGradient;
-        return done.inputGradient;
-      }
+    const place = location ?? outputGradient.location;
+    if (this.#currentSaved() === null && outputGradient.location === 'wasm') {
+      return putAt(place, this.backward(outputGradient));
     }
-    if (outputGradient.location === 'wasm') return this.backward(outputGradient);
-    const copy = await outputGradient.to('wasm');
+    // Shared, so that disposing of it meanwhile does no harm.
+    const gradient = outputGradient.reshape(outputGradient.shape);
     try {
-      return this.backward(copy);
+      return (
+        (await this.#backwardOnCard(gradient, { device, location })) ??
+        putAt(place, await this.#backwardReadBack(gradient))
+      );
     } finally {
-      copy.dispose();
+      gradient.dispose();
     }
   }
 
@@ -464,11 +458,55 @@ export class DiffusionCrossAttention {
     return this.#saved;
   }
 
-  /** A backward in WebAssembly after a forward on the graphics card: the forward is done again here. */
-  #repeatSaved(): void {
+  /** Null where the forward was not done on the graphics card, or that can't do the backward. */
+  async #backwardOnCard(outputGradient: Tensor, options: DeviceOptions): Promise<Tensor | null> {
     const saved = this.#currentSaved();
-    if (saved === null) return;
-    const { input, context, mask } = saved;
+    if (saved === null) return null;
+    if (show([...outputGradient.shape]) !== show([...saved.input.shape])) {
+      throw new ShapeError(
+        `outputGradient has shape ${show([...outputGradient.shape])}; it takes that of the last training forward's input, ${show([...saved.input.shape])}`,
+      );
+    }
+    const done = await accelerator()!.backward(this.#accelerated, saved, outputGradient, options);
+    if (done === null) return null;
+    this.#addGradients(done.parameterGradients);
+    this.#dropContextGradient();
+    this.#contextGradient = done.contextGradient;
+    return done.inputGradient;
+  }
+
+  /** In WebAssembly, what is in GPU memory read back first. */
+  async #backwardReadBack(outputGradient: Tensor): Promise<Tensor> {
+    const copies: Tensor[] = [];
+    const there = async <T extends Tensor | null>(tensor: T): Promise<T> => {
+      if (tensor === null || tensor.location === 'wasm') return tensor;
+      copies.push(await tensor.to('wasm'));
+      return copies.at(-1) as T;
+    };
+    try {
+      const gradient = await there(outputGradient);
+      const saved = this.#currentSaved();
+      if (saved !== null) {
+        const { input, context, mask } = saved;
+        this.#repeatForward({
+          input: await there(input),
+          context: await there(context),
+          mask: await there(mask),
+        });
+      }
+      return this.backward(gradient);
+    } finally {
+      copies.forEach((copy) => copy.dispose());
+    }
+  }
+
+  /** A backward in WebAssembly after a forward on the graphics card: the forward is done again here. */
+  #repeatForward({ input, context, mask }: CallTensors): void {
+    if ([input, context, mask].some((tensor) => tensor?.location === 'webgpu')) {
+      throw new ArgumentError(
+        'the last training forward was of a Tensor in GPU memory; its backward takes backwardAsync',
+      );
+    }
     const wasTraining = this.training;
     this.training = true;
     try {
@@ -556,6 +594,18 @@ function checkDeviceOptions(options: DeviceOptions | undefined): DeviceOptions {
   if (device !== undefined) checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
   if (location !== undefined) checkOneOf('location', location, ['wasm', 'webgpu']);
   return { device, location };
+}
+
+/** A result where it is wanted, if that can be; else it stays where it is, for every call takes it from there, too. */
+async function putAt(location: Location, result: Tensor): Promise<Tensor> {
+  if (location === 'wasm' || accelerator() === null) return result;
+  try {
+    const resident = await result.to(location);
+    result.dispose();
+    return resident;
+  } catch {
+    return result;
+  }
 }
 
 /** The graph of one layer: its inputs (input, context unless shared, mask if wanted) and output. */

@@ -19,7 +19,7 @@ import { type CallSizes, checkCall, maskBits } from './call';
 import type { StoredCalibration } from './calibration_store';
 import { forwardFlops } from './calibrate';
 import type { CallWork, Work } from './cost_model';
-import { type Device, DeviceError } from './device';
+import { type Device, DeviceError, LimitError } from './device';
 import type { DeviceKeeper } from './device_keeper';
 import { type Association, type KeptContext, runFlops } from './folded';
 import { GpuLayer, type Operand, type Operands, type Result, type SavedCall } from './gpu_layer';
@@ -31,7 +31,15 @@ import type { Precision } from './weights';
 /** What a layer or graph has on a device. */
 interface OnDevice {
   layer: GpuLayer;
-  kept: { context: KeptContext; parametersVersion: number } | null;
+  kept: { context: Promise<KeptContext>; parametersVersion: number } | null;
+}
+
+function releaseKept(held: OnDevice): void {
+  held.kept?.context.then(
+    (context) => context.release(),
+    () => {},
+  );
+  held.kept = null;
 }
 
 /** What the card keeps of a training forward. */
@@ -42,6 +50,7 @@ class SavedOnCard implements SavedForward {
   readonly parametersVersion: number;
   readonly call: SavedCall;
   readonly layer: GpuLayer;
+  #owners = 1;
 
   constructor(tensors: CallTensors, parametersVersion: number, call: SavedCall, layer: GpuLayer) {
     this.input = tensors.input;
@@ -49,12 +58,19 @@ class SavedOnCard implements SavedForward {
     this.mask = tensors.mask;
     this.parametersVersion = parametersVersion;
     this.call = call;
-    this.layer = layer;
+    this.layer = layer.share();
+  }
+
+  share(): this {
+    this.#owners++;
+    return this;
   }
 
   dispose(): void {
+    if (--this.#owners > 0) return;
     this.call.release();
-    for (const tensor of [this.input, this.context, this.mask]) tensor?.dispose();
+    this.layer.dispose();
+    disposeAll(this);
   }
 }
 
@@ -69,6 +85,13 @@ const bytesElsewhere = (tensors: readonly (Tensor | null)[], place: Location): n
 /** The same elements: what the caller disposes of meanwhile does no harm. */
 const shared = <T extends Tensor | null>(tensor: T): T =>
   (tensor === null ? null : tensor.reshape(tensor.shape)) as T;
+const allShared = ({ input, context, mask }: CallTensors): CallTensors => ({
+  input: shared(input),
+  context: shared(context),
+  mask: shared(mask),
+});
+const disposeAll = ({ input, context, mask }: CallTensors): void =>
+  [input, context, mask].forEach((tensor) => tensor?.dispose());
 
 export class WebGpuAccelerator implements Accelerator {
   readonly description: string;
@@ -126,11 +149,14 @@ export class WebGpuAccelerator implements Accelerator {
     const device = this.#requireDevice();
     const resident = residentOf(tensor);
     if (resident !== null) return resident.reshaped(resident.shape());
-    const storage = await device.guarded(async () => {
-      const made = device.memory.createStorage('tensor', 4 * tensor.size);
-      device.upload(made.buffer, 0, tensor.view() as Float32Array);
-      return made;
-    });
+    const values = tensor.view().slice() as Float32Array;
+    const storage = await device.allocate('tensor', values.byteLength);
+    try {
+      await device.guarded(async () => device.upload(storage.buffer, 0, values));
+    } catch (error) {
+      storage.release();
+      throw error;
+    }
     return new GpuTensor(device, storage, tensor.shape);
   }
 
@@ -156,15 +182,11 @@ export class WebGpuAccelerator implements Accelerator {
       flops,
       flops,
     );
+    // Kept until the call is over, or its backward.
+    const own = allShared(tensors);
+    let saved: SavedForward | null = null;
     const onCard = async (device: Device): Promise<AcceleratedForward> => {
-      const { layer: gpuLayer } = this.#onDevice(layer, layer, device);
-      // Kept until the call is over, or its backward.
-      const own = {
-        input: shared(tensors.input),
-        context: shared(tensors.context),
-        mask: shared(tensors.mask),
-      };
-      let saved: SavedForward | null = null;
+      const gpuLayer = this.#onDevice(layer, layer, device).layer.share();
       try {
         const parametersVersion = layer.parametersVersion;
         const done = await gpuLayer.forward(
@@ -174,15 +196,19 @@ export class WebGpuAccelerator implements Accelerator {
           { keeps: layer.training, resident: location === 'webgpu' },
         );
         if (done.saved !== null) saved = new SavedOnCard(own, parametersVersion, done.saved, gpuLayer);
-        return { output: toTensor(device, done.result, tensors.input.shape), saved };
+        return { output: toTensor(device, done.result, own.input.shape), saved };
       } finally {
-        if (saved === null) for (const tensor of Object.values(own)) tensor?.dispose();
+        gpuLayer.dispose();
       }
     };
-    return this.#dispatch(layer, work, options, onCard, async () => ({
-      output: await this.#inWasm(tensors, location, inWasm),
-      saved: null,
-    }));
+    try {
+      return await this.#dispatch(layer, work, options, onCard, async () => ({
+        output: await this.#inWasm(own, location, inWasm),
+        saved: null,
+      }));
+    } finally {
+      if (saved === null) disposeAll(own);
+    }
   }
 
   async backward(
@@ -196,6 +222,7 @@ export class WebGpuAccelerator implements Accelerator {
     const location = options.location ?? outputGradient.location;
     if (options.device === 'wasm' || this.#keeper.get() !== device) return null;
     const own = shared(outputGradient);
+    const held = (saved as SavedOnCard).share();
     try {
       const done = await gpuLayer.backward(call, operandOf(own, device), location === 'webgpu');
       this.#keeper.succeed();
@@ -211,6 +238,7 @@ export class WebGpuAccelerator implements Accelerator {
       return null;
     } finally {
       own.dispose();
+      held.dispose();
     }
   }
 
@@ -229,21 +257,22 @@ export class WebGpuAccelerator implements Accelerator {
         ? forwardFlops(layer, call.input.batch, call.input.tokens, call.context.batch, call.context.tokens)
         : runFlops(association, layer, call);
     const work = this.#workOf(`run, ${association}`, tensors, location, graph.flops, flops);
+    // Constants, too: the graph may be disposed of meanwhile.
+    const { input, context, mask } = tensors;
+    const own = allShared({
+      input,
+      context: context ?? constants.context,
+      mask: mask ?? constants.mask,
+    });
     const onCard = async (device: Device): Promise<Tensor> => {
-      const own = {
-        input: shared(tensors.input),
-        context: shared(tensors.context),
-        mask: shared(tensors.mask),
-      };
-      const whole = { ...own, context: own.context ?? constants.context, mask: own.mask ?? constants.mask };
-      try {
-        const result = await this.#runOnCard(graph, call, association, whole, device, location === 'webgpu');
-        return toTensor(device, result, tensors.input.shape);
-      } finally {
-        for (const tensor of Object.values(own)) tensor?.dispose();
-      }
+      const result = await this.#runOnCard(graph, call, association, own, device, location === 'webgpu');
+      return toTensor(device, result, own.input.shape);
     };
-    return this.#dispatch(graph, work, options, onCard, () => this.#inWasm(tensors, location, inWasm));
+    try {
+      return await this.#dispatch(graph, work, options, onCard, () => this.#inWasm(own, location, inWasm));
+    } finally {
+      disposeAll(own);
+    }
   }
 
   explain(owner: object): string | null {
@@ -253,8 +282,9 @@ export class WebGpuAccelerator implements Accelerator {
   release(owner: object): void {
     const held = this.#owners.get(owner);
     this.#owners.delete(owner);
-    held?.kept?.context.release();
-    held?.layer.dispose();
+    if (held === undefined) return;
+    releaseKept(held);
+    held.layer.dispose();
   }
 
   async #runOnCard(
@@ -267,19 +297,31 @@ export class WebGpuAccelerator implements Accelerator {
   ): Promise<Result> {
     const { layer, constants } = graph;
     const held = this.#onDevice(graph, layer, device);
-    const operands = operandsOf(call, tensors, device);
-    const parameters = { version: layer.parametersVersion, values: () => layer.parameters() };
-    if (constants.context === null) {
-      const { result } = await held.layer.forward(call, operands, parameters, { keeps: false, resident });
-      return result;
+    const gpuLayer = held.layer.share();
+    try {
+      const operands = operandsOf(call, tensors, device);
+      const parameters = { version: layer.parametersVersion, values: () => layer.parameters() };
+      if (constants.context === null) {
+        const { result } = await gpuLayer.forward(call, operands, parameters, { keeps: false, resident });
+        return result;
+      }
+      if (held.kept?.parametersVersion !== parameters.version) {
+        releaseKept(held);
+        const made = gpuLayer.keepContext(call, operands.context!, parameters, association);
+        held.kept = { context: made, parametersVersion: parameters.version };
+        made.catch(() => {
+          if (held.kept?.context === made) held.kept = null;
+        });
+      }
+      const context = (await held.kept!.context).share();
+      try {
+        return await gpuLayer.run(call, context, operands.input, operands.mask, resident);
+      } finally {
+        context.release();
+      }
+    } finally {
+      gpuLayer.dispose();
     }
-    if (held.kept?.parametersVersion !== parameters.version) {
-      held.kept?.context.release();
-      held.kept = null;
-      const context = await held.layer.keepContext(call, operands.context!, parameters, association);
-      held.kept = { context, parametersVersion: parameters.version };
-    }
-    return held.layer.run(call, held.kept.context, operands.input, operands.mask, resident);
   }
 
   /** A call on the device that is chosen; in WebAssembly where the card fails. */
@@ -302,7 +344,8 @@ export class WebGpuAccelerator implements Accelerator {
         // What stays on the card is there later than its Tensor.
         void device!.gpu.queue
           .onSubmittedWorkDone()
-          .then(() => this.#scheduler.observe(work, 'webgpu', performance.now() - start));
+          .then(() => this.#scheduler.observe(work, 'webgpu', performance.now() - start))
+          .catch(() => {});
         return result;
       } catch (error) {
         if (!this.#fail(owner, error)) throw error;
@@ -328,7 +371,7 @@ export class WebGpuAccelerator implements Accelerator {
   /** Whether WebAssembly does the call instead: whatever is not the caller's own mistake. */
   #fail(owner: object, error: unknown): boolean {
     if (!(error instanceof DeviceError) && !(error instanceof OutOfMemoryError)) return false;
-    this.#keeper.fail(error);
+    if (!(error instanceof LimitError)) this.#keeper.fail(error);
     this.#decisions.set(owner, `wasm: webgpu failed: ${error.message}`);
     return true;
   }
@@ -414,9 +457,7 @@ export class WebGpuAccelerator implements Accelerator {
 function checkTensors(layer: AcceleratedLayer, { input, context, mask }: CallTensors): CallSizes {
   const call = checkCall(layer, input.shape, context?.shape ?? null, mask?.shape ?? null);
   if (mask !== null && call.mask.kind === 'additive' && mask.dtype !== 'float32') {
-    throw new ArgumentError(
-      `mask is of another dtype than the layer; an additive mask takes the layer's, float32`,
-    );
+    throw new ArgumentError(`mask is of another dtype than the layer; an additive mask takes the layer's`);
   }
   // Told now, before anything is done.
   if (mask !== null && mask.location === 'wasm' && call.mask.kind === 'keys') maskBits('keys', mask.view());

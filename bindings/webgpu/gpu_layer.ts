@@ -3,8 +3,8 @@ import type { Strategy } from './attention';
 import { type BatchRows, padded, recordForward, type Saved } from './forward';
 import { type GradientBuffers, recordBackward } from './backward';
 import type { CallSizes, TokenLayout } from './call';
-import { type Device, DeviceError } from './device';
-import { type Association, type KeptContext, recordContext, recordRun } from './folded';
+import { type Device, DeviceError, LimitError } from './device';
+import { type Association, keptBytes, type KeptContext, recordContext, recordRun } from './folded';
 import type { GpuBuffer } from './memory';
 import { ParameterBuffers, Recorder } from './recorder';
 import { Scratch } from './scratch';
@@ -64,7 +64,7 @@ export class GpuLayer {
   #weightsVersion = -1;
   /** Recording and submitting go one after another, for calls share their scratch. */
   #turn: Promise<unknown> = Promise.resolve();
-  #disposed = false;
+  #owners = 1;
 
   constructor(device: Device, sizes: LayerSizes, precision: Precision, strategy: Strategy) {
     this.#device = device;
@@ -99,9 +99,7 @@ export class GpuLayer {
     try {
       await weights.ready;
       if (keeps) return await this.#forwardKept(call, operands, weights, resident);
-      const output = resident
-        ? this.#device.memory.createStorage('output', 4 * elementsOf(call.input))
-        : null;
+      const output = resident ? await this.#device.allocate('output', 4 * elementsOf(call.input)) : null;
       const values = resident ? null : new Float32Array(elementsOf(call.input));
       try {
         for (const rows of groups) await this.#forwardRows(call, operands, weights, rows, output, values);
@@ -125,7 +123,7 @@ export class GpuLayer {
     const { input, context, isSelfAttention } = call;
     const counts = parameterCounts(this.#sizes);
     const inputBytes = 4 * elementsOf(input);
-    const storage = resident ? device.memory.createStorage('input gradient', inputBytes) : null;
+    const storage = resident ? await device.allocate('input gradient', inputBytes) : null;
     try {
       const reads = await this.#inTurn(async () => {
         const { record, submit } = this.#recording();
@@ -196,15 +194,18 @@ export class GpuLayer {
   ): Promise<KeptContext> {
     this.#groups(call, true);
     const weights = this.#weightsOf(parameters);
+    const buffers: GpuBuffer[] = [];
     let kept: KeptContext | null = null;
     try {
       await weights.ready;
+      const bytes = keptBytes(this.#sizes, call, association);
+      for (const name of ['kept keys', 'kept values']) buffers.push(await this.#device.allocate(name, bytes));
+      const [key, value] = buffers as [GpuBuffer, GpuBuffer];
       const { done } = await this.#inTurn(async () => {
         const { record, submit } = this.#recording();
-        kept = await record((recorder) => {
+        await record((recorder) => {
           const place = this.#placeOf('context', context, 4 * elementsOf(call.context));
-          return recordContext(
-            this.#device,
+          kept = recordContext(
             recorder,
             this.#scratch,
             this.#strategy,
@@ -213,6 +214,8 @@ export class GpuLayer {
             call,
             place,
             association,
+            key,
+            value,
           );
         });
         return submit(
@@ -223,7 +226,8 @@ export class GpuLayer {
       await done;
       return kept!;
     } catch (error) {
-      (kept as KeptContext | null)?.release();
+      if (kept === null) buffers.forEach((buffer) => buffer.release());
+      else (kept as KeptContext).release();
       throw error;
     } finally {
       weights.release();
@@ -239,7 +243,7 @@ export class GpuLayer {
     resident: boolean,
   ): Promise<Result> {
     const bytes = 4 * elementsOf(call.input);
-    const storage = resident ? this.#device.memory.createStorage('output', bytes) : null;
+    const storage = resident ? await this.#device.allocate('output', bytes) : null;
     try {
       const { done } = await this.#inTurn(async () => {
         const { record, submit } = this.#recording();
@@ -268,8 +272,14 @@ export class GpuLayer {
     }
   }
 
+  /** For a call that is under way: what it works in is there until it, too, has disposed of the layer. */
+  share(): this {
+    this.#owners++;
+    return this;
+  }
+
   dispose(): void {
-    this.#disposed = true;
+    if (--this.#owners > 0) return;
     this.#weights?.release();
     this.#weights = null;
     // What is recorded and not yet submitted needs its buffers.
@@ -298,7 +308,7 @@ export class GpuLayer {
       Math.floor(limits.maxComputeWorkgroupsPerDimension / numHeads),
     );
     const takes = (what: string, bytes: number): never => {
-      throw new DeviceError(`${what} needs ${bytes} bytes in one buffer; the device takes ${most}`);
+      throw new LimitError(`${what} needs ${bytes} bytes in one buffer; the device takes ${most}`);
     };
     if (atOnce < 1) takes('one batch row', ofRow);
     if (4 * mask.elements > most) takes('the mask', 4 * mask.elements);
@@ -388,7 +398,7 @@ export class GpuLayer {
       return kept.at(-1)!.buffer;
     };
     const release = (): void => kept.splice(0).forEach((buffer) => buffer.release());
-    const storage = resident ? this.#device.memory.createStorage('output', bytes) : null;
+    const storage = resident ? await this.#device.allocate('output', bytes) : null;
     try {
       const { done, saved } = await this.#inTurn(async () => {
         const { record, submit } = this.#recording();
@@ -458,7 +468,7 @@ export class GpuLayer {
 
   /** The weights of these parameters, uploaded now where they are not there yet; the caller's until release. */
   #weightsOf({ version, values }: ParameterState): Weights {
-    if (this.#disposed) throw new DeviceError('the layer was disposed of');
+    if (this.#owners === 0) throw new DeviceError('the layer was disposed of');
     if (this.#weights !== null && this.#weightsVersion === version) return this.#weights.share();
     this.#weights?.release();
     const weights = new Weights(this.#device, this.#sizes, this.#precision, values());
@@ -500,9 +510,15 @@ export class GpuLayer {
     let submitCommands = (): void => {};
     return {
       record: async (work) => {
-        const result = await this.#device.guarded(async () => work(recorder));
-        submitCommands = await recorder.ready();
-        return result;
+        try {
+          const result = await this.#device.guarded(async () => work(recorder));
+          submitCommands = await recorder.ready();
+          return result;
+        } catch (error) {
+          // A buffer that could not be had must not be found there next time.
+          this.#scratch.dispose();
+          throw error;
+        }
       },
       submit: (upload, read) => {
         const done = this.#device.guarded(async () => {
@@ -510,7 +526,7 @@ export class GpuLayer {
           submitCommands();
           return read();
         });
-        done.catch(() => {});
+        done.catch(() => this.#parameters.dispose());
         return { done };
       },
     };

@@ -13,6 +13,8 @@ import type { Rates } from './cost_model';
 import { Device } from './device';
 import { DeviceKeeper, requestDevice } from './device_keeper';
 
+export * as forTests from './for_tests';
+
 /** The rate of the WASM core: of a layer of a million parameters. */
 async function measureCore(): Promise<Rates> {
   const [queryDim, tokens, keys] = [320, 256, 77];
