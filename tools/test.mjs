@@ -1,5 +1,5 @@
 // npm test: every test there is, with all that it takes to run it.
-//   npm test -- --only native,node    only these parts: lint, native, sanitize, node, browser
+//   npm test -- --only native,node    only these parts: native, sanitize, node, webgpu, browser, lint
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -9,10 +9,11 @@ import { run } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
 import { bold, green, grey, main, red, step } from './lib/steps.mjs';
+import { prepareWebGpu } from './lib/webgpu.mjs';
 import { lint } from './lint.mjs';
 
 const { values: options } = parseArgs({ options: { only: { type: 'string' } } });
-const parts = ['native', 'sanitize', 'node', 'browser', 'lint'];
+const parts = ['native', 'sanitize', 'node', 'webgpu', 'browser', 'lint'];
 const wanted = options.only?.split(',') ?? parts;
 for (const name of wanted) {
   if (!parts.includes(name)) throw new Error(`--only ${name}: takes some of ${parts.join(', ')}`);
@@ -84,6 +85,18 @@ await main(async () => {
           testNode(program, 'tests/node', { CROSS_ATTENTION_VARIANT: variant }),
         );
       }
+    }
+  }
+  if (wanted.includes('webgpu')) {
+    // A machine without an adapter fails here and says why.
+    for (const [prepareProgram, name] of [
+      [() => process.execPath, process.version],
+      [prepareNewerNode, 'newer Node'],
+    ]) {
+      await part(`${name}, WebGPU`, async () => {
+        const environment = await prepareWebGpu();
+        await testNode(await prepareProgram(), 'tests/webgpu', environment);
+      });
     }
   }
   if (wanted.includes('browser')) {

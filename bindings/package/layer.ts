@@ -3,7 +3,6 @@ import {
   type AcceleratedLayer,
   type CallTensors,
   type DeviceOptions,
-  type Location,
   type SavedForward,
 } from './accelerator';
 import {
@@ -16,13 +15,15 @@ import {
   checkOptions,
   checkString,
   fail,
+  show,
 } from './checks';
 import type { CoreLayer, CoreTensor, DType, TypedArray } from './core';
-import { ShapeError } from './errors';
+import { ArgumentError, ShapeError } from './errors';
 import type { ComputationNode, GraphOptions } from './graph';
 import { checkGraphOptions, nodeOrigin, wrapNodes } from './graph';
 import { Owned } from './handles';
 import { awaitPending } from './pending';
+import { putAt, withTensorsInWasm } from './places';
 import { getCore, getRuntimeInfo } from './runtime';
 import { checkTensor, randomSeed, Tensor, tensorHandle, tensorHandleOf, wrapTensor } from './tensor';
 import { loadInto, saveFrom, validateAgainst } from './weights';
@@ -187,7 +188,9 @@ export class DiffusionCrossAttention {
     const { output, saved } = await gpu.forward(this.#accelerated, tensors, { device, location }, inWasm);
     if (saved !== null) {
       this.#dropSaved();
-      this.#saved = saved;
+      // Disposed of meanwhile, the layer has no backward.
+      if (this.#owned.disposed) saved.dispose();
+      else this.#saved = saved;
     }
     return output;
   }
@@ -216,25 +219,20 @@ export class DiffusionCrossAttention {
     void this.#layer;
     const { device, location } = checkDeviceOptions(options);
     checkTensor('outputGradient', outputGradient, this.dtype);
-    const saved = this.#currentSaved();
-    if (saved !== null) {
-      if (outputGradient.size !== saved.input.size) {
-        throw new ShapeError(
-          `outputGradient has shape [${outputGradient.shape.join(', ')}]; it takes that of the output, [${saved.input.shape.join(', ')}]`,
-        );
-      }
-      const done = await accelerator()!.backward(this.#accelerated, saved, outputGradient, {
-        device,
-        location,
-      });
-      if (done !== null) {
-        this.#addGradients(done.parameterGradients);
-        this.#dropContextGradient();
-        this.#contextGradient = done.contextGradient;
-        return done.inputGradient;
-      }
+    const place = location ?? outputGradient.location;
+    if (this.#currentSaved() === null && outputGradient.location === 'wasm') {
+      return putAt(place, this.backward(outputGradient));
     }
-    return this.#backwardInWasm(outputGradient, location ?? outputGradient.location);
+    // Shared, so that disposing of it meanwhile does no harm.
+    const gradient = outputGradient.reshape(outputGradient.shape);
+    try {
+      return (
+        (await this.#backwardOnCard(gradient, { device, location })) ??
+        putAt(place, await this.#backwardReadBack(gradient))
+      );
+    } finally {
+      gradient.dispose();
+    }
   }
 
   /** Which device the last forwardAsync or backwardAsync took and why, with the figures that it was weighed by. */
@@ -460,8 +458,42 @@ export class DiffusionCrossAttention {
     return this.#saved;
   }
 
+  /** Null where the forward was not done on the graphics card, or that can't do the backward. */
+  async #backwardOnCard(outputGradient: Tensor, options: DeviceOptions): Promise<Tensor | null> {
+    const saved = this.#currentSaved();
+    if (saved === null) return null;
+    if (show([...outputGradient.shape]) !== show([...saved.input.shape])) {
+      throw new ShapeError(
+        `outputGradient has shape ${show([...outputGradient.shape])}; it takes that of the last training forward's input, ${show([...saved.input.shape])}`,
+      );
+    }
+    const done = await accelerator()!.backward(this.#accelerated, saved, outputGradient, options);
+    if (done === null) return null;
+    if (this.#owned.disposed) {
+      done.contextGradient?.dispose();
+      return done.inputGradient;
+    }
+    this.#addGradients(done.parameterGradients);
+    this.#dropContextGradient();
+    this.#contextGradient = done.contextGradient;
+    return done.inputGradient;
+  }
+
+  /** In WebAssembly, what is in GPU memory read back first. */
+  async #backwardReadBack(outputGradient: Tensor): Promise<Tensor> {
+    const saved = this.#currentSaved();
+    if (saved !== null) await withTensorsInWasm(saved, (tensors) => this.#repeatForward(tensors));
+    const gradient = { input: outputGradient, context: null, mask: null };
+    return withTensorsInWasm(gradient, ({ input }) => this.backward(input));
+  }
+
   /** A backward in WebAssembly after a forward on the graphics card: the forward is done again here. */
   #repeatForward({ input, context, mask }: CallTensors): void {
+    if ([input, context, mask].some((tensor) => tensor?.location === 'webgpu')) {
+      throw new ArgumentError(
+        'the last training forward was of a Tensor in GPU memory; its backward takes backwardAsync',
+      );
+    }
     const wasTraining = this.training;
     this.training = true;
     try {
@@ -470,29 +502,6 @@ export class DiffusionCrossAttention {
       this.training = wasTraining;
     }
     this.#dropSaved();
-  }
-
-  /** The same of tensors that are wherever they are, with the result where it is wanted if that can be. */
-  async #backwardInWasm(outputGradient: Tensor, location: Location): Promise<Tensor> {
-    const copies: Tensor[] = [];
-    const copyOf = async <T extends Tensor | null>(tensor: T): Promise<T> => {
-      if (tensor === null || tensor.location === 'wasm') return tensor;
-      const copy = await tensor.to('wasm');
-      copies.push(copy);
-      return copy as T;
-    };
-    try {
-      const gradient = await copyOf(outputGradient);
-      const saved = this.#currentSaved();
-      if (saved !== null) {
-        const [input, context] = [await copyOf(saved.input), await copyOf(saved.context)];
-        this.#repeatForward({ input, context, mask: await copyOf(saved.mask) });
-      }
-      const result = this.backward(gradient);
-      return location === 'wasm' ? result : await movedToCard(result);
-    } finally {
-      copies.forEach((copy) => copy.dispose());
-    }
   }
 
   #dropSaved(): void {
@@ -564,17 +573,6 @@ export class DiffusionCrossAttention {
     return mask.dtype === 'float32'
       ? [inputHandle, contextHandle, maskHandle, null]
       : [inputHandle, contextHandle, null, maskHandle];
-  }
-}
-
-/** In GPU memory; where that can't be, as it was. */
-async function movedToCard(tensor: Tensor): Promise<Tensor> {
-  try {
-    const there = await tensor.to('webgpu');
-    tensor.dispose();
-    return there;
-  } catch {
-    return tensor;
   }
 }
 

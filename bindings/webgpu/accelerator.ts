@@ -14,11 +14,12 @@ import type {
   SavedForward,
 } from '../package/accelerator';
 import { ArgumentError, OutOfMemoryError } from '../package/errors';
+import { putAt, withTensorsInWasm } from '../package/places';
 import { residentOf, Tensor, wrapResident } from '../package/tensor';
 import { type CallSizes, checkCall, maskBits } from './call';
 import { forwardFlops } from './calibrate';
 import type { CallWork, Work } from './cost_model';
-import { type Device, DeviceError } from './device';
+import { type Device, DeviceError, LimitError } from './device';
 import type { DeviceKeeper, ReadyDevice } from './device_keeper';
 import { type Association, type KeptContext, runFlops } from './folded';
 import { GpuLayer, type SavedCall } from './gpu_layer';
@@ -31,7 +32,15 @@ import type { Precision } from './weights';
 /** What a layer or graph has on a device. */
 interface OnDevice {
   layer: GpuLayer;
-  kept: { context: KeptContext; parametersVersion: number } | null;
+  kept: { context: Promise<KeptContext>; parametersVersion: number } | null;
+}
+
+function releaseKept(held: OnDevice): void {
+  held.kept?.context.then(
+    (context) => context.release(),
+    () => {},
+  );
+  held.kept = null;
 }
 
 /** What the card keeps of a training forward. */
@@ -42,6 +51,7 @@ class SavedOnCard implements SavedForward {
   readonly parametersVersion: number;
   readonly call: SavedCall;
   readonly layer: GpuLayer;
+  #owners = 1;
 
   constructor(tensors: CallTensors, parametersVersion: number, call: SavedCall, layer: GpuLayer) {
     this.input = tensors.input;
@@ -49,12 +59,19 @@ class SavedOnCard implements SavedForward {
     this.mask = tensors.mask;
     this.parametersVersion = parametersVersion;
     this.call = call;
-    this.layer = layer;
+    this.layer = layer.share();
+  }
+
+  share(): this {
+    this.#owners++;
+    return this;
   }
 
   dispose(): void {
+    if (--this.#owners > 0) return;
     this.call.release();
-    for (const tensor of [this.input, this.context, this.mask]) tensor?.dispose();
+    this.layer.dispose();
+    disposeAll(this);
   }
 }
 
@@ -69,6 +86,13 @@ const bytesElsewhere = (tensors: readonly (Tensor | null)[], place: Location): n
 /** The same elements: what the caller disposes of meanwhile does no harm. */
 const shared = <T extends Tensor | null>(tensor: T): T =>
   (tensor === null ? null : tensor.reshape(tensor.shape)) as T;
+const allShared = ({ input, context, mask }: CallTensors): CallTensors => ({
+  input: shared(input),
+  context: shared(context),
+  mask: shared(mask),
+});
+const disposeAll = ({ input, context, mask }: CallTensors): void =>
+  [input, context, mask].forEach((tensor) => tensor?.dispose());
 
 export class WebGpuAccelerator implements Accelerator {
   readonly #keeper: DeviceKeeper;
@@ -121,11 +145,14 @@ export class WebGpuAccelerator implements Accelerator {
     const device = this.#requireDevice();
     const resident = residentOf(tensor);
     if (resident !== null) return resident.reshaped(resident.shape());
-    const storage = await device.guarded(async () => {
-      const made = device.memory.createStorage('tensor', 4 * tensor.size);
-      device.upload(made.buffer, 0, tensor.view() as Float32Array);
-      return made;
-    });
+    const values = tensor.view().slice() as Float32Array;
+    const storage = await device.allocate('tensor', values.byteLength);
+    try {
+      await device.guarded(async () => device.upload(storage.buffer, 0, values));
+    } catch (error) {
+      storage.release();
+      throw error;
+    }
     return new GpuTensor(device, storage, tensor.shape);
   }
 
@@ -151,16 +178,12 @@ export class WebGpuAccelerator implements Accelerator {
       flops,
       flops,
     );
+    // Kept until the call is over, or its backward.
+    const own = allShared(tensors);
+    let saved: SavedForward | null = null;
     const onCard = async (ready: ReadyDevice): Promise<AcceleratedForward> => {
       const { device } = ready;
-      const { layer: gpuLayer } = this.#onDevice(layer, layer, ready);
-      // Kept until the call is over, or its backward.
-      const own = {
-        input: shared(tensors.input),
-        context: shared(tensors.context),
-        mask: shared(tensors.mask),
-      };
-      let saved: SavedForward | null = null;
+      const gpuLayer = this.#onDevice(layer, layer, ready).layer.share();
       try {
         const parametersVersion = layer.parametersVersion;
         const done = await gpuLayer.forward(
@@ -170,15 +193,19 @@ export class WebGpuAccelerator implements Accelerator {
           { keeps: layer.training, resident: location === 'webgpu' },
         );
         if (done.saved !== null) saved = new SavedOnCard(own, parametersVersion, done.saved, gpuLayer);
-        return { output: toTensor(device, done.result, tensors.input.shape), saved };
+        return { output: toTensor(device, done.result, own.input.shape), saved };
       } finally {
-        if (saved === null) for (const tensor of Object.values(own)) tensor?.dispose();
+        gpuLayer.dispose();
       }
     };
-    return this.#dispatch(layer, work, options, onCard, async () => ({
-      output: await this.#inWasm(tensors, location, inWasm),
-      saved: null,
-    }));
+    try {
+      return await this.#dispatch(layer, work, options, onCard, async () => ({
+        output: await this.#inWasm(own, location, inWasm),
+        saved: null,
+      }));
+    } finally {
+      if (saved === null) disposeAll(own);
+    }
   }
 
   async backward(
@@ -197,6 +224,7 @@ export class WebGpuAccelerator implements Accelerator {
       return null;
     }
     const own = shared(outputGradient);
+    const held = (saved as SavedOnCard).share();
     try {
       const done = await gpuLayer.backward(call, operandOf(own, device), location === 'webgpu');
       this.#keeper.succeed();
@@ -212,6 +240,7 @@ export class WebGpuAccelerator implements Accelerator {
       return null;
     } finally {
       own.dispose();
+      held.dispose();
     }
   }
 
@@ -230,21 +259,22 @@ export class WebGpuAccelerator implements Accelerator {
         ? forwardFlops(layer, call.input.batch, call.input.tokens, call.context.batch, call.context.tokens)
         : runFlops(association, layer, call);
     const work = this.#workOf(`run, ${association}`, tensors, location, graph.flops, flops);
+    // Constants, too: the graph may be disposed of meanwhile.
+    const { input, context, mask } = tensors;
+    const own = allShared({
+      input,
+      context: context ?? constants.context,
+      mask: mask ?? constants.mask,
+    });
     const onCard = async (ready: ReadyDevice): Promise<Tensor> => {
-      const own = {
-        input: shared(tensors.input),
-        context: shared(tensors.context),
-        mask: shared(tensors.mask),
-      };
-      const whole = { ...own, context: own.context ?? constants.context, mask: own.mask ?? constants.mask };
-      try {
-        const result = await this.#runOnCard(graph, call, association, whole, ready, location === 'webgpu');
-        return toTensor(ready.device, result, tensors.input.shape);
-      } finally {
-        for (const tensor of Object.values(own)) tensor?.dispose();
-      }
+      const result = await this.#runOnCard(graph, call, association, own, ready, location === 'webgpu');
+      return toTensor(ready.device, result, own.input.shape);
     };
-    return this.#dispatch(graph, work, options, onCard, () => this.#inWasm(tensors, location, inWasm));
+    try {
+      return await this.#dispatch(graph, work, options, onCard, () => this.#inWasm(own, location, inWasm));
+    } finally {
+      disposeAll(own);
+    }
   }
 
   explain(owner: object): string | null {
@@ -254,8 +284,9 @@ export class WebGpuAccelerator implements Accelerator {
   release(owner: object): void {
     const held = this.#owners.get(owner);
     this.#owners.delete(owner);
-    held?.kept?.context.release();
-    held?.layer.dispose();
+    if (held === undefined) return;
+    releaseKept(held);
+    held.layer.dispose();
   }
 
   async #runOnCard(
@@ -268,19 +299,31 @@ export class WebGpuAccelerator implements Accelerator {
   ): Promise<Result> {
     const { layer, constants } = graph;
     const held = this.#onDevice(graph, layer, ready);
-    const operands = operandsOf(call, tensors, ready.device);
-    const parameters = { version: layer.parametersVersion, values: () => layer.parameters() };
-    if (constants.context === null) {
-      const { result } = await held.layer.forward(call, operands, parameters, { keeps: false, resident });
-      return result;
+    const gpuLayer = held.layer.share();
+    try {
+      const operands = operandsOf(call, tensors, ready.device);
+      const parameters = { version: layer.parametersVersion, values: () => layer.parameters() };
+      if (constants.context === null) {
+        const { result } = await gpuLayer.forward(call, operands, parameters, { keeps: false, resident });
+        return result;
+      }
+      if (held.kept?.parametersVersion !== parameters.version) {
+        releaseKept(held);
+        const made = gpuLayer.keepContext(call, operands.context!, parameters, association);
+        held.kept = { context: made, parametersVersion: parameters.version };
+        made.catch(() => {
+          if (held.kept?.context === made) held.kept = null;
+        });
+      }
+      const context = (await held.kept!.context).share();
+      try {
+        return await gpuLayer.run(call, context, operands.input, operands.mask, resident);
+      } finally {
+        context.release();
+      }
+    } finally {
+      gpuLayer.dispose();
     }
-    if (held.kept?.parametersVersion !== parameters.version) {
-      held.kept?.context.release();
-      held.kept = null;
-      const context = await held.layer.keepContext(call, operands.context!, parameters, association);
-      held.kept = { context, parametersVersion: parameters.version };
-    }
-    return held.layer.run(call, held.kept.context, operands.input, operands.mask, resident);
   }
 
   /** A call on the device that is chosen; in WebAssembly where the card fails. */
@@ -303,7 +346,8 @@ export class WebGpuAccelerator implements Accelerator {
         // What stays on the card is there later than its Tensor.
         void ready!.device.gpu.queue
           .onSubmittedWorkDone()
-          .then(() => ready!.scheduler.observe(work, 'webgpu', performance.now() - start));
+          .then(() => ready!.scheduler.observe(work, 'webgpu', performance.now() - start))
+          .catch(() => {});
         return result;
       } catch (error) {
         if (!this.#fail(owner, error)) throw error;
@@ -319,7 +363,11 @@ export class WebGpuAccelerator implements Accelerator {
     const figures = { wasm: null, webgpu: null };
     if (choice === 'wasm') return { device: 'wasm', reason: 'asked for', ...figures };
     if (ready === null) {
-      return { device: 'wasm', reason: this.#keeper.problem ?? 'the device is not there yet', ...figures };
+      return {
+        device: 'wasm',
+        reason: `webgpu: ${this.#keeper.problem ?? 'the device is not there yet'}`,
+        ...figures,
+      };
     }
     const decision = ready.scheduler.decide(work);
     return choice === 'webgpu' ? { ...decision, device: 'webgpu', reason: 'asked for' } : decision;
@@ -328,7 +376,7 @@ export class WebGpuAccelerator implements Accelerator {
   /** Whether WebAssembly does the call instead: whatever is not the caller's own mistake. */
   #fail(owner: object, error: unknown): boolean {
     if (!(error instanceof DeviceError) && !(error instanceof OutOfMemoryError)) return false;
-    this.#keeper.fail(error);
+    if (!(error instanceof LimitError)) this.#keeper.fail(error);
     this.#decisions.set(owner, `wasm: webgpu failed: ${error.message}`);
     return true;
   }
@@ -339,32 +387,7 @@ export class WebGpuAccelerator implements Accelerator {
     location: Location,
     inWasm: (tensors: CallTensors) => Promise<Tensor>,
   ): Promise<Tensor> {
-    const copies: Tensor[] = [];
-    const there = async <T extends Tensor | null>(tensor: T): Promise<T> => {
-      if (tensor === null || tensor.location === 'wasm') return tensor;
-      const copy = await tensor.to('wasm');
-      copies.push(copy);
-      return copy as T;
-    };
-    let output: Tensor;
-    try {
-      output = await inWasm({
-        input: await there(tensors.input),
-        context: await there(tensors.context),
-        mask: await there(tensors.mask),
-      });
-    } finally {
-      copies.forEach((copy) => copy.dispose());
-    }
-    if (location === 'wasm' || this.#keeper.get() === null) return output;
-    try {
-      const resident = wrapResident(await this.upload(output));
-      output.dispose();
-      return resident;
-    } catch {
-      // It stays where it is: every call takes it from there, too.
-      return output;
-    }
+    return putAt(location, await withTensorsInWasm(tensors, inWasm));
   }
 
   /** What is on this device of an owner; made where nothing is. */
@@ -413,9 +436,7 @@ export class WebGpuAccelerator implements Accelerator {
 function checkTensors(layer: AcceleratedLayer, { input, context, mask }: CallTensors): CallSizes {
   const call = checkCall(layer, input.shape, context?.shape ?? null, mask?.shape ?? null);
   if (mask !== null && call.mask.kind === 'additive' && mask.dtype !== 'float32') {
-    throw new ArgumentError(
-      `mask is of another dtype than the layer; an additive mask takes the layer's, float32`,
-    );
+    throw new ArgumentError(`mask is of another dtype than the layer; an additive mask takes the layer's`);
   }
   // Told now, before anything is done.
   if (mask !== null && mask.location === 'wasm' && call.mask.kind === 'keys') maskBits('keys', mask.view());

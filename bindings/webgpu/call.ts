@@ -59,7 +59,7 @@ export function inputLayout(shape: Shape, channels: number, argument: string): T
     };
   }
   throw new ShapeError(
-    `${argument} has shape ${text(shape)}; it takes [B, ${channels}, H, W], [B, N, ${channels}] or [N, ${channels}]`,
+    `${argument} has shape ${text(shape)}; it takes [B, C, H, W], [B, N, C] or [N, C] with C = queryDim = ${channels}`,
   );
 }
 
@@ -72,7 +72,9 @@ function contextLayout(shape: Shape, channels: number): TokenLayout {
       channelsFirst: false,
     };
   }
-  throw new ShapeError(`context has shape ${text(shape)}; it takes [B, L, ${channels}] or [L, ${channels}]`);
+  throw new ShapeError(
+    `context has shape ${text(shape)}; it takes [B | 1, L, D] or [L, D] with D = contextDim = ${channels}`,
+  );
 }
 
 const noMask: MaskLayout = { kind: 'none', outer: 0, inner: 0, token: 0, elements: 0 };
@@ -102,7 +104,7 @@ function maskLayout(shape: Shape, full: Shape): MaskLayout {
   return { kind: 'additive', outer: stride(0), inner: stride(1), token: stride(2), elements };
 }
 
-/** Throws ShapeError, naming the argument, where the layer can't take these shapes. Null: none. */
+/** Throws the core's own ShapeError, naming the argument, where the layer can't take these shapes. Null: none. */
 export function checkCall(
   { queryDim, contextDim, numHeads }: LayerSizes,
   inputShape: Shape,

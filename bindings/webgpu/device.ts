@@ -1,7 +1,7 @@
 // A GPUDevice with what is made once for it: pipelines, memory, and whether it is still there.
 import { CrossAttentionError, OutOfMemoryError } from '../package/errors';
 import type { Kernel } from './kernels/kernel';
-import { GpuMemory, usage } from './memory';
+import { type GpuBuffer, GpuMemory, usage } from './memory';
 
 /** The device went away, or an error of it was told: what was asked for can be had in WebAssembly only. */
 export class DeviceError extends CrossAttentionError {
@@ -9,6 +9,9 @@ export class DeviceError extends CrossAttentionError {
     super('ERR_DEVICE', message);
   }
 }
+
+/** A call that is too large for the device, which is well. */
+export class LimitError extends DeviceError {}
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -21,6 +24,8 @@ export class Device {
   readonly isSoftware: boolean;
   readonly hasSubgroups: boolean;
   #lost: string | null = null;
+  /** To be called when it is lost. Not so many `lost.then`: those would keep what they wait for as long as the device lives. */
+  readonly #whenLost = new Set<() => void>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
   /** Kept, for some hosts let a device go with the adapter that gave it. */
@@ -41,7 +46,10 @@ export class Device {
     this.description = names.join(' ') || 'an adapter without a name';
     this.isSoftware = isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp/i.test(this.description);
     this.hasSubgroups = gpu.features.has('subgroups');
-    void this.#whyLost().then((reason) => (this.#lost = reason));
+    void this.#whyLost().then((reason) => {
+      this.#lost = reason;
+      for (const tell of this.#whenLost) tell();
+    });
   }
 
   async #whyLost(): Promise<string> {
@@ -95,12 +103,8 @@ export class Device {
       scopes = kinds.map(() => this.gpu.popErrorScope());
     }
     const settled = Promise.allSettled([result, ...scopes]);
-    // Not every host ends what waits for a device that is gone.
-    const ended = await Promise.race([settled, this.gpu.lost.then(() => null)]);
-    if (ended === null) {
-      void settled.catch(() => {});
-      throw new DeviceError(await this.#whyLost());
-    }
+    const ended = await this.#unlessLost(settled);
+    if (ended === null) throw new DeviceError(await this.#whyLost());
     const [value, ...errors] = ended;
     for (const error of errors) {
       if (error.status === 'rejected') throw new DeviceError(this.#lost ?? messageOf(error.reason));
@@ -117,6 +121,29 @@ export class Device {
       throw new DeviceError(messageOf(value.reason));
     }
     return value.value;
+  }
+
+  /** A buffer that is surely there. Throws OutOfMemoryError, DeviceError. */
+  async allocate(label: string, bytes: number): Promise<GpuBuffer> {
+    let made: GpuBuffer | null = null;
+    try {
+      return await this.guarded(async () => (made = this.memory.createStorage(label, bytes)));
+    } catch (error) {
+      (made as GpuBuffer | null)?.release();
+      throw error;
+    }
+  }
+
+  /** Null where the device is lost meanwhile: not every host ends what waits for one that is gone. */
+  async #unlessLost<T>(work: Promise<T>): Promise<T | null> {
+    let tell = (): void => {};
+    const lost = new Promise<null>((resolve) => (tell = () => resolve(null)));
+    this.#whenLost.add(tell);
+    try {
+      return await Promise.race([work, lost]);
+    } finally {
+      this.#whenLost.delete(tell);
+    }
   }
 
   /** Copies numbers into a buffer. */

@@ -25,6 +25,7 @@ export interface KeptContext {
   /** Folded: Wo·V [queryDim × heads · keys]; plain: values. */
   readonly value: GpuBuffer;
   readonly weights: Weights;
+  share(): KeptContext;
   release(): void;
 }
 
@@ -42,21 +43,31 @@ export function runFlops(
 
 const setsOf = ({ context }: CallSizes): number => context.batch;
 
+/** Bytes of kept keys, and of kept values. */
+export function keptBytes(
+  { queryDim, numHeads }: LayerSizes,
+  call: CallSizes,
+  association: Association,
+): number {
+  const ofHead = 4 * setsOf(call) * queryDim * padded(call.context.tokens);
+  return association === 'folded' ? numHeads * ofHead : ofHead;
+}
+
+/** Takes over the buffers `key` and `value`, of keptBytes each. */
 export function recordContext(
   recording: Recording,
   weights: Weights,
   call: CallSizes,
   context: GPUBuffer,
   association: Association,
+  key: GpuBuffer,
+  value: GpuBuffer,
 ): KeptContext {
-  const { device, recorder, scratch, sizes } = recording;
+  const { recorder, scratch, sizes } = recording;
   const { queryDim, contextDim, numHeads, headDim } = sizes;
   const sets = setsOf(call);
   const { tokens } = call.context;
   const keys = padded(tokens);
-  const bytes = 4 * sets * queryDim * keys * (association === 'folded' ? numHeads : 1);
-  const key = device.memory.createStorage('kept keys', bytes);
-  const value = device.memory.createStorage('kept values', bytes);
   weights.pack(recorder);
   const isFolded = association === 'folded';
   const source = channelsByTokens(call.context, context);
@@ -90,13 +101,21 @@ export function recordContext(
     });
   }
   const held = weights.share();
-  return {
+  let owners = 1;
+  const kept: KeptContext = {
     association,
     key,
     value,
     weights,
-    release: () => [key, value, held].forEach((kept) => kept.release()),
+    share: () => {
+      owners++;
+      return kept;
+    },
+    release: () => {
+      if (--owners === 0) for (const part of [key, value, held]) part.release();
+    },
   };
+  return kept;
 }
 
 /** [keys × queryDim] of each set of keys and head. */

@@ -1,8 +1,8 @@
 // A layer on the graphics card: what it keeps there, and its calls.
 import { type GradientBuffers, recordBackward } from './backward';
 import type { CallSizes } from './call';
-import { type Device, DeviceError } from './device';
-import { type Association, type KeptContext, recordContext, recordRun } from './folded';
+import { type Device, DeviceError, LimitError } from './device';
+import { type Association, keptBytes, type KeptContext, recordContext, recordRun } from './folded';
 import { type BatchRows, padded, recordForward, type Saved } from './forward';
 import type { GpuBuffer } from './memory';
 import {
@@ -61,7 +61,7 @@ export class GpuLayer {
   readonly #submissions: Submissions;
   #weights: Weights | null = null;
   #weightsVersion = -1;
-  #disposed = false;
+  #owners = 1;
 
   constructor(device: Device, sizes: LayerSizes, precision: Precision, strategy: Strategy) {
     this.device = device;
@@ -69,7 +69,7 @@ export class GpuLayer {
     this.#precision = precision;
     this.#strategy = strategy;
     this.#scratch = new Scratch(device);
-    this.#submissions = new Submissions(device);
+    this.#submissions = new Submissions(device, this.#scratch);
   }
 
   /**
@@ -149,20 +149,25 @@ export class GpuLayer {
   ): Promise<KeptContext> {
     this.#groups(call, true);
     const weights = this.#weightsOf(parameters);
-    const made: KeptContext[] = [];
+    const buffers: GpuBuffer[] = [];
+    let kept: KeptContext | null = null;
     try {
       await weights.ready;
+      const bytes = keptBytes(this.#sizes, call, association);
+      for (const name of ['kept keys', 'kept values']) buffers.push(await this.device.allocate(name, bytes));
+      const [key, value] = buffers as [GpuBuffer, GpuBuffer];
       return await this.#submissions.run({
         record: (recorder) => {
           const place = placeOf(this.#scratch, 'context', context, elementsOf(call.context));
-          made.push(recordContext(this.#with(recorder), weights, call, place, association));
-          return made[0]!;
+          kept = recordContext(this.#with(recorder), weights, call, place, association, key, value);
+          return kept;
         },
         upload: () => this.#upload('context', context),
-        read: (kept) => kept,
+        read: (made) => made,
       });
     } catch (error) {
-      made.forEach((kept) => kept.release());
+      if (kept === null) buffers.forEach((buffer) => buffer.release());
+      else (kept as KeptContext).release();
       throw error;
     } finally {
       weights.release();
@@ -194,14 +199,20 @@ export class GpuLayer {
     return result;
   }
 
-  dispose(): void {
-    this.#disposed = true;
-    this.#weights?.release();
-    this.#weights = null;
-    this.#submissions.dispose(() => this.#scratch.dispose());
+  /** For a call that is under way: what it works in is there until it, too, has disposed of the layer. */
+  share(): this {
+    this.#owners++;
+    return this;
   }
 
-  /** Batch rows that fit the device's buffers at a time. Throws DeviceError where a single one, or what is kept, does not. */
+  dispose(): void {
+    if (--this.#owners > 0) return;
+    this.#weights?.release();
+    this.#weights = null;
+    this.#submissions.dispose();
+  }
+
+  /** Batch rows that fit the device's buffers at a time. Throws LimitError where a single one, or what is kept, does not. */
   #groups({ input, context, mask }: CallSizes, keeps: boolean): BatchRows[] {
     const { limits } = this.device.gpu;
     const { queryDim, numHeads } = this.#sizes;
@@ -221,7 +232,7 @@ export class GpuLayer {
       Math.floor(limits.maxComputeWorkgroupsPerDimension / numHeads),
     );
     const refuse = (what: string, bytes: number): never => {
-      throw new DeviceError(`${what} needs ${bytes} bytes in one buffer; the device takes ${most}`);
+      throw new LimitError(`${what} needs ${bytes} bytes in one buffer; the device takes ${most}`);
     };
     if (atOnce < 1) refuse('one batch row', ofRow);
     if (4 * mask.elements > most) refuse('the mask', 4 * mask.elements);
@@ -342,9 +353,7 @@ export class GpuLayer {
       const values = new Float32Array(elements);
       return { done: await work(null, values), result: { values } };
     }
-    const storage = await this.device.guarded(async () =>
-      this.device.memory.createStorage(name, 4 * elements),
-    );
+    const storage = await this.device.allocate(name, 4 * elements);
     try {
       return { done: await work(storage, null), result: { storage } };
     } catch (error) {
@@ -355,7 +364,7 @@ export class GpuLayer {
 
   /** The weights of these parameters, uploaded now where they are not there yet; the caller's until release. */
   #weightsOf({ version, values }: ParameterState): Weights {
-    if (this.#disposed) throw new DeviceError('the layer was disposed of');
+    if (this.#owners === 0) throw new DeviceError('the layer was disposed of');
     if (this.#weights !== null && this.#weightsVersion === version) return this.#weights.share();
     this.#weights?.release();
     const weights = new Weights(this.device, this.#sizes, this.#precision, values());

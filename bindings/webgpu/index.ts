@@ -14,6 +14,8 @@ import { Device } from './device';
 import { DeviceKeeper, type ReadyDevice, requestDevice } from './device_keeper';
 import { Scheduler } from './scheduler';
 
+export * as forTests from './for_tests';
+
 /** The rate of the WASM core: of a layer of a million parameters. */
 async function measureCore(): Promise<Rates> {
   const [queryDim, tokens, keys] = [320, 256, 77];

@@ -1,6 +1,6 @@
 // Commands of one call, recorded and submitted at once.
 import type { Device } from './device';
-import { DeviceError } from './device';
+import { LimitError } from './device';
 import type { Kernel, Parameters } from './kernels/kernel';
 import { type GpuBuffer, usage } from './memory';
 
@@ -55,6 +55,7 @@ export class Recorder {
   readonly #device: Device;
   readonly #parameters: ParameterBuffers;
   readonly #commands: Promise<Command>[] = [];
+  readonly #afterSubmit: (() => void)[] = [];
   readonly #numbers: { values: Parameters; floats: readonly number[] }[] = [];
 
   constructor(device: Device, parameters: ParameterBuffers) {
@@ -73,9 +74,7 @@ export class Recorder {
     if (workgroups.some((count) => count === 0)) return;
     const most = this.#device.gpu.limits.maxComputeWorkgroupsPerDimension;
     if (workgroups.some((count) => count > most)) {
-      throw new DeviceError(
-        `${kernel.label}: ${workgroups.join(' × ')} workgroups; the device takes ${most}`,
-      );
+      throw new LimitError(`${kernel.label}: ${workgroups.join(' × ')} workgroups; the device takes ${most}`);
     }
     const slot = this.#numbers.push({ values, floats }) - 1;
     const command = this.#device
@@ -84,6 +83,11 @@ export class Recorder {
     // Told by ready; a recording that is given up awaits nothing.
     command.catch(() => {});
     this.#commands.push(command);
+  }
+
+  /** Calls `work` once the commands are submitted: never, where the recording is given up. */
+  afterSubmit(work: () => void): void {
+    this.#afterSubmit.push(work);
   }
 
   clear(buffer: GPUBuffer): void {
@@ -123,6 +127,7 @@ export class Recorder {
     pass?.end();
     gpu.queue.submit([encoder.finish()]);
     this.#parameters.give(parameters);
+    for (const work of this.#afterSubmit) work();
   }
 
   #packNumbers(): Uint32Array {

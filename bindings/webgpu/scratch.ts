@@ -26,6 +26,7 @@ export class Scratch {
     return [...this.#buffers.values()].reduce((sum, buffer) => sum + buffer.bytes, 0);
   }
 
+  /** Frees all; what is taken then is made anew. */
   dispose(): void {
     for (const buffer of this.#buffers.values()) buffer.release();
     this.#buffers.clear();

@@ -39,7 +39,7 @@ export class Weights {
   readonly #sizes: LayerSizes;
   readonly #singles = new Map<ParameterName, GpuBuffer>();
   readonly #halves = new Map<WeightName, GpuBuffer>();
-  /** Weights that the first call which is recorded packs. */
+  /** Weights that the first call which is submitted packs. */
   #toPack: WeightName[] = [];
   #owners = 1;
 
@@ -65,7 +65,9 @@ export class Weights {
 
   /** To be recorded before the weights are used. */
   pack(recorder: Recorder): void {
-    for (const name of this.#toPack.splice(0)) {
+    if (this.#toPack.length === 0) return;
+    recorder.afterSubmit(() => (this.#toPack = []));
+    for (const name of this.#toPack) {
       const singles = this.#singles.get(name)!;
       const pairs = singles.bytes / 8;
       const workgroups = Math.ceil(pairs / packWorkgroup);

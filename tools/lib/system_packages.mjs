@@ -14,6 +14,7 @@ const requirements = {
   bubblewrap: { package: 'bubblewrap', what: 'bubblewrap', there: () => which('bwrap') },
   mmdebstrap: { package: 'mmdebstrap', what: 'mmdebstrap', there: () => which('mmdebstrap') },
   chromium: { package: 'chromium', what: 'Chromium', there: () => which('chromium') },
+  vulkan: { package: 'libvulkan1', what: "Vulkan's loader", there: hasVulkan },
 };
 
 function hasCmake() {
@@ -25,6 +26,11 @@ function hasGoogleTest() {
   return ['/usr/include', '/usr/local/include', '/opt/homebrew/include'].some((folder) =>
     existsSync(`${folder}/gtest/gtest.h`),
   );
+}
+
+function hasVulkan() {
+  // Debian's ldconfig is not on everyone's PATH.
+  return ['ldconfig', '/sbin/ldconfig'].some((program) => output(program, ['-p'])?.includes('libvulkan.so.1'));
 }
 
 /** Sees to it that all of `names` (keys of requirements) are there. Returns what was installed. */

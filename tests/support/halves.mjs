@@ -1,0 +1,12 @@
+// Half precision on the CPU.
+
+/** The nearest number of 11 significant bits (of fewer below 2^-14), ties to even. No infinities: up to 65504. */
+export function roundedToHalf(value) {
+  const exponent = value === 0 ? 0 : Math.floor(Math.log2(Math.abs(value)));
+  const unit = 2 ** Math.max(exponent - 10, -24);
+  const scaled = value / unit;
+  const floor = Math.floor(scaled);
+  const isTie = scaled - floor === 0.5;
+  const nearest = isTie && floor % 2 === 0 ? floor : Math.round(scaled);
+  return nearest * unit;
+}

@@ -1,0 +1,105 @@
+// Nothing grows over 1,000 runs – neither buffers nor their bytes nor JavaScript's memory –, and nothing is left after
+// dispose. Buffers are counted where they are made and destroyed, not by what the package says.
+import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { after, test } from 'node:test';
+import {
+  compile,
+  DiffusionCrossAttention,
+  gpuMemoryInUse,
+  memoryInUse,
+  Tensor,
+} from '../support/webgpu_package.mjs';
+import { scoped } from '../support/cases.mjs';
+import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
+
+async function measure() {
+  await settle();
+  collect();
+  await settle();
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return { buffers: counts.alive, bytes: counts.bytes, wasm: memoryInUse(), heapUsed, arrayBuffers };
+}
+
+/** Runs `work` so often that all there is to be made is made, then 1,000 times. */
+async function assertNoGrowth(work, times = 1000) {
+  for (let time = 0; time < 20; ++time) await work();
+  const before = await measure();
+  for (let time = 0; time < times; ++time) await work();
+  const now = await measure();
+  for (const what of ['buffers', 'bytes', 'wasm']) assert.equal(now[what], before[what], what);
+  // An output has 18 KiB: were one of a hundred kept, it would show. The heap's own noise is some 300 KB.
+  assert.ok(
+    now.arrayBuffers - before.arrayBuffers < 10 * 18432,
+    `${now.arrayBuffers - before.arrayBuffers} bytes of arrays`,
+  );
+  assert.ok(now.heapUsed - before.heapUsed < 1e6, `${now.heapUsed - before.heapUsed} bytes of heap`);
+  // All that Dawn was asked for that is gone was destroyed, not left to be collected.
+  assert.equal(counts.created - counts.destroyed, counts.alive);
+  assert.deepEqual(gpuMemoryInUse(), { buffers: now.buffers, bytes: now.bytes });
+}
+
+const makeLayer = () => new DiffusionCrossAttention(32, 24, 4, 8, { seed: 1 });
+const input = Tensor.randn([2, 32, 6, 6], { seed: 2 });
+const context = Tensor.randn([2, 9, 24], { seed: 3 });
+const oneContext = Tensor.randn([1, 5, 24], { seed: 4 });
+
+test('1,000 forwards', () =>
+  scoped(async (own) => {
+    const layer = own(makeLayer());
+    await assertNoGrowth(async () => (await layer.forwardAsync(input, context)).dispose());
+    assert.match(layer.explain(), /^webgpu/);
+  }));
+
+test('1,000 runs of a compiled graph', () =>
+  scoped(async (own) => {
+    const layer = own(makeLayer());
+    const inputs = [];
+    const output = layer.exportComputationGraph(inputs);
+    const constants = new Map([[inputs[1], context]]);
+    const graph = own(
+      await compile(output, inputs, { inputShapes: [input.shape, context.shape], constants }),
+    );
+    await assertNoGrowth(async () => (await graph.runAsync(input)).dispose());
+    assert.match(graph.explain(), /^webgpu/);
+  }));
+
+test('200 training steps, tensors on the card, other sizes in between', () =>
+  scoped(async (own) => {
+    const layer = own(makeLayer());
+    layer.training = true;
+    const there = own(await input.to('webgpu'));
+    const small = own(Tensor.randn([1, 32, 2, 2], { seed: 5 }));
+    await assertNoGrowth(async () => {
+      for (const tensor of [there, small]) {
+        const output = await layer.forwardAsync(tensor, tensor === small ? oneContext : context);
+        (await layer.backwardAsync(output)).dispose();
+        output.dispose();
+      }
+      layer.updateParameters(1e-6);
+    }, 200);
+  }));
+
+test('100 layers, each made, used and disposed of', async () => {
+  await assertNoGrowth(async () => {
+    const layer = makeLayer();
+    (await layer.forwardAsync(input, context)).dispose();
+    layer.dispose();
+    await settle();
+  }, 100);
+});
+
+after(async () => {
+  for (const tensor of [input, context, oneContext]) tensor.dispose();
+  await settle();
+  assert.equal(memoryInUse(), 0);
+  assert.deepEqual(gpuMemoryInUse(), { buffers: 0, bytes: 0 });
+  assert.equal(counts.alive, 0);
+  assert.ok(counts.created > 1000);
+  assertNoUncapturedErrors();
+});

@@ -1,0 +1,198 @@
+// Products on the graphics card against a loop in float64: every layout, tiling, size, bias; element by element within what
+// rounding allows: (depth + 3)·u of the sum of the terms' magnitudes (Higham, "Accuracy and Stability", section 3.1).
+import { after, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { assertWithin } from '../support/compare.mjs';
+import { roundedToHalf } from '../support/halves.mjs';
+import { normalArray } from '../support/random.mjs';
+import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';
+import { kernelBench } from '../support/webgpu_kernels.mjs';
+import { forTests } from '../../dist/webgpu.js';
+
+const { multiply, packHalvesKernel, packWidth, packWorkgroup } = forTests;
+const unitRoundoff = 2 ** -24;
+const bench = await kernelBench();
+after(() => bench.dispose());
+
+/** A matrix of each batch row (outer) and head (inner), whose elements lie apart as `contiguous` says. */
+function layOut({ rows, columns, contiguous, offset, padding, outer, inner }, seed) {
+  const [lines, length] = contiguous === 'rows' ? [columns, rows] : [rows, columns];
+  const stride = length + padding;
+  const size = lines * stride;
+  return {
+    values: normalArray(offset + outer * inner * size, seed, { dtype: 'float32' }),
+    at: (o, i, row, column) =>
+      offset +
+      (o * inner + i) * size +
+      (contiguous === 'rows' ? column * stride + row : row * stride + column),
+    matrix: {
+      offset,
+      rowStride: contiguous === 'rows' ? 1 : stride,
+      columnStride: contiguous === 'rows' ? stride : 1,
+      outer: inner * size,
+      inner: size,
+    },
+  };
+}
+
+const recordPack = (recorder, singles, halves, count) => {
+  const workgroups = Math.ceil(count / 2 / packWorkgroup);
+  recorder.dispatch(
+    packHalvesKernel(),
+    [count / 2],
+    [],
+    [{ buffer: singles }, { buffer: halves }],
+    [Math.min(workgroups, packWidth), Math.ceil(workgroups / packWidth), 1],
+  );
+};
+
+async function check(
+  tiling,
+  { a, b, c, sizes, aligned, bias = 'none', accumulates = false, packed = false },
+) {
+  const [rows, columns, depth] = sizes;
+  const [outer, inner] = [2, 3];
+  const [offset, padding] = aligned ? [4, 8] : [3, 1];
+  const common = { offset, padding, outer, inner };
+  const inA = layOut({ ...common, rows, columns: depth, contiguous: a === 'depth' ? 'columns' : 'rows' }, 1);
+  const inB = layOut(
+    { ...common, rows: depth, columns, contiguous: b === 'columns' ? 'columns' : 'rows' },
+    2,
+  );
+  const inC = layOut({ ...common, rows, columns, contiguous: c }, 3);
+  const biases = normalArray(Math.max(rows, columns), 4, { dtype: 'float32' });
+  const scale = 0.75;
+
+  const buffers = [inA, inB, inC].map(({ values }) => bench.put(values));
+  const halves = packed && bench.put(new Uint32Array(Math.ceil(inA.values.length / 2)));
+  const biasBuffer = bench.put(biases);
+  const matrixOf = ({ matrix }, buffer) => ({ ...matrix, binding: { buffer } });
+  const [found] = await bench.take([buffers[2]], (recorder) => {
+    if (packed) recordPack(recorder, buffers[0], halves, inA.values.length);
+    multiply(recorder, [tiling], {
+      a: { ...matrixOf(inA, packed ? halves : buffers[0]), packed },
+      b: matrixOf(inB, buffers[1]),
+      c: matrixOf(inC, buffers[2]),
+      rows,
+      columns,
+      depth,
+      outer,
+      inner,
+      scale,
+      accumulates,
+      ...(bias !== 'none' && { bias: { binding: { buffer: biasBuffer }, along: bias } }),
+    });
+  });
+
+  // What lies between the rows must stay as it was.
+  const expected = Float64Array.from(inC.values);
+  const allowed = new Float64Array(expected.length);
+  for (let o = 0; o < outer; ++o) {
+    for (let i = 0; i < inner; ++i) {
+      for (let row = 0; row < rows; ++row) {
+        for (let column = 0; column < columns; ++column) {
+          let [sum, magnitude] = [0, 0];
+          for (let k = 0; k < depth; ++k) {
+            const left = inA.values[inA.at(o, i, row, k)];
+            const term = (packed ? roundedToHalf(left) : left) * inB.values[inB.at(o, i, k, column)];
+            sum += term;
+            magnitude += Math.abs(term);
+          }
+          const at = inC.at(o, i, row, column);
+          const added = { none: 0, rows: biases[row], columns: biases[column] }[bias];
+          const before = accumulates ? inC.values[at] : 0;
+          expected[at] = before + scale * sum + added;
+          allowed[at] = (depth + 3) * unitRoundoff * (Math.abs(before) + scale * magnitude + Math.abs(added));
+        }
+      }
+    }
+  }
+  const what = [
+    tiling.stage,
+    tiling.tileRows,
+    tiling.tileColumns,
+    a,
+    b,
+    c,
+    sizes,
+    bias,
+    accumulates,
+    packed,
+  ].join(' ');
+  assertWithin(found.subarray(0, expected.length), expected, allowed, what);
+}
+
+/** The kernels that there are of each: the other layouts are the same products, read the other way. */
+const layouts = ['depth', 'rows'].flatMap((a) =>
+  ['columns', 'depth'].flatMap((b) => ['columns', 'rows'].map((c) => ({ a, b, c }))),
+);
+
+/** Beyond one workgroup of the largest tile, and within a part of one. */
+const vectorSizes = [
+  [140, 68, 36],
+  [4, 8, 4],
+];
+const oddSizes = [
+  [131, 67, 37],
+  [1, 3, 1],
+];
+
+// The adapter of the tests takes seconds to compile a large tile that is in workgroup memory: it does without the variants
+// that its smaller sibling, of the same text, has.
+const tilings = [
+  { stage: 'registers', tileRows: 16, tileColumns: 8, variants: false },
+  { stage: 'registers', tileRows: 8, tileColumns: 8, variants: true },
+  { stage: 'registers', tileRows: 4, tileColumns: 4, variants: true },
+  { stage: 'workgroup', tileRows: 8, tileColumns: 8, variants: false },
+  { stage: 'workgroup', tileRows: 4, tileColumns: 4, variants: true },
+];
+
+for (const { variants, ...tiling } of tilings) {
+  describe(`${tiling.stage}, tiles of ${tiling.tileRows} × ${tiling.tileColumns}`, () => {
+    for (const { a, b, c } of layouts) {
+      test(`A contiguous along ${a}, B along ${b}, C along ${c}`, async () => {
+        for (const sizes of vectorSizes) await check(tiling, { a, b, c, sizes, aligned: true });
+        if (!variants && (a === 'rows' || c === 'rows')) return;
+        for (const sizes of oddSizes) await check(tiling, { a, b, c, sizes, aligned: false });
+      });
+    }
+    if (!variants) continue;
+    test('bias along rows and columns, sums on what is there', async () => {
+      const layout = { a: 'depth', b: 'columns', c: 'columns' };
+      for (const [bias, accumulates] of [
+        ['rows', false],
+        ['columns', true],
+      ]) {
+        await check(tiling, { ...layout, sizes: [36, 20, 12], aligned: true, bias, accumulates });
+        await check(tiling, { ...layout, sizes: [33, 19, 11], aligned: false, bias, accumulates });
+      }
+      // Read the other way, the bias lies along the other side.
+      await check(tiling, {
+        a: 'rows',
+        b: 'depth',
+        c: 'columns',
+        sizes: [36, 20, 12],
+        aligned: true,
+        bias: 'rows',
+      });
+    });
+    test('A in halves', async () => {
+      for (const [b, c] of [
+        ['columns', 'columns'],
+        ['depth', 'rows'],
+      ]) {
+        for (const sizes of [
+          [140, 68, 36],
+          [36, 20, 12],
+        ]) {
+          await check(tiling, { a: 'depth', b, c, sizes, aligned: true, packed: true });
+        }
+      }
+    });
+  });
+}
+
+test('no buffer is left but those that the next product takes', () => {
+  assert.equal(counts.alive, bench.device.memory.buffers);
+  assertNoUncapturedErrors();
+});

@@ -1,0 +1,145 @@
+// Tensors in GPU memory: there and back, shared, copied, and around buffers that are the user's own, on the user's device.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import {
+  ArgumentError,
+  DiffusionCrossAttention,
+  DisposedError,
+  gpuMemoryInUse,
+  init,
+  memoryInUse,
+  ShapeError,
+  synchronize,
+  Tensor,
+} from 'diffusion-cross-attention';
+import { initOptions } from '../support/variant.mjs';
+import { assertNoUncapturedErrors, counts, requestTestDevice, settle } from '../support/webgpu.mjs';
+
+// The user's own device; no navigator.gpu is needed, and software is taken without a question.
+const gpuDevice = await requestTestDevice();
+const info = await init({ ...initOptions, gpuDevice, device: 'webgpu' });
+const { scoped } = await import('../support/cases.mjs');
+const { assertClose, assertSameBits, maximumMagnitude } = await import('../support/compare.mjs');
+const { assertRejects, assertThrows } = await import('../support/errors.mjs');
+
+const STORAGE = 0x80;
+const COPY = 0x4 | 0x8;
+const userBuffer = (values, usage = STORAGE | COPY) => {
+  const buffer = gpuDevice.createBuffer({ size: values.byteLength, usage });
+  gpuDevice.queue.writeBuffer(buffer, 0, values);
+  return buffer;
+};
+
+test("the user's device is in use", () => {
+  assert.equal(info.device, 'webgpu');
+  assert.match(info.webgpu, /swiftshader/i);
+});
+
+describe('there and back', () => {
+  for (const shape of [[1], [3], [5, 7], [2, 3, 4, 5]]) {
+    test(`[${shape.join(', ')}]: the same bits`, () =>
+      scoped(async (own) => {
+        const tensor = own(Tensor.randn(shape, { seed: 1 }));
+        const there = own(await tensor.to('webgpu'));
+        assert.equal(there.location, 'webgpu');
+        assert.equal(there.dtype, 'float32');
+        assert.deepEqual(there.shape, shape);
+        assertSameBits(await there.dataAsync(), tensor.data(), 'dataAsync');
+        assertSameBits(own(await there.to('wasm')).data(), tensor.data(), 'to wasm');
+        assertSameBits(await tensor.dataAsync(), tensor.data(), 'dataAsync of a tensor in WASM memory');
+        assert.equal(tensor.gpuBuffer, null);
+        assert.ok(there.gpuBuffer.size >= 4 * tensor.size);
+      }));
+  }
+
+  test('NaN, infinities and -0 stay what they are', () =>
+    scoped(async (own) => {
+      const values = Float32Array.of(NaN, Infinity, -Infinity, -0, 1e-45);
+      const there = own(await own(Tensor.from(values, [5])).to('webgpu'));
+      assertSameBits(await there.dataAsync(), values, 'values');
+    }));
+
+  test('reshape shares, clone and to copy', () =>
+    scoped(async (own) => {
+      const before = counts.alive;
+      const there = await own(Tensor.randn([4, 6], { seed: 1 })).to('webgpu');
+      const flat = there.reshape([-1, 8]);
+      assert.deepEqual(flat.shape, [3, 8]);
+      assert.equal(flat.gpuBuffer, there.gpuBuffer);
+      assertThrows(() => there.reshape([5, 5]), ShapeError, '[5, 5]', '24');
+      const copies = [there.clone(), await there.to('webgpu')];
+      const values = await there.dataAsync();
+      gpuDevice.queue.writeBuffer(there.gpuBuffer, 0, new Float32Array(24));
+      assert.deepEqual([...(await flat.dataAsync())], new Array(24).fill(0));
+      there.dispose();
+      there.dispose();
+      assert.deepEqual([...(await flat.dataAsync())], new Array(24).fill(0));
+      for (const copy of copies) {
+        assertSameBits(await copy.dataAsync(), values, 'a copy');
+        copy.dispose();
+      }
+      flat.dispose();
+      assert.equal(counts.alive, before);
+      await assertRejects(() => there.dataAsync(), DisposedError);
+      assertThrows(() => there.gpuBuffer, DisposedError);
+    }));
+
+  test('float64 stays in WASM memory', () =>
+    scoped(async (own) => {
+      const tensor = own(Tensor.zeros([2], 'float64'));
+      await assertRejects(() => tensor.to('webgpu'), ArgumentError, 'float64', 'float32');
+      await assertRejects(() => tensor.to('gpu'), ArgumentError, 'location', 'gpu');
+    }));
+});
+
+describe("the user's buffers", () => {
+  test('a forward of one, into one: no copy, and they are not destroyed', () =>
+    scoped(async (own) => {
+      const layer = own(new DiffusionCrossAttention(32, 24, 4, 8, { seed: 1 }));
+      const inWasm = own(Tensor.randn([2, 32, 6, 6], { seed: 2 }));
+      const context = own(Tensor.randn([2, 9, 24], { seed: 3 }));
+      const expected = own(layer.forwardWithContext(inWasm, context)).data();
+      const buffer = userBuffer(inWasm.data());
+      const input = Tensor.fromGpuBuffer(buffer, [2, 32, 6, 6]);
+      assert.equal(input.gpuBuffer, buffer);
+      const output = await layer.forwardAsync(input, context);
+      assert.equal(output.location, 'webgpu');
+
+      // By commands of the user's own, on the same queue.
+      const staging = gpuDevice.createBuffer({ size: 4 * output.size, usage: 0x1 | 0x8 });
+      const encoder = gpuDevice.createCommandEncoder();
+      encoder.copyBufferToBuffer(output.gpuBuffer, 0, staging, 0, 4 * output.size);
+      gpuDevice.queue.submit([encoder.finish()]);
+      await staging.mapAsync(1);
+      const found = new Float32Array(staging.getMappedRange().slice(0));
+      assertClose(found, expected, 1e-4 * maximumMagnitude(expected), 'output');
+      staging.destroy();
+      for (const tensor of [input, output]) tensor.dispose();
+      await synchronize();
+
+      // Still there: it can be written to, and be wrapped again.
+      gpuDevice.queue.writeBuffer(buffer, 0, new Float32Array(4).fill(7));
+      const again = own(Tensor.fromGpuBuffer(buffer, [4]));
+      assert.deepEqual([...(await again.dataAsync())], [7, 7, 7, 7]);
+      buffer.destroy();
+    }));
+
+  test('errors name the argument', () => {
+    assertThrows(() => Tensor.fromGpuBuffer({}, [1]), ArgumentError, 'buffer', 'GPUBuffer');
+    const buffer = userBuffer(new Float32Array(4));
+    assertThrows(() => Tensor.fromGpuBuffer(buffer, [5]), ShapeError, 'buffer', '16', '20');
+    assertThrows(() => Tensor.fromGpuBuffer(buffer, [0.5]), ArgumentError, 'shape');
+    buffer.destroy();
+    const storageOnly = userBuffer(new Float32Array(4), STORAGE | 0x8);
+    assertThrows(() => Tensor.fromGpuBuffer(storageOnly, [4]), ArgumentError, 'buffer.usage', 'COPY_SRC');
+    storageOnly.destroy();
+  });
+});
+
+after(async () => {
+  await settle();
+  assert.equal(memoryInUse(), 0);
+  assert.deepEqual(gpuMemoryInUse(), { buffers: 0, bytes: 0 });
+  assert.equal(counts.alive, 0);
+  assertNoUncapturedErrors();
+});
