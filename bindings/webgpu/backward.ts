@@ -85,7 +85,7 @@ export function recordBackward(
   );
   addUp(outputGradient, transposed(attended), gradients.parameters.output, queryDim, tokens, batch);
   times({
-    a: transposed(weights.matrix('output', { exact: true })),
+    a: transposed(weights.matrix('output')),
     b: outputGradient,
     c: { ...attendedGradient, inner: 0 },
     rows: queryDim,
@@ -123,7 +123,7 @@ export function recordBackward(
   ): void => {
     const isQuery = name === 'query';
     times({
-      a: transposed(weights.matrix(name, { exact: true })),
+      a: transposed(weights.matrix(name)),
       b: { ...from, inner: 0 },
       c: target,
       rows: isQuery ? queryDim : contextDim,

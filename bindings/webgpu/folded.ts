@@ -75,25 +75,24 @@ export function recordContext(
   const keyBytes = 4 * sets * queryDim * keys;
   const plain = (name: 'key' | 'value', kept: GpuBuffer): GPUBuffer => {
     const target = isFolded ? scratch.take(name, keyBytes) : kept.buffer;
-    recordProjection(recording, weights.matrix(name, { exact: isFolded }), source, layout, target);
+    recordProjection(recording, weights.matrix(name), source, layout, target);
     return target;
   };
   const keyChannels = headMatrix(plain('key', key), sizes, keys, sets);
   const valueChannels = headMatrix(plain('value', value), sizes, keys, sets);
   if (isFolded) {
-    const exact = { exact: true };
     const sizesOfAll = { outer: sets, inner: numHeads, depth: headDim };
     recordProduct(recording, {
       ...sizesOfAll,
       a: transposed(keyChannels),
-      b: { ...weights.matrix('query', exact), inner: headDim * queryDim },
+      b: { ...weights.matrix('query'), inner: headDim * queryDim },
       c: foldedKeys(key.buffer, sizes, keys),
       rows: keys,
       columns: queryDim,
     });
     recordProduct(recording, {
       ...sizesOfAll,
-      a: { ...weights.matrix('output', exact), inner: headDim },
+      a: { ...weights.matrix('output'), inner: headDim },
       b: valueChannels,
       c: foldedValues(value.buffer, sizes, keys),
       rows: queryDim,

@@ -4,7 +4,7 @@ import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
 import type { Matrix } from './matrix';
 import { type Recording, recordProduct } from './recording';
-import type { LayerSizes, WeightName, Weights } from './weights';
+import type { LayerSizes, Weights } from './weights';
 
 /** Where a call's tensors lie: whole, from their first batch row on. */
 export interface CallBuffers {
@@ -155,8 +155,6 @@ export function recordForward(
   weights.pack(recorder);
   const { input, context, isSelfAttention } = call;
   const { queryDim } = sizes;
-  const exact = saved !== null;
-  const weight = (name: WeightName): Matrix => weights.matrix(name, { exact });
   const keys = context.tokens;
   const sets = context.batch === 1 ? 1 : rows.count;
   const tokenBytes = 4 * queryDim * input.tokens * rows.count;
@@ -172,12 +170,12 @@ export function recordForward(
     : rowsOf(device, context, buffers.context!, { first: firsts.context, count: sets });
   const queryLayout = { ...input, batch: rows.count, paddedTokens: input.tokens };
   const keyLayout = { ...context, batch: sets, paddedTokens: padded(keys) };
-  recordProjection(recording, weight('query'), inputTokens, queryLayout, query);
-  recordProjection(recording, weight('key'), source, keyLayout, key);
-  recordProjection(recording, weight('value'), source, keyLayout, value);
+  recordProjection(recording, weights.matrix('query'), inputTokens, queryLayout, query);
+  recordProjection(recording, weights.matrix('key'), source, keyLayout, key);
+  recordProjection(recording, weights.matrix('value'), source, keyLayout, value);
   const attention = attentionOf(sizes, call, rows, { query, key, value, mask: buffers.mask });
   const output = headMatrix(attended, sizes, input.tokens, rows.count);
   recordAttention(recording, attention, output, saved?.logSumExp ?? null);
   const target = rowsOf(device, input, buffers.output, { first: firsts.output, count: rows.count });
-  recordOutput(recording, weight('output'), weights.bias, output, target, rows.count, input.tokens);
+  recordOutput(recording, weights.matrix('output'), weights.bias, output, target, rows.count, input.tokens);
 }

@@ -83,17 +83,13 @@ export class GpuLayer {
     { keeps, resident }: { keeps: boolean; resident: boolean },
   ): Promise<ForwardResult> {
     const groups = this.#groups(call, keeps);
-    const weights = this.#weightsOf(parameters);
-    try {
-      await weights.ready;
+    return this.#withWeights(parameters, async (weights) => {
       return await this.#withTarget('output', elementsOf(call.input), resident, async (storage, values) => {
         if (keeps) return this.#forwardKept(call, operands, weights, storage, values);
         for (const rows of groups) await this.#forwardRows(call, operands, weights, rows, storage, values);
         return null;
       }).then(({ result, done }) => ({ result, saved: done }));
-    } finally {
-      weights.release();
-    }
+    });
   }
 
   /** All gradients of a training forward. */
@@ -148,15 +144,13 @@ export class GpuLayer {
     association: Association,
   ): Promise<KeptContext> {
     this.#groups(call, true);
-    const weights = this.#weightsOf(parameters);
+    const bytes = keptBytes(this.#sizes, call, association);
     const buffers: GpuBuffer[] = [];
     let kept: KeptContext | null = null;
-    try {
-      await weights.ready;
-      const bytes = keptBytes(this.#sizes, call, association);
+    const keep = async (weights: Weights): Promise<KeptContext> => {
       for (const name of ['kept keys', 'kept values']) buffers.push(await this.device.allocate(name, bytes));
       const [key, value] = buffers as [GpuBuffer, GpuBuffer];
-      return await this.#submissions.run({
+      return this.#submissions.run({
         record: (recorder) => {
           const place = placeOf(this.#scratch, 'context', context, elementsOf(call.context));
           kept = recordContext(this.#with(recorder), weights, call, place, association, key, value);
@@ -165,12 +159,13 @@ export class GpuLayer {
         upload: () => this.#upload('context', context),
         read: (made) => made,
       });
+    };
+    try {
+      return await this.#withWeights(parameters, keep);
     } catch (error) {
       if (kept === null) buffers.forEach((buffer) => buffer.release());
       else (kept as KeptContext).release();
       throw error;
-    } finally {
-      weights.release();
     }
   }
 
@@ -362,20 +357,33 @@ export class GpuLayer {
     }
   }
 
-  /** The weights of these parameters, uploaded now where they are not there yet; the caller's until release. */
+  /** What `work` gives, with the weights of these parameters, uploaded now where they are not there yet. */
+  async #withWeights<T>(parameters: ParameterState, work: (weights: Weights) => Promise<T>): Promise<T> {
+    const weights = this.#weightsOf(parameters);
+    try {
+      await weights.ready;
+      return await work(weights);
+    } catch (error) {
+      // What was uploaded or packed may not have arrived.
+      if (this.#weights === weights) {
+        this.#weights = null;
+        weights.release();
+      }
+      throw error;
+    } finally {
+      weights.release();
+    }
+  }
+
+  /** The caller's until release. */
   #weightsOf({ version, values }: ParameterState): Weights {
     if (this.#owners === 0) throw new DeviceError('the layer was disposed of');
-    if (this.#weights !== null && this.#weightsVersion === version) return this.#weights.share();
-    this.#weights?.release();
-    const weights = new Weights(this.device, this.#sizes, this.#precision, values());
-    this.#weights = weights;
-    this.#weightsVersion = version;
-    weights.ready.catch(() => {
-      if (this.#weights !== weights) return;
-      this.#weights = null;
-      weights.release();
-    });
-    return weights.share();
+    if (this.#weights === null || this.#weightsVersion !== version) {
+      this.#weights?.release();
+      this.#weights = new Weights(this.device, this.#sizes, this.#precision, values());
+      this.#weightsVersion = version;
+    }
+    return this.#weights.share();
   }
 
   #with(recorder: Recorder): Recording {

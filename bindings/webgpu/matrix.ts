@@ -63,8 +63,6 @@ const isContiguousInRows = ({ columnStride }: Matrix): boolean => columnStride =
 
 /** In a form that the kernel takes: never A contiguous in rows with B contiguous in depth; C contiguous in columns if it can be. */
 function canonical(product: Product): Product {
-  // Halves are read as A only; with A contiguous in depth the kernel takes any B and C.
-  if (product.a.packed === true) return product;
   const aInDepth = isContiguousInRows(product.a);
   const bInColumns = isContiguousInRows(product.b);
   if (!aInDepth && !bInColumns) return exchanged(product);
@@ -110,6 +108,7 @@ export function multiply(recorder: Recorder, tilings: readonly MultiplyTiling[],
     ...chooseTiling(tilings, product),
     vectors,
     packedA: a.packed === true,
+    packedB: b.packed === true,
     bias: bias?.along ?? 'none',
     accumulates,
   };

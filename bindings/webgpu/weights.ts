@@ -15,7 +15,7 @@ export interface LayerSizes {
   readonly scale: number;
 }
 
-/** How weights are kept for a forward. */
+/** How weights are kept: halves, in half the memory, where their numbers are some. Sums are single-precision. */
 export type Precision = 'float32' | 'float16';
 
 export type WeightName = 'query' | 'key' | 'value' | 'output';
@@ -66,7 +66,12 @@ export class Weights {
   /** To be recorded before the weights are used. */
   pack(recorder: Recorder): void {
     if (this.#toPack.length === 0) return;
-    recorder.afterSubmit(() => (this.#toPack = []));
+    recorder.afterSubmit(() => {
+      for (const name of this.#toPack.splice(0)) {
+        this.#singles.get(name)?.release();
+        this.#singles.delete(name);
+      }
+    });
     for (const name of this.#toPack) {
       const singles = this.#singles.get(name)!;
       const pairs = singles.bytes / 8;
@@ -81,9 +86,9 @@ export class Weights {
     }
   }
 
-  /** [outFeatures × inFeatures]; in halves where there are some, unless they must be exact. */
-  matrix(name: WeightName, { exact = false } = {}): Matrix {
-    const halves = exact ? undefined : this.#halves.get(name);
+  /** [outFeatures × inFeatures], in halves where it was packed. */
+  matrix(name: WeightName): Matrix {
+    const halves = this.#halves.get(name);
     const { buffer } = halves ?? this.#singles.get(name)!;
     return {
       binding: { buffer },
@@ -112,15 +117,14 @@ export class Weights {
       this.#singles.set(name, buffer);
       this.#device.upload(buffer.buffer, 0, values);
       first += count;
-      if (precision === 'float32' || name === 'bias' || !canBePacked(this.#inFeatures(name), values))
-        continue;
+      if (precision === 'float32' || name === 'bias' || !this.#canBePacked(name, values)) continue;
       this.#halves.set(name, this.#device.memory.createStorage(`${name}, halves`, 2 * count));
       this.#toPack.push(name);
     }
   }
-}
-
-/** Vectors of four are loaded; a number beyond the largest half would become an infinity. */
-function canBePacked(inFeatures: number, values: Float32Array): boolean {
-  return inFeatures % 4 === 0 && values.every((value) => Math.abs(value) <= largestHalf);
+  /** Vectors of four are loaded, of a head's rows, too; a number beyond the largest half would become an infinity. */
+  #canBePacked(name: WeightName, values: Float32Array): boolean {
+    const isAligned = this.#inFeatures(name) % 4 === 0 && this.#sizes.headDim % 4 === 0;
+    return isAligned && values.every((value) => Math.abs(value) <= largestHalf);
+  }
 }

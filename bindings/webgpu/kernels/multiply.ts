@@ -24,8 +24,9 @@ export interface MultiplyTiling {
 export interface MultiplyKernel extends MultiplyLayout, MultiplyTiling {
   /** Whether all strides, offsets and sizes along contiguous dimensions are multiples of 4. */
   vectors: boolean;
-  /** A holds half-precision numbers, two in each 32 bits. Takes vectors and an A that is contiguous in depth. */
+  /** Operands of half-precision numbers, two in each 32 bits: what says `vectors` must be so of them in any case. */
   packedA: boolean;
+  packedB: boolean;
   bias: 'none' | 'rows' | 'columns';
   accumulates: boolean;
 }
@@ -82,10 +83,10 @@ function loadFunction(name: string, buffer: string, vectors: boolean, packed: bo
 }\n`;
 }
 
-const bindings = ({ vectors, packedA, bias }: MultiplyKernel): string => {
+const bindings = ({ vectors, packedA, packedB, bias }: MultiplyKernel): string => {
   const four = vectors ? 'vec4f' : 'f32';
   return `@group(0) @binding(1) var<storage, read> matrixA: array<${packedA ? 'vec2u' : four}>;
-@group(0) @binding(2) var<storage, read> matrixB: array<${four}>;
+@group(0) @binding(2) var<storage, read> matrixB: array<${packedB ? 'vec2u' : four}>;
 @group(0) @binding(3) var<storage, read_write> matrixC: array<${four}>;
 ${bias === 'none' ? '' : '@group(0) @binding(4) var<storage, read> bias: array<f32>;\n'}`;
 };
@@ -296,7 +297,7 @@ store(cBase + ${at} * p.cStride + row + ${4 * four}u, vec4f(${values.join(', ')}
 
 /** Bindings: parameters, A, B, C, bias (where there is one). Workgroups: columns, rows, outer · inner. */
 export function multiplyKernel(kernel: MultiplyKernel): Kernel {
-  const { stage, tileRows, tileColumns, vectors, packedA } = kernel;
+  const { stage, tileRows, tileColumns, vectors, packedA, packedB } = kernel;
   const staged =
     stage === 'registers'
       ? ''
@@ -310,7 +311,7 @@ var<workgroup> stageB: array<vec4f, ${(stageDepth * workgroupColumns(kernel)) / 
     'matrixA',
     vectors,
     packedA,
-  )}${loadFunction('loadB', 'matrixB', vectors, false)}${storeFunction(kernel)}
+  )}${loadFunction('loadB', 'matrixB', vectors, packedB)}${storeFunction(kernel)}
 @compute @workgroup_size(${workgroupWidth}, ${workgroupWidth})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
 let outer = group.z / p.inner;
@@ -331,7 +332,7 @@ ${storeTile(kernel)}
     stage,
     `${tileRows}x${tileColumns}`,
     `a ${a}${packedA ? ' packed' : ''}`,
-    `b ${b}`,
+    `b ${b}${packedB ? ' packed' : ''}`,
     `c ${c}`,
     vectors ? 'vectors' : 'scalars',
     `bias ${bias}`,
