@@ -231,7 +231,8 @@ export class GpuLayer {
     };
     if (atOnce < 1) refuse('one batch row', ofRow);
     if (4 * mask.elements > most) refuse('the mask', 4 * mask.elements);
-    if (keeps && atOnce < input.batch) refuse('what is kept', ofRow * input.batch);
+    if (keeps && atOnce < input.batch)
+      refuse('what is kept for a backward or of a context', ofRow * input.batch);
     return Array.from({ length: Math.ceil(input.batch / atOnce) }, (_, group) => ({
       first: group * atOnce,
       count: Math.min(atOnce, input.batch - group * atOnce),

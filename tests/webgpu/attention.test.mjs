@@ -90,10 +90,7 @@ async function check(strategy, { headDim, tokens, keys, mask = null, sharesKeys 
   };
   const [found, statistics] = await bench.take([output, logSumExp], (recorder) =>
     recordAttention(
-      bench.device,
-      recorder,
-      bench.scratch,
-      strategy,
+      { device: bench.device, recorder, scratch: bench.scratch, strategy },
       attention,
       matrix(output, tokens, batch),
       keeps ? logSumExp : null,

@@ -102,7 +102,7 @@ test('what fits in no way is refused, and nothing is left', async () => {
     withGpuLayer(training, strategy, made, (gpuLayer, given) =>
       assert.rejects(trainOnGpu(gpuLayer, given, made.input.data()), {
         code: 'ERR_DEVICE',
-        message: /training needs/,
+        message: /what is kept for a backward or of a context needs/,
       }),
     ),
   );

@@ -32,7 +32,7 @@ test('softmax of a part of the tokens: rows that pad the keys become zeros', asy
   const attention = { batch, heads, tokens, keys, paddedKeys, scale, mask: noMask, maskBuffer: null };
   const [found, kept] = await bench.take([scores, logSumExp], (recorder) =>
     recordSoftmax(
-      recorder,
+      { recorder },
       attention,
       {
         binding: { buffer: scores },

@@ -30,7 +30,9 @@ function hasGoogleTest() {
 
 function hasVulkan() {
   // Debian's ldconfig is not on everyone's PATH.
-  return ['ldconfig', '/sbin/ldconfig'].some((program) => output(program, ['-p'])?.includes('libvulkan.so.1'));
+  return ['ldconfig', '/sbin/ldconfig'].some((program) =>
+    output(program, ['-p'])?.includes('libvulkan.so.1'),
+  );
 }
 
 /** Sees to it that all of `names` (keys of requirements) are there. Returns what was installed. */
