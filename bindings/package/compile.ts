@@ -1,5 +1,6 @@
-import { accelerator, type AcceleratedGraph, type CallTensors, type DeviceChoice } from './accelerator';
+import { accelerator, type CallTensors, type DeviceChoice } from './accelerator';
 import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, show } from './checks';
+import { type CardOptions, cardOptions, type CompiledInput, type OnCard } from './compiled_on_card';
 import type {
   CoreCompiledGraph,
   CoreGraphSource,
@@ -12,7 +13,6 @@ import { describePlans, type PlanDescription, planDescription } from './describe
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, checkOutputs, type ComputationNode, nodeOrigin } from './graph';
 import { Owned } from './handles';
-import { layerNodesOf } from './layer';
 import { awaitPending } from './pending';
 import { getCore, getRuntimeInfo } from './runtime';
 import { checkTensor, Tensor, tensorHandleOf, wrapTensor } from './tensor';
@@ -64,30 +64,6 @@ const passNames = [
   'dropMaskedKeys',
 ] as const;
 
-/** An input of a compiled graph. */
-interface CompiledInput {
-  node: ComputationNode;
-  shape: readonly number[];
-  isConstant: boolean;
-}
-
-/** An output as the graphics card can compute it: from which inputs, of which parameters. */
-interface OnCard {
-  graph: AcceleratedGraph;
-  /** Among the compiled graph's inputs; -1: none. */
-  places: { input: number; context: number; mask: number };
-  parametersVersion: number;
-}
-
-/** What runs on the graphics card need. */
-interface CardOptions {
-  /** Null for an output that is no layer's. */
-  outputs: readonly (OnCard | null)[];
-  device: DeviceChoice | undefined;
-  /** The constants, shared. */
-  constants: readonly Tensor[];
-}
-
 let create: (
   handle: CoreCompiledGraph,
   dtype: DType,
@@ -130,7 +106,7 @@ export class CompiledGraph {
     this.#inputs = inputs;
     this.#card = card;
     this.#plans = card.outputs.map((_, output) => planDescription(handle, output));
-    this.flops = this.#plans.flatMap(({ steps }) => steps).reduce((sum, { flops }) => sum + flops, 0);
+    this.flops = flopsOf(this.#plans);
     this.scratchBytes = handle.scratchBytes();
   }
 
@@ -320,6 +296,9 @@ export class CompiledGraph {
   }
 }
 
+const flopsOf = (plans: readonly PlanDescription[]): number =>
+  plans.flatMap(({ steps }) => steps).reduce((sum, { flops }) => sum + flops, 0);
+
 /** A key mask holds ones and zeros. */
 function checkKeyMask({ node, shape }: CompiledInput, tensor: Tensor): void {
   if (node.attributes['broadcast'] !== true || shape.length !== 2) return;
@@ -408,55 +387,13 @@ export async function compile(
   try {
     addNodes(source, outputs, compiledInputs, constantTensors);
     const handle = core.CompiledGraph.compile(source, switches, association);
-    const card = cardOptions(outputs, compiledInputs, constantTensors, options, handle);
+    const card = cardOptions(outputs, compiledInputs, constantTensors, options, (place) =>
+      flopsOf([planDescription(handle, place)]),
+    );
     return create(handle, dtype, compiledInputs, card);
   } finally {
     source.delete();
   }
-}
-
-/** What the graphics card can compute of the outputs: those that are a layer's, of its three inputs. */
-function cardOptions(
-  outputs: readonly ComputationNode[],
-  inputs: readonly CompiledInput[],
-  constants: Map<ComputationNode, Tensor>,
-  { device, association = 'auto', passes }: CompileOptions,
-  handle: CoreCompiledGraph,
-): CardOptions {
-  // One without an accelerator needs no constants of its own.
-  if (accelerator() === null || outputs[0]!.dtype !== 'float32' || passes !== undefined) {
-    return { outputs: outputs.map(() => null), device, constants: [] };
-  }
-  const shared = new Map([...constants].map(([node, tensor]) => [node, tensor.reshape(tensor.shape)]));
-  const onCard = outputs.map((output, number): OnCard | null => {
-    const nodes = layerNodesOf(output);
-    if (nodes === null || !nodes.layer.isAlive || constants.has(nodes.input)) return null;
-    const placeOf = (node: ComputationNode | null): number =>
-      inputs.findIndex((input) => input.node === node);
-    const places = {
-      input: placeOf(nodes.input),
-      context: placeOf(nodes.context),
-      mask: placeOf(nodes.mask),
-    };
-    const shapeAt = (place: number): readonly number[] | null => inputs[place]?.shape ?? null;
-    const flops = planDescription(handle, number).steps.reduce((sum, step) => sum + step.flops, 0);
-    const graph = {
-      layer: nodes.layer,
-      shapes: {
-        input: shapeAt(places.input)!,
-        context: shapeAt(places.context),
-        mask: shapeAt(places.mask),
-      },
-      constants: {
-        context: shared.get(nodes.context) ?? null,
-        mask: (nodes.mask && shared.get(nodes.mask)) ?? null,
-      },
-      association,
-      flops,
-    };
-    return { graph, places, parametersVersion: nodes.layer.parametersVersion };
-  });
-  return { outputs: onCard, device, constants: [...shared.values()] };
 }
 
 function addNodes(

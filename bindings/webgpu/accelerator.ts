@@ -13,19 +13,30 @@ import type {
   ResidentTensor,
   SavedForward,
 } from '../package/accelerator';
-import { ArgumentError, OutOfMemoryError } from '../package/errors';
+import { OutOfMemoryError } from '../package/errors';
 import { putAt, withTensorsInWasm } from '../package/places';
-import { residentOf, Tensor, wrapResident } from '../package/tensor';
-import { type CallSizes, checkCall, maskBits } from './call';
+import { residentOf, Tensor } from '../package/tensor';
+import { type CallSizes, checkCall } from './call';
+import {
+  allShared,
+  checkTensors,
+  disposeAll,
+  operandOf,
+  operandsOf,
+  shared,
+  toTensor,
+  workOf,
+} from './call_tensors';
 import { forwardFlops } from './calibrate';
-import type { CallWork, Work } from './cost_model';
+import type { CallWork } from './cost_model';
 import { type Device, DeviceError, LimitError } from './device';
 import type { DeviceKeeper, ReadyDevice } from './device_keeper';
 import { type Association, type KeptContext, runFlops } from './folded';
-import { GpuLayer, type SavedCall } from './gpu_layer';
+import { GpuLayer } from './gpu_layer';
 import { GpuBuffer } from './memory';
-import type { Operand, Operands, Result } from './operands';
+import type { Result } from './operands';
 import { GpuTensor } from './resident_tensor';
+import { SavedOnCard } from './saved_on_card';
 import { type Decision, decisionText } from './scheduler';
 import type { Precision } from './weights';
 
@@ -43,56 +54,8 @@ function releaseKept(held: OnDevice): void {
   held.kept = null;
 }
 
-/** What the card keeps of a training forward. */
-class SavedOnCard implements SavedForward {
-  readonly input: Tensor;
-  readonly context: Tensor | null;
-  readonly mask: Tensor | null;
-  readonly parametersVersion: number;
-  readonly call: SavedCall;
-  readonly layer: GpuLayer;
-  #owners = 1;
-
-  constructor(tensors: CallTensors, parametersVersion: number, call: SavedCall, layer: GpuLayer) {
-    this.input = tensors.input;
-    this.context = tensors.context;
-    this.mask = tensors.mask;
-    this.parametersVersion = parametersVersion;
-    this.call = call;
-    this.layer = layer.share();
-  }
-
-  share(): this {
-    this.#owners++;
-    return this;
-  }
-
-  dispose(): void {
-    if (--this.#owners > 0) return;
-    this.call.release();
-    this.layer.dispose();
-    disposeAll(this);
-  }
-}
-
 /** The sizes of a layer of Stable Diffusion 1.5, by which `preferred` is decided. */
 const reference = { queryDim: 320, contextDim: 768, numHeads: 8, headDim: 40, scale: 1 };
-
-const bytesOf = (tensor: Tensor | null): number => (tensor === null ? 0 : 4 * tensor.size);
-/** Bytes of those tensors that are at another place. */
-const bytesElsewhere = (tensors: readonly (Tensor | null)[], place: Location): number =>
-  tensors.reduce((sum, tensor) => sum + (tensor?.location === place ? 0 : bytesOf(tensor)), 0);
-
-/** The same elements: what the caller disposes of meanwhile does no harm. */
-const shared = <T extends Tensor | null>(tensor: T): T =>
-  (tensor === null ? null : tensor.reshape(tensor.shape)) as T;
-const allShared = ({ input, context, mask }: CallTensors): CallTensors => ({
-  input: shared(input),
-  context: shared(context),
-  mask: shared(mask),
-});
-const disposeAll = ({ input, context, mask }: CallTensors): void =>
-  [input, context, mask].forEach((tensor) => tensor?.dispose());
 
 export class WebGpuAccelerator implements Accelerator {
   readonly #keeper: DeviceKeeper;
@@ -171,13 +134,7 @@ export class WebGpuAccelerator implements Accelerator {
     const location = options.location ?? tensors.input.location;
     const { input, context } = call;
     const flops = forwardFlops(layer, input.batch, input.tokens, context.batch, context.tokens);
-    const work = this.#workOf(
-      `forward${layer.training ? ', training' : ''}`,
-      tensors,
-      location,
-      flops,
-      flops,
-    );
+    const work = workOf(`forward${layer.training ? ', training' : ''}`, tensors, location, flops, flops);
     // Kept until the call is over, or its backward.
     const own = allShared(tensors);
     let saved: SavedForward | null = null;
@@ -258,7 +215,7 @@ export class WebGpuAccelerator implements Accelerator {
       constants.context === null
         ? forwardFlops(layer, call.input.batch, call.input.tokens, call.context.batch, call.context.tokens)
         : runFlops(association, layer, call);
-    const work = this.#workOf(`run, ${association}`, tensors, location, graph.flops, flops);
+    const work = workOf(`run, ${association}`, tensors, location, graph.flops, flops);
     // Constants, too: the graph may be disposed of meanwhile.
     const { input, context, mask } = tensors;
     const own = allShared({
@@ -401,29 +358,6 @@ export class WebGpuAccelerator implements Accelerator {
     return made;
   }
 
-  #workOf(
-    kind: string,
-    { input, context, mask }: CallTensors,
-    location: Location,
-    wasmFlops: number,
-    gpuFlops: number,
-  ): CallWork {
-    const tensors = [input, context, mask];
-    const workAt = (place: Location, flops: number): Work => {
-      const toHere = bytesElsewhere(tensors, place);
-      const fromHere = location === place ? 0 : bytesOf(input);
-      return place === 'webgpu'
-        ? { flops, uploadBytes: toHere, downloadBytes: fromHere }
-        : { flops, uploadBytes: fromHere, downloadBytes: toHere };
-    };
-    const places = tensors.map((tensor) => tensor && `${tensor.location} ${tensor.shape.join('×')}`);
-    return {
-      key: [kind, wasmFlops, ...places, location].join(', '),
-      wasm: workAt('wasm', wasmFlops),
-      webgpu: workAt('webgpu', gpuFlops),
-    };
-  }
-
   #requireDevice(): Device {
     const device = this.#keeper.get()?.device;
     if (device === undefined)
@@ -433,45 +367,8 @@ export class WebGpuAccelerator implements Accelerator {
   }
 }
 
-function checkTensors(layer: AcceleratedLayer, { input, context, mask }: CallTensors): CallSizes {
-  const call = checkCall(layer, input.shape, context?.shape ?? null, mask?.shape ?? null);
-  if (mask !== null && call.mask.kind === 'additive' && mask.dtype !== 'float32') {
-    throw new ArgumentError(`mask is of another dtype than the layer; an additive mask takes the layer's`);
-  }
-  // Told now, before anything is done.
-  if (mask !== null && mask.location === 'wasm' && call.mask.kind === 'keys') maskBits('keys', mask.view());
-  return call;
-}
-
 function associationOf({ association, layer, constants }: AcceleratedGraph, call: CallSizes): Association {
   if (constants.context === null) return 'plain';
   if (association !== 'auto') return association;
   return runFlops('folded', layer, call) < runFlops('plain', layer, call) ? 'folded' : 'plain';
-}
-
-/** Throws DeviceError where a tensor is on another device. */
-function operandOf(tensor: Tensor, device: Device): Operand {
-  const resident = residentOf(tensor);
-  if (resident === null) return { values: () => tensor.view() as Float32Array };
-  if ((resident as GpuTensor).device !== device) {
-    throw new DeviceError('a Tensor is on a device that is not in use any more');
-  }
-  return { resident: resident.buffer };
-}
-
-function operandsOf(call: CallSizes, { input, context, mask }: CallTensors, device: Device): Operands {
-  let maskOperand: Operand | null = mask && operandOf(mask, device);
-  if (mask !== null && maskOperand !== null && 'values' in maskOperand) {
-    maskOperand = { values: () => maskBits(call.mask.kind, mask.view()) };
-  }
-  return {
-    input: operandOf(input, device),
-    context: context && operandOf(context, device),
-    mask: maskOperand,
-  };
-}
-
-function toTensor(device: Device, result: Result, shape: readonly number[]): Tensor {
-  if ('storage' in result) return wrapResident(new GpuTensor(device, result.storage, shape));
-  return Tensor.from(result.values, shape, 'float32');
 }
