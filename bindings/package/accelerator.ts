@@ -1,5 +1,6 @@
 // What the package knows of WebGPU: an interface, for bindings/webgpu is loaded only where there may be a graphics card.
 import type { CoreHandle, TypedArray } from './core';
+import type { UsersBuffer, UsersDevice } from './gpu_types';
 import type { Tensor } from './tensor';
 
 /** Where a tensor's elements are. */
@@ -18,7 +19,7 @@ export interface DeviceOptions {
 
 /** A tensor's elements in GPU memory. */
 export interface ResidentTensor extends CoreHandle {
-  readonly buffer: GPUBuffer;
+  readonly buffer: UsersBuffer;
   shape(): number[];
   /** The same elements, shared. */
   reshaped(shape: readonly number[]): ResidentTensor;
@@ -103,7 +104,7 @@ export interface Accelerator {
   /** A copy in GPU memory. Throws where the device is not there. */
   upload(tensor: Tensor): Promise<ResidentTensor>;
   /** The user's own buffer as a tensor: it is not destroyed with it. */
-  wrapBuffer(buffer: GPUBuffer, shape: readonly number[]): ResidentTensor;
+  wrapBuffer(buffer: UsersBuffer, shape: readonly number[]): ResidentTensor;
   forward(
     layer: AcceleratedLayer,
     tensors: CallTensors,
@@ -133,7 +134,7 @@ export interface AcceleratorOptions {
   choice: DeviceChoice;
   precision: 'float32' | 'float16';
   /** The user's own device; else one is asked for. */
-  gpuDevice: GPUDevice | undefined;
+  gpuDevice: UsersDevice | undefined;
   /** What the WASM core is: measurements beside it are of no use to another one. */
   core: string;
 }

@@ -19,6 +19,7 @@ export { CompiledGraph, compile } from './compile';
 export type { CompileOptions, CompilePasses } from './compile';
 export { composeGraph } from './compose';
 export type { ComposedGraph } from './compose';
+export type { UsersBuffer, UsersDevice } from './gpu_types';
 export { ComputationNode } from './graph';
 export type { GraphOptions } from './graph';
 export { DiffusionCrossAttention } from './layer';

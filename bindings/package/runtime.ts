@@ -9,6 +9,7 @@ import {
 import { checkOneOf, checkOptions, fail } from './checks';
 import type { Core, CoreFactory, CoreOptions } from './core';
 import { ArgumentError, CrossAttentionError, NotInitializedError } from './errors';
+import type { UsersDevice } from './gpu_types';
 import { restoreStackAfterErrors } from './stack';
 
 export const version = '0.1.0';
@@ -23,7 +24,7 @@ export interface InitOptions {
   /** Where the .wasm files are served from, if not beside the module. */
   wasmBaseUrl?: string | URL;
   /** A GPUDevice of yours to compute on, so that your buffers can be taken as they are. */
-  gpuDevice?: GPUDevice;
+  gpuDevice?: UsersDevice;
   /**
    * How weights are kept in GPU memory: 'float16' takes half of it, with results that differ by up to 0.5 %; sums are
    * float32 either way. Default 'float32'.
@@ -173,7 +174,7 @@ async function createCore(variant: string, options: CoreOptions): Promise<Core> 
 interface GpuOptions {
   choice: DeviceChoice;
   precision: 'float32' | 'float16';
-  gpuDevice: GPUDevice | undefined;
+  gpuDevice: UsersDevice | undefined;
 }
 
 /** What is known of WebGPU, in words. Loads what drives it only where it may be there. */

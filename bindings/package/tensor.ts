@@ -12,6 +12,7 @@ import {
 import { accelerator, type Accelerator, type Location, type ResidentTensor } from './accelerator';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
+import type { UsersBuffer } from './gpu_types';
 import { Owned } from './handles';
 import { getCore, getRuntimeInfo } from './runtime';
 
@@ -124,7 +125,7 @@ export class Tensor {
    * A buffer of yours, of float32 row by row, on the device that was given to `init` – without a copy: it must have the
    * usages STORAGE, COPY_SRC and COPY_DST, and is not destroyed with the tensor.
    */
-  static fromGpuBuffer(buffer: GPUBuffer, shape: readonly number[]): Tensor {
+  static fromGpuBuffer(buffer: UsersBuffer, shape: readonly number[]): Tensor {
     getCore();
     const dimensions = checkShape('shape', shape);
     if (typeof buffer?.size !== 'number') fail('buffer', buffer, 'a GPUBuffer');
@@ -177,7 +178,7 @@ export class Tensor {
   }
 
   /** The buffer in GPU memory, null for a tensor in WASM memory: good until the tensor is disposed of. */
-  get gpuBuffer(): GPUBuffer | null {
+  get gpuBuffer(): UsersBuffer | null {
     const handle = this.#handle;
     return isResident(handle) ? handle.buffer : null;
   }

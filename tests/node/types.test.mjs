@@ -5,11 +5,16 @@ import { test } from 'node:test';
 import * as attention from 'diffusion-cross-attention';
 import { project, runNode } from '../support/child.mjs';
 
-test('the compiler accepts the contract and a program of a user', async () => {
-  const compiler = 'node_modules/typescript/bin/tsc';
-  const { code, output } = await runNode([compiler, '--noEmit', '-p', 'tests/types/tsconfig.json']);
-  assert.equal(code, 0, output);
-});
+for (const [what, file] of [
+  ['the contract and a program of a user', 'tsconfig.json'],
+  ['a program whose types know no browser', 'without_dom.tsconfig.json'],
+]) {
+  test(`the compiler accepts ${what}`, async () => {
+    const compiler = 'node_modules/typescript/bin/tsc';
+    const { code, output } = await runNode([compiler, '--noEmit', '-p', `tests/types/${file}`]);
+    assert.equal(code, 0, output);
+  });
+}
 
 test('every class and function of the contract is exported at run time', () => {
   const text = readFileSync(`${project}/tests/types/contract.d.ts`, 'utf8');
