@@ -76,6 +76,8 @@ let create: (
  * ArgumentError until refresh. Dispose it (or `using`).
  */
 export class CompiledGraph {
+  static readonly name = 'CompiledGraph';
+
   /** Floating-point operations of one run of all outputs. */
   readonly flops: number;
   /** Bytes of WASM memory that runs work in, beside inputs, outputs and what is kept. */

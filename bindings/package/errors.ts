@@ -3,6 +3,8 @@
  * `code` is stable; `message` names the argument, what it got and what it takes.
  */
 export class CrossAttentionError extends Error {
+  // Written out, here and in every class that users meet: the published code has shorter names.
+  static override readonly name: string = 'CrossAttentionError';
   readonly code: string;
 
   constructor(code: string, message: string) {
@@ -14,6 +16,8 @@ export class CrossAttentionError extends Error {
 
 /** A wrong rank, size or length, or a negative dimension. */
 export class ShapeError extends CrossAttentionError {
+  static override readonly name = 'ShapeError';
+
   constructor(message: string) {
     super('ERR_SHAPE', message);
   }
@@ -21,6 +25,8 @@ export class ShapeError extends CrossAttentionError {
 
 /** NaN, not an integer, a wrong type or dtype, constructor arguments that cannot be, a call out of order. */
 export class ArgumentError extends CrossAttentionError {
+  static override readonly name = 'ArgumentError';
+
   constructor(message: string) {
     super('ERR_ARGUMENT', message);
   }
@@ -28,6 +34,8 @@ export class ArgumentError extends CrossAttentionError {
 
 /** A tensor or layer was used after its dispose. */
 export class DisposedError extends CrossAttentionError {
+  static override readonly name = 'DisposedError';
+
   constructor(message: string) {
     super('ERR_DISPOSED', message);
   }
@@ -35,6 +43,8 @@ export class DisposedError extends CrossAttentionError {
 
 /** Something was made before `init` had loaded the WebAssembly module. */
 export class NotInitializedError extends CrossAttentionError {
+  static override readonly name = 'NotInitializedError';
+
   constructor(message: string) {
     super('ERR_NOT_INITIALIZED', message);
   }
@@ -42,6 +52,8 @@ export class NotInitializedError extends CrossAttentionError {
 
 /** A weight file is corrupt or does not match the layer. */
 export class WeightsError extends CrossAttentionError {
+  static override readonly name = 'WeightsError';
+
   constructor(message: string) {
     super('ERR_WEIGHTS', message);
   }
@@ -49,6 +61,8 @@ export class WeightsError extends CrossAttentionError {
 
 /** Memory could not be had. Nothing was changed; layers and tensors stay usable. */
 export class OutOfMemoryError extends CrossAttentionError {
+  static override readonly name = 'OutOfMemoryError';
+
   constructor(message: string) {
     super('ERR_OUT_OF_MEMORY', message);
   }

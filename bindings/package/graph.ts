@@ -30,6 +30,8 @@ let make: (nodes: GraphNodes, place: number, inputs: readonly ComputationNode[])
  * not copies but the parameters of their layer.
  */
 export class ComputationNode {
+  static readonly name = 'ComputationNode';
+
   /** ONNX operator names: 'MatMul', 'Softmax', 'Transpose', …; 'Input', 'Constant'. */
   readonly op: string;
   readonly name: string;

@@ -89,6 +89,8 @@ type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | 
  * q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo. No residual, no norm.
  */
 export class DiffusionCrossAttention {
+  static readonly name = 'DiffusionCrossAttention';
+
   static {
     exportLayerGraph = (layer, options, names) => layer.#exportGraph(options, names);
   }

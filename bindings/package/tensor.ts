@@ -40,6 +40,8 @@ const isResident = (handle: CoreTensor | ResidentTensor): handle is ResidentTens
  * FinalizationRegistry catches the forgotten.
  */
 export class Tensor {
+  static readonly name = 'Tensor';
+
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly size: number;

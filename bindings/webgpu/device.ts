@@ -5,13 +5,17 @@ import { type GpuBuffer, GpuMemory, usage } from './memory';
 
 /** The device went away, or an error of it was told: what was asked for can be had in WebAssembly only. */
 export class DeviceError extends CrossAttentionError {
+  static override readonly name: string = 'DeviceError';
+
   constructor(message: string) {
     super('ERR_DEVICE', message);
   }
 }
 
 /** A call that is too large for the device, which is well. */
-export class LimitError extends DeviceError {}
+export class LimitError extends DeviceError {
+  static override readonly name = 'LimitError';
+}
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

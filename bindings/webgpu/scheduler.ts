@@ -24,8 +24,11 @@ export interface Decision {
   webgpu: Estimate | null;
 }
 
-/** A device that was not tried yet is, where it is expected to take less than so many times what the other takes. */
-const worthATry = 2;
+/**
+ * A device that was not tried yet is – twice, for a first call tells nothing –, where it is expected to take less than so
+ * many times what the other takes.
+ */
+const worthATry = 3;
 
 export class Scheduler {
   readonly #calibration: Calibration;

@@ -53,7 +53,6 @@ async function buildPackage() {
     splitting: true,
     chunkNames: 'package-[hash]',
     minify: true,
-    keepNames: true,
     sourcemap: true,
     format: 'esm',
     platform: 'neutral',

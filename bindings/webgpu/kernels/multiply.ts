@@ -141,8 +141,7 @@ function accumulate(kernel: MultiplyKernel, { a, b }: Sources, steps: number): s
 }
 
 /** A row, a column of C that lie outside take the last inside: they are read in vain, and not written. */
-const insideRow = 'min(row + %u, p.rows - 1u)';
-const rowAt = (index: number): string => insideRow.replace('%', String(index));
+const rowAt = (index: number): string => `min(row + ${index}u, p.rows - 1u)`;
 
 /** The first column of a tile's group of four: groups of neighbouring invocations lie side by side. */
 const columnOf = (group: number): string => `column + ${4 * workgroupWidth * group}u`;
