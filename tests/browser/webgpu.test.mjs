@@ -208,9 +208,15 @@ describe('WebGPU in a browser', () => {
         const { runtime, results, diagnostics, recovered, left } = await resultOf(options);
         assert.equal(runtime.device, 'webgpu');
         checkCalls(results, 'wasm');
-        if (!afterLoss) assert.match(diagnostics.webgpuState, message);
-        assert.match(diagnostics.webgpuState, /^not in use: /);
         assert.match(diagnostics.lastCall, /^wasm: /);
+        if (failure === 'tiny limits') {
+          // The call was too large; the card is well, and takes others.
+          assert.match(diagnostics.lastCall, message);
+          assert.equal(diagnostics.webgpuState, 'in use');
+        } else {
+          if (!afterLoss) assert.match(diagnostics.webgpuState, message);
+          assert.match(diagnostics.webgpuState, /^not in use: /);
+        }
         assert.ok(recovered.isOnCard, recovered.state);
         assert.ok(recovered.worst <= tolerance, `differs by ${recovered.worst}`);
         assert.deepEqual(left, nothingLeft);
