@@ -46,32 +46,31 @@ export interface CallSizes {
 
 const text = (shape: Shape): string => `[${shape.join(', ')}]`;
 
-export function inputLayout(shape: Shape, channels: number, argument: string): TokenLayout {
+/** Of [B, N, channels] and [N, channels]; null for another shape. */
+function rowsLayout(shape: Shape, channels: number): TokenLayout | null {
+  if ((shape.length !== 3 && shape.length !== 2) || shape.at(-1) !== channels) return null;
+  return {
+    batch: shape.length === 3 ? shape[0]! : 1,
+    tokens: shape.at(-2)!,
+    channels,
+    channelsFirst: false,
+  };
+}
+
+function inputLayout(shape: Shape, channels: number): TokenLayout {
   if (shape.length === 4 && shape[1] === channels) {
     return { batch: shape[0]!, tokens: shape[2]! * shape[3]!, channels, channelsFirst: true };
   }
-  if ((shape.length === 3 || shape.length === 2) && shape.at(-1) === channels) {
-    return {
-      batch: shape.length === 3 ? shape[0]! : 1,
-      tokens: shape.at(-2)!,
-      channels,
-      channelsFirst: false,
-    };
-  }
+  const rows = rowsLayout(shape, channels);
+  if (rows !== null) return rows;
   throw new ShapeError(
-    `${argument} has shape ${text(shape)}; it takes [B, C, H, W], [B, N, C] or [N, C] with C = queryDim = ${channels}`,
+    `input has shape ${text(shape)}; it takes [B, C, H, W], [B, N, C] or [N, C] with C = queryDim = ${channels}`,
   );
 }
 
 function contextLayout(shape: Shape, channels: number): TokenLayout {
-  if ((shape.length === 3 || shape.length === 2) && shape.at(-1) === channels) {
-    return {
-      batch: shape.length === 3 ? shape[0]! : 1,
-      tokens: shape.at(-2)!,
-      channels,
-      channelsFirst: false,
-    };
-  }
+  const rows = rowsLayout(shape, channels);
+  if (rows !== null) return rows;
   throw new ShapeError(
     `context has shape ${text(shape)}; it takes [B | 1, L, D] or [L, D] with D = contextDim = ${channels}`,
   );
@@ -111,7 +110,7 @@ export function checkCall(
   contextShape: Shape | null,
   maskShape: Shape | null,
 ): CallSizes {
-  const input = inputLayout(inputShape, queryDim, 'input');
+  const input = inputLayout(inputShape, queryDim);
   if (contextShape === null && contextDim !== queryDim) {
     throw new ShapeError(
       `context is null; self-attention takes contextDim = queryDim, but contextDim is ${contextDim} and queryDim is ${queryDim}`,

@@ -67,6 +67,12 @@ export class Observations {
     this.#times.set(name, [...times, milliseconds].slice(-remembered));
   }
 
+  /** Calls of this kind, the first one among them, as far as they are remembered. */
+  calls(key: string, device: DeviceName): number {
+    const name = `${device} ${key}`;
+    return (this.#begun.has(name) ? 1 : 0) + (this.#times.get(name)?.length ?? 0);
+  }
+
   /** Null where no call of this kind was seen. */
   expected(key: string, device: DeviceName): number | null {
     const times = this.#times.get(`${device} ${key}`);

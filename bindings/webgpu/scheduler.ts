@@ -1,5 +1,6 @@
 // Which device takes a call. Where a kind of call was seen on both, the one that was faster; before, the one of which the cost
-// model says so – but where they are near each other, each is tried, so that no prediction decides a close race.
+// model says so – but where they are near each other, each is tried some times, so that neither a prediction nor a call that
+// was disturbed decides a close race.
 import {
   type Calibration,
   type CallWork,
@@ -24,11 +25,10 @@ export interface Decision {
   webgpu: Estimate | null;
 }
 
-/**
- * A device that was not tried yet is – twice, for a first call tells nothing –, where it is expected to take less than so
- * many times what the other takes.
- */
+/** A device is tried where it is predicted to take less than so many times what the other takes … */
 const worthATry = 3;
+/** … and judged by no fewer calls: the first tells nothing, and a single one may have been disturbed. */
+const enoughCalls = 4;
 
 export class Scheduler {
   readonly #calibration: Calibration;
@@ -41,15 +41,20 @@ export class Scheduler {
   decide(call: CallWork): Decision {
     const wasm = this.#estimate(call, 'wasm');
     const webgpu = this.#estimate(call, 'webgpu');
-    const faster = wasm.milliseconds <= webgpu.milliseconds ? 'wasm' : 'webgpu';
-    const [best, other] = faster === 'wasm' ? [wasm, webgpu] : [webgpu, wasm];
-    const slower = faster === 'wasm' ? 'webgpu' : 'wasm';
-    if (best.from === 'predicted') return { device: faster, reason: 'predicted to be faster', wasm, webgpu };
-    if (other.from === 'predicted' && other.milliseconds < worthATry * best.milliseconds) {
-      return { device: slower, reason: 'may be faster, and was not tried yet', wasm, webgpu };
+    const faster: DeviceName = wasm.milliseconds <= webgpu.milliseconds ? 'wasm' : 'webgpu';
+    const slower: DeviceName = faster === 'wasm' ? 'webgpu' : 'wasm';
+    const figures = { wasm, webgpu };
+    const isPredicted = figures[faster].from === 'predicted';
+    if (this.#isToBeTried(call, faster, slower)) {
+      const reason = isPredicted ? 'predicted to be faster' : 'was faster so far';
+      return { device: faster, reason, ...figures };
     }
-    const reason = other.from === 'measured' ? 'was faster' : 'was faster than is predicted of the other';
-    return { device: faster, reason, wasm, webgpu };
+    if (this.#isToBeTried(call, slower, faster)) {
+      return { device: slower, reason: 'may be faster: it is tried', ...figures };
+    }
+    const isSeen = figures[slower].from === 'measured';
+    const reason = isSeen ? 'was faster' : 'was faster than is predicted of the other';
+    return { device: faster, reason, ...figures };
   }
 
   /** A call of this kind took so long. */
@@ -57,12 +62,21 @@ export class Scheduler {
     this.#observations.add(call.key, device, milliseconds);
   }
 
-  #estimate({ key, ...works }: CallWork, device: DeviceName): Estimate {
-    const work = works[device];
-    const seen = this.#observations.expected(key, device);
-    if (seen !== null) return { ...work, milliseconds: seen, from: 'measured' };
-    const milliseconds = predict(this.#calibration[device], this.#calibration.transfer, work);
-    return { ...work, milliseconds, from: 'predicted' };
+  #estimate(call: CallWork, device: DeviceName): Estimate {
+    const seen = this.#observations.expected(call.key, device);
+    return seen === null
+      ? { ...call[device], milliseconds: this.#predict(call, device), from: 'predicted' }
+      : { ...call[device], milliseconds: seen, from: 'measured' };
+  }
+
+  #predict(call: CallWork, device: DeviceName): number {
+    return predict(this.#calibration[device], this.#calibration.transfer, call[device]);
+  }
+
+  #isToBeTried(call: CallWork, device: DeviceName, other: DeviceName): boolean {
+    const calls = this.#observations.calls(call.key, device);
+    if (calls > 0) return calls < enoughCalls;
+    return this.#predict(call, device) < worthATry * this.#predict(call, other);
   }
 }
 

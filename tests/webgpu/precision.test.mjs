@@ -42,64 +42,47 @@ const near = (actual, expected, tolerance, what) =>
 
 const fours = ({ queryDim, numHeads }) => (queryDim / numHeads) % 4 === 0;
 
-test('random shapes: within 5e-3, and what rounding the weights gives', () =>
+/** check(made, gpuLayer, gpuCall, description) at random shapes. */
+const atRandomShapes = (most, numRuns, check) =>
   fc.assert(
-    fc.asyncProperty(layerCase('float32', { most: 60_000 }).filter(fours), (description) =>
+    fc.asyncProperty(layerCase('float32', { most }).filter(fours), (description) =>
       withCase(description, (made) =>
-        withGpuLayer(
-          device,
-          strategy,
-          made,
-          async (gpuLayer, given) => {
-            const { problem, toTokens } = made;
-            const output = toTokens(await forwardOnGpu(gpuLayer, given));
-            near(output, forward(problem), 5e-3, 'beside exact weights');
-            near(output, forward(withHalves(problem)), 1e-4, 'beside rounded weights');
-            // Packed once, used again.
-            near(toTokens(await forwardOnGpu(gpuLayer, given)), output, 1e-6, 'the second time');
-          },
-          { precision },
-        ),
+        withGpuLayer(device, strategy, made, (gpuLayer, given) => check(made, gpuLayer, given, description), {
+          precision,
+        }),
       ),
     ),
-    runs(25),
-  ));
+    runs(numRuns),
+  );
+
+test('random shapes: within 5e-3, and what rounding the weights gives', () =>
+  atRandomShapes(60_000, 25, async ({ problem, toTokens }, gpuLayer, given) => {
+    const output = toTokens(await forwardOnGpu(gpuLayer, given));
+    near(output, forward(problem), 5e-3, 'beside exact weights');
+    near(output, forward(withHalves(problem)), 1e-4, 'beside rounded weights');
+    // Packed once, used again.
+    near(toTokens(await forwardOnGpu(gpuLayer, given)), output, 1e-6, 'the second time');
+  }));
 
 test('gradients: what rounding the weights gives', () =>
-  fc.assert(
-    fc.asyncProperty(layerCase('float32', { most: 30_000 }).filter(fours), (description) =>
-      withCase(description, (made) =>
-        withGpuLayer(
-          device,
-          strategy,
-          made,
-          async (gpuLayer, given) => {
-            const { problem, toTokens } = made;
-            const outputGradient = normalArray(made.input.size, description.seed + 9, { dtype: 'float32' });
-            const found = await trainOnGpu(gpuLayer, given, outputGradient);
-            const rounded = withHalves(problem);
-            const rows = toTokens(outputGradient);
-            const expected = backward(rounded, rows);
-            // Where all terms cancel, as they do in softmax's gradient of a single key, rounding is what is left.
-            const magnitudes = gradientMagnitudes(rounded, rows);
-            const relative = gradientRelativeBound(rounded, 'float32');
-            const nearEach = (actual, wanted, terms, what) => {
-              const allowed = Math.max(1e-4 * maximumMagnitude(wanted), relative * maximumMagnitude(terms));
-              assertClose(actual, wanted, allowed, what);
-            };
-            nearEach(toTokens(found.input), expected.input, magnitudes.input, 'input gradient');
-            if (made.context !== null) {
-              nearEach(found.context, expected.context, magnitudes.context, 'context gradient');
-            }
-            const [wanted, terms] = [joinParameters(expected), joinParameters(magnitudes)];
-            nearEach(found.parameters, wanted, terms, 'parameter gradients');
-          },
-          { precision },
-        ),
-      ),
-    ),
-    runs(15),
-  ));
+  atRandomShapes(30_000, 15, async ({ input, context, problem, toTokens }, gpuLayer, given, { seed }) => {
+    const outputGradient = normalArray(input.size, seed + 9, { dtype: 'float32' });
+    const found = await trainOnGpu(gpuLayer, given, outputGradient);
+    const rounded = withHalves(problem);
+    const rows = toTokens(outputGradient);
+    const expected = backward(rounded, rows);
+    // Where all terms cancel, as they do in softmax's gradient of a single key, rounding is what is left.
+    const magnitudes = gradientMagnitudes(rounded, rows);
+    const relative = gradientRelativeBound(rounded, 'float32');
+    const nearEach = (actual, wanted, terms, what) => {
+      const allowed = Math.max(1e-4 * maximumMagnitude(wanted), relative * maximumMagnitude(terms));
+      assertClose(actual, wanted, allowed, what);
+    };
+    nearEach(toTokens(found.input), expected.input, magnitudes.input, 'input gradient');
+    if (context !== null) nearEach(found.context, expected.context, magnitudes.context, 'context gradient');
+    const [wanted, terms] = [joinParameters(expected), joinParameters(magnitudes)];
+    nearEach(found.parameters, wanted, terms, 'parameter gradients');
+  }));
 
 const small = { height: 6, width: 6, queryDim: 32, contextDim: 24, numHeads: 4, length: 9 };
 

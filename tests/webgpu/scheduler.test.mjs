@@ -112,6 +112,13 @@ describe('what is chosen', () => {
     assert.deepEqual([...new Set(chosen)], ['wasm']);
   });
 
+  test('a single call that was disturbed does not decide for ever', () => {
+    for (let disturbed = 0; disturbed < 8; ++disturbed) {
+      const { chosen } = play({ wasm: 3, webgpu: 5 }, { noise: (count) => (count === disturbed ? 30 : 1) });
+      assert.deepEqual([...new Set(chosen)], ['wasm'], `call ${disturbed} was disturbed`);
+    }
+  });
+
   test('a device that grows slow is left', () => {
     const scheduler = new Scheduler(calibration);
     const call = callOf(1e8);

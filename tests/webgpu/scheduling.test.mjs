@@ -36,7 +36,8 @@ for (const { name, size, queryDim, keys, resident = false } of shapes) {
         await output.dataAsync();
         output.dispose();
       };
-      for (let count = 0; count < 8; ++count) await run('auto');
+      // A first call and three more of each device, and then what follows from them.
+      for (let count = 0; count < 12; ++count) await run('auto');
       const chosen = layer.explain();
       const device = chosen.startsWith('webgpu') ? 'webgpu' : 'wasm';
       // Other programs disturb: what counts is that it is not slower each time.
