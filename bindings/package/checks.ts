@@ -67,6 +67,9 @@ export function checkShape(argument: string, value: unknown, least = 0): number[
   return shape;
 }
 
+export const isSameShape = (left: readonly number[], right: readonly number[]): boolean =>
+  left.length === right.length && left.every((size, axis) => size === right[axis]);
+
 /** Numbers in a row: a typed array or an array of numbers. */
 export function checkNumbers(argument: string, value: unknown): ArrayLike<number> {
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {

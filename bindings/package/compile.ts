@@ -1,5 +1,5 @@
 import { accelerator, type CallTensors, type DeviceChoice } from './accelerator';
-import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, show } from './checks';
+import { checkBoolean, checkOneOf, checkOptions, checkShape, fail, isSameShape, show } from './checks';
 import { type CardOptions, cardOptions, type CompiledInput, type OnCard } from './compiled_on_card';
 import type {
   CoreCompiledGraph,
@@ -226,7 +226,7 @@ export class CompiledGraph {
     const fits = inputs.every((place, number) => {
       const { node, shape } = this.#inputs[place]!;
       const tensor = checkTensor(`input '${node.name}'`, tensors[number], this.#dtype);
-      const isRight = show([...tensor.shape]) === show([...shape]);
+      const isRight = isSameShape(tensor.shape, shape);
       if (!isRight && tensor.location === 'webgpu') {
         throw new ShapeError(
           `input '${node.name}' has shape ${show([...tensor.shape])}; it takes ${show([...shape])}`,
@@ -337,7 +337,7 @@ function checkInputs(
 function checkConstant(input: CompiledInput, tensor: Tensor): CoreTensor {
   const { node, shape } = input;
   const handle = tensorHandleOf(`constant '${node.name}'`, tensor, node.dtype);
-  if (tensor.shape.length !== shape.length || tensor.shape.some((size, axis) => size !== shape[axis])) {
+  if (!isSameShape(tensor.shape, shape)) {
     throw new ShapeError(
       `constant '${node.name}' has shape ${show([...tensor.shape])}; it takes that of inputShapes, ${show([...shape])}`,
     );

@@ -1,7 +1,7 @@
 // What of a compiled graph runs on the graphics card.
 import { accelerator, type AcceleratedGraph, type DeviceChoice } from './accelerator';
 import type { ComputationNode } from './graph';
-import { layerNodesOf } from './layer';
+import { layerNodesOf } from './layer_graph';
 import type { Tensor } from './tensor';
 
 /** An input of a compiled graph. */

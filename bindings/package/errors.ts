@@ -68,6 +68,9 @@ export class OutOfMemoryError extends CrossAttentionError {
   }
 }
 
+/** What an error of anybody's says. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 const classes: Record<string, new (message: string) => CrossAttentionError> = {
   ERR_SHAPE: ShapeError,
   ERR_ARGUMENT: ArgumentError,

@@ -23,7 +23,7 @@ export type { UsersBuffer, UsersDevice } from './gpu_types';
 export { ComputationNode } from './graph';
 export type { GraphOptions } from './graph';
 export { DiffusionCrossAttention } from './layer';
-export type { AttentionOptions, LayerOptions } from './layer';
+export type { AsyncAttentionOptions, AttentionOptions, LayerOptions } from './layer_options';
 export { toOnnx } from './onnx/to_onnx';
 export type { ToOnnxOptions } from './onnx/to_onnx';
 export { gpuMemoryInUse, init, memoryInUse, synchronize } from './runtime';

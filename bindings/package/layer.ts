@@ -15,6 +15,7 @@ import {
   checkOptions,
   checkString,
   fail,
+  isSameShape,
   show,
 } from './checks';
 import type { CoreLayer, CoreTensor, DType, TypedArray } from './core';
@@ -22,6 +23,10 @@ import { ArgumentError, ShapeError } from './errors';
 import type { ComputationNode, GraphOptions } from './graph';
 import { checkGraphOptions, nodeOrigin, wrapNodes } from './graph';
 import { Owned } from './handles';
+import { layerNodes } from './layer_graph';
+import type { LayerGraph, LayerGraphNames } from './layer_graph';
+import { checkDeviceOptions } from './layer_options';
+import type { AsyncAttentionOptions, AttentionOptions, LayerOptions } from './layer_options';
 import { awaitPending } from './pending';
 import { putAt, withTensorsInWasm } from './places';
 import { getCore, getRuntimeInfo } from './runtime';
@@ -36,44 +41,7 @@ import type {
   WeightSource,
 } from './weights';
 
-export interface LayerOptions {
-  /** Of all tensors of the layer; default float32. */
-  dtype?: DType;
-  /** Of the Xavier-uniform initial weights: the same seed gives the same weights anywhere. Default: a random one. */
-  seed?: number;
-  /** Softmax scale; default 1/sqrt(headDim). */
-  scale?: number;
-  /** Tokens that a task takes at a time; 0 (the default): chosen by the planner. */
-  blockSizeQ?: number;
-  /** Keys of one attention tile; 0 (the default): chosen by the planner. */
-  blockSizeKV?: number;
-}
-
-export interface AttentionOptions {
-  /**
-   * Key mask [B | 1, L] (1 = attend, 0 = ignore; a fully ignored row gives a zero attention output), or an additive
-   * float mask [B | 1, heads | 1, N | 1, L].
-   */
-  mask?: Tensor | null;
-}
-
-/** How a call that does not block may be done. */
-export interface AsyncAttentionOptions extends AttentionOptions, DeviceOptions {}
-
 const mostDimension = 32768;
-
-/** A layer's graph as an accelerator sees it: the whole layer, between these nodes. */
-export interface LayerNodes {
-  readonly layer: AcceleratedLayer;
-  readonly input: ComputationNode;
-  readonly context: ComputationNode;
-  readonly mask: ComputationNode | null;
-}
-
-const layerNodes = new WeakMap<ComputationNode, LayerNodes>();
-
-/** The layer that a node is the output of; null for any other node. */
-export const layerNodesOf = (output: ComputationNode): LayerNodes | null => layerNodes.get(output) ?? null;
 
 /** Lets composeGraph have a graph with names of its own. */
 export let exportLayerGraph: (
@@ -464,7 +432,7 @@ export class DiffusionCrossAttention {
   async #backwardOnCard(outputGradient: Tensor, options: DeviceOptions): Promise<Tensor | null> {
     const saved = this.#currentSaved();
     if (saved === null) return null;
-    if (show([...outputGradient.shape]) !== show([...saved.input.shape])) {
+    if (!isSameShape(outputGradient.shape, saved.input.shape)) {
       throw new ShapeError(
         `outputGradient has shape ${show([...outputGradient.shape])}; it takes that of the last training forward's input, ${show([...saved.input.shape])}`,
       );
@@ -576,24 +544,4 @@ export class DiffusionCrossAttention {
       ? [inputHandle, contextHandle, maskHandle, null]
       : [inputHandle, contextHandle, null, maskHandle];
   }
-}
-
-function checkDeviceOptions(options: DeviceOptions | undefined): DeviceOptions {
-  const { device, location } = checkOptions('options', options);
-  if (device !== undefined) checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
-  if (location !== undefined) checkOneOf('location', location, ['wasm', 'webgpu']);
-  return { device, location };
-}
-
-/** The graph of one layer: its inputs (input, context unless shared, mask if wanted) and output. */
-export interface LayerGraph {
-  inputs: ComputationNode[];
-  output: ComputationNode;
-}
-
-/** How composeGraph has several layers' graphs written. */
-export interface LayerGraphNames {
-  input: string;
-  tokens: string;
-  context: ComputationNode | null;
 }

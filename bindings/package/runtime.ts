@@ -8,7 +8,7 @@ import {
 } from './accelerator';
 import { checkOneOf, checkOptions, fail } from './checks';
 import type { Core, CoreFactory, CoreOptions } from './core';
-import { ArgumentError, CrossAttentionError, NotInitializedError } from './errors';
+import { ArgumentError, CrossAttentionError, messageOf, NotInitializedError } from './errors';
 import type { UsersDevice } from './gpu_types';
 import { restoreStackAfterErrors } from './stack';
 
@@ -162,11 +162,10 @@ async function createCore(variant: string, options: CoreOptions): Promise<Core> 
     return await create(options);
   } catch (error) {
     options.endWorkers?.();
-    const reason = error instanceof Error ? error.message : String(error);
     throw new CrossAttentionError(
       'ERR_LOAD',
       `the WebAssembly module of the variant ${variant} could not be loaded (it lies beside the package's own ` +
-        `module unless wasmBaseUrl says where): ${reason}`,
+        `module unless wasmBaseUrl says where): ${messageOf(error)}`,
     );
   }
 }
@@ -187,7 +186,7 @@ async function startGpu({ choice, precision, gpuDevice }: GpuOptions, core: stri
     setAccelerator(started.accelerator);
     return started.description;
   } catch (error) {
-    return `its module could not be loaded: ${error instanceof Error ? error.message : String(error)}`;
+    return `its module could not be loaded: ${messageOf(error)}`;
   }
 }
 

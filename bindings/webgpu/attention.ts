@@ -55,6 +55,16 @@ export const fromToken = (matrix: Matrix, first: number): Matrix => ({
   offset: matrix.offset + first * matrix.columnStride,
 });
 
+/** scoreParameters of kernels/mask.ts, for a part of the tokens from `first` on. */
+export function scoreNumbers(
+  { heads, tokens, keys, paddedKeys, scale }: Attention,
+  scores: Matrix,
+  first: number,
+  part: number,
+): number[] {
+  return [part, keys, paddedKeys, heads, scores.rowStride, scores.inner, first, first, tokens, scale];
+}
+
 /** maskParameters of kernels/mask.ts. */
 export const maskNumbers = ({ mask: { offset, outer, inner, token } }: Attention): number[] => [
   offset,
@@ -155,8 +165,8 @@ export function recordSoftmax(
   part: number,
   logSumExp: GPUBuffer | null,
 ): void {
-  const { batch, heads, tokens, keys, paddedKeys, scale, mask, maskBuffer } = attention;
-  const numbers = [part, keys, paddedKeys, heads, part, scores.inner, first, first, tokens, scale];
+  const { batch, heads, mask, maskBuffer } = attention;
+  const numbers = scoreNumbers(attention, scores, first, part);
   recorder.dispatch(
     softmaxKernel({ mask: mask.kind, keepsLogSumExp: logSumExp !== null }),
     [...numbers, ...maskNumbers(attention)],

@@ -1,6 +1,13 @@
 // The layer's backward as commands (Dao et al., 2022, algorithm 4). Scores are computed again, a part of the tokens at a time,
 // and everything else is a product.
-import { type Attention, fromToken, maskNumbers, scoresMatrix, tokensOfPart } from './attention';
+import {
+  type Attention,
+  fromToken,
+  maskNumbers,
+  scoreNumbers,
+  scoresMatrix,
+  tokensOfPart,
+} from './attention';
 import { type CallSizes, channelsByTokens } from './call';
 import { attentionOf, headMatrix, padded, type Saved } from './forward';
 import { channelSumsKernel } from './kernels/channel_sums';
@@ -164,8 +171,7 @@ function recordAttentionGradients(
   delta: GPUBuffer,
   gradients: { attended: Matrix; query: Matrix; key: Matrix; value: Matrix },
 ): void {
-  const { batch, heads, headDim, tokens, keys, paddedKeys, scale, query, key, value, mask, maskBuffer } =
-    attention;
+  const { batch, heads, headDim, tokens, paddedKeys, query, key, value, mask, maskBuffer } = attention;
   const { device, recorder, scratch } = recording;
   const most = tokensOfPart(device, attention);
   const bytes = 4 * batch * heads * paddedKeys * most;
@@ -187,7 +193,7 @@ function recordAttentionGradients(
       b: partOf(gradients.attended),
       c: scoreGradients,
     });
-    const numbers = [part, keys, paddedKeys, heads, part, scores.inner, first, first, tokens, scale];
+    const numbers = scoreNumbers(attention, scores, first, part);
     recorder.dispatch(
       softmaxGradientKernel(mask.kind),
       [...numbers, ...maskNumbers(attention)],

@@ -1,5 +1,5 @@
 // A GPUDevice with what is made once for it: pipelines, memory, and whether it is still there.
-import { CrossAttentionError, OutOfMemoryError } from '../package/errors';
+import { CrossAttentionError, messageOf, OutOfMemoryError } from '../package/errors';
 import type { Kernel } from './kernels/kernel';
 import { type GpuBuffer, GpuMemory, usage } from './memory';
 
@@ -17,10 +17,10 @@ export class LimitError extends DeviceError {
   static override readonly name = 'LimitError';
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 export class Device {
   readonly gpu: GPUDevice;
+  /** Kept, for some hosts let a device go with the adapter that gave it. */
+  readonly adapter: GPUAdapter | null;
   readonly memory: GpuMemory;
   /** The adapter, for people. */
   readonly description: string;
@@ -31,9 +31,6 @@ export class Device {
   /** To be called when it is lost. Not so many `lost.then`: those would keep what they wait for as long as the device lives. */
   readonly #whenLost = new Set<() => void>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
-
-  /** Kept, for some hosts let a device go with the adapter that gave it. */
-  readonly adapter: GPUAdapter | null;
 
   constructor(gpu: GPUDevice, adapter: GPUAdapter | null = null) {
     this.gpu = gpu;
@@ -78,9 +75,9 @@ export class Device {
     return pipeline;
   }
 
-  async #compile(label: string, code: string): Promise<GPUComputePipeline> {
+  async #compile(label: string, code: () => string): Promise<GPUComputePipeline> {
     try {
-      const module = this.gpu.createShaderModule({ label, code });
+      const module = this.gpu.createShaderModule({ label, code: code() });
       return await this.gpu.createComputePipelineAsync({
         label,
         layout: 'auto',

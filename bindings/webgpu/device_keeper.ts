@@ -1,4 +1,5 @@
 // The device, as long as there is one: what failed is tried again, at first soon, then less and less often.
+import { messageOf } from '../package/errors';
 import { Device } from './device';
 import type { Strategy } from './recording';
 import type { Scheduler } from './scheduler';
@@ -13,8 +14,6 @@ const wantedLimits = [
   'maxComputeWorkgroupStorageSize',
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A device of an adapter; the reason where there is none. Never throws. */
 export async function requestDevice(gpu: GPU | undefined): Promise<Device | string> {

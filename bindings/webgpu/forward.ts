@@ -84,7 +84,7 @@ export function attentionOf(
     keys,
     paddedKeys: padded(keys),
     scale: sizes.scale,
-    query: { ...headMatrix(buffers.query, sizes, input.tokens, rows.count) },
+    query: headMatrix(buffers.query, sizes, input.tokens, rows.count),
     key: ofKeys(buffers.key),
     value: ofKeys(buffers.value),
     mask: { ...mask, offset: rows.first * mask.outer },

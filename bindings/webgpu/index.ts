@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import type { StartAccelerator } from '../package/accelerator';
+import { messageOf } from '../package/errors';
 import { DiffusionCrossAttention } from '../package/layer';
 import { Tensor } from '../package/tensor';
 import { WebGpuAccelerator } from './accelerator';
@@ -55,7 +56,7 @@ async function makeReady(
   } catch (error) {
     // The next attempt takes another one.
     if (isOwn) device.gpu.destroy();
-    return `${device.description}: ${error instanceof Error ? error.message : String(error)}`;
+    return `${device.description}: ${messageOf(error)}`;
   }
 }
 

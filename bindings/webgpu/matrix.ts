@@ -114,7 +114,7 @@ export function multiply(recorder: Recorder, tilings: readonly MultiplyTiling[],
   };
   const numbers = [rows, columns, depth, inner, product.columnsOfB ?? columns];
   for (const matrix of [a, b, c]) numbers.push(matrix.offset, strideOf(matrix), matrix.outer, matrix.inner);
-  numbers.push(0, scale);
+  numbers.push(scale);
   recorder.dispatch(
     multiplyKernel(kernel),
     numbers,

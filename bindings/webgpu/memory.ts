@@ -1,5 +1,5 @@
 // All buffers of a device: counted, so that a leak shows, and destroyed by whoever made them.
-import { OutOfMemoryError } from '../package/errors';
+import { messageOf, OutOfMemoryError } from '../package/errors';
 
 /** GPUBufferUsage of the specification: the global is not there in every host. */
 export const usage = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
@@ -45,8 +45,7 @@ export class GpuMemory {
       return this.#device.createBuffer({ label, size, usage: flags });
     } catch (error) {
       // Outside of an error scope, too, it is the card that failed, not the caller.
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new OutOfMemoryError(`${label} needs ${size} bytes in GPU memory: ${reason}`);
+      throw new OutOfMemoryError(`${label} needs ${size} bytes in GPU memory: ${messageOf(error)}`);
     }
   }
 

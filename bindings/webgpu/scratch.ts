@@ -22,10 +22,6 @@ export class Scratch {
     return buffer.buffer;
   }
 
-  get bytes(): number {
-    return [...this.#buffers.values()].reduce((sum, buffer) => sum + buffer.bytes, 0);
-  }
-
   /** Frees all; what is taken then is made anew. */
   dispose(): void {
     for (const buffer of this.#buffers.values()) buffer.release();

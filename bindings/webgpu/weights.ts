@@ -122,6 +122,7 @@ export class Weights {
       this.#toPack.push(name);
     }
   }
+
   /** Vectors of four are loaded, of a head's rows, too; a number beyond the largest half would become an infinity. */
   #canBePacked(name: WeightName, values: Float32Array): boolean {
     const isAligned = this.#inFeatures(name) % 4 === 0 && this.#sizes.headDim % 4 === 0;

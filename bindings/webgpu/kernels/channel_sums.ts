@@ -30,7 +30,8 @@ if (invocation == 0u) { for (var at = 0u; at < ${width}u; at++) { total += parti
 
 /** Bindings: parameters, values, sums. Workgroups: channels. */
 export function channelSumsKernel(withSubgroups: boolean): Kernel {
-  const code = `${withSubgroups ? 'enable subgroups;\n' : ''}${parameterStruct(channelSumParameters)}
+  const code =
+    (): string => `${withSubgroups ? 'enable subgroups;\n' : ''}${parameterStruct(channelSumParameters)}
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 var<workgroup> partial: array<f32, ${width}>;

@@ -54,8 +54,7 @@ export const flashTakes = (headDim: number, tokens: number): boolean =>
 /** Channels of the output, fours, that an invocation holds. */
 const ownFours = (headDim: number): number => Math.ceil(headDim / 4 / rowsFor(headDim));
 
-/** Bindings: parameters, query, key, value, output, mask (where there is one), logSumExp (where it is kept). */
-export function flashKernel({ headDim, mask, keepsLogSumExp }: FlashKernel): Kernel {
+function flashCode({ headDim, mask, keepsLogSumExp }: FlashKernel): string {
   const rows = rowsFor(headDim);
   const invocations = columns * rows;
   const ownKeys = blockKeys / rows;
@@ -141,7 +140,7 @@ logSumExp[(group.y * p.logSumExpBatch + token) >> 2u] = select(vec4f(hidden), ma
 }`
     : '';
 
-  const code = `${maskedStruct(flashParameters, ['scale'])}${maskFunction(mask, 5)}
+  return `${maskedStruct(flashParameters, ['scale'])}${maskFunction(mask, 5)}
 @group(0) @binding(1) var<storage, read> query: array<vec4f>;
 @group(0) @binding(2) var<storage, read> key: array<vec4f>;
 @group(0) @binding(3) var<storage, read> value: array<vec4f>;
@@ -202,8 +201,13 @@ let inverse = select(vec4f(), 1.0 / sum, sum > vec4f());
 ${storeOutputs}
 ${keep}
 }`;
+}
+
+/** Bindings: parameters, query, key, value, output, mask (where there is one), logSumExp (where it is kept). */
+export function flashKernel(kernel: FlashKernel): Kernel {
+  const { headDim, mask, keepsLogSumExp } = kernel;
   return {
     label: `flash attention, ${headDim} channels, mask ${mask}${keepsLogSumExp ? ', logSumExp' : ''}`,
-    code,
+    code: () => flashCode(kernel),
   };
 }

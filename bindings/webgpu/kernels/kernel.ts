@@ -4,7 +4,8 @@
 export interface Kernel {
   /** Names what the text depends on: the same label, the same text. */
   readonly label: string;
-  readonly code: string;
+  /** Written when it is compiled, not at every dispatch. */
+  readonly code: () => string;
 }
 
 /** Numbers of a dispatch, in the order of the kernel's struct. */

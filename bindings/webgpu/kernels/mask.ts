@@ -24,6 +24,24 @@ export function maskFunction(kind: MaskKind, binding: number): string {
 fn masked(score: f32, outer: u32, inner: u32, token: u32, key: u32) -> f32 { return ${visible}; }\n`;
 }
 
+/**
+ * Of a kernel that goes through scores in memory, [outer · inner][paddedKeys][tokens], those of a part of the tokens.
+ * `paddedKeys`: rows of keys in memory, those after `keys` become zeros. `firstToken`: of this part, for the mask.
+ * `statistics`: numbers [outer · inner][all tokens] that go with the scores.
+ */
+export const scoreParameters = [
+  'tokens',
+  'keys',
+  'paddedKeys',
+  'inner',
+  'scoresStride',
+  'scoresBatch',
+  'firstToken',
+  'statisticsOffset',
+  'statisticsBatch',
+  'scale',
+] as const;
+
 /** parameterStruct of a kernel with a mask. */
 export const maskedStruct = (names: readonly string[], floats: readonly string[]): string =>
   parameterStruct([...names, ...maskParameters], floats);

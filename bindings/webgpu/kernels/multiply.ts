@@ -61,7 +61,6 @@ export const multiplyParameters = [
   'cStride',
   'cOuter',
   'cInner',
-  'biasOffset',
   'scale',
 ] as const;
 
@@ -260,13 +259,13 @@ function storeTile(kernel: MultiplyKernel): string {
   const lines: string[] = [];
   const biasOfColumns = (group: number): string =>
     `vec4f(${range(4)
-      .map((component) => `bias[p.biasOffset + min(${columnOf(group)} + ${component}u, p.columns - 1u)]`)
+      .map((component) => `bias[min(${columnOf(group)} + ${component}u, p.columns - 1u)]`)
       .join(', ')})`;
   if (bias === 'columns') {
     for (const group of groups) lines.push(`let bias${group} = ${biasOfColumns(group)};`);
   }
   for (const row of range(tileRows)) {
-    if (bias === 'rows') lines.push(`let rowBias${row} = bias[p.biasOffset + ${rowAt(row)}];`);
+    if (bias === 'rows') lines.push(`let rowBias${row} = bias[${rowAt(row)}];`);
     for (const group of groups) {
       const added = { none: '', rows: ` + vec4f(rowBias${row})`, columns: ` + bias${group}` }[bias];
       lines.push(`c${row}_${group} = p.scale * c${row}_${group}${added};`);
@@ -294,8 +293,7 @@ store(cBase + ${at} * p.cStride + row + ${4 * four}u, vec4f(${values.join(', ')}
   return lines.join('\n');
 }
 
-/** Bindings: parameters, A, B, C, bias (where there is one). Workgroups: columns, rows, outer · inner. */
-export function multiplyKernel(kernel: MultiplyKernel): Kernel {
+function multiplyCode(kernel: MultiplyKernel): string {
   const { stage, tileRows, tileColumns, vectors, packedA, packedB } = kernel;
   const staged =
     stage === 'registers'
@@ -305,7 +303,7 @@ var<workgroup> stageB: array<vec4f, ${(stageDepth * workgroupColumns(kernel)) / 
   const tile = repeat(tileRows, (row) =>
     repeat(tileColumns / 4, (group) => `var c${row}_${group} = vec4f();\n`),
   );
-  const code = `${parameterStruct(multiplyParameters, ['scale'])}${bindings(kernel)}${staged}${loadFunction(
+  return `${parameterStruct(multiplyParameters, ['scale'])}${bindings(kernel)}${staged}${loadFunction(
     'loadA',
     'matrixA',
     vectors,
@@ -325,6 +323,11 @@ ${stage === 'registers' ? 'if (row >= p.rows || column >= p.columns) { return; }
   }
 ${storeTile(kernel)}
 }`;
+}
+
+/** Bindings: parameters, A, B, C, bias (where there is one). Workgroups: columns, rows, outer · inner. */
+export function multiplyKernel(kernel: MultiplyKernel): Kernel {
+  const { stage, tileRows, tileColumns, vectors, packedA, packedB } = kernel;
   const { a, b, c, bias, accumulates } = kernel;
   const label = [
     'multiply',
@@ -337,5 +340,5 @@ ${storeTile(kernel)}
     `bias ${bias}`,
     accumulates ? 'accumulates' : 'sets',
   ].join(', ');
-  return { label, code };
+  return { label, code: () => multiplyCode(kernel) };
 }

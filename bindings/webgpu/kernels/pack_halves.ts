@@ -10,7 +10,7 @@ export const largestHalf = 65504;
 /** Bindings: parameters, singles, halves. Workgroups: 256 along x, as many as needed along y. */
 export const packWidth = 256;
 export function packHalvesKernel(): Kernel {
-  const code = `${parameterStruct(packParameters)}
+  const code = (): string => `${parameterStruct(packParameters)}
 @group(0) @binding(1) var<storage, read> singles: array<vec2f>;
 @group(0) @binding(2) var<storage, read_write> halves: array<u32>;
 

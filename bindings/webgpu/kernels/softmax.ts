@@ -1,21 +1,7 @@
 // softmax over the keys of scores that are in memory, [outer · inner][keys][tokens], in place. An invocation takes the
 // scores of a token, so that neighbours read neighbours. A token that sees no key gets zeros.
 import type { Kernel } from './kernel';
-import { type MaskKind, maskedStruct, maskFunction } from './mask';
-
-/** `paddedKeys`: rows of keys in memory, those after `keys` become zeros. `firstToken`: of this part, for the mask. */
-export const softmaxParameters = [
-  'tokens',
-  'keys',
-  'paddedKeys',
-  'inner',
-  'scoresStride',
-  'scoresBatch',
-  'firstToken',
-  'logSumExpOffset',
-  'logSumExpBatch',
-  'scale',
-] as const;
+import { type MaskKind, maskedStruct, maskFunction, scoreParameters } from './mask';
 
 export interface SoftmaxKernel {
   mask: MaskKind;
@@ -31,9 +17,9 @@ export function softmaxKernel({ mask, keepsLogSumExp }: SoftmaxKernel): Kernel {
     ? '@group(0) @binding(3) var<storage, read_write> logSumExp: array<f32>;\n'
     : '';
   const keep = keepsLogSumExp
-    ? `logSumExp[p.logSumExpOffset + group.y * p.logSumExpBatch + token] = select(hidden, maximum + log(max(sum, 1e-37)), sum > 0.0);`
+    ? `logSumExp[p.statisticsOffset + group.y * p.statisticsBatch + token] = select(hidden, maximum + log(max(sum, 1e-37)), sum > 0.0);`
     : '';
-  const code = `${maskedStruct(softmaxParameters, ['scale'])}${maskFunction(mask, 2)}${kept}
+  const code = (): string => `${maskedStruct(scoreParameters, ['scale'])}${maskFunction(mask, 2)}${kept}
 @group(0) @binding(1) var<storage, read_write> scores: array<f32>;
 
 @compute @workgroup_size(${softmaxWorkgroup})

@@ -1,27 +1,13 @@
 // The gradient of softmax (Dao et al., 2022, algorithm 4): P = exp(S - logSumExp) and dS = P ∘ (dP - delta) · scale, with
 // delta = Σ_d dO ∘ O of each token. In place: scores become P, probability gradients become dS.
-import type { Kernel } from './kernel';
-import { parameterStruct } from './kernel';
-import { type MaskKind, maskedStruct, maskFunction } from './mask';
-
-export const softmaxGradientParameters = [
-  'tokens',
-  'keys',
-  'paddedKeys',
-  'inner',
-  'scoresStride',
-  'scoresBatch',
-  'firstToken',
-  'statisticsOffset',
-  'statisticsBatch',
-  'scale',
-] as const;
+import { type Kernel, parameterStruct } from './kernel';
+import { type MaskKind, maskedStruct, maskFunction, scoreParameters } from './mask';
 
 export const softmaxGradientWorkgroup = 64;
 
 /** Bindings: parameters, scores, mask (where there is one), gradients, logSumExp, delta. Workgroups: tokens, keys, outer · inner. */
 export function softmaxGradientKernel(mask: MaskKind): Kernel {
-  const code = `${maskedStruct(softmaxGradientParameters, ['scale'])}${maskFunction(mask, 2)}
+  const code = (): string => `${maskedStruct(scoreParameters, ['scale'])}${maskFunction(mask, 2)}
 @group(0) @binding(1) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(3) var<storage, read_write> gradients: array<f32>;
 @group(0) @binding(4) var<storage, read> logSumExp: array<f32>;
@@ -52,7 +38,7 @@ export const deltaParameters = ['tokens', 'headDim', 'stride', 'batch', 'deltaBa
 
 /** delta [outer · inner][tokens] = Σ_d a ∘ b of [outer · inner][headDim][tokens]. Workgroups: tokens, outer · inner. */
 export function deltaKernel(): Kernel {
-  const code = `${parameterStruct(deltaParameters)}
+  const code = (): string => `${parameterStruct(deltaParameters)}
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> delta: array<f32>;
