@@ -3,6 +3,7 @@
 #include <list>
 
 #include "embind/arrays.hpp"
+#include "embind/bytes.hpp"
 #include "weights/loading.hpp"
 #include "weights/safetensors.hpp"
 
@@ -15,9 +16,6 @@ using emscripten::val;
 using layer::DiffusionCrossAttention;
 using weights::Candidate;
 using weights::StoredTensor;
-
-/// A file's bytes in WebAssembly's memory.
-using Bytes = std::vector<std::byte>;
 
 /// A safetensors file that was read; owns its bytes.
 struct WeightFile {
@@ -38,12 +36,6 @@ struct Candidates {
 };
 
 // Pointers that are returned own what they point to: JavaScript deletes it.
-
-Bytes* allocateBytes(double size) { return new Bytes(static_cast<std::size_t>(size)); }
-
-val viewOfBytes(const Bytes& bytes) {
-  return toView(std::span(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
-}
 
 WeightFile* readFile(Bytes& bytes) { return new WeightFile(std::move(bytes)); }
 
@@ -96,9 +88,6 @@ Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix,
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(weights) {
-  emscripten::class_<Bytes>("Bytes")
-      .class_function("allocate", &allocateBytes, allow_raw_pointers())
-      .function("view", &viewOfBytes);
   emscripten::class_<WeightFile>("WeightFile")
       .class_function("read", &readFile, allow_raw_pointers())
       .function("names", &namesOf);

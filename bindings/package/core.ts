@@ -181,7 +181,8 @@ export const coreFunctions = [
   'exportGraphFloat64',
 ] as const;
 
-export interface Core {
+/** What every module of ours has. */
+export interface CoreModule {
   /** The top of the WASM stack. */
   stackSave(): number;
   stackRestore(top: number): void;
@@ -190,12 +191,15 @@ export interface Core {
   setThreads(threads: number): void;
   threads(): number;
   memoryInUse(): number;
+  Bytes: { allocate(size: number): CoreBytes };
+}
+
+export interface Core extends CoreModule {
   parameterNames(): string[];
   TensorFloat32: CoreTensorClass;
   TensorFloat64: CoreTensorClass;
   LayerFloat32: CoreLayerClass;
   LayerFloat64: CoreLayerClass;
-  Bytes: { allocate(size: number): CoreBytes };
   WeightFile: { read(bytes: CoreBytes): CoreWeightFile };
   Candidates: { create(): CoreCandidates };
   saveFloat32: Save;
@@ -208,14 +212,3 @@ export interface Core {
     compile(source: CoreGraphSource, switches: number, association: number): CoreCompiledGraph;
   };
 }
-
-export interface CoreOptions {
-  /** Workers to be started at once, for the core's threads. */
-  workers?: number;
-  locateFile?: (name: string, folder: string) => string;
-  /** Put there by a module with threads, even where its loading fails: ends its workers. */
-  endWorkers?: () => void;
-}
-
-/** What an Emscripten module of ours exports as default. */
-export type CoreFactory = (options: CoreOptions) => Promise<Core>;

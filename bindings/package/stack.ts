@@ -1,13 +1,13 @@
 // What becomes of an exception that leaves WebAssembly. It is turned into the package's error. And it has passed by the
 // frames of WASM's own stack: their destructors ran, but nobody set the stack's top back. Here it is done, or some thousand
 // errors would use the stack up.
-import { coreClasses, coreFunctions, type Core } from './core';
+import type { CoreModule } from './core';
 import { errorFrom, type CrossAttentionError } from './errors';
 
 type Method = (this: unknown, ...values: unknown[]) => unknown;
 
 /** The package's error for an exception of the core. Throws what is none: an error of JavaScript. */
-function toPackageError(core: Core, thrown: unknown): CrossAttentionError {
+function toPackageError(core: CoreModule, thrown: unknown): CrossAttentionError {
   return errorFrom(
     core.errorOf(() => {
       throw thrown;
@@ -15,7 +15,7 @@ function toPackageError(core: Core, thrown: unknown): CrossAttentionError {
   );
 }
 
-function restoring(core: Core, method: Method): Method {
+function restoring(core: CoreModule, method: Method): Method {
   const guarded: Method = function (...values) {
     const top = core.stackSave();
     try {
@@ -33,7 +33,7 @@ function restoring(core: Core, method: Method): Method {
 }
 
 /** Replaces the methods of an object by such ones. */
-function guard(core: Core, owner: object, names: readonly string[]): void {
+function guard(core: CoreModule, owner: object, names: readonly string[]): void {
   for (const name of names) {
     const { value, writable } = Object.getOwnPropertyDescriptor(owner, name)!;
     if (name === 'constructor' || typeof value !== 'function' || !writable) continue;
@@ -41,10 +41,14 @@ function guard(core: Core, owner: object, names: readonly string[]): void {
   }
 }
 
-/** Makes every call of the core throw the package's errors, and leave WASM's stack as it was. */
-export function restoreStackAfterErrors(core: Core): void {
-  guard(core, core, coreFunctions);
-  for (const name of coreClasses) {
+/** Makes every call of these of a core throw the package's errors, and leave WASM's stack as it was. */
+export function restoreStackAfterErrors(
+  core: CoreModule,
+  classes: readonly string[],
+  functions: readonly string[],
+): void {
+  guard(core, core, functions);
+  for (const name of classes) {
     const coreClass = (core as unknown as Record<string, { prototype: object }>)[name]!;
     guard(core, coreClass, Object.getOwnPropertyNames(coreClass));
     guard(core, coreClass.prototype, Object.getOwnPropertyNames(coreClass.prototype));

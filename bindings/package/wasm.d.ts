@@ -4,6 +4,6 @@ declare module '*/webgpu.js' {
 }
 // … and those that Emscripten writes into dist/wasm.
 declare module '*.js' {
-  const createCore: import('./core').CoreFactory;
-  export default createCore;
+  const create: (options: import('./module').CoreOptions) => Promise<never>;
+  export default create;
 }

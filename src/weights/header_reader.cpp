@@ -30,6 +30,9 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
  public:
   std::vector<HeaderEntry> entries;
   std::string problem;
+  Metadata* metadata;
+
+  explicit Handler(Metadata* given) : metadata(given) {}
 
   // Whatever has no method of its own below has no place in a header.
   bool Default() { return stop("a value that has no place there"); }
@@ -57,7 +60,10 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
       hasType_ = hasShape_ = hasOffsets_ = false;
       return enter(Place::kTensorStart);
     }
-    if (place_ == Place::kMetadata) return true;
+    if (place_ == Place::kMetadata) {
+      if (metadata != nullptr) metadata->push_back({std::string(key), {}});
+      return true;
+    }
     if (key == "dtype" && !hasType_) return enter(Place::kType);
     if (key == "shape" && !hasShape_) return enter(Place::kShapeStart);
     if (key == "data_offsets" && !hasOffsets_) return enter(Place::kOffsetsStart);
@@ -65,7 +71,10 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
   }
 
   bool String(const char* text, rapidjson::SizeType length, bool) {
-    if (place_ == Place::kMetadata) return true;
+    if (place_ == Place::kMetadata) {
+      if (metadata != nullptr) metadata->back().second.assign(text, length);
+      return true;
+    }
     if (place_ != Place::kType) return stop("a string that has no place there");
     entries.back().dtype.assign(text, length);
     hasType_ = true;
@@ -135,7 +144,7 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
 
 }  // namespace
 
-std::vector<HeaderEntry> readHeader(std::span<const char> json) {
+std::vector<HeaderEntry> readHeader(std::span<const char> json, Metadata* metadata) {
   if (!isUtf8({json.data(), json.size()})) {
     failWeights({"the file is no safetensors file: its header is no UTF-8"});
   }
@@ -143,7 +152,7 @@ std::vector<HeaderEntry> readHeader(std::span<const char> json) {
   std::string copy(json.data(), json.size());
   rapidjson::InsituStringStream input(copy.data());
   rapidjson::Reader reader;
-  Handler handler;
+  Handler handler(metadata);
   // Recursive, which takes little stack: the handler stops what nests deeper than a tensor's lists.
   constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "weights/safetensors.hpp"
+
 namespace cross_attention::weights {
 
 /// A tensor as the header of a safetensors file describes it; nothing but its grammar has been checked.
@@ -16,7 +18,7 @@ struct HeaderEntry {
 };
 
 /// Reads the JSON of a header. Throws kWeights for anything but an object of tensors {dtype, shape, data_offsets}, each
-/// key once, and perhaps __metadata__ of strings.
-std::vector<HeaderEntry> readHeader(std::span<const char> json);
+/// key once, and perhaps __metadata__ of strings, which `metadata` receives where it is there.
+std::vector<HeaderEntry> readHeader(std::span<const char> json, Metadata* metadata);
 
 }  // namespace cross_attention::weights

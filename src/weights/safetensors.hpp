@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/shape.hpp"
@@ -17,10 +18,15 @@ struct StoredTensor {
   std::span<const std::byte> bytes;
 };
 
+/// What a file says of itself, as names and texts.
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
 /// Reads the directory of a safetensors file (https://github.com/huggingface/safetensors, "Format"). The bytes are not
 /// trusted: lengths, JSON, names (no two alike), shapes and offsets (in the file, as long as the shape says, no overlap,
 /// no hole) are all checked. Throws kWeights, naming the tensor. The tensors point into `file`.
-std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file);
+/// `metadata`: receives the file's, where it is there.
+std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file,
+                                          Metadata* metadata = nullptr);
 
 /// The values of a stored tensor as T: F64, F32, F16 and BF16, rounded to nearest where T is narrower. `values` has the
 /// shape's size. Throws kWeights for another dtype.
@@ -35,9 +41,9 @@ struct NamedValues {
 };
 
 /// A safetensors file of these tensors, their values rounded to nearest even as `dtype` ("F32", "F16", "BF16", "F64");
-/// kArgument for another one. metadata {"format": "pt"}, as diffusers asks for.
+/// kArgument for another one. metadata {"format": "pt"}, as diffusers asks for, and `metadata` after it.
 template <class T>
 std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
-                                        const std::string& dtype);
+                                        const std::string& dtype, const Metadata& metadata = {});
 
 }  // namespace cross_attention::weights

@@ -111,7 +111,7 @@ void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert con
 
 }  // namespace
 
-std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file) {
+std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file, Metadata* metadata) {
   if (file.size() < kLengthBytes) {
     failWeights({"the file is no safetensors file: it has ", file.size(),
                  " bytes; the length of its header alone takes 8"});
@@ -126,7 +126,7 @@ std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file) {
   if (headerBytes == 0 || header[0] != '{') {
     failWeights({"the file is no safetensors file: its header does not begin with '{'"});
   }
-  const std::vector<HeaderEntry> entries = readHeader({header, headerBytes});
+  const std::vector<HeaderEntry> entries = readHeader({header, headerBytes}, metadata);
   const std::span<const std::byte> data = file.subspan(kLengthBytes + headerBytes);
   std::vector<StoredTensor> tensors;
   Entries pointers;

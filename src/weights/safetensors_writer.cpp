@@ -39,8 +39,13 @@ std::string quoted(std::string_view name) {
 }
 
 /// By hand: RapidJSON's writer would be 2 KB of the download.
-std::string header(const std::vector<Entry>& entries, const StoredType& type) {
-  std::string result = R"({"__metadata__":{"format":"pt"})";
+std::string header(const std::vector<Entry>& entries, const StoredType& type,
+                   const Metadata& metadata) {
+  std::string result = R"({"__metadata__":{"format":"pt")";
+  for (const auto& [name, value] : metadata) {
+    result += text({",", quoted(name), ":", quoted(value)});
+  }
+  result += '}';
   std::int64_t offset = 0;
   for (const auto& [name, shape] : entries) {
     const std::int64_t end = offset + std::int64_t{shape->size()} * type.bytes;
@@ -56,8 +61,8 @@ std::string header(const std::vector<Entry>& entries, const StoredType& type) {
 
 /// Length and header, and room for the data; `position` becomes where those begin.
 std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const StoredType& type,
-                                 std::size_t& position) {
-  const std::string json = header(entries, type);
+                                 const Metadata& metadata, std::size_t& position) {
+  const std::string json = header(entries, type, metadata);
   position = kLengthBytes + json.size();
   std::size_t size = position;
   for (const Entry& entry : entries) {
@@ -108,12 +113,12 @@ std::byte* writeAs(std::byte* destination, std::span<const T> values, const Stor
 
 template <class T>
 std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
-                                        const std::string& dtype) {
+                                        const std::string& dtype, const Metadata& metadata) {
   const StoredType& type = writableType(dtype);
   std::vector<Entry> entries;
   for (const NamedValues<T>& tensor : tensors) entries.push_back({&tensor.name, &tensor.shape});
   std::size_t position = 0;
-  std::vector<std::byte> file = beginFile(entries, type, position);
+  std::vector<std::byte> file = beginFile(entries, type, metadata, position);
   std::byte* destination = file.data() + position;
   for (const NamedValues<T>& tensor : tensors) {
     destination = writeAs(destination, tensor.values, type);
@@ -122,8 +127,8 @@ std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
 }
 
 template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<float>>,
-                                                 const std::string&);
+                                                 const std::string&, const Metadata&);
 template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<double>>,
-                                                 const std::string&);
+                                                 const std::string&, const Metadata&);
 
 }  // namespace cross_attention::weights

@@ -9,6 +9,8 @@ import { fingerprint, isDone, markDone, unlessDone } from './stamps.mjs';
 import { step } from './steps.mjs';
 import { ensureSystemPackages } from './system_packages.mjs';
 
+/** The WebAssembly modules of every variant: the layer, and the diffusion model made of it. */
+const modules = ['cross-attention', 'denoiser'];
 export const variants = ['relaxed-threads', 'relaxed', 'baseline-threads', 'baseline'];
 
 async function buildVariant(emscripten, variant, { options = [], target = 'all' } = {}) {
@@ -22,14 +24,14 @@ async function buildVariant(emscripten, variant, { options = [], target = 'all' 
   );
   // Ninja itself sees to it that CMake runs again where a CMakeLists.txt has changed.
   await start('ninja', '-C', `build/${preset}`, target);
-  if (target === 'all') await minifyLoader(variant);
+  if (target === 'all') for (const module of modules) await minifyLoader(`${module}-${variant}`);
 }
 
 /** Emscripten shortens its module's spaces, not its names: a fifth of what is downloaded of it. */
-async function minifyLoader(variant) {
-  const loader = path.join(project, `dist/wasm/cross-attention-${variant}.js`);
-  const stamp = `loader-${variant}`;
-  const key = () => fingerprint([], [`dist/wasm/cross-attention-${variant}.js`]);
+async function minifyLoader(name) {
+  const loader = path.join(project, `dist/wasm/${name}.js`);
+  const stamp = `loader-${name}`;
+  const key = () => fingerprint([], [`dist/wasm/${name}.js`]);
   const code = readFileSync(loader, 'utf8');
   if (isDone(stamp, key())) return;
   const { transform } = await import('esbuild');
@@ -44,6 +46,7 @@ async function buildPackage() {
     entryPoints: {
       index: path.join(project, 'bindings/package/index.ts'),
       onnx: path.join(project, 'bindings/package/onnx.ts'),
+      denoiser: path.join(project, 'bindings/package/denoiser.ts'),
       // Loaded by init where there may be a graphics card.
       webgpu: path.join(project, 'bindings/webgpu/index.ts'),
     },
@@ -91,7 +94,7 @@ export async function buildDist() {
     await unlessDone(
       'package',
       key,
-      ['dist/index.js', 'dist/onnx.js', 'dist/webgpu.js', 'dist/index.d.ts'],
+      ['dist/index.js', 'dist/onnx.js', 'dist/denoiser.js', 'dist/webgpu.js', 'dist/index.d.ts'],
       async () => {
         for (const name of readdirSync(path.join(project, 'dist'))) {
           if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });

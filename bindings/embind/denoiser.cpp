@@ -1,0 +1,95 @@
+#include <emscripten/bind.h>
+
+#include "denoiser/lora_file.hpp"
+#include "denoiser/weights_file.hpp"
+#include "embind/arrays.hpp"
+#include "embind/bytes.hpp"
+#include "embind/denoiser_model.hpp"
+#include "embind/push.hpp"
+
+namespace cross_attention::embind {
+
+namespace {
+
+using denoiser::Configuration;
+using emscripten::allow_raw_pointers;
+using emscripten::val;
+
+// Pointers that are returned own what they point to: JavaScript deletes it.
+
+DenoiserModel* load(const Bytes& file) {
+  return new DenoiserModel{denoiser::loadDenoiser(file), {}};
+}
+
+Bytes* save(DenoiserModel& model, const std::string& dtype) {
+  return new Bytes(denoiser::saveDenoiser(*model.denoiser, dtype));
+}
+
+/// Numbers of the configuration, and of the parameters.
+val describe(DenoiserModel& model) {
+  const Configuration& configuration = model.denoiser->configuration();
+  val result = val::object();
+  const auto set = [&](const char* name, Index value) {
+    result.set(name, static_cast<double>(value));
+  };
+  set("imageSize", configuration.imageSize);
+  set("mapSize", configuration.tokensAcross());
+  set("blocks", configuration.blocks);
+  set("heads", configuration.numHeads);
+  set("mostWords", configuration.mostWords - 1);
+  set("parameterCount", model.denoiser->parameters().size());
+  return result;
+}
+
+val toArray(const std::vector<std::string>& texts) {
+  const val array = val::array();
+  for (const std::string& text : texts) push(array, text);
+  return array;
+}
+
+val words(const DenoiserModel& model) { return toArray(model.denoiser->vocabulary().words()); }
+
+val splitWords(const std::string& prompt) { return toArray(denoiser::splitWords(prompt)); }
+
+/// The words that the updates brought; undefined where there are none.
+val loraWords(const DenoiserModel& model) {
+  return model.lora == nullptr ? val::undefined() : toArray(model.lora->words);
+}
+
+/// A file that does not fit leaves the updates that are there.
+void loadLora(DenoiserModel& model, const Bytes& file) {
+  std::unique_ptr<denoiser::Lora> previous = std::move(model.lora);
+  std::vector<std::byte> saved;
+  if (previous != nullptr) saved = denoiser::saveLora(*previous);
+  previous.reset();
+  try {
+    model.lora = denoiser::loadLora(file, *model.denoiser);
+  } catch (...) {
+    if (!saved.empty()) model.lora = denoiser::loadLora(saved, *model.denoiser);
+    throw;
+  }
+}
+
+void unloadLora(DenoiserModel& model) { model.lora.reset(); }
+
+Bytes* saveLora(DenoiserModel& model) { return new Bytes(denoiser::saveLora(*model.lora)); }
+
+void setLoraScale(DenoiserModel& model, double scale) { model.lora->setScale(scale); }
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(denoiser) {
+  emscripten::class_<DenoiserModel>("DenoiserModel")
+      .class_function("load", &load, allow_raw_pointers())
+      .function("save", &save, allow_raw_pointers())
+      .function("describe", &describe)
+      .function("words", &words)
+      .function("loraWords", &loraWords)
+      .function("loadLora", &loadLora)
+      .function("unloadLora", &unloadLora)
+      .function("saveLora", &saveLora, allow_raw_pointers())
+      .function("setLoraScale", &setLoraScale);
+  emscripten::function("splitWords", &splitWords);
+}
+
+}  // namespace cross_attention::embind

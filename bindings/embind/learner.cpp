@@ -1,0 +1,71 @@
+#include "denoiser/learner.hpp"
+
+#include <emscripten/bind.h>
+
+#include "embind/denoiser_model.hpp"
+
+namespace cross_attention::embind {
+
+namespace {
+
+using denoiser::Learner;
+using denoiser::LearnerOptions;
+using emscripten::allow_raw_pointers;
+using emscripten::val;
+
+Tensor<float> toPictures(const val& pictures, Index size) {
+  const auto count = static_cast<Index>(pictures["length"].as<double>());
+  Tensor<float> tensor(Shape{count, denoiser::Configuration::kChannels, size, size});
+  float* destination = tensor.data();
+  for (Index picture = 0; picture < count; ++picture) {
+    const auto values =
+        emscripten::convertJSArrayToNumberVector<float>(pictures[static_cast<int>(picture)]);
+    destination = std::copy(values.begin(), values.end(), destination);
+  }
+  return tensor;
+}
+
+std::vector<std::string> toTexts(const val& texts) {
+  std::vector<std::string> result;
+  const auto count = static_cast<int>(texts["length"].as<double>());
+  for (int index = 0; index < count; ++index) result.push_back(texts[index].as<std::string>());
+  return result;
+}
+
+/// `options`: all of them; each picture has the model's size: the package has seen to that. Goes on with the updates that
+/// are there, or makes new ones of `rank`, which stay with the model. JavaScript deletes the learner.
+Learner* create(DenoiserModel& model, const val& options) {
+  const LearnerOptions given{.word = options["word"].as<std::string>(),
+                             .like = options["like"].as<std::string>(),
+                             .learningRate = options["learningRate"].as<double>(),
+                             .batch = static_cast<Index>(options["batch"].as<double>()),
+                             .rehearsal = options["rehearsal"].as<double>(),
+                             .shift = static_cast<Index>(options["shift"].as<double>()),
+                             .seed = static_cast<std::uint64_t>(options["seed"].as<double>())};
+  const bool isNew = model.lora == nullptr;
+  if (isNew) {
+    model.lora = std::make_unique<denoiser::Lora>(
+        *model.denoiser, static_cast<Index>(options["rank"].as<double>()), given.seed);
+  }
+  try {
+    return new Learner(*model.lora, given,
+                       toPictures(options["pictures"], model.denoiser->configuration().imageSize),
+                       toTexts(options["captions"]));
+  } catch (...) {
+    if (isNew) model.lora.reset();
+    throw;
+  }
+}
+
+/// The loss before the step.
+double step(Learner& learner) { return learner.step(); }
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(learner) {
+  emscripten::class_<Learner>("Learner")
+      .class_function("create", &create, allow_raw_pointers())
+      .function("step", &step);
+}
+
+}  // namespace cross_attention::embind

@@ -1,0 +1,74 @@
+#include "denoiser/sampler.hpp"
+
+#include <emscripten/bind.h>
+
+#include "embind/arrays.hpp"
+#include "embind/denoiser_model.hpp"
+
+namespace cross_attention::embind {
+
+namespace {
+
+using denoiser::Sampler;
+using denoiser::SamplerOptions;
+using emscripten::allow_raw_pointers;
+using emscripten::val;
+
+/// A sampler, with the memory that its results are looked at in.
+struct SamplerHandle {
+  Sampler sampler;
+  std::vector<float> result;
+};
+
+std::vector<double> toNumbers(const val& array) {
+  return emscripten::convertJSArrayToNumberVector<double>(array);
+}
+
+denoiser::EditOptions toEdit(const val& edit) {
+  return {.from = edit["from"].as<std::string>(),
+          .wordWeights = toNumbers(edit["wordWeights"]),
+          .crossSteps = edit["crossSteps"].as<double>(),
+          .selfSteps = edit["selfSteps"].as<double>(),
+          .keepElsewhere = edit["keepElsewhere"].as<bool>()};
+}
+
+/// `options`: all of them, which the package has seen to be of their types. JavaScript deletes the sampler.
+SamplerHandle* create(DenoiserModel& model, const val& options) {
+  SamplerOptions given{.prompt = options["prompt"].as<std::string>(),
+                       .seed = static_cast<std::uint64_t>(options["seed"].as<double>()),
+                       .steps = static_cast<Index>(options["steps"].as<double>()),
+                       .guidance = options["guidance"].as<double>(),
+                       .wordWeights = toNumbers(options["wordWeights"]),
+                       .edit = {},
+                       .maps = options["maps"].as<bool>()};
+  if (!options["edit"].isUndefined()) given.edit = toEdit(options["edit"]);
+  return new SamplerHandle{Sampler(*model.denoiser, given), {}};
+}
+
+bool advance(SamplerHandle& handle) { return handle.sampler.advance(); }
+
+double step(const SamplerHandle& handle) { return static_cast<double>(handle.sampler.step()); }
+
+/// Views, good until the next one of this sampler.
+val picture(SamplerHandle& handle) {
+  handle.result = handle.sampler.picture();
+  return toView(std::span<const float>(handle.result));
+}
+
+val maps(SamplerHandle& handle, double block, double head) {
+  handle.result = handle.sampler.maps(static_cast<Index>(block), static_cast<Index>(head));
+  return toView(std::span<const float>(handle.result));
+}
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(sampler) {
+  emscripten::class_<SamplerHandle>("Sampler")
+      .class_function("create", &create, allow_raw_pointers())
+      .function("advance", &advance)
+      .function("step", &step)
+      .function("picture", &picture)
+      .function("maps", &maps);
+}
+
+}  // namespace cross_attention::embind

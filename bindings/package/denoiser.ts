@@ -1,0 +1,23 @@
+/**
+ * Text to image with the cross-attention layer: `await init()`, then `Denoiser.load(weights)` and its `sampler`.
+ *
+ * @packageDocumentation
+ */
+export {
+  ArgumentError,
+  CrossAttentionError,
+  DisposedError,
+  NotInitializedError,
+  OutOfMemoryError,
+  ShapeError,
+  WeightsError,
+} from './errors';
+export { Denoiser } from './denoiser/denoiser';
+export type { Learner, LearnerOptions } from './denoiser/learner';
+export { init, memoryInUse } from './denoiser/runtime';
+export type { DenoiserRuntimeInfo } from './denoiser/runtime';
+export type { EditOptions, Sampler, SamplerFrame, SamplerOptions } from './denoiser/sampler';
+export { randomScene } from './denoiser/scenes';
+export type { Scene } from './denoiser/scenes';
+export type { ModuleOptions } from './module';
+export { version } from './version';

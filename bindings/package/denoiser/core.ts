@@ -1,0 +1,95 @@
+// The WebAssembly module of the denoiser as Embind shows it (bindings/embind).
+import type { CoreBytes, CoreHandle, CoreModule } from '../core';
+
+export interface CoreConfiguration {
+  imageSize: number;
+  mapSize: number;
+  blocks: number;
+  heads: number;
+  mostWords: number;
+  parameterCount: number;
+}
+
+export interface CoreDenoiser extends CoreHandle {
+  save(dtype: string): CoreBytes;
+  describe(): CoreConfiguration;
+  words(): string[];
+  /** undefined: there are no low-rank updates. */
+  loraWords(): string[] | undefined;
+  loadLora(file: CoreBytes): void;
+  unloadLora(): void;
+  saveLora(): CoreBytes;
+  setLoraScale(scale: number): void;
+}
+
+export interface CoreSamplerOptions {
+  prompt: string;
+  seed: number;
+  steps: number;
+  guidance: number;
+  wordWeights: readonly number[];
+  maps: boolean;
+  edit:
+    | {
+        from: string;
+        wordWeights: readonly number[];
+        crossSteps: number;
+        selfSteps: number;
+        keepElsewhere: boolean;
+      }
+    | undefined;
+}
+
+export interface CoreSampler extends CoreHandle {
+  advance(): boolean;
+  step(): number;
+  /** Views, good until the next one. */
+  picture(): Float32Array;
+  maps(block: number, head: number): Float32Array;
+}
+
+export interface CoreLearnerOptions {
+  word: string;
+  like: string;
+  pictures: readonly Float32Array[];
+  captions: readonly string[];
+  rank: number;
+  learningRate: number;
+  batch: number;
+  rehearsal: number;
+  shift: number;
+  seed: number;
+}
+
+export interface CoreLearner extends CoreHandle {
+  step(): number;
+}
+
+export interface CoreScene {
+  caption: string;
+  plainCaption: string;
+  background: string;
+  backgroundSaid: boolean;
+  objects: {
+    shape: string;
+    colour: string;
+    size: string;
+    x: number;
+    y: number;
+    radius: number;
+    box: { left: number; top: number; right: number; bottom: number };
+  }[];
+  links: { subject: number; relation: string; object: number }[];
+}
+
+/** What of the module may throw. */
+export const coreClasses = ['Bytes', 'DenoiserModel', 'Sampler', 'Learner'] as const;
+export const coreFunctions = ['setThreads', 'randomScene'] as const;
+
+export interface DenoiserCore extends CoreModule {
+  DenoiserModel: { load(file: CoreBytes): CoreDenoiser };
+  Sampler: { create(model: CoreDenoiser, options: CoreSamplerOptions): CoreSampler };
+  Learner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
+  splitWords(prompt: string): string[];
+  randomScene(seed: number, heldOut: boolean, objects: number, picture: Float32Array): CoreScene;
+}

@@ -1,0 +1,84 @@
+import { checkOptions } from '../checks';
+import type { CoreBytes } from '../core';
+import { NotInitializedError } from '../errors';
+import {
+  checkModuleOptions,
+  loadModule,
+  type CheckedModuleOptions,
+  type Factories,
+  type ModuleInfo,
+  type ModuleOptions,
+} from '../module';
+import { restoreStackAfterErrors } from '../stack';
+import { version } from '../version';
+import { coreClasses, coreFunctions, type DenoiserCore } from './core';
+
+/** Which variant of the module runs, on how many threads and why. */
+export interface DenoiserRuntimeInfo extends Readonly<ModuleInfo> {
+  readonly version: string;
+}
+
+/** Written out one by one, for bundlers look for literal names. */
+const factories: Factories<DenoiserCore> = {
+  relaxed: () => import('./wasm/denoiser-relaxed.js'),
+  'relaxed-threads': () => import('./wasm/denoiser-relaxed-threads.js'),
+  baseline: () => import('./wasm/denoiser-baseline.js'),
+  'baseline-threads': () => import('./wasm/denoiser-baseline-threads.js'),
+};
+
+let loading: Promise<DenoiserRuntimeInfo> | null = null;
+let loaded: DenoiserCore | null = null;
+
+/** The module. Throws NotInitializedError before `init`. */
+export function getCore(): DenoiserCore {
+  if (loaded === null)
+    throw new NotInitializedError('the denoiser is not initialized; it takes `await init()` first');
+  return loaded;
+}
+
+/** Bytes of WASM memory in live models, samplers and caches: 0 after everything was disposed of. */
+export function memoryInUse(): number {
+  return getCore().memoryInUse();
+}
+
+async function load(options: CheckedModuleOptions): Promise<DenoiserRuntimeInfo> {
+  const { core, info } = await loadModule(factories, options, (made) =>
+    restoreStackAfterErrors(made, coreClasses, coreFunctions),
+  );
+  loaded = core;
+  return Object.freeze<DenoiserRuntimeInfo>({ ...info, version });
+}
+
+/**
+ * Loads the denoiser's WASM variant that fits this machine: a module of its own, beside the layer's. Idempotent: once
+ * loaded, every call gives the same information, whatever its options. Throws ArgumentError for options that cannot be;
+ * a failed load may be tried again.
+ */
+export async function init(options?: ModuleOptions): Promise<DenoiserRuntimeInfo> {
+  const checked = checkModuleOptions(checkOptions('options', options));
+  loading ??= load(checked).catch((error) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}
+
+/** A file's bytes in WASM memory for the length of a call. */
+export function withBytes<R>(file: Uint8Array, use: (bytes: CoreBytes) => R): R {
+  const bytes = getCore().Bytes.allocate(file.byteLength);
+  try {
+    bytes.view().set(file);
+    return use(bytes);
+  } finally {
+    bytes.delete();
+  }
+}
+
+/** The bytes that the core has written, as the caller's own. */
+export function takeBytes(bytes: CoreBytes): Uint8Array {
+  try {
+    return bytes.view().slice();
+  } finally {
+    bytes.delete();
+  }
+}

@@ -1,0 +1,160 @@
+#include "denoiser/denoiser.hpp"
+
+#include <cmath>
+
+#include "core/error.hpp"
+#include "denoiser/sums.hpp"
+
+namespace cross_attention::denoiser {
+
+using operators::Initial;
+
+namespace {
+
+constexpr Index kTimeWaves = 64;
+/// Modulations of all blocks, then shift and scale of the output.
+template <class T>
+constexpr Index kModulationParts = ImageBlock<T>::kModulations + 2;
+
+const Configuration& checked(const Configuration& configuration) {
+  validate(configuration);
+  return configuration;
+}
+
+/// Sines and cosines of both coordinates (Vaswani et al., 2017, section 3.5, in two dimensions): training begins with
+/// places that know their neighbours.
+template <class T>
+void fillPositions(Parameter<T>& positions, Index across) {
+  const Index features = positions.shape[1];
+  const Index waves = features / 4;
+  for (Index token = 0; token < positions.shape[0]; ++token) {
+    T* values = positions.values.data() + token * features;
+    for (Index wave = 0; wave < waves; ++wave) {
+      const double frequency =
+          std::pow(100.0, -static_cast<double>(wave) / static_cast<double>(waves));
+      const double x = static_cast<double>(token % across) * frequency;
+      const double y = static_cast<double>(token / across) * frequency;
+      values[4 * wave] = static_cast<T>(std::sin(x));
+      values[4 * wave + 1] = static_cast<T>(std::cos(x));
+      values[4 * wave + 2] = static_cast<T>(std::sin(y));
+      values[4 * wave + 3] = static_cast<T>(std::cos(y));
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary, std::uint64_t seed)
+    : configuration_(checked(configuration)),
+      vocabulary_(std::move(vocabulary)),
+      parameters_(seed),
+      textEncoder_(parameters_, configuration, vocabulary_.entries()),
+      patchIn_(parameters_, "patch_embedding", configuration.patchValues(), configuration.features),
+      positions_(parameters_.add("positions", {configuration.tokens(), configuration.features},
+                                 Initial::zero())),
+      timeIn_(parameters_, "time_embedding.in", 2 * kTimeWaves, configuration.features),
+      timeOut_(parameters_, "time_embedding.out", configuration.features, configuration.features),
+      // Zero: every block begins as the identity but for its words (Peebles and Xie, 2023, "adaLN-Zero").
+      modulation_(parameters_, "modulation", configuration.features,
+                  kModulationParts<T> * configuration.features, Initial::zero()),
+      patchOut_(parameters_, "patch_out", configuration.features, configuration.patchValues(),
+                Initial::zero()) {
+  fillPositions(positions_, configuration.tokensAcross());
+  for (Index block = 0; block < configuration.blocks; ++block) {
+    blocks_.emplace_back(parameters_, block, configuration);
+  }
+}
+
+template <class T>
+Tensor<T> Denoiser<T>::embedTimes(std::span<const T> times) const {
+  Tensor<T> waves(Shape{static_cast<Index>(times.size()), 1, 2 * kTimeWaves});
+  T* value = waves.data();
+  for (const T time : times) {
+    for (Index wave = 0; wave < kTimeWaves; ++wave) {
+      // From one wave in 2π·1000⁻¹… to 1000 radians: Ho et al., 2020, with t in thousandths.
+      const double frequency =
+          1000.0 * std::pow(10000.0, -static_cast<double>(wave) / static_cast<double>(kTimeWaves));
+      *value++ = static_cast<T>(std::cos(static_cast<double>(time) * frequency));
+      *value++ = static_cast<T>(std::sin(static_cast<double>(time) * frequency));
+    }
+  }
+  return waves;
+}
+
+template <class T>
+EncodedPrompts<T> Denoiser<T>::encode(const Prompts& prompts, bool keep) {
+  const Mask<T> mask = prompts.mask<T>();
+  return {textEncoder_.forward(prompts, mask, keep), mask};
+}
+
+template <class T>
+Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
+                               const EncodedPrompts<T>& prompts, bool keep,
+                               AttentionControl<T>* control) {
+  const Index batch = noisy.shape()[0];
+  Tensor<T> time = timeSilu_.forward(timeIn_.forward(embedTimes(times), keep), keep);
+  time = modulationSilu_.forward(timeOut_.forward(time, keep), keep);
+  const Tensor<T> modulation = modulation_.forward(time, keep)
+                                   .reshaped({batch, kModulationParts<T>, configuration_.features});
+
+  Tensor<T> tokens = patchIn_.forward(toPatches(noisy, configuration_.patch), keep);
+  const Index size = positions_.shape.size();
+  for (Index i = 0; i < tokens.size(); ++i) tokens.data()[i] += positions_.values[i % size];
+  for (ImageBlock<T>& block : blocks_) {
+    tokens = block.forward(tokens, prompts, modulation, keep, control);
+  }
+  tokens = outModulate_.forward(outNorm_.forward(tokens, keep), modulation, keep);
+  contextShape_ = prompts.context.shape();
+  return fromPatches(patchOut_.forward(tokens, keep), configuration_.patch);
+}
+
+template <class T>
+void Denoiser<T>::backward(const Tensor<T>& outputGradient) {
+  const Index batch = outputGradient.shape()[0];
+  Tensor<T> modulationGradient =
+      Tensor<T>::zeros(Shape{batch, kModulationParts<T>, configuration_.features});
+  Tensor<T> contextGradient = Tensor<T>::zeros(contextShape_);
+
+  Tensor<T> gradient = patchOut_.backward(toPatches(outputGradient, configuration_.patch));
+  gradient = outNorm_.backward(outModulate_.backward(gradient, modulationGradient));
+  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+    gradient = block->backward(gradient, contextGradient, modulationGradient);
+  }
+  const Index size = positions_.shape.size();
+  for (Index i = 0; positions_.trainable && i < gradient.size(); ++i) {
+    positions_.gradient[i % size] += gradient.data()[i];
+  }
+  patchIn_.backward(gradient);
+
+  Tensor<T> time = modulation_.backward(modulationGradient.reshaped({batch, 1, -1}));
+  time = timeOut_.backward(modulationSilu_.backward(time));
+  timeIn_.backward(timeSilu_.backward(time));
+  textEncoder_.backward(contextGradient);
+}
+
+template <class T>
+std::int32_t Denoiser<T>::addWord(const std::string& word, const std::string& like) {
+  const std::int32_t model = vocabulary_.find(like);
+  if (model == Vocabulary::kFill) failArgument({"like is '", like, "'; it takes a known word"});
+  // In a copy: the model's own must not have a word without an entry.
+  Vocabulary vocabulary = vocabulary_;
+  const std::int32_t id = vocabulary.add(word);
+  textEncoder_.embedding().addEntry(model);
+  vocabulary_ = std::move(vocabulary);
+  parameters_.touch();
+  return id;
+}
+
+template <class T>
+std::vector<Attention<T>*> Denoiser<T>::attentions() {
+  std::vector<Attention<T>*> attentions;
+  for (ImageBlock<T>& block : blocks_) attentions.push_back(&block.crossAttention());
+  for (ImageBlock<T>& block : blocks_) attentions.push_back(&block.selfAttention());
+  return attentions;
+}
+
+template class Denoiser<float>;
+template class Denoiser<double>;
+
+}  // namespace cross_attention::denoiser

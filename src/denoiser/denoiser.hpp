@@ -1,0 +1,75 @@
+#pragma once
+
+#include <deque>
+#include <span>
+
+#include "denoiser/image_block.hpp"
+#include "denoiser/text_encoder.hpp"
+#include "operators/activation.hpp"
+#include "operators/linear.hpp"
+
+namespace cross_attention::denoiser {
+
+/// A text-conditional diffusion transformer (Peebles and Xie, 2023) on the pixels themselves, in patches. Given a noisy
+/// picture z = t·x + (1 - t)·noise and words, it estimates the clean picture x (Li and He, "Back to basics: let denoising
+/// generative models denoise", 2025): of a flat picture it is easier to say what it is than how the noise went.
+/// Forward and backward of all operators stand side by side in operators/; attention is DiffusionCrossAttention.
+/// Not to be used by two threads at once.
+template <class T>
+class Denoiser {
+ public:
+  /// Random parameters by `seed`. Throws kArgument where such a model cannot be.
+  Denoiser(const Configuration& configuration, Vocabulary vocabulary, std::uint64_t seed);
+  Denoiser(const Denoiser&) = delete;
+  Denoiser& operator=(const Denoiser&) = delete;
+
+  const Configuration& configuration() const { return configuration_; }
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  ParameterSet<T>& parameters() { return parameters_; }
+
+  /// What the prompts say, once for all steps of sampling. `keep`: for a backward.
+  EncodedPrompts<T> encode(const Prompts& prompts, bool keep);
+
+  /// noisy: [batch, 3, imageSize, imageSize]; times: one a batch row, 0 (noise) to 1 (clean). → the clean pictures.
+  Tensor<T> forward(const Tensor<T>& noisy, std::span<const T> times,
+                    const EncodedPrompts<T>& prompts, bool keep,
+                    AttentionControl<T>* control = nullptr);
+  /// Adds to the gradients of all parameters, those of the text encoder among them. Of the last forward and encode that
+  /// were kept.
+  void backward(const Tensor<T>& outputGradient);
+
+  /// A word more, with the embedding of the word `like`. Throws kArgument where it is known or `like` is not.
+  std::int32_t addWord(const std::string& word, const std::string& like);
+  TextEncoder<T>& textEncoder() { return textEncoder_; }
+  /// Of all blocks, the cross-attentions and then the self-attentions.
+  std::vector<Attention<T>*> attentions();
+  ImageBlock<T>& block(Index number) { return blocks_[static_cast<std::size_t>(number)]; }
+
+ private:
+  Tensor<T> embedTimes(std::span<const T> times) const;
+
+  Configuration configuration_;
+  Vocabulary vocabulary_;
+  ParameterSet<T> parameters_;
+  TextEncoder<T> textEncoder_;
+  operators::Linear<T> patchIn_;
+  Parameter<T>& positions_;  ///< [tokens, features]
+  operators::Linear<T> timeIn_;
+  operators::Activation<T, operators::Silu> timeSilu_;
+  operators::Linear<T> timeOut_;
+  operators::Activation<T, operators::Silu> modulationSilu_;
+  operators::Linear<T> modulation_;
+  std::deque<ImageBlock<T>> blocks_;
+  operators::LayerNorm<T> outNorm_;
+  operators::Modulate<T> outModulate_{ImageBlock<T>::kModulations};
+  operators::Linear<T> patchOut_;
+  Shape contextShape_;  ///< of the last forward
+};
+
+/// [batch, channels, size, size] ↔ [batch, (size / patch)², patch · patch · channels], channels innermost.
+template <class T>
+Tensor<T> toPatches(const Tensor<T>& pictures, Index patch);
+template <class T>
+Tensor<T> fromPatches(const Tensor<T>& patches, Index patch);
+
+}  // namespace cross_attention::denoiser

@@ -1,0 +1,138 @@
+#include "denoiser/learner.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+#include "denoiser/scene_batch.hpp"
+
+namespace cross_attention::denoiser {
+
+namespace {
+
+constexpr Index kMostPictures = 64;
+constexpr Index kMostBatch = 256;
+
+void requireRange(const char* name, double value, double least, double most) {
+  if (value >= least && value <= most) return;
+  failArgument({name, " is ", value, "; it takes ", least, " to ", most});
+}
+
+void requireOptions(const LearnerOptions& options, const Configuration& configuration) {
+  requireRange("learningRate", options.learningRate, 0, 1);
+  requireRange("batch", static_cast<double>(options.batch), 1, kMostBatch);
+  requireRange("rehearsal", options.rehearsal, 0, 0.95);
+  requireRange("shift", static_cast<double>(options.shift), 0,
+               static_cast<double>(configuration.imageSize - 1));
+}
+
+void requirePictures(const Tensor<float>& pictures, std::size_t captions, Index size) {
+  const Shape& shape = pictures.shape();
+  const bool fits = pictures.rank() == 4 && shape[0] >= 1 && shape[0] <= kMostPictures &&
+                    shape == Shape{shape[0], Configuration::kChannels, size, size};
+  if (!fits) {
+    failShape({"pictures have shape ", shape, "; they take ",
+               Shape{1, Configuration::kChannels, size, size}, " with 1 to ", kMostPictures,
+               " of them"});
+  }
+  if (captions != static_cast<std::size_t>(shape[0])) {
+    failArgument({"captions are ", captions, "; they take ", shape[0], ", one a picture"});
+  }
+}
+
+}  // namespace
+
+Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
+                 std::vector<std::string> captions)
+    : lora_(lora), denoiser_(lora.denoiser()), options_(options), pictures_(pictures.clone()) {
+  const Configuration& configuration = denoiser_.configuration();
+  requireOptions(options, configuration);
+  requirePictures(pictures, captions.size(), configuration.imageSize);
+  // Checked against a vocabulary that has the word, before the model's own gets it.
+  Vocabulary vocabulary = denoiser_.vocabulary();
+  const bool isNew = vocabulary.find(options.word) == Vocabulary::kFill;
+  if (isNew) vocabulary.add(options.word);
+  id_ = vocabulary.find(options.word);
+  for (const std::string& caption : captions) {
+    prompts_.push_back(vocabulary.encode(caption, configuration.mostWords));
+    if (std::find(prompts_.back().begin(), prompts_.back().end(), id_) == prompts_.back().end()) {
+      failArgument({"the caption '", caption, "' does not have the word '", options.word, "'"});
+    }
+  }
+  if (isNew) denoiser_.addWord(options.word, options.like);
+  if (std::find(lora.words.begin(), lora.words.end(), options.word) == lora.words.end()) {
+    lora.words.push_back(options.word);
+  }
+  denoiser_.parameters().setTrainable(false);
+  denoiser_.textEncoder().embedding().table().trainable = true;
+  denoiser_.parameters().clearGradients();
+  lora.parameters().clearGradients();
+  TrainerOptions training;
+  training.seed = options.seed;
+  training.promptDropout = 0.05;
+  trainer_ = std::make_unique<Trainer<float>>(denoiser_, training);
+  updateAdam_ =
+      std::make_unique<operators::Adam<float>>(lora.parameters(), operators::AdamOptions{});
+}
+
+Learner::~Learner() { denoiser_.parameters().setTrainable(true); }
+
+double Learner::step() {
+  Random random(randomSeed(options_.seed, updateAdam_->step()));
+  const double loss = trainer_->loss(drawBatch(random), random, true);
+  keepOtherWords();
+  trainer_->adam().update(options_.learningRate);
+  updateAdam_->update(options_.learningRate);
+  // The attentions' weights are made of the updates anew.
+  denoiser_.parameters().touch();
+  return loss;
+}
+
+/// Pictures of the word, drawn at random and moved a little, and scenes to be remembered after them.
+Batch<float> Learner::drawBatch(Random& random) const {
+  const auto share = static_cast<double>(options_.batch) * options_.rehearsal;
+  const Index remembered = std::min(options_.batch - 1, static_cast<Index>(std::lround(share)));
+  const Index fresh = options_.batch - remembered;
+  Batch<float> scenes = sceneBatch(denoiser_, remembered, random);
+  const Index size = denoiser_.configuration().imageSize;
+  const Index values = Configuration::kChannels * size * size;
+  Batch<float> batch{Tensor<float>(Shape{options_.batch, Configuration::kChannels, size, size}),
+                     {}};
+  const auto below = [&](Index count) {
+    return static_cast<Index>(random.uniform() * static_cast<double>(count));
+  };
+  for (Index row = 0; row < fresh; ++row) {
+    const Index picture = below(pictures_.shape()[0]);
+    const Index dx = below(2 * options_.shift + 1) - options_.shift;
+    const Index dy = below(2 * options_.shift + 1) - options_.shift;
+    copyMoved(pictures_.data() + picture * values, batch.pictures.data() + row * values, dx, dy);
+    batch.prompts.push_back(prompts_[static_cast<std::size_t>(picture)]);
+  }
+  std::copy(scenes.pictures.begin(), scenes.pictures.end(), batch.pictures.data() + fresh * values);
+  batch.prompts.insert(batch.prompts.end(), scenes.prompts.begin(), scenes.prompts.end());
+  return batch;
+}
+
+void Learner::copyMoved(const float* from, float* to, Index dx, Index dy) const {
+  const Index size = denoiser_.configuration().imageSize;
+  for (Index channel = 0; channel < Configuration::kChannels; ++channel) {
+    for (Index y = 0; y < size; ++y) {
+      for (Index x = 0; x < size; ++x) {
+        const Index fromY = std::clamp<Index>(y - dy, 0, size - 1);
+        const Index fromX = std::clamp<Index>(x - dx, 0, size - 1);
+        *to++ = from[(channel * size + fromY) * size + fromX];
+      }
+    }
+  }
+}
+
+/// Only the new word's entry learns.
+void Learner::keepOtherWords() {
+  Parameter<float>& table = denoiser_.textEncoder().embedding().table();
+  const Index features = table.shape[1];
+  for (Index i = 0; i < table.shape.size(); ++i) {
+    if (i / features != id_) table.gradient[i] = 0;
+  }
+}
+
+}  // namespace cross_attention::denoiser

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "denoiser/lora.hpp"
+#include "denoiser/trainer.hpp"
+
+namespace cross_attention::denoiser {
+
+struct LearnerOptions {
+  std::string word;
+  std::string like = "circle";  ///< the word whose embedding it begins with
+  double learningRate = 3e-3;
+  Index batch = 8;
+  /// Share of a batch that are scenes the model knows, so that it does not forget them (Ruiz et al., "DreamBooth", 2023,
+  /// section 3.2).
+  double rehearsal = 0.5;
+  Index shift = 2;  ///< pixels that a picture is moved by at most, its border repeated
+  std::uint64_t seed = 0;
+};
+
+/// Teaches a denoiser a word from a few pictures: only the word's embedding ("textual inversion", Gal et al., 2022) and
+/// low-rank updates learn. While it lives nothing else of the denoiser is trainable.
+class Learner {
+ public:
+  /// pictures: [count, 3, size, size]; `captions`: one a picture, with the word in it. The word is added to the vocabulary
+  /// if it is new. Throws kArgument or kShape, and then nothing has changed.
+  Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
+          std::vector<std::string> captions);
+  ~Learner();
+  Learner(const Learner&) = delete;
+  Learner& operator=(const Learner&) = delete;
+
+  /// One step; the loss before it.
+  double step();
+  Index steps() const { return updateAdam_->step(); }
+
+ private:
+  Batch<float> drawBatch(Random& random) const;
+  void copyMoved(const float* from, float* to, Index dx, Index dy) const;
+  void keepOtherWords();
+
+  Lora& lora_;
+  Denoiser<float>& denoiser_;
+  LearnerOptions options_;
+  Tensor<float> pictures_;
+  std::vector<std::vector<std::int32_t>> prompts_;
+  std::int32_t id_ = 0;
+  std::unique_ptr<Trainer<float>> trainer_;
+  std::unique_ptr<operators::Adam<float>> updateAdam_;
+};
+
+}  // namespace cross_attention::denoiser

@@ -1,0 +1,61 @@
+#include "denoiser/text_encoder.hpp"
+
+#include "core/text.hpp"
+#include "denoiser/sums.hpp"
+
+namespace cross_attention::denoiser {
+
+template <class T>
+TextBlock<T>::TextBlock(ParameterSet<T>& parameters, const std::string& name,
+                        const Configuration& configuration)
+    : attention_(parameters, name + ".attn1", configuration.textFeatures,
+                 configuration.textFeatures, configuration.textHeads),
+      feedForward_(parameters, name + ".ff", configuration.textFeatures,
+                   configuration.expansion * configuration.textFeatures) {}
+
+template <class T>
+Tensor<T> TextBlock<T>::forward(const Tensor<T>& words, const Mask<T>& mask, bool keep) {
+  const Tensor<T> attended =
+      sum(words, attention_.forward(attentionNorm_.forward(words, keep), nullptr, mask, keep));
+  return sum(attended, feedForward_.forward(feedForwardNorm_.forward(attended, keep), keep));
+}
+
+template <class T>
+Tensor<T> TextBlock<T>::backward(const Tensor<T>& outputGradient) {
+  const Tensor<T> gradient =
+      sum(outputGradient, feedForwardNorm_.backward(feedForward_.backward(outputGradient)));
+  return sum(gradient, attentionNorm_.backward(attention_.backward(gradient, nullptr)));
+}
+
+template <class T>
+TextEncoder<T>::TextEncoder(ParameterSet<T>& parameters, const Configuration& configuration,
+                            Index entries)
+    : embedding_(parameters, "text.embedding", entries, configuration.mostWords,
+                 configuration.textFeatures) {
+  for (Index block = 0; block < configuration.textBlocks; ++block) {
+    blocks_.emplace_back(parameters, text({"text.blocks.", block}), configuration);
+  }
+}
+
+template <class T>
+Tensor<T> TextEncoder<T>::forward(const Prompts& prompts, const Mask<T>& mask, bool keep) {
+  Tensor<T> words = embedding_.forward(prompts.ids, prompts.length, keep);
+  for (TextBlock<T>& block : blocks_) words = block.forward(words, mask, keep);
+  return norm_.forward(words, keep);
+}
+
+template <class T>
+void TextEncoder<T>::backward(const Tensor<T>& outputGradient) {
+  Tensor<T> gradient = norm_.backward(outputGradient);
+  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+    gradient = block->backward(gradient);
+  }
+  embedding_.backward(gradient);
+}
+
+template class TextBlock<float>;
+template class TextBlock<double>;
+template class TextEncoder<float>;
+template class TextEncoder<double>;
+
+}  // namespace cross_attention::denoiser

@@ -1,0 +1,79 @@
+#include "denoiser/trainer.hpp"
+
+#include <cmath>
+
+#include "core/error.hpp"
+
+namespace cross_attention::denoiser {
+
+namespace {
+
+template <class T>
+void requirePictures(const Batch<T>& batch, const Configuration& configuration) {
+  const Shape& shape = batch.pictures.shape();
+  const Index size = configuration.imageSize;
+  const auto rows = static_cast<Index>(batch.prompts.size());
+  if (rows == 0 || shape != Shape{rows, Configuration::kChannels, size, size}) {
+    failShape({"pictures have shape ", shape, " beside ", rows, " prompts; they take ",
+               Shape{rows, Configuration::kChannels, size, size}});
+  }
+}
+
+}  // namespace
+
+std::uint64_t randomSeed(std::uint64_t seed, Index step) {
+  // The golden ratio's fraction of 2^64, as SplitMix64 walks (Steele et al., 2014).
+  return seed + 0x9e3779b97f4a7c15u * static_cast<std::uint64_t>(step + 1);
+}
+
+template <class T>
+Trainer<T>::Trainer(Denoiser<T>& denoiser, const TrainerOptions& options)
+    : denoiser_(denoiser), options_(options), adam_(denoiser.parameters(), options.adam) {}
+
+template <class T>
+double Trainer<T>::loss(const Batch<T>& batch, Random& random, bool learn) {
+  requirePictures(batch, denoiser_.configuration());
+  const Index rows = batch.pictures.shape()[0];
+  const Index values = batch.pictures.size() / rows;
+  std::vector<std::vector<std::int32_t>> prompts = batch.prompts;
+  std::vector<T> times(static_cast<std::size_t>(rows));
+  for (std::size_t row = 0; row < prompts.size(); ++row) {
+    if (random.uniform() < options_.promptDropout) prompts[row] = {Vocabulary::kStart};
+    const double normal = options_.timeMean + options_.timeDeviation * random.normal();
+    times[row] = static_cast<T>(1 / (1 + std::exp(-normal)));
+  }
+  Tensor<T> noisy(batch.pictures.shape());
+  for (Index i = 0; i < noisy.size(); ++i) {
+    const T time = times[static_cast<std::size_t>(i / values)];
+    noisy.data()[i] =
+        time * batch.pictures.data()[i] + (T(1) - time) * static_cast<T>(random.normal());
+  }
+
+  const EncodedPrompts<T> encoded = denoiser_.encode(Prompts(prompts), learn);
+  const Tensor<T> estimate = denoiser_.forward(noisy, times, encoded, learn);
+
+  Tensor<T> gradient(estimate.shape());
+  double sum = 0;
+  for (Index i = 0; i < estimate.size(); ++i) {
+    const T noise = T(1) - times[static_cast<std::size_t>(i / values)];
+    const T weight = T(1) / std::max(noise * noise, static_cast<T>(kLeastNoise * kLeastNoise));
+    const T difference = estimate.data()[i] - batch.pictures.data()[i];
+    sum += static_cast<double>(weight * difference * difference);
+    gradient.data()[i] = T(2) * weight * difference / static_cast<T>(estimate.size());
+  }
+  if (learn) denoiser_.backward(gradient);
+  return sum / static_cast<double>(estimate.size());
+}
+
+template <class T>
+double Trainer<T>::step(const Batch<T>& batch, double learningRate) {
+  Random random(randomSeed(options_.seed, adam_.step()));
+  const double before = loss(batch, random, true);
+  gradientNorm_ = adam_.update(learningRate);
+  return before;
+}
+
+template class Trainer<float>;
+template class Trainer<double>;
+
+}  // namespace cross_attention::denoiser

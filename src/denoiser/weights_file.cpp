@@ -1,0 +1,182 @@
+#include "denoiser/weights_file.hpp"
+
+#include <array>
+#include <charconv>
+#include <map>
+
+#include "core/error.hpp"
+#include "weights/safetensors.hpp"
+
+namespace cross_attention::denoiser {
+
+using weights::Metadata;
+using weights::NamedValues;
+using weights::StoredTensor;
+
+namespace {
+
+constexpr const char* kWords = "vocabulary";
+constexpr const char* kStep = "step";
+
+struct Member {
+  const char* name;
+  Index Configuration::*place;
+};
+constexpr std::array kMembers = {
+    Member{"imageSize", &Configuration::imageSize},
+    Member{"patch", &Configuration::patch},
+    Member{"features", &Configuration::features},
+    Member{"blocks", &Configuration::blocks},
+    Member{"numHeads", &Configuration::numHeads},
+    Member{"textFeatures", &Configuration::textFeatures},
+    Member{"textBlocks", &Configuration::textBlocks},
+    Member{"textHeads", &Configuration::textHeads},
+    Member{"mostWords", &Configuration::mostWords},
+    Member{"expansion", &Configuration::expansion},
+};
+
+const std::string& require(const Metadata& metadata, std::string_view name) {
+  for (const auto& [key, value] : metadata) {
+    if (key == name) return value;
+  }
+  failWeights({"the file is no denoiser: its metadata lack '", name, "'"});
+}
+
+Index requireNumber(const Metadata& metadata, std::string_view name) {
+  const std::string& value = require(metadata, name);
+  Index number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size()) {
+    failWeights({"the file is no denoiser: '", name, "' is '", value, "'; it takes an integer"});
+  }
+  return number;
+}
+
+Metadata describe(const Denoiser<float>& denoiser) {
+  Metadata metadata;
+  for (const Member& member : kMembers) {
+    metadata.push_back({member.name, text({denoiser.configuration().*member.place})});
+  }
+  std::string words;
+  for (const std::string& word : denoiser.vocabulary().words()) {
+    words += (words.empty() ? "" : " ") + word;
+  }
+  metadata.push_back({kWords, words});
+  return metadata;
+}
+
+Configuration readConfiguration(const Metadata& metadata) {
+  Configuration configuration;
+  for (const Member& member : kMembers) {
+    configuration.*member.place = requireNumber(metadata, member.name);
+  }
+  try {
+    validate(configuration);
+  } catch (const Error& error) {
+    failWeights({"the file is no denoiser: ", error.message()});
+  }
+  return configuration;
+}
+
+std::span<const float> valuesOf(const Buffer<float>& buffer) {
+  return {buffer.data(), static_cast<std::size_t>(buffer.size())};
+}
+std::span<float> valuesOf(Buffer<float>& buffer) {
+  return {buffer.data(), static_cast<std::size_t>(buffer.size())};
+}
+
+/// The tensors of a file by their names, asked for one by one.
+class Tensors {
+ public:
+  explicit Tensors(const std::vector<StoredTensor>& tensors) {
+    for (const StoredTensor& tensor : tensors) tensors_[tensor.name] = &tensor;
+  }
+
+  const StoredTensor& require(const std::string& name, const Shape& shape) const {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end()) failWeights({"the file lacks the tensor '", name, "'"});
+    if (found->second->shape != shape) {
+      failWeights({"tensor '", name, "' of the file has shape ", found->second->shape,
+                   "; the model takes ", shape});
+    }
+    return *found->second;
+  }
+
+ private:
+  std::map<std::string, const StoredTensor*> tensors_;
+};
+
+/// The parts of a checkpoint of one parameter: a prefix, and where its values are.
+template <class Use>
+void forCheckpointParts(Parameter<float>& parameter, operators::Adam<float>::State& state,
+                        Use use) {
+  use("", parameter.values);
+  use("adam.mean.", state.mean);
+  use("adam.square.", state.square);
+  use("average.", state.average);
+}
+
+}  // namespace
+
+std::vector<std::byte> saveDenoiser(Denoiser<float>& denoiser, const std::string& dtype) {
+  std::vector<NamedValues<float>> tensors;
+  for (const Parameter<float>& parameter : denoiser.parameters()) {
+    tensors.push_back({parameter.name, parameter.shape, valuesOf(parameter.values)});
+  }
+  return weights::writeSafetensors<float>(tensors, dtype, describe(denoiser));
+}
+
+std::unique_ptr<Denoiser<float>> loadDenoiser(std::span<const std::byte> file) {
+  Metadata metadata;
+  const std::vector<StoredTensor> stored = weights::readSafetensors(file, &metadata);
+  const Tensors tensors(stored);
+  auto denoiser = std::make_unique<Denoiser<float>>(
+      readConfiguration(metadata), Vocabulary(splitWords(require(metadata, kWords))), 0);
+  for (Parameter<float>& parameter : denoiser->parameters()) {
+    weights::decode<float>(tensors.require(parameter.name, parameter.shape),
+                           valuesOf(parameter.values));
+  }
+  denoiser->parameters().touch();
+  return denoiser;
+}
+
+std::vector<std::byte> saveCheckpoint(Denoiser<float>& denoiser, Trainer<float>& trainer) {
+  std::vector<NamedValues<float>> tensors;
+  auto state = trainer.adam().states().begin();
+  for (Parameter<float>& parameter : denoiser.parameters()) {
+    forCheckpointParts(parameter, *state++, [&](const char* prefix, const Buffer<float>& values) {
+      tensors.push_back({prefix + parameter.name, parameter.shape, valuesOf(values)});
+    });
+  }
+  Metadata metadata = describe(denoiser);
+  metadata.push_back({kStep, text({trainer.adam().step()})});
+  return weights::writeSafetensors<float>(tensors, "F32", metadata);
+}
+
+void loadCheckpoint(std::span<const std::byte> file, Denoiser<float>& denoiser,
+                    Trainer<float>& trainer) {
+  Metadata metadata;
+  const std::vector<StoredTensor> stored = weights::readSafetensors(file, &metadata);
+  const Tensors tensors(stored);
+  if (readConfiguration(metadata) != denoiser.configuration() ||
+      splitWords(require(metadata, kWords)) != denoiser.vocabulary().words()) {
+    failWeights({"the checkpoint is of a model with another configuration or vocabulary"});
+  }
+  const Index step = requireNumber(metadata, kStep);
+  if (step < 0) failWeights({"the checkpoint's step is ", step, "; it takes 0 or more"});
+  // All of them are read before any is changed.
+  for (const bool change : {false, true}) {
+    auto state = trainer.adam().states().begin();
+    for (Parameter<float>& parameter : denoiser.parameters()) {
+      forCheckpointParts(parameter, *state++, [&](const char* prefix, Buffer<float>& values) {
+        const StoredTensor& tensor = tensors.require(prefix + parameter.name, parameter.shape);
+        Buffer<float> unused(change ? 0 : values.size());
+        weights::decode<float>(tensor, valuesOf(change ? values : unused));
+      });
+    }
+  }
+  trainer.adam().setStep(step);
+  denoiser.parameters().touch();
+}
+
+}  // namespace cross_attention::denoiser

@@ -1,0 +1,111 @@
+#include "operators/adam.hpp"
+
+#include <cmath>
+
+#include "core/error.hpp"
+#include "operators/rows.hpp"
+
+namespace cross_attention::operators {
+
+namespace {
+
+constexpr Index kElementsPerTask = 16384;
+
+template <class T>
+double squaredNorm(const ParameterSet<T>& parameters) {
+  double sum = 0;
+  for (const Parameter<T>& parameter : parameters) {
+    if (!parameter.trainable) continue;
+    const T* gradient = parameter.gradient.data();
+    sum += static_cast<double>(
+        sumOver<T>(parameter.shape.size(), [=](Index i) { return gradient[i] * gradient[i]; }));
+  }
+  return sum;
+}
+
+}  // namespace
+
+template <class T>
+Adam<T>::Adam(ParameterSet<T>& parameters, const AdamOptions& options)
+    : parameters_(parameters), options_(options) {
+  for (const Parameter<T>& parameter : parameters) {
+    if (!parameter.trainable) {
+      states_.emplace_back();
+      continue;
+    }
+    State state{Buffer<T>(parameter.shape.size()), Buffer<T>(parameter.shape.size()),
+                Buffer<T>(parameter.shape.size())};
+    state.mean.clear();
+    state.square.clear();
+    std::copy(parameter.values.begin(), parameter.values.end(), state.average.begin());
+    states_.push_back(std::move(state));
+  }
+}
+
+/// An entry that was added since has no moments.
+template <class T>
+void Adam<T>::requireSameSizes() const {
+  std::size_t index = 0;
+  for (const Parameter<T>& parameter : parameters_) {
+    const Index size = index < states_.size() ? states_[index].average.size() : 0;
+    ++index;
+    if (size != parameter.values.size() && (size != 0 || parameter.trainable)) {
+      failArgument({"parameter '", parameter.name, "' has ", parameter.values.size(),
+                    " values; this Adam was made for ", size});
+    }
+  }
+}
+
+template <class T>
+double Adam<T>::update(double learningRate) {
+  requireSameSizes();
+  const double norm = std::sqrt(squaredNorm(parameters_));
+  const double most = options_.mostGradientNorm;
+  ++step_;
+  const double step = static_cast<double>(step_);
+  const auto shrink = static_cast<T>(most > 0 && norm > most ? most / norm : 1);
+  const auto beta1 = static_cast<T>(options_.beta1);
+  const auto beta2 = static_cast<T>(options_.beta2);
+  const auto epsilon = static_cast<T>(options_.epsilon);
+  const auto rate = static_cast<T>(learningRate / (1 - std::pow(options_.beta1, step)));
+  const auto squareFactor = static_cast<T>(1 / (1 - std::pow(options_.beta2, step)));
+  const auto decay = static_cast<T>(std::min(options_.averageDecay, (1 + step) / (10 + step)));
+  std::size_t index = 0;
+  for (Parameter<T>& parameter : parameters_) {
+    State& state = states_[index++];
+    if (state.mean.empty()) continue;
+    T* values = parameter.values.data();
+    T* gradient = parameter.gradient.data();
+    T* mean = state.mean.data();
+    T* square = state.square.data();
+    T* average = state.average.data();
+    forRowBlocks(parameter.shape.size(), kElementsPerTask, [=](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        const T slope = gradient[i] * shrink;
+        mean[i] += (T(1) - beta1) * (slope - mean[i]);
+        square[i] += (T(1) - beta2) * (slope * slope - square[i]);
+        values[i] -= rate * mean[i] / (std::sqrt(square[i] * squareFactor) + epsilon);
+        average[i] += (T(1) - decay) * (values[i] - average[i]);
+        gradient[i] = T(0);
+      }
+    });
+  }
+  parameters_.touch();
+  return norm;
+}
+
+template <class T>
+void Adam<T>::swapAverages() {
+  requireSameSizes();
+  std::size_t index = 0;
+  for (Parameter<T>& parameter : parameters_) {
+    State& state = states_[index++];
+    if (!state.mean.empty()) std::swap(parameter.values, state.average);
+  }
+  parameters_.touch();
+}
+
+template class Adam<float>;
+template class Adam<double>;
+
+}  // namespace cross_attention::operators

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/schedule.hpp"
+#include "core/tensor.hpp"
+
+namespace cross_attention::operators {
+
+/// A tensor [..., features] as rows × features.
+template <class T>
+Index rowsOf(const Tensor<T>& tensor) {
+  const Index features = tensor.shape()[tensor.rank() - 1];
+  return features == 0 ? 0 : tensor.size() / features;
+}
+template <class T>
+Index featuresOf(const Tensor<T>& tensor) {
+  return tensor.shape()[tensor.rank() - 1];
+}
+
+/// The shape with another last dimension.
+inline Shape withFeatures(const Shape& shape, Index features) {
+  std::vector<std::int64_t> dimensions(shape.begin(), shape.end());
+  dimensions.back() = features;
+  return Shape::checked(dimensions, "features");
+}
+
+/// Calls work(begin, end) for all rows in blocks, on all threads. What a block computes must not depend on the others.
+template <class Work>
+void forRowBlocks(Index rows, Index rowsPerBlock, Work work) {
+  if (rows == 0) return;
+  Schedule schedule(Workspace::shared());
+  schedule.add(ceilDivide(rows, rowsPerBlock), 0, [=](Index block, Scratch&) {
+    const Index begin = block * rowsPerBlock;
+    work(begin, std::min(begin + rowsPerBlock, rows));
+  });
+  schedule.run();
+}
+
+/// Σ term(i) for i below `count`, in sixteen sums side by side, which a compiler makes vectors of.
+template <class T, class Term>
+T sumOver(Index count, Term term) {
+  constexpr Index kSums = 16;
+  std::array<T, kSums> sums{};
+  Index i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    for (Index lane = 0; lane < kSums; ++lane)
+      sums[static_cast<std::size_t>(lane)] += term(i + lane);
+  }
+  for (; i < count; ++i) sums[0] += term(i);
+  T total = 0;
+  for (const T sum : sums) total += sum;
+  return total;
+}
+
+/// Rows of so many features that a block of them is worth a task.
+inline Index rowsPerBlock(Index features) {
+  constexpr Index kElements = 16384;
+  return std::max<Index>(1, kElements / std::max<Index>(1, features));
+}
+
+}  // namespace cross_attention::operators

@@ -1,0 +1,82 @@
+#include "scenes/random_scene.hpp"
+
+#include "core/error.hpp"
+#include "scenes/choice.hpp"
+#include "scenes/placement.hpp"
+
+namespace cross_attention::scenes {
+
+namespace {
+
+constexpr double kBackgroundSaid = 0.4;
+constexpr double kSizesSaid = 0.5;
+constexpr float kJitter = 0.04F;
+
+int randomCount(Random& random, Split split) {
+  if (split == Split::kHeldOut) return choose(random, 3) < 2 ? 2 : 3;
+  constexpr std::array<int, 4> kCounts{1, 2, 2, 3};
+  return kCounts[static_cast<std::size_t>(choose(random, 4))];
+}
+
+/// Subjects come first.
+std::vector<Link> randomLinks(Random& random, int objects) {
+  if (objects == 1) return {};
+  if (objects == 2) return {{0, static_cast<Relation>(choose(random, kRelations)), 1}};
+  constexpr int kBeside = kRelations - 1;
+  const int first = choose(random, kBeside);
+  const int second = (first + 1 + choose(random, kBeside - 1)) % kBeside;
+  return {{0, static_cast<Relation>(first), 1}, {0, static_cast<Relation>(second), 2}};
+}
+
+bool canBe(const Scene& scene) {
+  for (const Link& link : scene.links) {
+    const Object& subject = scene.objects[static_cast<std::size_t>(link.subject)];
+    const Object& object = scene.objects[static_cast<std::size_t>(link.object)];
+    if (link.relation != Relation::kInside) continue;
+    if (!canHold(object.shape) || subject.colour == object.colour) return false;
+  }
+  for (const Object& one : scene.objects) {
+    for (const Object& other : scene.objects) {
+      if (&one != &other && one.colour == other.colour && one.shape == other.shape) return false;
+    }
+  }
+  return true;
+}
+
+void drawIdentities(Random& random, Scene& scene) {
+  do {
+    for (Object& object : scene.objects) {
+      object.shape = static_cast<ShapeKind>(choose(random, kShapeKinds));
+      object.colour = static_cast<Colour>(choose(random, kColours));
+    }
+  } while (!canBe(scene));
+}
+
+void drawPaint(Random& random, Object& object) {
+  object.rgb = rgbOf(object.colour);
+  for (float& channel : object.rgb) channel += uniformIn(random, {-kJitter, kJitter});
+}
+
+}  // namespace
+
+Scene randomScene(Random& random, Split split, int objects) {
+  if (objects < 0 || objects > 3) {
+    failArgument({"objects is ", objects, "; it takes 1, 2, 3, or 0 for any of them"});
+  }
+  if (objects == 1 && split == Split::kHeldOut) {
+    failArgument({"objects is 1; held-out scenes have 2 or 3, or 0 for any of them"});
+  }
+  Scene scene;
+  scene.background = static_cast<Background>(choose(random, kBackgrounds));
+  scene.backgroundSaid = happens(random, kBackgroundSaid);
+  const int count = objects != 0 ? objects : randomCount(random, split);
+  scene.objects.resize(static_cast<std::size_t>(count));
+  scene.links = randomLinks(random, count);
+  do drawIdentities(random, scene);
+  while (isHeldOut(scene) != (split == Split::kHeldOut));
+  for (Object& object : scene.objects) drawPaint(random, object);
+  place(random, scene, happens(random, kSizesSaid));
+  return scene;
+}
+
+}  // namespace cross_attention::scenes

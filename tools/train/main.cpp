@@ -1,0 +1,138 @@
+// Trains the denoiser on scenes, at the speed of this machine's own vectors. Driven by npm run train (tools/train.mjs),
+// which it tells of every step in a line of JSON.
+#include <malloc.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <numbers>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/thread_pool.hpp"
+#include "denoiser/scene_batch.hpp"
+#include "denoiser/weights_file.hpp"
+
+namespace {
+
+using namespace cross_attention;
+using denoiser::Denoiser;
+using denoiser::Trainer;
+
+/// "name=value" from the command line, all of which tools/train.mjs gives.
+class Options {
+ public:
+  Options(int count, char** arguments) {
+    for (int i = 1; i < count; ++i) {
+      const std::string argument = arguments[i];
+      const std::size_t place = argument.find('=');
+      if (place == std::string::npos) failArgument({"'", argument, "'; it takes name=value"});
+      values_[argument.substr(0, place)] = argument.substr(place + 1);
+    }
+  }
+  const std::string& text(const std::string& name) const {
+    const auto found = values_.find(name);
+    if (found == values_.end()) failArgument({"the option ", name, " is missing"});
+    return found->second;
+  }
+  double number(const std::string& name) const {
+    const std::string& value = text(name);
+    char* end = nullptr;
+    const double number = std::strtod(value.c_str(), &end);
+    if (value.empty() || *end != 0) failArgument({name, " is '", value, "'; it takes a number"});
+    return number;
+  }
+  Index integer(const std::string& name) const { return static_cast<Index>(number(name)); }
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+/// Rises linearly over the first steps, stays, and falls as a cosine over the last ones: so a run can be made longer
+/// from a checkpoint before its end.
+double learningRate(Index step, const Options& options) {
+  const double most = options.number("learning-rate");
+  const auto at = static_cast<double>(step);
+  const double warmUp = options.number("warm-up");
+  if (at < warmUp) return most * (at + 1) / warmUp;
+  const double steps = options.number("steps");
+  const double fall = steps * options.number("fall");
+  const double left = steps - at;
+  if (left >= fall) return most;
+  return most * 0.5 * (1 - std::cos(std::numbers::pi * left / fall));
+}
+
+/// First beside the file, then in its place: a crash leaves the old one.
+void write(const std::string& path, const std::vector<std::byte>& bytes) {
+  const std::string unfinished = path + ".unfinished";
+  std::ofstream file(unfinished, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (!file || std::rename(unfinished.c_str(), path.c_str()) != 0) {
+    failArgument({"'", path, "' cannot be written"});
+  }
+}
+
+std::vector<std::byte> read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
+  return {bytes, bytes + text.size()};
+}
+
+void save(Denoiser<float>& model, Trainer<float>& trainer, const Options& options) {
+  write(options.text("checkpoint"), denoiser::saveCheckpoint(model, trainer));
+  trainer.adam().swapAverages();
+  write(options.text("weights"), denoiser::saveDenoiser(model, "F16"));
+  trainer.adam().swapAverages();
+}
+
+void train(const Options& options) {
+  ThreadPool::shared().setThreads(static_cast<int>(options.integer("threads")));
+  const auto seed = static_cast<std::uint64_t>(options.number("seed"));
+  denoiser::Configuration configuration;
+  configuration.features = options.integer("features");
+  configuration.blocks = options.integer("blocks");
+  configuration.numHeads = options.integer("heads");
+  Denoiser<float> model(configuration, denoiser::sceneVocabulary(), seed);
+  Trainer<float> trainer(model,
+                         {.seed = seed, .adam = {.averageDecay = options.number("average-decay")}});
+  const std::vector<std::byte> checkpoint = read(options.text("checkpoint"));
+  if (!checkpoint.empty()) denoiser::loadCheckpoint(checkpoint, model, trainer);
+
+  const Index steps = options.integer("steps");
+  const Index saveEvery = options.integer("save-every");
+  std::printf("{\"parameters\":%td,\"step\":%td,\"steps\":%td}\n", model.parameters().size(),
+              trainer.adam().step(), steps);
+  std::fflush(stdout);
+  for (Index step = trainer.adam().step(); step < steps; ++step) {
+    const auto start = std::chrono::steady_clock::now();
+    Random random(denoiser::randomSeed(~seed, step));
+    const auto batch = denoiser::sceneBatch(model, options.integer("batch"), random);
+    const double loss = trainer.step(batch, learningRate(step, options));
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::printf("{\"step\":%td,\"loss\":%.6f,\"gradientNorm\":%.4f,\"seconds\":%.4f}\n", step + 1,
+                loss, trainer.gradientNorm(), seconds.count());
+    std::fflush(stdout);
+    if ((step + 1) % saveEvery == 0 || step + 1 == steps) save(model, trainer, options);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  // A step's tensors are as large as the last one's: kept, not given back to the system and asked for again.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  try {
+    train(Options(count, arguments));
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
