@@ -1,6 +1,7 @@
 #include <emscripten/bind.h>
 
 #include "denoiser/lora_file.hpp"
+#include "denoiser/scene_batch.hpp"
 #include "denoiser/weights_file.hpp"
 #include "embind/arrays.hpp"
 #include "embind/bytes.hpp"
@@ -19,6 +20,25 @@ using emscripten::val;
 
 DenoiserModel* load(const Bytes& file) {
   return new DenoiserModel{denoiser::loadDenoiser(file), {}};
+}
+
+/// `options`: all of Configuration that may be chosen, and a seed. The words are those of the scenes' captions.
+DenoiserModel* create(const val& options) {
+  const auto number = [&](const char* name) {
+    return static_cast<Index>(options[name].as<double>());
+  };
+  const Configuration configuration{.imageSize = number("imageSize"),
+                                    .patch = number("patch"),
+                                    .features = number("features"),
+                                    .blocks = number("blocks"),
+                                    .numHeads = number("heads"),
+                                    .textFeatures = number("textFeatures"),
+                                    .textBlocks = number("textBlocks"),
+                                    .textHeads = number("textHeads")};
+  const auto seed = static_cast<std::uint64_t>(options["seed"].as<double>());
+  return new DenoiserModel{
+      std::make_unique<denoiser::Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed),
+      {}};
 }
 
 Bytes* save(DenoiserModel& model, const std::string& dtype) {
@@ -58,14 +78,21 @@ val loraWords(const DenoiserModel& model) {
 
 /// A file that does not fit leaves the updates that are there.
 void loadLora(DenoiserModel& model, const Bytes& file) {
-  std::unique_ptr<denoiser::Lora> previous = std::move(model.lora);
+  std::shared_ptr<denoiser::Lora> previous = std::move(model.lora);
   std::vector<std::byte> saved;
-  if (previous != nullptr) saved = denoiser::saveLora(*previous);
+  double scale = 1;
+  if (previous != nullptr) {
+    saved = denoiser::saveLora(*previous);
+    scale = previous->scale();
+  }
   previous.reset();
   try {
     model.lora = denoiser::loadLora(file, *model.denoiser);
   } catch (...) {
-    if (!saved.empty()) model.lora = denoiser::loadLora(saved, *model.denoiser);
+    if (!saved.empty()) {
+      model.lora = denoiser::loadLora(saved, *model.denoiser);
+      model.lora->setScale(scale);
+    }
     throw;
   }
 }
@@ -80,6 +107,7 @@ void setLoraScale(DenoiserModel& model, double scale) { model.lora->setScale(sca
 
 EMSCRIPTEN_BINDINGS(denoiser) {
   emscripten::class_<DenoiserModel>("DenoiserModel")
+      .class_function("create", &create, allow_raw_pointers())
       .class_function("load", &load, allow_raw_pointers())
       .function("save", &save, allow_raw_pointers())
       .function("describe", &describe)

@@ -6,10 +6,11 @@
 
 namespace cross_attention::embind {
 
-/// A denoiser as JavaScript holds it, with the low-rank updates that were loaded or are being learned.
+/// A denoiser as JavaScript holds it, with the low-rank updates that were loaded or are being learned. Shared with what
+/// refers to it: JavaScript deletes in any order what it has forgotten.
 struct DenoiserModel {
-  std::unique_ptr<denoiser::Denoiser<float>> denoiser;
-  std::unique_ptr<denoiser::Lora> lora;
+  std::shared_ptr<denoiser::Denoiser<float>> denoiser;
+  std::shared_ptr<denoiser::Lora> lora;
 };
 
 }  // namespace cross_attention::embind

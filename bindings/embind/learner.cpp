@@ -13,6 +13,13 @@ using denoiser::LearnerOptions;
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
+/// A learner, and what it refers to.
+struct LearnerHandle {
+  std::shared_ptr<const void> model;
+  std::shared_ptr<denoiser::Lora> lora;
+  Learner learner;
+};
+
 Tensor<float> toPictures(const val& pictures, Index size) {
   const auto count = static_cast<Index>(pictures["length"].as<double>());
   Tensor<float> tensor(Shape{count, denoiser::Configuration::kChannels, size, size});
@@ -34,7 +41,7 @@ std::vector<std::string> toTexts(const val& texts) {
 
 /// `options`: all of them; each picture has the model's size: the package has seen to that. Goes on with the updates that
 /// are there, or makes new ones of `rank`, which stay with the model. JavaScript deletes the learner.
-Learner* create(DenoiserModel& model, const val& options) {
+LearnerHandle* create(DenoiserModel& model, const val& options) {
   const LearnerOptions given{.word = options["word"].as<std::string>(),
                              .like = options["like"].as<std::string>(),
                              .learningRate = options["learningRate"].as<double>(),
@@ -44,13 +51,15 @@ Learner* create(DenoiserModel& model, const val& options) {
                              .seed = static_cast<std::uint64_t>(options["seed"].as<double>())};
   const bool isNew = model.lora == nullptr;
   if (isNew) {
-    model.lora = std::make_unique<denoiser::Lora>(
+    model.lora = std::make_shared<denoiser::Lora>(
         *model.denoiser, static_cast<Index>(options["rank"].as<double>()), given.seed);
   }
   try {
-    return new Learner(*model.lora, given,
-                       toPictures(options["pictures"], model.denoiser->configuration().imageSize),
-                       toTexts(options["captions"]));
+    return new LearnerHandle{
+        model.denoiser, model.lora,
+        Learner(*model.lora, given,
+                toPictures(options["pictures"], model.denoiser->configuration().imageSize),
+                toTexts(options["captions"]))};
   } catch (...) {
     if (isNew) model.lora.reset();
     throw;
@@ -58,12 +67,12 @@ Learner* create(DenoiserModel& model, const val& options) {
 }
 
 /// The loss before the step.
-double step(Learner& learner) { return learner.step(); }
+double step(LearnerHandle& handle) { return handle.learner.step(); }
 
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(learner) {
-  emscripten::class_<Learner>("Learner")
+  emscripten::class_<LearnerHandle>("Learner")
       .class_function("create", &create, allow_raw_pointers())
       .function("step", &step);
 }

@@ -16,6 +16,7 @@ using emscripten::val;
 
 /// A sampler, with the memory that its results are looked at in.
 struct SamplerHandle {
+  std::shared_ptr<const void> model;
   Sampler sampler;
   std::vector<float> result;
 };
@@ -42,7 +43,7 @@ SamplerHandle* create(DenoiserModel& model, const val& options) {
                        .edit = {},
                        .maps = options["maps"].as<bool>()};
   if (!options["edit"].isUndefined()) given.edit = toEdit(options["edit"]);
-  return new SamplerHandle{Sampler(*model.denoiser, given), {}};
+  return new SamplerHandle{model.denoiser, Sampler(*model.denoiser, given), {}};
 }
 
 bool advance(SamplerHandle& handle) { return handle.sampler.advance(); }

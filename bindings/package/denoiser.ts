@@ -12,6 +12,7 @@ export {
   ShapeError,
   WeightsError,
 } from './errors';
+export type { DenoiserOptions } from './denoiser/core';
 export { Denoiser } from './denoiser/denoiser';
 export type { Learner, LearnerOptions } from './denoiser/learner';
 export { init, memoryInUse } from './denoiser/runtime';
@@ -19,5 +20,6 @@ export type { DenoiserRuntimeInfo } from './denoiser/runtime';
 export type { EditOptions, Sampler, SamplerFrame, SamplerOptions } from './denoiser/sampler';
 export { randomScene } from './denoiser/scenes';
 export type { Scene } from './denoiser/scenes';
+export type { Trainer, TrainerOptions } from './denoiser/trainer';
 export type { ModuleOptions } from './module';
 export { version } from './version';

@@ -21,6 +21,32 @@ const Configuration& checked(const Configuration& configuration) {
   return configuration;
 }
 
+void requirePrompts(const Prompts& prompts, Index entries, Index mostWords) {
+  if (prompts.batch < 1 || prompts.length < 1 || prompts.length > mostWords) {
+    failArgument({"prompts are ", prompts.batch, " of ", prompts.length,
+                  " tokens; they take at least one, of 1 to ", mostWords, " tokens"});
+  }
+  for (const std::int32_t id : prompts.ids) {
+    if (id < 0 || id >= entries) {
+      failArgument({"prompts have the id ", id, "; they take 0 to ", entries - 1});
+    }
+  }
+}
+
+/// Pictures of the model's size, with as many times and prompts.
+void requirePictures(const Shape& noisy, std::size_t times, const Shape& context,
+                     const Configuration& configuration) {
+  const Index size = configuration.imageSize;
+  const auto batch = static_cast<Index>(times);
+  if (noisy != Shape{batch, Configuration::kChannels, size, size} || batch < 1) {
+    failShape({"noisy has shape ", noisy, " beside ", batch, " times; it takes ",
+               Shape{batch, Configuration::kChannels, size, size}});
+  }
+  if (context.rank() != 3 || context[0] != batch) {
+    failShape({"prompts are encoded as ", context, "; they take ", batch, ", one a picture"});
+  }
+}
+
 /// Sines and cosines of both coordinates (Vaswani et al., 2017, section 3.5, in two dimensions): training begins with
 /// places that know their neighbours.
 template <class T>
@@ -29,11 +55,12 @@ void fillPositions(Parameter<T>& positions, Index across) {
   const Index waves = features / 4;
   for (Index token = 0; token < positions.shape[0]; ++token) {
     T* values = positions.values.data() + token * features;
+    const Index row = token / across;
     for (Index wave = 0; wave < waves; ++wave) {
       const double frequency =
           std::pow(100.0, -static_cast<double>(wave) / static_cast<double>(waves));
       const double x = static_cast<double>(token % across) * frequency;
-      const double y = static_cast<double>(token / across) * frequency;
+      const double y = static_cast<double>(row) * frequency;
       values[4 * wave] = static_cast<T>(std::sin(x));
       values[4 * wave + 1] = static_cast<T>(std::cos(x));
       values[4 * wave + 2] = static_cast<T>(std::sin(y));
@@ -84,6 +111,7 @@ Tensor<T> Denoiser<T>::embedTimes(std::span<const T> times) const {
 
 template <class T>
 EncodedPrompts<T> Denoiser<T>::encode(const Prompts& prompts, bool keep) {
+  requirePrompts(prompts, vocabulary_.entries(), configuration_.mostWords);
   const Mask<T> mask = prompts.mask<T>();
   return {textEncoder_.forward(prompts, mask, keep), mask};
 }
@@ -92,6 +120,7 @@ template <class T>
 Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
                                const EncodedPrompts<T>& prompts, bool keep,
                                AttentionControl<T>* control) {
+  requirePictures(noisy.shape(), times.size(), prompts.context.shape(), configuration_);
   const Index batch = noisy.shape()[0];
   Tensor<T> time = timeSilu_.forward(timeIn_.forward(embedTimes(times), keep), keep);
   time = modulationSilu_.forward(timeOut_.forward(time, keep), keep);

@@ -43,8 +43,8 @@ void requirePictures(const Tensor<float>& pictures, std::size_t captions, Index 
 }  // namespace
 
 Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
-                 std::vector<std::string> captions)
-    : lora_(lora), denoiser_(lora.denoiser()), options_(options), pictures_(pictures.clone()) {
+                 const std::vector<std::string>& captions)
+    : denoiser_(lora.denoiser()), options_(options), pictures_(pictures.clone()) {
   const Configuration& configuration = denoiser_.configuration();
   requireOptions(options, configuration);
   requirePictures(pictures, captions.size(), configuration.imageSize);

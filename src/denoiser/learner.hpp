@@ -24,7 +24,7 @@ class Learner {
   /// pictures: [count, 3, size, size]; `captions`: one a picture, with the word in it. The word is added to the vocabulary
   /// if it is new. Throws kArgument or kShape, and then nothing has changed.
   Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
-          std::vector<std::string> captions);
+          const std::vector<std::string>& captions);
   ~Learner();
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
@@ -38,7 +38,6 @@ class Learner {
   void copyMoved(const float* from, float* to, Index dx, Index dy) const;
   void keepOtherWords();
 
-  Lora& lora_;
   Denoiser<float>& denoiser_;
   LearnerOptions options_;
   Tensor<float> pictures_;

@@ -16,6 +16,16 @@ constexpr Index kMostSteps = 1000;
 constexpr double kMostGuidance = 100;
 constexpr double kMostWeight = 1000;
 
+/// Steps are short where there is still much noise and the picture is decided, long where only edges get sharper:
+/// noise of n becomes kNoiseShift·n / (1 + (kNoiseShift - 1)·n) (Esser et al., 2024, section 5.3.2).
+constexpr float kNoiseShift = 3;
+
+/// The time after so large a share of the steps.
+float timeAfter(float share) {
+  const float noise = 1 - share;
+  return 1 - kNoiseShift * noise / (1 + (kNoiseShift - 1) * noise);
+}
+
 /// Share of the steps after which what no changed word looks at is kept: before, the maps are still forming.
 constexpr double kKeepFrom = 0.2;
 /// Of the largest attention to a changed word: what attends to it less is kept. Hertz et al.'s local blend takes 0.3.
@@ -118,12 +128,15 @@ bool Sampler::advance() {
     failArgument({"the denoiser has changed since this sampler was made; it takes a new one"});
   }
   const auto steps = static_cast<float>(options_.steps);
-  const float time = static_cast<float>(step_) / steps;
-  attention_->beginStep(static_cast<double>(time));
+  const float done = static_cast<float>(step_) / steps;
+  const float time = timeAfter(done);
+  attention_->beginStep(static_cast<double>(done));
   estimate_ = guidedEstimate(time);
-  if (options_.edit && options_.edit->keepElsewhere && time >= kKeepFrom) keepElsewhere();
-  // In the last step this is the estimate itself.
-  const float share = 1 / (steps - static_cast<float>(step_));
+  if (options_.edit && options_.edit->keepElsewhere && done >= kKeepFrom) keepElsewhere();
+  // Of the way to the estimate: all of it in the last step.
+  const float next =
+      step_ + 1 == options_.steps ? 1 : timeAfter(static_cast<float>(step_ + 1) / steps);
+  const float share = (next - time) / (1 - time);
   for (Index i = 0; i < noisy_.size(); ++i) {
     noisy_.data()[i] += share * (estimate_.data()[i] - noisy_.data()[i]);
   }

@@ -29,7 +29,7 @@ struct SamplerOptions {
 };
 
 /// Draws a picture: Euler's method along the velocity that a denoiser estimates (Lipman et al., 2023), from noise at t = 0
-/// to the picture at t = 1, in equal steps. An edit draws two pictures at a time, the kept one and the changed one.
+/// to the picture at t = 1. An edit draws two pictures at a time, the kept one and the changed one.
 /// The denoiser must live as long, and keep its parameters.
 class Sampler {
  public:

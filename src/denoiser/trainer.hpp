@@ -20,7 +20,8 @@ struct TrainerOptions {
   /// diffusion guidance", 2022).
   double promptDropout = 0.1;
   /// Times are 1 / (1 + e^-n) with n normal: Esser et al., "Scaling rectified flow transformers" (2024), section 3.1.
-  double timeMean = -0.6;
+  /// Well towards the noise: what is where in a flat picture can be seen through far more of it than a photograph.
+  double timeMean = -1.6;
   double timeDeviation = 1.0;
 };
 

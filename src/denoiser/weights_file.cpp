@@ -106,6 +106,24 @@ class Tensors {
   std::map<std::string, const StoredTensor*> tensors_;
 };
 
+/// A small file must not claim a model for which there is no memory: what every size is told by has to be in it.
+void requireSizes(const Tensors& tensors, const Configuration& configuration,
+                  const Vocabulary& vocabulary) {
+  const auto requireBlocks = [&](const char* prefix, Index blocks, Index features) {
+    for (Index block = 0; block < blocks; ++block) {
+      tensors.require(text({prefix, block, ".ff.in.weight"}),
+                      {configuration.expansion * features, features});
+    }
+  };
+  tensors.require("text.embedding.weight", {vocabulary.entries(), configuration.textFeatures});
+  tensors.require("text.embedding.positions",
+                  {configuration.mostWords, configuration.textFeatures});
+  tensors.require("patch_embedding.weight", {configuration.features, configuration.patchValues()});
+  tensors.require("positions", {configuration.tokens(), configuration.features});
+  requireBlocks("text.blocks.", configuration.textBlocks, configuration.textFeatures);
+  requireBlocks("transformer_blocks.", configuration.blocks, configuration.features);
+}
+
 /// The parts of a checkpoint of one parameter: a prefix, and where its values are.
 template <class Use>
 void forCheckpointParts(Parameter<float>& parameter, operators::Adam<float>::State& state,
@@ -130,8 +148,10 @@ std::unique_ptr<Denoiser<float>> loadDenoiser(std::span<const std::byte> file) {
   Metadata metadata;
   const std::vector<StoredTensor> stored = weights::readSafetensors(file, &metadata);
   const Tensors tensors(stored);
-  auto denoiser = std::make_unique<Denoiser<float>>(
-      readConfiguration(metadata), Vocabulary(splitWords(require(metadata, kWords))), 0);
+  const Configuration configuration = readConfiguration(metadata);
+  Vocabulary vocabulary(splitWords(require(metadata, kWords)));
+  requireSizes(tensors, configuration, vocabulary);
+  auto denoiser = std::make_unique<Denoiser<float>>(configuration, std::move(vocabulary), 0);
   for (Parameter<float>& parameter : denoiser->parameters()) {
     weights::decode<float>(tensors.require(parameter.name, parameter.shape),
                            valuesOf(parameter.values));
@@ -144,6 +164,9 @@ std::vector<std::byte> saveCheckpoint(Denoiser<float>& denoiser, Trainer<float>&
   std::vector<NamedValues<float>> tensors;
   auto state = trainer.adam().states().begin();
   for (Parameter<float>& parameter : denoiser.parameters()) {
+    if (state->mean.empty()) {
+      failArgument({"'", parameter.name, "' is not trained; a checkpoint takes a trainer of all"});
+    }
     forCheckpointParts(parameter, *state++, [&](const char* prefix, const Buffer<float>& values) {
       tensors.push_back({prefix + parameter.name, parameter.shape, valuesOf(values)});
     });

@@ -130,3 +130,11 @@ export async function buildNative(preset, include) {
   await run('cmake', ['--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${include}`], { cwd: project });
   await run('cmake', ['--build', `build/${preset}`], { cwd: project });
 }
+
+/** The program that trains the denoiser, built for this machine; its path. */
+export async function buildTrainer(include) {
+  await ensureSystemPackages(['compiler', 'cmake', 'ninja']);
+  await run('cmake', ['--preset', 'train', `-DCROSS_ATTENTION_INCLUDE=${include}`], { cwd: project });
+  await run('cmake', ['--build', 'build/train', '--target', 'train_denoiser'], { cwd: project });
+  return path.join(project, 'build/train/tools/train/train_denoiser');
+}

@@ -99,7 +99,12 @@ void train(const Options& options) {
   configuration.features = options.integer("features");
   configuration.blocks = options.integer("blocks");
   configuration.numHeads = options.integer("heads");
-  Denoiser<float> model(configuration, denoiser::sceneVocabulary(), seed);
+  const std::vector<std::byte> from = read(options.text("from"));
+  const std::unique_ptr<Denoiser<float>> made =
+      from.empty()
+          ? std::make_unique<Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed)
+          : denoiser::loadDenoiser(from);
+  Denoiser<float>& model = *made;
   Trainer<float> trainer(model,
                          {.seed = seed, .adam = {.averageDecay = options.number("average-decay")}});
   const std::vector<std::byte> checkpoint = read(options.text("checkpoint"));

@@ -10,6 +10,28 @@ export interface CoreConfiguration {
   parameterCount: number;
 }
 
+/** What a new model is built from. Each is checked by the core. */
+export interface DenoiserOptions {
+  /** Pixels a side. Default 32, the size of scenes. */
+  imageSize?: number;
+  /** Pixels a side that make one token. Default 4. */
+  patch?: number;
+  /** Of a token. Default 128. */
+  features?: number;
+  /** Default 6. */
+  blocks?: number;
+  /** Of attentions. Default 4. */
+  heads?: number;
+  /** Of a word. Default 128. */
+  textFeatures?: number;
+  /** Blocks in which words attend to each other. Default 2. */
+  textBlocks?: number;
+  /** Default 4. */
+  textHeads?: number;
+  /** Of the first weights. Default 0. */
+  seed?: number;
+}
+
 export interface CoreDenoiser extends CoreHandle {
   save(dtype: string): CoreBytes;
   describe(): CoreConfiguration;
@@ -65,6 +87,14 @@ export interface CoreLearner extends CoreHandle {
   step(): number;
 }
 
+export interface CoreTrainer extends CoreHandle {
+  step(learningRate: number): number;
+  steps(): number;
+  swapAverages(): void;
+  saveCheckpoint(): CoreBytes;
+  loadCheckpoint(file: CoreBytes): void;
+}
+
 export interface CoreScene {
   caption: string;
   plainCaption: string;
@@ -83,13 +113,17 @@ export interface CoreScene {
 }
 
 /** What of the module may throw. */
-export const coreClasses = ['Bytes', 'DenoiserModel', 'Sampler', 'Learner'] as const;
+export const coreClasses = ['Bytes', 'DenoiserModel', 'Sampler', 'Learner', 'Trainer'] as const;
 export const coreFunctions = ['setThreads', 'randomScene'] as const;
 
 export interface DenoiserCore extends CoreModule {
-  DenoiserModel: { load(file: CoreBytes): CoreDenoiser };
+  DenoiserModel: {
+    create(options: Required<DenoiserOptions>): CoreDenoiser;
+    load(file: CoreBytes): CoreDenoiser;
+  };
   Sampler: { create(model: CoreDenoiser, options: CoreSamplerOptions): CoreSampler };
   Learner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
+  Trainer: { create(model: CoreDenoiser, seed: number, batch: number, averageDecay: number): CoreTrainer };
   splitWords(prompt: string): string[];
   randomScene(seed: number, heldOut: boolean, objects: number, picture: Float32Array): CoreScene;
 }

@@ -1,15 +1,35 @@
-import { checkFinite, checkOneOf, checkOptions, checkString, fail } from '../checks';
+import { checkFinite, checkInteger, checkOneOf, checkOptions, checkString } from '../checks';
 import { ArgumentError } from '../errors';
 import { Owned } from '../handles';
-import type { CoreConfiguration, CoreDenoiser } from './core';
+import type { CoreConfiguration, CoreDenoiser, DenoiserOptions } from './core';
 import { Learner, type LearnerOptions, makeLearner } from './learner';
-import { getCore, takeBytes, withBytes } from './runtime';
+import { checkFile, getCore, takeBytes, withBytes } from './runtime';
 import { makeSampler, type Sampler, type SamplerOptions } from './sampler';
+import { makeTrainer, type Trainer, type TrainerOptions } from './trainer';
 
-function checkFile(argument: string, file: unknown): Uint8Array {
-  if (file instanceof ArrayBuffer) return new Uint8Array(file);
-  if (file instanceof Uint8Array) return file;
-  fail(argument, file, 'an ArrayBuffer or Uint8Array (safetensors)');
+const defaults: Required<DenoiserOptions> = {
+  imageSize: 32,
+  patch: 4,
+  features: 128,
+  blocks: 6,
+  heads: 4,
+  textFeatures: 128,
+  textBlocks: 2,
+  textHeads: 4,
+  seed: 0,
+};
+
+/** The core's own limit, by its own names. */
+const mostSize = 16384;
+
+function checkDenoiser(options: DenoiserOptions): Required<DenoiserOptions> {
+  const checked = { ...defaults };
+  for (const name of Object.keys(defaults) as (keyof DenoiserOptions)[]) {
+    const { [name]: value = defaults[name] } = options;
+    const least = name === 'textBlocks' || name === 'seed' ? 0 : 1;
+    checked[name] = checkInteger(name, value, least, name === 'seed' ? Number.MAX_SAFE_INTEGER : mostSize);
+  }
+  return checked;
 }
 
 /**
@@ -34,6 +54,11 @@ export class Denoiser implements Disposable {
     return new Denoiser(
       withBytes(checkFile('weights', weights), (bytes) => getCore().DenoiserModel.load(bytes)),
     );
+  }
+
+  /** A model with random weights, which knows the words of scenes' captions: for training. */
+  static create(options?: DenoiserOptions): Denoiser {
+    return new Denoiser(getCore().DenoiserModel.create(checkDenoiser(checkOptions('options', options))));
   }
 
   get #core(): CoreDenoiser {
@@ -82,6 +107,11 @@ export class Denoiser implements Disposable {
   /** Begins a picture. Throws ArgumentError, naming what is wrong: a word that it does not know, an option out of range. */
   sampler(options: SamplerOptions): Sampler {
     return makeSampler(() => this.#core, this.#configuration, options);
+  }
+
+  /** Begins to train all of it on scenes. Throws ArgumentError, naming what is wrong. */
+  trainer(options?: TrainerOptions): Trainer {
+    return makeTrainer(() => this.#core, options);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { checkOptions } from '../checks';
+import { checkOptions, fail } from '../checks';
 import type { CoreBytes } from '../core';
 import { NotInitializedError } from '../errors';
 import {
@@ -61,6 +61,12 @@ export async function init(options?: ModuleOptions): Promise<DenoiserRuntimeInfo
     throw error;
   });
   return loading;
+}
+
+export function checkFile(argument: string, file: unknown): Uint8Array {
+  if (file instanceof ArrayBuffer) return new Uint8Array(file);
+  if (file instanceof Uint8Array) return file;
+  fail(argument, file, 'an ArrayBuffer or Uint8Array (safetensors)');
 }
 
 /** A file's bytes in WASM memory for the length of a call. */

@@ -1,0 +1,96 @@
+// Connected pixels of one label.
+import { backgroundLabel } from './labels.mjs';
+import { neighboursOf } from './picture.mjs';
+
+/**
+ * Components of each colour, diagonal neighbours count as connected: { label, pixels }, pixels in reading order of the
+ * first one found. The background has none.
+ */
+export function componentsOf(labels, size) {
+  const seen = new Uint8Array(labels.length);
+  const components = [];
+  for (const [start, label] of labels.entries()) {
+    if (label === backgroundLabel || seen[start]) continue;
+    const pixels = [start];
+    seen[start] = 1;
+    // The list grows while it is walked through: breadth first.
+    for (const pixel of pixels) {
+      for (const neighbour of neighboursOf(size, pixel)) {
+        if (labels[neighbour] !== label || seen[neighbour]) continue;
+        seen[neighbour] = 1;
+        pixels.push(neighbour);
+      }
+    }
+    components.push({ label, pixels });
+  }
+  return components;
+}
+
+/** Pixels all of whose neighbours belong to the component: no edge, so their colour is the object's own. */
+export function interiorOf({ pixels }, size) {
+  const members = new Set(pixels);
+  return pixels.filter((pixel) => {
+    const neighbours = neighboursOf(size, pixel);
+    return neighbours.length === 8 && neighbours.every((neighbour) => members.has(neighbour));
+  });
+}
+
+/** No 2 × 2 pixels of it are together: a streak, no object. */
+export function isThin({ pixels }, size) {
+  const members = new Set(pixels);
+  return !pixels.some(
+    (pixel) =>
+      pixel % size !== size - 1 &&
+      members.has(pixel + 1) &&
+      members.has(pixel + size) &&
+      members.has(pixel + size + 1),
+  );
+}
+
+/** Bounding box in pixels, edges of pixels: a single pixel at (3, 4) has the box 3, 4, 4, 5. */
+export function pixelBox(pixels, size) {
+  const box = { left: size, top: size, right: 0, bottom: 0 };
+  for (const pixel of pixels) {
+    const column = pixel % size;
+    const row = Math.floor(pixel / size);
+    box.left = Math.min(box.left, column);
+    box.right = Math.max(box.right, column + 1);
+    box.top = Math.min(box.top, row);
+    box.bottom = Math.max(box.bottom, row + 1);
+  }
+  return box;
+}
+
+/** Whether one bounding box holds another one, and is larger. */
+export function encloses(outer, inner) {
+  return (
+    outer.left <= inner.left &&
+    outer.top <= inner.top &&
+    outer.right >= inner.right &&
+    outer.bottom >= inner.bottom &&
+    (outer.right - outer.left) * (outer.bottom - outer.top) >
+      (inner.right - inner.left) * (inner.bottom - inner.top)
+  );
+}
+
+/**
+ * What is seen of an object through the hole of another one within it is no object of its own: it is joined to the
+ * component around. `components`: { label, pixels, box }.
+ */
+export function joinIslands(components) {
+  const islands = new Map();
+  for (const island of components) {
+    const between = components.filter(
+      ({ label, box }) => label !== island.label && encloses(box, island.box),
+    );
+    const mainland = components.find(
+      ({ label, box }) => label === island.label && between.some((ring) => encloses(box, ring.box)),
+    );
+    if (mainland !== undefined) islands.set(island, mainland);
+  }
+  const joined = components.filter((component) => !islands.has(component));
+  return joined.map((mainland) => {
+    const parts = components.filter((component) => islands.get(component) === mainland);
+    return { ...mainland, pixels: [mainland, ...parts].flatMap(({ pixels }) => pixels) };
+  });
+}

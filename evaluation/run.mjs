@@ -1,0 +1,129 @@
+// npm run evaluate -- --weights FILE [options]: does the model draw what prompts ask for?
+//   --weights FILE      the model, a .safetensors file
+//   --prompts 500       half of them of combinations seen in training, half of combinations held out
+//   --steps 20          denoising steps
+//   --guidance G        classifier-free guidance; default: the package's
+//   --seed 1            of prompts and pictures
+//   --threads 2         default: as many as there are cores
+//   --out FOLDER        for evaluation.json, evaluation.md and contact_sheet.png; default: build/evaluation
+//   --check             ends with exit code 1 where the pointing game's target is missed
+// First the analyser proves itself on drawn scenes; where it cannot, nothing is judged, and the exit code is 1.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { SingleBar } from 'cli-progress';
+import { Denoiser, init, randomScene } from 'diffusion-cross-attention/denoiser';
+import { machine } from '../bench/machine.mjs';
+import { adheres, analysePicture } from './analyser/index.mjs';
+import { contactSheet } from './contact_sheet.mjs';
+import { generate } from './generation.mjs';
+import { isProven, proveAnalyser } from './ground_truth.mjs';
+import { options } from './options.mjs';
+import { playPointing } from './pointing.mjs';
+import { choosePrompts } from './prompts.mjs';
+import { figuresOf } from './rates.mjs';
+import { figuresMarkdown, figuresTable, meetsPointing, pointingText, proofText } from './report.mjs';
+
+const size = 32;
+const provenScenes = 2000;
+// Each of them is judged by all prompts: more would not make the rate more certain than it is.
+const mostUnconditional = 100;
+const sheetPictures = 64;
+
+/** `work(tick)` calls `tick` `total` times. On a terminal it is seen how far it is. */
+function withBar(title, total, work) {
+  const bar = new SingleBar({
+    format: `${title} {bar} {value} of {total}, {duration_formatted}, {eta_formatted} to go`,
+    clearOnComplete: true,
+    hideCursor: true,
+  });
+  bar.start(total, 0);
+  try {
+    return work(() => bar.increment());
+  } finally {
+    bar.stop();
+  }
+}
+
+function judge(denoiser, entry) {
+  const made = generate(denoiser, entry.prompt, entry.seed, options);
+  const found = analysePicture(made.picture);
+  return {
+    ...entry,
+    picture: made.picture,
+    found,
+    judgement: adheres(found, entry.scene),
+    pointing: playPointing(found, entry.scene, made, size),
+  };
+}
+
+/** With the prompt empty, guidance has nothing to lead towards: 1 is none. */
+const readUnconditional = (denoiser, { seed }) =>
+  analysePicture(generate(denoiser, '', seed, { steps: options.steps, guidance: 1 }).picture);
+
+function evaluate(denoiser) {
+  const prompts = choosePrompts(randomScene, options.prompts, options.seed);
+  const start = performance.now();
+  const records = withBar('Pictures', prompts.length, (tick) =>
+    prompts.map((entry) => {
+      const record = judge(denoiser, entry);
+      tick();
+      return record;
+    }),
+  );
+  const secondsPerPicture = (performance.now() - start) / 1000 / prompts.length;
+  const blank = prompts.slice(0, mostUnconditional);
+  const unconditional = withBar('Without a prompt', blank.length, (tick) =>
+    blank.map((entry) => {
+      const found = readUnconditional(denoiser, entry);
+      tick();
+      return found;
+    }),
+  );
+  return { records, secondsPerPicture, figures: figuresOf(records, unconditional) };
+}
+
+/** What is written of a record: no pictures, no masks. */
+function toJson({ split, seed, prompt, found, judgement, pointing }) {
+  const objects = found.objects.map(({ mask: _, ...object }) => object);
+  return { split, seed, prompt, background: found.background, objects, ...judgement, pointing };
+}
+
+function writeAll(proof, { records, secondsPerPicture, figures }) {
+  mkdirSync(options.out, { recursive: true });
+  const write = (name, content) => writeFileSync(path.join(options.out, name), content);
+  const summary = { date: new Date().toISOString(), machine: machine(), options, proof, secondsPerPicture };
+  const json = { ...summary, figures, records: records.map(toJson) };
+  write('evaluation.json', `${JSON.stringify(json, null, 2)}\n`);
+  write('evaluation.md', figuresMarkdown(figures, options));
+  const shown = records.slice(0, sheetPictures);
+  // Seen ones above, held-out ones below.
+  shown.sort((a, b) => Number(a.split === 'heldOut') - Number(b.split === 'heldOut'));
+  const sheet = contactSheet(
+    shown.map(({ picture, judgement }) => ({ picture, ok: judgement.ok })),
+    size,
+  );
+  write('contact_sheet.png', sheet);
+}
+
+// Before the proof, which takes a minute: a wrong path is told at once.
+const weights = new Uint8Array(readFileSync(options.weights));
+await init({ threads: options.threads });
+const proof = withBar('Analyser', provenScenes, (tick) =>
+  proveAnalyser(randomScene, provenScenes, options.seed, tick),
+);
+console.log(proofText(proof));
+if (isProven(proof)) {
+  const denoiser = Denoiser.load(weights);
+  try {
+    const evaluation = evaluate(denoiser);
+    writeAll(proof, evaluation);
+    console.log(`\n${figuresTable(evaluation.figures)}\n\n${pointingText(evaluation.figures)}`);
+    console.log(`${evaluation.secondsPerPicture.toFixed(2)} s a picture. All figures: ${options.out}`);
+    if (options.check && !meetsPointing(evaluation.figures)) process.exitCode = 1;
+  } finally {
+    denoiser.dispose();
+  }
+} else {
+  console.error('That is too few for its judgement to count.');
+  process.exitCode = 1;
+}

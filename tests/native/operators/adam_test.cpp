@@ -1,0 +1,213 @@
+#include "operators/adam.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "operators/embedding.hpp"
+#include "support/central_differences.hpp"
+#include "support/comparison.hpp"
+#include "support/random_data.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using operators::Adam;
+using operators::AdamOptions;
+using operators::Initial;
+using operators::ParameterSet;
+
+/// Of several tasks (16384 elements), of one, and one that is not trained.
+template <class T>
+void fill(ParameterSet<T>& set) {
+  set.add("large", {20011}, Initial::normal(1));
+  set.add("small", {37}, Initial::normal(1));
+  set.add("frozen", {5}, Initial::normal(1)).trainable = false;
+}
+
+template <class T>
+void drawGradients(ParameterSet<T>& set, Random& random, double deviation) {
+  for (auto& parameter : set) {
+    for (T& value : parameter.gradient) value = static_cast<T>(deviation * random.normal());
+  }
+}
+
+template <class T>
+std::vector<T> allValues(const ParameterSet<T>& set) {
+  std::vector<T> all;
+  for (const auto& parameter : set) {
+    all.insert(all.end(), parameter.values.begin(), parameter.values.end());
+  }
+  return all;
+}
+
+/// Kingma and Ba's algorithm 1 as it is printed, value by value, with the gradient clipped before.
+struct Reference {
+  AdamOptions options;
+  std::vector<double> values, mean, square, average;
+  int step = 0;
+
+  Reference(const AdamOptions& given, const std::vector<double>& initial)
+      : options(given),
+        values(initial),
+        mean(initial.size()),
+        square(initial.size()),
+        average(initial) {}
+
+  double update(const std::vector<double>& gradient, double rate) {
+    double norm = 0;
+    for (const double slope : gradient) norm += slope * slope;
+    norm = std::sqrt(norm);
+    const double most = options.mostGradientNorm;
+    const double shrink = most > 0 && norm > most ? most / norm : 1;
+    ++step;
+    const double decay = std::min(options.averageDecay, (1.0 + step) / (10.0 + step));
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      const double slope = gradient[i] * shrink;
+      mean[i] = options.beta1 * mean[i] + (1 - options.beta1) * slope;
+      square[i] = options.beta2 * square[i] + (1 - options.beta2) * slope * slope;
+      const double m = mean[i] / (1 - std::pow(options.beta1, step));
+      const double v = square[i] / (1 - std::pow(options.beta2, step));
+      values[i] -= rate * m / (std::sqrt(v) + options.epsilon);
+      average[i] = decay * average[i] + (1 - decay) * values[i];
+    }
+    return norm;
+  }
+};
+
+/// 20 steps of T against the reference, the gradients being of this deviation, of which some 20048 make the norm.
+template <class T>
+void expectLikeReference(double deviation, const AdamOptions& options, double tolerance) {
+  SCOPED_TRACE(testing::Message() << "gradients of " << deviation);
+  ParameterSet<T> set(5);
+  fill(set);
+  Adam<T> adam(set, options);
+  const std::vector<T> frozen = copyOf(set.find("frozen")->values);
+  const auto trained = [&] {
+    std::vector<double> all;
+    for (const auto& parameter : set) {
+      if (parameter.trainable) {
+        all.insert(all.end(), parameter.values.begin(), parameter.values.end());
+      }
+    }
+    return all;
+  };
+  Reference reference(options, trained());
+  Random random(6);
+  for (int step = 1; step <= 20; ++step) {
+    drawGradients(set, random, deviation);
+    const std::vector<T> frozenGradient = copyOf(set.find("frozen")->gradient);
+    std::vector<double> gradient;
+    for (const auto& parameter : set) {
+      if (!parameter.trainable) continue;
+      gradient.insert(gradient.end(), parameter.gradient.begin(), parameter.gradient.end());
+    }
+    const double rate = 0.1 / step;
+    const std::uint64_t version = set.version();
+    const double norm = adam.update(rate);
+    EXPECT_GT(set.version(), version);
+    // Squares added up in T, in sixteen sums of 1250: relatively at most that many roundings, in fact far fewer.
+    const double wanted = reference.update(gradient, rate);
+    EXPECT_NEAR(norm, wanted,
+                1250 * static_cast<double>(std::numeric_limits<T>::epsilon()) * wanted);
+    EXPECT_EQ(adam.step(), step);
+    ASSERT_TRUE(isNear(trained(), reference.values, tolerance)) << "step " << step;
+    for (const auto& parameter : set) {
+      if (parameter.trainable) {
+        ASSERT_EQ(largestMagnitude(copyOf(parameter.gradient)), 0);
+      } else {
+        EXPECT_TRUE(isIdentical(copyOf(parameter.gradient), frozenGradient));
+      }
+    }
+  }
+  EXPECT_TRUE(isIdentical(copyOf(set.find("frozen")->values), frozen));
+  adam.swapAverages();
+  EXPECT_TRUE(isNear(trained(), reference.average, tolerance));
+  EXPECT_TRUE(isIdentical(copyOf(set.find("frozen")->values), frozen));
+}
+
+}  // namespace
+
+TEST(AdamTest, TwentyStepsInDouble) {
+  // A step is at most 0.1·(1 - β₁)/√(1 - β₂) = 0.1, moved by some 10 roundings and 20000 of the norm's square that partly
+  // cancel; values are below 5.
+  for (const double deviation : {1e-4, 1.0}) expectLikeReference<double>(deviation, {}, 1e-12);
+  expectLikeReference<double>(3.0, {.mostGradientNorm = 0}, 1e-12);
+  expectLikeReference<double>(
+      1.0, {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-3, .averageDecay = 0.5}, 1e-12);
+}
+
+TEST(AdamTest, TwentyStepsInFloat) {
+  // Values of at most 5 are rounded to 2.4e-7 twenty times; a moment's rounding, relatively 20·ε, moves a step of 0.1 by
+  // as much, and more where a mean of opposite gradients has cancelled and its error of ε has stayed.
+  for (const double deviation : {1e-4, 1.0}) expectLikeReference<float>(deviation, {}, 5e-6);
+}
+
+TEST(AdamTest, TheGradientIsClippedAsAWhole) {
+  // Clipped, gradients of any length are of the same direction and length: the same steps, up to rounding. Of a second
+  // step, for the first one has the length of the rate whatever the gradient.
+  std::vector<std::vector<double>> results;
+  for (const double deviation : {1.0, 8.0}) {
+    ParameterSet<double> set(5);
+    fill(set);
+    Adam<double> adam(set, {.epsilon = 1e-2});
+    Random random(7);
+    for (int step = 0; step < 2; ++step) {
+      drawGradients(set, random, deviation);
+      EXPECT_GT(adam.update(0.1), 100 * deviation);
+    }
+    results.push_back(allValues(set));
+  }
+  EXPECT_TRUE(isNear(results[0], results[1], 1e-13));
+}
+
+TEST(AdamTest, SwappingTheAveragesTwiceChangesNothing) {
+  ParameterSet<float> set(5);
+  fill(set);
+  Adam<float> adam(set, {});
+  Random random(8);
+  drawGradients(set, random, 1);
+  adam.update(0.1);
+  const std::vector<float> values = allValues(set);
+  const std::uint64_t version = set.version();
+  adam.swapAverages();
+  EXPECT_GT(set.version(), version);
+  EXPECT_FALSE(isIdentical(allValues(set), values));
+  adam.swapAverages();
+  EXPECT_TRUE(isIdentical(allValues(set), values));
+}
+
+TEST(AdamTest, RefusesParametersItWasNotMadeFor) {
+  ParameterSet<float> set(5);
+  fill(set);
+  operators::Embedding<float> embedding(set, "words", 3, 2, 4);
+  Adam<float> adam(set, {});
+  const std::vector<float> before = allValues(set);
+  set.find("frozen")->trainable = true;
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { adam.update(0.1); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { adam.swapAverages(); }));
+  set.find("frozen")->trainable = false;
+  EXPECT_TRUE(isIdentical(allValues(set), before));
+  EXPECT_EQ(adam.step(), 0);
+  adam.update(0.1);
+  embedding.addEntry(1);
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { adam.update(0.1); }));
+  EXPECT_EQ(adam.step(), 1);
+}
+
+TEST(AdamTest, SameBitsForAllThreads) {
+  expectSameBitsForAllThreads([] {
+    ParameterSet<float> set(5);
+    fill(set);
+    Adam<float> adam(set, {});
+    Random random(9);
+    for (int step = 0; step < 3; ++step) {
+      drawGradients(set, random, 1);
+      adam.update(0.1);
+    }
+    return allValues(set);
+  });
+}
+
+}  // namespace cross_attention::test

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <vector>
+
+#include "denoiser/trainer.hpp"
+#include "support/random_data.hpp"
+
+namespace cross_attention::test {
+
+/// All that a denoiser has, in the smallest sizes that differ from each other.
+inline denoiser::Configuration tinyConfiguration() {
+  return {.imageSize = 8,
+          .patch = 4,
+          .features = 16,
+          .blocks = 2,
+          .numHeads = 2,
+          .textFeatures = 12,
+          .textBlocks = 2,
+          .textHeads = 3,
+          .mostWords = 6,
+          .expansion = 2};
+}
+
+inline denoiser::Vocabulary tinyVocabulary() {
+  return denoiser::Vocabulary({"red", "blue", "circle", "square"});
+}
+
+/// A denoiser of these whose parameters are all random: none is the zero that it begins with. In float, so that one of
+/// doubles has the same numbers.
+template <class T>
+struct TinyDenoiser : denoiser::Denoiser<T> {
+  explicit TinyDenoiser(std::uint64_t seed = 3)
+      : denoiser::Denoiser<T>(tinyConfiguration(), tinyVocabulary(), seed) {
+    Random random(seed + 100);
+    for (auto& parameter : this->parameters()) {
+      for (T& value : parameter.values) {
+        value =
+            static_cast<T>(static_cast<float>(value) + 0.2f * static_cast<float>(random.normal()));
+      }
+    }
+    this->parameters().touch();
+  }
+};
+
+/// Three pictures of random pixels with prompts of 3, 2 and 5 tokens; "square" is in none.
+template <class T>
+denoiser::Batch<T> tinyBatch(std::uint64_t seed = 5) {
+  Random random(seed);
+  denoiser::Batch<T> batch{Tensor<T>(Shape{3, 3, 8, 8}), {{1, 2, 4}, {1, 4}, {1, 3, 3, 2, 4}}};
+  for (T& value : batch.pictures) value = static_cast<T>(2 * random.uniform() - 1);
+  return batch;
+}
+
+/// The values of all parameters, one after another.
+template <class T>
+std::vector<T> allValues(const operators::ParameterSet<T>& parameters) {
+  std::vector<T> all;
+  for (const auto& parameter : parameters) {
+    all.insert(all.end(), parameter.values.begin(), parameter.values.end());
+  }
+  return all;
+}
+template <class T>
+std::vector<T> allGradients(const operators::ParameterSet<T>& parameters) {
+  std::vector<T> all;
+  for (const auto& parameter : parameters) {
+    all.insert(all.end(), parameter.gradient.begin(), parameter.gradient.end());
+  }
+  return all;
+}
+
+}  // namespace cross_attention::test
