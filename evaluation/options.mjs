@@ -11,6 +11,7 @@ const { values: given } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: String(os.availableParallelism()) },
     out: { type: 'string', default: 'build/evaluation' },
+    parts: { type: 'string', default: 'adherence,edits,word' },
     check: { type: 'boolean', default: false },
   },
 });
@@ -31,6 +32,12 @@ const integer = (option, least, most = 1e6) =>
 
 if (given.weights === undefined) throw new Error('--weights is missing; it takes a .safetensors file');
 
+const allParts = ['adherence', 'edits', 'word'];
+const parts = given.parts.split(',');
+for (const part of parts) {
+  if (!allParts.includes(part)) throw new Error(`--parts names '${part}'; it takes some of ${allParts}`);
+}
+
 export const options = {
   weights: given.weights,
   // Half of them are seen, half held out.
@@ -40,5 +47,6 @@ export const options = {
   seed: integer('seed', 0, 2 ** 31),
   threads: integer('threads', 1, 64),
   out: given.out,
+  parts,
   check: given.check,
 };

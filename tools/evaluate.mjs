@@ -1,4 +1,5 @@
-// npm run evaluate: how well the page's model does what prompts say. Arguments go to evaluation/run.mjs.
+// npm run evaluate: how well the page's model does what prompts say. Arguments go to evaluation/run.mjs; --weights of
+// another model, too.
 import path from 'node:path';
 import { buildDist } from './lib/build.mjs';
 import { run } from './lib/commands.mjs';
@@ -10,5 +11,7 @@ await main(async () => {
   await buildDist();
   const node = await prepareNewerNode();
   console.log();
-  await run(node, [path.join(project, 'evaluation/run.mjs'), ...process.argv.slice(2)], { show: true });
+  const weights = ['--weights', path.join(project, 'web/model/scenes.safetensors')];
+  const given = process.argv.slice(2);
+  await run(node, [path.join(project, 'evaluation/run.mjs'), ...weights, ...given], { show: true });
 });

@@ -28,6 +28,8 @@ DenoiserModel* create(const val& options) {
     return static_cast<Index>(options[name].as<double>());
   };
   const Configuration configuration{.imageSize = number("imageSize"),
+                                    .pixelFeatures = number("pixelFeatures"),
+                                    .pixelBlocks = number("pixelBlocks"),
                                     .patch = number("patch"),
                                     .features = number("features"),
                                     .blocks = number("blocks"),

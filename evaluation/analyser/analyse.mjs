@@ -6,6 +6,7 @@ import { labelPixels } from './labels.mjs';
 import { backgrounds, colours } from './palette.mjs';
 import { medianColour, toPlanes } from './picture.mjs';
 import { relationOf } from './relations.mjs';
+import { shapes as sceneShapes } from './shapes.mjs';
 import { nobody, softMaskOf } from './soft_mask.mjs';
 
 // Fewer pixels than this are a speck. A scene's smallest star, of radius 3.6, has an area of 19.
@@ -18,16 +19,16 @@ const leastInterior = 4;
 const names = Object.keys(colours);
 
 /**
- * `picture`: a Float32Array, planar [3, size, size] with values in [-1, 1], or the bytes of RGBA pixels. Throws TypeError
- * or RangeError for anything else.
+ * `picture`: a Float32Array, planar [3, size, size] with values in [-1, 1], or the bytes of RGBA pixels. `shapes`:
+ * those that there may be (shapes.mjs), by default the scenes' six. Throws TypeError or RangeError for anything else.
  *
  * Returns { background, backgroundColour, objects, relationOf }. `objects`, the largest first:
  * { shape, colour, box: { left, top, right, bottom }, centre: { x, y }, radius, confidence, error, mask }, lengths in
- * pixels from the upper left corner. `shape` is 'unknown' where none of the six fits. `confidence`, 0 to 1: how much
+ * pixels from the upper left corner. `shape` is 'unknown' where none of them fits. `confidence`, 0 to 1: how much
  * better the best shape fits than the second best. `mask`: a Float32Array [size, size], how much of each pixel the object
  * covers.
  */
-export function analysePicture(picture) {
+export function analysePicture(picture, { shapes = sceneShapes } = {}) {
   const seen = toPlanes(picture);
   const backgroundColour = medianColour(seen, borderOf(seen.size));
   const labels = labelsOf(seen, backgroundColour);
@@ -50,7 +51,7 @@ export function analysePicture(picture) {
       const { mask, weights } = softMaskOf(seen, owners, index, tint, hiders);
       return {
         component,
-        object: describe(component, mask, fitShapes(mask, weights, seen.size, component.box)),
+        object: describe(component, mask, fitShapes(mask, weights, seen.size, component.box, shapes)),
       };
     })
     // What remains of a soft edge is a streak of a colour in between.

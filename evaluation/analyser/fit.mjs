@@ -1,5 +1,5 @@
 // Analysis by synthesis: which of the six shapes, where and how large, drawn, comes nearest to what is seen.
-import { boxOf, coverageAt, shapes } from './shapes.mjs';
+import { boxOf, coverageAt } from './shapes.mjs';
 
 // A pattern search (Hooke and Jeeves, "Direct search solution of numerical and statistical problems", 1961) over centre
 // and radius, in pixels.
@@ -16,12 +16,13 @@ const leastGain = 0.75;
 const mostGain = 1.25;
 
 /**
- * `mask`, `weights`: numbers for each pixel of size × size (soft_mask.mjs); `box`: the bounding box of what is seen.
+ * `mask`, `weights`: numbers for each pixel of size × size (soft_mask.mjs); `box`: the bounding box of what is seen;
+ * `shapes`: those that it may be, by name.
  * Returns the fits of all shapes, the best one first: { shape, x, y, radius, box, error }. `error`: the weighted sum of
  * squared differences as a share of the sum of squares of the mask, 0 for the same picture.
  */
-export function fitShapes(mask, weights, size, box) {
-  const seen = window(mask, weights, size, box);
+export function fitShapes(mask, weights, size, box, shapes) {
+  const seen = { ...window(mask, weights, size, box), shapes };
   const fits = Object.entries(shapes).map(([name, shape]) => {
     const place = startOf(shape, box);
     return { shape: name, ...place, error: errorOf(shape, place, seen) };
@@ -53,7 +54,7 @@ function window(mask, weights, size, box) {
 
 /** Moves a fit by steps of this length as long as it gets better. */
 function improve(fit, seen, step) {
-  const shape = shapes[fit.shape];
+  const shape = seen.shapes[fit.shape];
   let better = true;
   while (better) {
     better = false;

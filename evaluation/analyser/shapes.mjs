@@ -39,8 +39,11 @@ function mirroredDistance(x, y, corners) {
   return (inside ? -1 : 1) * Math.sqrt(nearest);
 }
 
-/** `corners` as above, of any size and height: made half as wide as 1, with the middle of its height at 0. */
-function mirrored(corners) {
+/**
+ * A shape that is its own mirror image; `corners` as above, of any size and height: made half as wide as 1, with the middle of its height
+ * at 0.
+ */
+export function mirrored(corners) {
   const halfWidth = Math.max(...corners.map(([x]) => x));
   const top = Math.min(...corners.map(([, y]) => y));
   const bottom = Math.max(...corners.map(([, y]) => y));

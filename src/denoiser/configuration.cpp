@@ -25,6 +25,8 @@ void requireMultiple(const char* name, Index value, const char* divisorName, Ind
 
 void validate(const Configuration& configuration) {
   requirePositive("imageSize", configuration.imageSize);
+  requirePositive("pixelFeatures", configuration.pixelFeatures);
+  if (configuration.pixelBlocks != 0) requirePositive("pixelBlocks", configuration.pixelBlocks);
   requirePositive("patch", configuration.patch);
   requirePositive("features", configuration.features);
   requirePositive("blocks", configuration.blocks);

@@ -6,9 +6,11 @@ namespace cross_attention::denoiser {
 
 /// What a denoiser is built from; checked by validate.
 struct Configuration {
-  Index imageSize = 32;  ///< pixels a side
-  Index patch = 4;       ///< pixels a side that make one token; divides imageSize
-  Index features = 128;  ///< of a token; a multiple of numHeads
+  Index imageSize = 32;      ///< pixels a side
+  Index pixelFeatures = 32;  ///< of a pixel
+  Index pixelBlocks = 2;     ///< before the transformer, and as many after it
+  Index patch = 4;           ///< pixels a side that make one token; divides imageSize
+  Index features = 128;      ///< of a token; a multiple of numHeads
   Index blocks = 6;
   Index numHeads = 4;
   Index textFeatures = 128;  ///< of a word; a multiple of textHeads
@@ -21,7 +23,7 @@ struct Configuration {
 
   Index tokensAcross() const { return imageSize / patch; }
   Index tokens() const { return tokensAcross() * tokensAcross(); }
-  Index patchValues() const { return patch * patch * kChannels; }
+  Index patchValues() const { return patch * patch * pixelFeatures; }
   bool operator==(const Configuration&) const = default;
 };
 

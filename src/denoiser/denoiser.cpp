@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
+#include "denoiser/patches.hpp"
 #include "denoiser/sums.hpp"
 
 namespace cross_attention::denoiser {
@@ -77,6 +79,7 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
       vocabulary_(std::move(vocabulary)),
       parameters_(seed),
       textEncoder_(parameters_, configuration, vocabulary_.entries()),
+      pixelsIn_(parameters_, "pixels.in", Configuration::kChannels, configuration.pixelFeatures),
       patchIn_(parameters_, "patch_embedding", configuration.patchValues(), configuration.features),
       positions_(parameters_.add("positions", {configuration.tokens(), configuration.features},
                                  Initial::zero())),
@@ -85,8 +88,18 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
       // Zero: every block begins as the identity but for its words (Peebles and Xie, 2023, "adaLN-Zero").
       modulation_(parameters_, "modulation", configuration.features,
                   kModulationParts<T> * configuration.features, Initial::zero()),
-      patchOut_(parameters_, "patch_out", configuration.features, configuration.patchValues(),
-                Initial::zero()) {
+      patchOut_(parameters_, "patch_out", configuration.features, configuration.patchValues()),
+      pixelsOut_(parameters_, "pixels.out", configuration.pixelFeatures, Configuration::kChannels,
+                 Initial::zero()) {
+  const auto addPixelBlocks = [&](std::deque<PixelBlock<T>>& blocks, const char* prefix) {
+    for (Index block = 0; block < configuration.pixelBlocks; ++block) {
+      blocks.emplace_back(parameters_, text({prefix, block}), configuration.imageSize,
+                          configuration.pixelFeatures,
+                          configuration.expansion * configuration.pixelFeatures);
+    }
+  };
+  addPixelBlocks(pixelBlocksBefore_, "pixels.before.");
+  addPixelBlocks(pixelBlocksAfter_, "pixels.after.");
   fillPositions(positions_, configuration.tokensAcross());
   for (Index block = 0; block < configuration.blocks; ++block) {
     blocks_.emplace_back(parameters_, block, configuration);
@@ -127,7 +140,9 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
   const Tensor<T> modulation = modulation_.forward(time, keep)
                                    .reshaped({batch, kModulationParts<T>, configuration_.features});
 
-  Tensor<T> tokens = patchIn_.forward(toPatches(noisy, configuration_.patch), keep);
+  Tensor<T> pixels = pixelsIn_.forward(toPixels(noisy), keep);
+  for (PixelBlock<T>& block : pixelBlocksBefore_) pixels = block.forward(pixels, keep);
+  Tensor<T> tokens = patchIn_.forward(toPatches(pixels, configuration_.patch), keep);
   const Index size = positions_.shape.size();
   for (Index i = 0; i < tokens.size(); ++i) tokens.data()[i] += positions_.values[i % size];
   for (ImageBlock<T>& block : blocks_) {
@@ -135,7 +150,9 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
   }
   tokens = outModulate_.forward(outNorm_.forward(tokens, keep), modulation, keep);
   contextShape_ = prompts.context.shape();
-  return fromPatches(patchOut_.forward(tokens, keep), configuration_.patch);
+  pixels = sum(pixels, fromPatches(patchOut_.forward(tokens, keep), configuration_.patch));
+  for (PixelBlock<T>& block : pixelBlocksAfter_) pixels = block.forward(pixels, keep);
+  return fromPixels(pixelsOut_.forward(pixelNorm_.forward(pixels, keep), keep));
 }
 
 template <class T>
@@ -145,7 +162,11 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient) {
       Tensor<T>::zeros(Shape{batch, kModulationParts<T>, configuration_.features});
   Tensor<T> contextGradient = Tensor<T>::zeros(contextShape_);
 
-  Tensor<T> gradient = patchOut_.backward(toPatches(outputGradient, configuration_.patch));
+  Tensor<T> pixelGradient = pixelNorm_.backward(pixelsOut_.backward(toPixels(outputGradient)));
+  for (auto block = pixelBlocksAfter_.rbegin(); block != pixelBlocksAfter_.rend(); ++block) {
+    pixelGradient = block->backward(pixelGradient);
+  }
+  Tensor<T> gradient = patchOut_.backward(toPatches(pixelGradient, configuration_.patch));
   gradient = outNorm_.backward(outModulate_.backward(gradient, modulationGradient));
   for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
     gradient = block->backward(gradient, contextGradient, modulationGradient);
@@ -154,7 +175,11 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient) {
   for (Index i = 0; positions_.trainable && i < gradient.size(); ++i) {
     positions_.gradient[i % size] += gradient.data()[i];
   }
-  patchIn_.backward(gradient);
+  addTo(pixelGradient, fromPatches(patchIn_.backward(gradient), configuration_.patch));
+  for (auto block = pixelBlocksBefore_.rbegin(); block != pixelBlocksBefore_.rend(); ++block) {
+    pixelGradient = block->backward(pixelGradient);
+  }
+  pixelsIn_.backward(pixelGradient);
 
   Tensor<T> time = modulation_.backward(modulationGradient.reshaped({batch, 1, -1}));
   time = timeOut_.backward(modulationSilu_.backward(time));

@@ -4,13 +4,16 @@
 #include <span>
 
 #include "denoiser/image_block.hpp"
+#include "denoiser/pixel_block.hpp"
 #include "denoiser/text_encoder.hpp"
 #include "operators/activation.hpp"
 #include "operators/linear.hpp"
 
 namespace cross_attention::denoiser {
 
-/// A text-conditional diffusion transformer (Peebles and Xie, 2023) on the pixels themselves, in patches. Given a noisy
+/// A text-conditional diffusion transformer (Peebles and Xie, 2023) on patches of pixels, which pass a few convolutions
+/// before and after it, with a path around it, as in an hourglass (Crowson et al., "HDiT", 2024): edges are the same
+/// wherever they lie in a patch. Given a noisy
 /// picture z = t·x + (1 - t)·noise and words, it estimates the clean picture x (Li and He, "Back to basics: let denoising
 /// generative models denoise", 2025): of a flat picture it is easier to say what it is than how the noise went.
 /// Forward and backward of all operators stand side by side in operators/; attention is DiffusionCrossAttention.
@@ -52,6 +55,8 @@ class Denoiser {
   Vocabulary vocabulary_;
   ParameterSet<T> parameters_;
   TextEncoder<T> textEncoder_;
+  operators::Linear<T> pixelsIn_;
+  std::deque<PixelBlock<T>> pixelBlocksBefore_;
   operators::Linear<T> patchIn_;
   Parameter<T>& positions_;  ///< [tokens, features]
   operators::Linear<T> timeIn_;
@@ -63,13 +68,10 @@ class Denoiser {
   operators::LayerNorm<T> outNorm_;
   operators::Modulate<T> outModulate_{ImageBlock<T>::kModulations};
   operators::Linear<T> patchOut_;
+  std::deque<PixelBlock<T>> pixelBlocksAfter_;
+  operators::LayerNorm<T> pixelNorm_;
+  operators::Linear<T> pixelsOut_;
   Shape contextShape_;  ///< of the last forward
 };
-
-/// [batch, channels, size, size] ↔ [batch, (size / patch)², patch · patch · channels], channels innermost.
-template <class T>
-Tensor<T> toPatches(const Tensor<T>& pictures, Index patch);
-template <class T>
-Tensor<T> fromPatches(const Tensor<T>& patches, Index patch);
 
 }  // namespace cross_attention::denoiser

@@ -20,7 +20,7 @@ ImageBlock<T>::ImageBlock(ParameterSet<T>& parameters, Index number,
       crossAttention_(parameters, nameOf(number) + ".attn2", configuration.features,
                       configuration.textFeatures, configuration.numHeads),
       feedForward_(parameters, nameOf(number) + ".ff", configuration.features,
-                   configuration.expansion * configuration.features),
+                   configuration.expansion * configuration.features, configuration.tokensAcross()),
       table_(parameters.add(nameOf(number) + ".scale_shift_table",
                             {kModulations, configuration.features}, operators::Initial::zero())) {}
 

@@ -54,7 +54,7 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
   if (isNew) vocabulary.add(options.word);
   id_ = vocabulary.find(options.word);
   for (const std::string& caption : captions) {
-    prompts_.push_back(vocabulary.encode(caption, configuration.mostWords));
+    prompts_.push_back(vocabulary.encode(caption, configuration.mostWords, "a caption"));
     if (std::find(prompts_.back().begin(), prompts_.back().end(), id_) == prompts_.back().end()) {
       failArgument({"the caption '", caption, "' does not have the word '", options.word, "'"});
     }

@@ -53,7 +53,8 @@ std::int32_t Vocabulary::add(std::string word) {
   return static_cast<std::int32_t>(words_.size()) - 1 + kFirstWord;
 }
 
-std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index mostWords) const {
+std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index mostWords,
+                                             const char* argument) const {
   std::vector<std::int32_t> ids{kStart};
   std::string unknown;
   for (const std::string& word : splitWords(prompt)) {
@@ -61,10 +62,11 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index most
     if (ids.back() == kFill) unknown += (unknown.empty() ? "'" : ", '") + word + "'";
   }
   if (!unknown.empty()) {
-    failArgument({"prompt has the unknown words ", unknown, "; it takes words of the vocabulary"});
+    failArgument(
+        {argument, " has the unknown words ", unknown, "; it takes words of the vocabulary"});
   }
   if (static_cast<Index>(ids.size()) > mostWords) {
-    failArgument({"prompt has ", ids.size() - 1, " words; it takes at most ", mostWords - 1});
+    failArgument({argument, " has ", ids.size() - 1, " words; it takes at most ", mostWords - 1});
   }
   return ids;
 }

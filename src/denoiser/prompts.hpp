@@ -29,8 +29,10 @@ class Vocabulary {
   std::int32_t add(std::string word);
 
   /// The ids of a prompt, the start token first. Words are split at everything but letters, digits and '-', and taken in
-  /// lower case. Throws kArgument, naming the words that it does not know, or for more than `mostWords` tokens.
-  std::vector<std::int32_t> encode(std::string_view prompt, Index mostWords) const;
+  /// lower case. Throws kArgument, naming the `argument` and the words that it does not know, or for more than `mostWords`
+  /// tokens.
+  std::vector<std::int32_t> encode(std::string_view prompt, Index mostWords,
+                                   const char* argument = "prompt") const;
 
  private:
   std::vector<std::string> words_;

@@ -70,17 +70,17 @@ Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
   const Configuration& configuration = denoiser.configuration();
   requireRange("steps", static_cast<double>(options.steps), 1, static_cast<double>(kMostSteps));
   requireRange("guidance", options.guidance, 0, kMostGuidance);
-  const auto encode = [&](const std::string& prompt) {
-    return denoiser.vocabulary().encode(prompt, configuration.mostWords);
+  const auto encode = [&](const std::string& prompt, const char* argument) {
+    return denoiser.vocabulary().encode(prompt, configuration.mostWords, argument);
   };
   if (options.edit) {
     requireRange("edit.crossSteps", options.edit->crossSteps, 0, 1);
     requireRange("edit.selfSteps", options.edit->selfSteps, 0, 1);
-    ids_.push_back(encode(options.edit->from));
+    ids_.push_back(encode(options.edit->from, "edit.from"));
     weights_.push_back(
         tokenWeights("edit.wordWeights", options.edit->wordWeights, ids_.back().size()));
   }
-  ids_.push_back(encode(options.prompt));
+  ids_.push_back(encode(options.prompt, "prompt"));
   weights_.push_back(tokenWeights("wordWeights", options.wordWeights, ids_.back().size()));
   prompts_ = static_cast<Index>(ids_.size());
   AttentionEdit edit;

@@ -24,6 +24,8 @@ struct Member {
 };
 constexpr std::array kMembers = {
     Member{"imageSize", &Configuration::imageSize},
+    Member{"pixelFeatures", &Configuration::pixelFeatures},
+    Member{"pixelBlocks", &Configuration::pixelBlocks},
     Member{"patch", &Configuration::patch},
     Member{"features", &Configuration::features},
     Member{"blocks", &Configuration::blocks},
@@ -120,6 +122,8 @@ void requireSizes(const Tensors& tensors, const Configuration& configuration,
                   {configuration.mostWords, configuration.textFeatures});
   tensors.require("patch_embedding.weight", {configuration.features, configuration.patchValues()});
   tensors.require("positions", {configuration.tokens(), configuration.features});
+  requireBlocks("pixels.before.", configuration.pixelBlocks, configuration.pixelFeatures);
+  requireBlocks("pixels.after.", configuration.pixelBlocks, configuration.pixelFeatures);
   requireBlocks("text.blocks.", configuration.textBlocks, configuration.textFeatures);
   requireBlocks("transformer_blocks.", configuration.blocks, configuration.features);
 }

@@ -14,6 +14,10 @@ export interface CoreConfiguration {
 export interface DenoiserOptions {
   /** Pixels a side. Default 32, the size of scenes. */
   imageSize?: number;
+  /** Of a pixel. Default 32. */
+  pixelFeatures?: number;
+  /** Before the transformer, and as many after it. Default 2. */
+  pixelBlocks?: number;
   /** Pixels a side that make one token. Default 4. */
   patch?: number;
   /** Of a token. Default 128. */

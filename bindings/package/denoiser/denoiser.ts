@@ -9,6 +9,8 @@ import { makeTrainer, type Trainer, type TrainerOptions } from './trainer';
 
 const defaults: Required<DenoiserOptions> = {
   imageSize: 32,
+  pixelFeatures: 32,
+  pixelBlocks: 2,
   patch: 4,
   features: 128,
   blocks: 6,
@@ -109,14 +111,23 @@ export class Denoiser implements Disposable {
     return makeSampler(() => this.#core, this.#configuration, options);
   }
 
-  /** Begins to train all of it on scenes. Throws ArgumentError, naming what is wrong. */
+  /**
+   * Begins to train all of it on scenes. Throws ArgumentError, naming what is wrong. While the denoiser has a learner no
+   * trainer can be made or used: only what learns a word is trainable then.
+   */
   trainer(options?: TrainerOptions): Trainer {
-    return makeTrainer(() => this.#core, options);
+    const getModel = (): CoreDenoiser => {
+      const model = this.#core;
+      this.#checkNoLearner('a trainer');
+      return model;
+    };
+    return makeTrainer(getModel, options);
   }
 
   /**
    * Begins to learn a word from pictures: its embedding and low-rank updates of the attentions (LoRA), nothing else. The
-   * updates stay when the learner is disposed of. One learner at a time; samplers made before a step cannot go on after it.
+   * updates stay when the learner is disposed of. One learner at a time; samplers that were made before cannot go on. A word
+   * that was known is learned anew: what it meant is not kept.
    * Throws ArgumentError or ShapeError, naming what is wrong.
    */
   learner(options: LearnerOptions): Learner {
@@ -133,7 +144,7 @@ export class Denoiser implements Disposable {
    */
   loadLora(file: Uint8Array | ArrayBuffer): string[] {
     const model = this.#core;
-    this.#checkNoLearner();
+    this.#checkNoLearner('its LoRA');
     withBytes(checkFile('file', file), (bytes) => model.loadLora(bytes));
     this.#loraScale = 1;
     return model.loraWords()!;
@@ -145,7 +156,7 @@ export class Denoiser implements Disposable {
   /** Forgets the updates; the words that they brought stay known. */
   unloadLora(): void {
     const model = this.#core;
-    this.#checkNoLearner();
+    this.#checkNoLearner('its LoRA');
     model.unloadLora();
     this.#loraScale = 1;
   }
@@ -163,9 +174,9 @@ export class Denoiser implements Disposable {
       throw new ArgumentError('the denoiser has no LoRA; it takes loadLora or a learner first');
     return this.#core;
   }
-  #checkNoLearner(): void {
+  #checkNoLearner(what: string): void {
     if (this.#learner !== null && !this.#learner.disposed)
-      throw new ArgumentError('the denoiser has a learner; its LoRA takes that to be disposed of first');
+      throw new ArgumentError(`the denoiser has a learner; ${what} takes that to be disposed of first`);
   }
 
   /** The model without its LoRA as a .safetensors file, which `load` reads. */

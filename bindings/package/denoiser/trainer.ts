@@ -40,7 +40,7 @@ export class Trainer implements Disposable {
     return { step: this.#core.steps(), loss };
   }
 
-  /** Calls `use` while the denoiser has the averages of its parameters: for sampling, and for `save`. */
+  /** Calls `use`, which must be synchronous, while the denoiser has the averages of its parameters: for sampling and `save`. */
   withAverages<R>(use: () => R): R {
     const trainer = this.#core;
     trainer.swapAverages();

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "denoiser/batch_rows.hpp"
+#include "denoiser/patches.hpp"
 #include "support/central_differences.hpp"
 #include "support/comparison.hpp"
 #include "support/tiny_denoiser.hpp"
@@ -193,10 +194,10 @@ TEST(DenoiserTest, PatchesGoThereAndBack) {
   Random random(1);
   const Tensor<float> pictures = normalTensor<float>(random, Shape{2, 3, 6, 6});
   for (const Index patch : {1, 2, 3, 6}) {
-    const Tensor<float> patches = denoiser::toPatches(pictures, patch);
+    const Tensor<float> patches = denoiser::toPatches(denoiser::toPixels(pictures), patch);
     const Index across = 6 / patch;
     ASSERT_EQ(patches.shape(), (Shape{2, across * across, patch * patch * 3}));
-    EXPECT_TRUE(isIdentical(denoiser::fromPatches(patches, patch), pictures));
+    EXPECT_TRUE(isIdentical(denoiser::fromPixels(denoiser::fromPatches(patches, patch)), pictures));
     // Patches row by row, within them pixels row by row, channels innermost.
     const float* value = patches.data();
     for (Index row = 0; row < 2; ++row) {

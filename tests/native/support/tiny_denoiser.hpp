@@ -10,6 +10,8 @@ namespace cross_attention::test {
 /// All that a denoiser has, in the smallest sizes that differ from each other.
 inline denoiser::Configuration tinyConfiguration() {
   return {.imageSize = 8,
+          .pixelFeatures = 5,
+          .pixelBlocks = 1,
           .patch = 4,
           .features = 16,
           .blocks = 2,

@@ -1,0 +1,106 @@
+#include "operators/grid_convolution.hpp"
+
+#include "operators/rows.hpp"
+
+namespace cross_attention::operators {
+
+namespace {
+
+constexpr Index kReach = 1;
+constexpr Index kWidth = 2 * kReach + 1;
+
+/// Calls work(tap, token, neighbour) for each of the nine taps and each token whose neighbour there lies on the grid.
+template <class Work>
+void forNeighbours(Index side, Work work) {
+  for (Index tap = 0; tap < kWidth * kWidth; ++tap) {
+    const Index down = tap / kWidth - kReach;
+    const Index right = tap % kWidth - kReach;
+    for (Index row = std::max<Index>(0, -down); row < std::min(side, side - down); ++row) {
+      for (Index column = std::max<Index>(0, -right); column < std::min(side, side - right);
+           ++column) {
+        work(tap, row * side + column, (row + down) * side + column + right);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+GridConvolution<T>::GridConvolution(ParameterSet<T>& parameters, const std::string& name,
+                                    Index side, Index features)
+    : side_(side),
+      weight_(parameters.add(name + ".weight", {kWidth, kWidth, features}, Initial::zero())) {
+  T* middle = weight_.values.data() + kWidth * kWidth / 2 * features;
+  std::fill(middle, middle + features, T(1));
+}
+
+template <class T>
+Tensor<T> GridConvolution<T>::forward(const Tensor<T>& input, bool keep) {
+  const Index features = featuresOf(input);
+  const Index side = side_;
+  const Index picture = side * side * features;
+  Tensor<T> output = Tensor<T>::zeros(input.shape());
+  const T* x = input.data();
+  const T* weights = weight_.values.data();
+  T* y = output.data();
+  forRowBlocks(input.shape()[0], 1, [=](Index row, Index) {
+    forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
+      const T* __restrict weight = weights + tap * features;
+      const T* __restrict from = x + row * picture + neighbour * features;
+      T* __restrict to = y + row * picture + token * features;
+      for (Index i = 0; i < features; ++i) to[i] += weight[i] * from[i];
+    });
+  });
+  input_ = keep ? input : Tensor<T>();
+  return output;
+}
+
+template <class T>
+Tensor<T> GridConvolution<T>::backward(const Tensor<T>& outputGradient) {
+  if (weight_.trainable) addWeightGradient(outputGradient);
+  const Index features = featuresOf(outputGradient);
+  const Index side = side_;
+  const Index picture = side * side * features;
+  Tensor<T> gradient = Tensor<T>::zeros(outputGradient.shape());
+  const T* dy = outputGradient.data();
+  const T* weights = weight_.values.data();
+  T* dx = gradient.data();
+  forRowBlocks(outputGradient.shape()[0], 1, [=](Index row, Index) {
+    forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
+      const T* __restrict weight = weights + tap * features;
+      const T* __restrict from = dy + row * picture + token * features;
+      T* __restrict to = dx + row * picture + neighbour * features;
+      for (Index i = 0; i < features; ++i) to[i] += weight[i] * from[i];
+    });
+  });
+  return gradient;
+}
+
+/// dw[tap] += Σ dy[token]·x[neighbour], a range of the features a task: in an order that does not depend on threads.
+template <class T>
+void GridConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient) {
+  const Index features = featuresOf(outputGradient);
+  const Index batch = outputGradient.shape()[0];
+  const Index side = side_;
+  const Index picture = side * side * features;
+  const T* x = input_.data();
+  const T* dy = outputGradient.data();
+  T* gradient = weight_.gradient.data();
+  constexpr Index kTaskFeatures = 64;
+  forRowBlocks(features, kTaskFeatures, [=](Index begin, Index end) {
+    for (Index row = 0; row < batch; ++row) {
+      forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
+        T* __restrict sum = gradient + tap * features;
+        const T* __restrict slope = dy + row * picture + token * features;
+        const T* __restrict value = x + row * picture + neighbour * features;
+        for (Index i = begin; i < end; ++i) sum[i] += slope[i] * value[i];
+      });
+    }
+  });
+}
+
+template class GridConvolution<float>;
+template class GridConvolution<double>;
+
+}  // namespace cross_attention::operators

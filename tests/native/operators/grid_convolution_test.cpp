@@ -1,0 +1,111 @@
+#include "operators/grid_convolution.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/random_data.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using operators::GridConvolution;
+using operators::ParameterSet;
+
+constexpr Index kBatch = 2;
+
+/// y[r, c, f] straight from the definition, in double.
+template <class T>
+double expected(const Tensor<T>& x, const Buffer<T>& weight, Index side, Index features, Index row,
+                Index r, Index c, Index f) {
+  double sum = 0;
+  for (Index down = -1; down <= 1; ++down) {
+    for (Index right = -1; right <= 1; ++right) {
+      const Index y = r + down;
+      const Index z = c + right;
+      if (y < 0 || y >= side || z < 0 || z >= side) continue;
+      sum += double{weight[((down + 1) * 3 + right + 1) * features + f]} *
+             double{x.data()[((row * side + y) * side + z) * features + f]};
+    }
+  }
+  return sum;
+}
+
+TEST(GridConvolutionTest, BeginsAsTheIdentity) {
+  ParameterSet<float> parameters(1);
+  GridConvolution<float> convolution(parameters, "mix", 3, 37);
+  Random random(2);
+  const auto x = normalTensor<float>(random, Shape{kBatch, 9, 37});
+  const Tensor<float> y = convolution.forward(x, false);
+  EXPECT_TRUE(std::equal(y.begin(), y.end(), x.begin()));
+}
+
+TEST(GridConvolutionTest, IsItsDefinition) {
+  for (const Index side : {1, 2, 5}) {
+    for (const Index features : {1, 70}) {
+      ParameterSet<float> parameters(1);
+      GridConvolution<float> convolution(parameters, "mix", side, features);
+      Random random(3);
+      Buffer<float>& weight = parameters.begin()->values;
+      for (float& value : weight) value = static_cast<float>(random.normal());
+      const auto x = normalTensor<float>(random, Shape{kBatch, side * side, features});
+      const Tensor<float> y = convolution.forward(x, false);
+      for (Index i = 0; i < y.size(); ++i) {
+        const Index token = i / features % (side * side);
+        const double exact = expected(x, weight, side, features, i / (features * side * side),
+                                      token / side, token % side, i % features);
+        // Nine products and sums, each rounded to half a unit of at most some 20.
+        EXPECT_NEAR(y.data()[i], exact, 18 * 20 * 0x1p-24) << side << " " << i;
+      }
+    }
+  }
+}
+
+TEST(GridConvolutionTest, GradientsAreCentralDifferences) {
+  constexpr Index kSide = 3;
+  constexpr Index kFeatures = 5;
+  ParameterSet<double> parameters(1);
+  GridConvolution<double> convolution(parameters, "mix", kSide, kFeatures);
+  Random random(4);
+  auto& parameter = *parameters.begin();
+  for (double& value : parameter.values) value = random.normal();
+  auto x = normalTensor<double>(random, Shape{kBatch, kSide * kSide, kFeatures});
+  const auto slope = normalTensor<double>(random, x.shape());
+  const auto loss = [&] {
+    const Tensor<double> y = convolution.forward(x, false);
+    double sum = 0;
+    for (Index i = 0; i < y.size(); ++i) sum += y.data()[i] * slope.data()[i];
+    return sum;
+  };
+  convolution.forward(x, true);
+  const Tensor<double> gradient = convolution.backward(slope);
+  // Linear in each number: no truncation, only the rounding of sums below 200 over 2·h.
+  constexpr double kStep = 1e-3;
+  constexpr double kTolerance = 200 * 0x1p-52 * 100 / kStep;
+  const auto check = [&](double& value, double analytic) {
+    const double before = value;
+    value = before + kStep;
+    const double above = loss();
+    value = before - kStep;
+    const double below = loss();
+    value = before;
+    EXPECT_NEAR(analytic, (above - below) / (2 * kStep), kTolerance);
+  };
+  for (Index i = 0; i < x.size(); ++i) check(x.data()[i], gradient.data()[i]);
+  for (Index i = 0; i < parameter.values.size(); ++i) {
+    check(parameter.values[i], parameter.gradient[i]);
+  }
+}
+
+TEST(GridConvolutionTest, AFrozenWeightGetsNoGradient) {
+  ParameterSet<float> parameters(1);
+  GridConvolution<float> convolution(parameters, "mix", 2, 3);
+  parameters.setTrainable(false);
+  const auto x = Tensor<float>::full(Shape{1, 4, 3}, 1);
+  convolution.forward(x, true);
+  convolution.backward(x);
+  for (const float value : parameters.begin()->gradient) EXPECT_EQ(value, 0);
+}
+
+}  // namespace
+
+}  // namespace cross_attention::test
