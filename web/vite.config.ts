@@ -4,6 +4,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
+import { isolationWorker } from './plugins/isolation-worker.ts';
+import { siteHeader } from './plugins/site-header.ts';
 
 /** Without these two, a browser withholds SharedArrayBuffer, and the package runs on one thread. */
 const isolationHeaders = {
@@ -33,14 +35,19 @@ export default defineConfig({
   root: here('.'),
   // Relative, so that the built site works under any path of any static host.
   base: './',
+  plugins: [siteHeader, isolationWorker],
   resolve: {
-    alias: { 'diffusion-cross-attention': here('../dist/index.js') },
+    // The longer name first: the shorter one would take its beginning.
+    alias: {
+      'diffusion-cross-attention/denoiser': here('../dist/denoiser.js'),
+      'diffusion-cross-attention': here('../dist/index.js'),
+    },
     // ONNX Runtime's .wasm is a file by itself, not text inside of a script.
     conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
   },
   optimizeDeps: {
     // The package loads its own files relative to itself; pre-bundling would move it away from them.
-    exclude: ['diffusion-cross-attention'],
+    exclude: ['diffusion-cross-attention', 'diffusion-cross-attention/denoiser'],
     // All that pages and their workers will ask for: what is found later reloads the page, in the middle of whatever it does.
     entries: ['**/*.html', '**/*.worker.ts'],
     // Those that package.json's "imports" stand for are not found so.
@@ -55,7 +62,12 @@ export default defineConfig({
     target: 'es2022',
     rollupOptions: {
       external,
-      input: { start: here('index.html'), paint: here('paint/index.html'), bench: here('bench.html') },
+      input: {
+        start: here('index.html'),
+        create: here('create/index.html'),
+        paint: here('paint/index.html'),
+        bench: here('bench.html'),
+      },
     },
   },
 });

@@ -125,8 +125,7 @@ Tensor<T> Denoiser<T>::embedTimes(std::span<const T> times) const {
 template <class T>
 EncodedPrompts<T> Denoiser<T>::encode(const Prompts& prompts, bool keep) {
   requirePrompts(prompts, vocabulary_.entries(), configuration_.mostWords);
-  const Mask<T> mask = prompts.mask<T>();
-  return {textEncoder_.forward(prompts, mask, keep), mask};
+  return {textEncoder_.forward(prompts, keep), prompts.mask<T>()};
 }
 
 template <class T>

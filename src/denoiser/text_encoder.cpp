@@ -1,9 +1,25 @@
 #include "denoiser/text_encoder.hpp"
 
+#include <limits>
+
 #include "core/text.hpp"
 #include "denoiser/sums.hpp"
 
 namespace cross_attention::denoiser {
+
+namespace {
+
+/// [1, 1, length, length], added to the scores: each word sees itself and those before it.
+template <class T>
+Mask<T> causalMask(Index length) {
+  Tensor<T> mask(Shape{1, 1, length, length});
+  for (Index i = 0; i < mask.size(); ++i) {
+    mask.data()[i] = i % length > i / length ? -std::numeric_limits<T>::infinity() : T(0);
+  }
+  return Mask<T>::from(mask);
+}
+
+}  // namespace
 
 template <class T>
 TextBlock<T>::TextBlock(ParameterSet<T>& parameters, const std::string& name,
@@ -38,7 +54,8 @@ TextEncoder<T>::TextEncoder(ParameterSet<T>& parameters, const Configuration& co
 }
 
 template <class T>
-Tensor<T> TextEncoder<T>::forward(const Prompts& prompts, const Mask<T>& mask, bool keep) {
+Tensor<T> TextEncoder<T>::forward(const Prompts& prompts, bool keep) {
+  const Mask<T> mask = causalMask<T>(prompts.length);
   Tensor<T> words = embedding_.forward(prompts.ids, prompts.length, keep);
   for (TextBlock<T>& block : blocks_) words = block.forward(words, mask, keep);
   return norm_.forward(words, keep);

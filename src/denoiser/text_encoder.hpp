@@ -30,14 +30,16 @@ class TextBlock {
 };
 
 /// Words into what the picture attends to: learned embeddings of words and places, a few blocks in which words attend to
-/// each other – "red" must know whether it is the circle's –, and a norm.
+/// themselves and those before them – "circle" must know that it is red –, and a norm. Not to those after them, as in CLIP's
+/// text encoder (Radford et al., 2021, section 2.4): what a shape's word says is then said there alone, and the picture has
+/// to look at that word for it. Filling comes last, so that no word attends to it.
 template <class T>
 class TextEncoder {
  public:
   TextEncoder(ParameterSet<T>& parameters, const Configuration& configuration, Index entries);
 
   /// → [batch, length, textFeatures]
-  Tensor<T> forward(const Prompts& prompts, const Mask<T>& mask, bool keep);
+  Tensor<T> forward(const Prompts& prompts, bool keep);
   void backward(const Tensor<T>& outputGradient);
 
   operators::Embedding<T>& embedding() { return embedding_; }

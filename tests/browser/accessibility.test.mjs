@@ -79,7 +79,7 @@ describe('accessibility', () => {
     const visit = await site.visit(screens.desktop);
     await visit.waitForReading('steps', 1);
     const order = [];
-    for (let stop = 0; stop < 14; stop++) {
+    for (let stop = 0; stop < 15; stop++) {
       await visit.page.keyboard.press('Tab');
       const { name, isOutlined } = await visit.page.evaluate(() => {
         const focused = document.activeElement;
@@ -92,7 +92,8 @@ describe('accessibility', () => {
     }
     assert.deepEqual(order, [
       'Skip to the painting',
-      'Paint',
+      'Text to image',
+      'Paint by attention',
       'Benchmark',
       'Colours: as the system has them',
       'Pause',

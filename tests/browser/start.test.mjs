@@ -1,4 +1,4 @@
-// `npm start` as a newcomer has it: it prints an address, the page there paints, Ctrl+C ends it.
+// `npm start` as a newcomer has it: it prints an address, the pages there draw and paint, Ctrl+C ends it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { PaintPage } from './support/paint_page.mjs';
 /** Compiling everything, should dist/ not be there yet. */
 const longestStart = 300_000;
 
-test('npm start: an address, a page that learns to paint, and an end with Ctrl+C', async (t) => {
+test('npm start: an address, pages that draw and learn to paint, and an end with Ctrl+C', async (t) => {
   const { program, exit, printed, address } = start();
   const browser = await launchChromium();
   after(() => {
@@ -22,6 +22,9 @@ test('npm start: an address, a page that learns to paint, and an end with Ctrl+C
 
   const watched = await newWatchedPage(browser, origin);
   await watched.page.goto(origin);
+  await watched.page.waitForURL(/\/create\//);
+  await watched.page.locator('#status[data-status="finished"]').waitFor({ timeout: 60_000 });
+  await watched.page.getByRole('link', { name: 'Paint by attention' }).click();
   await watched.page.waitForURL(/\/paint\/$/);
   const visit = new PaintPage(watched);
   await visit.waitForReading('psnr', 18, 60_000);

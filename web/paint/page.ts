@@ -8,7 +8,7 @@ import type { News } from './messages.ts';
 import { AttentionGrid } from './view/attention-grid.ts';
 import { Controls } from './view/controls.ts';
 import { LearningCurve } from './view/learning-curve.ts';
-import { Notice } from './view/notice.ts';
+import { Notice } from '../shared/notice.ts';
 import { PictureView } from './view/picture-view.ts';
 import { Readings } from './view/readings.ts';
 import { showRuntime } from './view/runtime-panel.ts';
@@ -26,7 +26,7 @@ const controls = new Controls((command) => {
 });
 
 setUpThemeButton(element('theme', HTMLButtonElement));
-onFileDrop(document.body, (file) => controls.receiveFile(file));
+onFileDrop(document.body, ([file]) => controls.receiveFile(file!));
 painter.onNews(show);
 painter.send({ kind: 'paintSample' });
 

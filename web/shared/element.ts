@@ -9,8 +9,20 @@ export function element<Kind extends Element>(
 }
 
 /** A canvas's drawing context; null only where a browser has run out of memory for it. */
-export function drawingContext(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const context = canvas.getContext('2d');
+export function drawingContext(
+  canvas: HTMLCanvasElement,
+  settings?: CanvasRenderingContext2DSettings,
+): CanvasRenderingContext2D {
+  const context = canvas.getContext('2d', settings);
   if (!context) throw new Error('This browser gave no drawing context.');
   return context;
+}
+
+/** Makes a canvas show an image and nothing else: it gets as many pixels; the style sheet makes them large. */
+export function drawImage(canvas: HTMLCanvasElement, image: ImageData): void {
+  if (canvas.width !== image.width || canvas.height !== image.height) {
+    canvas.width = image.width;
+    canvas.height = image.height;
+  }
+  drawingContext(canvas).putImageData(image, 0, 0);
 }

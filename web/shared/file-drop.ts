@@ -2,7 +2,7 @@
  * Files dropped anywhere on the page. Without this, a drop that misses its target by a pixel would make the
  * browser leave the page for the file.
  */
-export function onFileDrop(surface: HTMLElement, receive: (file: File) => void): void {
+export function onFileDrop(surface: HTMLElement, receive: (files: readonly File[]) => void): void {
   // Entering a child fires before leaving its parent, so a flag would flicker; a count does not.
   let depth = 0;
   const mark = (dragging: boolean): void => {
@@ -28,8 +28,8 @@ export function onFileDrop(surface: HTMLElement, receive: (file: File) => void):
     event.preventDefault();
     depth = 0;
     mark(false);
-    const file = event.dataTransfer?.files[0];
-    if (file) receive(file);
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (files.length > 0) receive(files);
   });
 }
 

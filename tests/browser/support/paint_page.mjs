@@ -46,25 +46,4 @@ export class PaintPage extends Visit {
       await this.page.dispatchEvent('#target', event, { dataTransfer: transfer });
     }
   }
-
-  /** The text of the message on the page, '' where there is none. */
-  async notice() {
-    const notice = this.page.locator('#notice');
-    return (await notice.isVisible()) ? (await notice.innerText()).trim() : '';
-  }
-
-  /** The pixels of a canvas, given by its id or a locator, as RGBA bytes. */
-  async pixels(canvas) {
-    const place = typeof canvas === 'string' ? this.page.locator(`#${canvas}`) : canvas;
-    const { size, bytes } = await place.evaluate((original) => {
-      // By way of a copy: Chromium moves a canvas that is read from off the graphics card, and complains about it.
-      const copy = new OffscreenCanvas(original.width, original.height).getContext('2d', {
-        willReadFrequently: true,
-      });
-      copy.drawImage(original, 0, 0);
-      const { data } = copy.getImageData(0, 0, original.width, original.height);
-      return { size: original.width, bytes: Array.from(data) };
-    });
-    return { size, bytes: Uint8Array.from(bytes) };
-  }
 }

@@ -12,18 +12,22 @@ import { buildSite } from './site.mjs';
  *
  * @param {string} address of the page that is visited, below the site's root
  * @param {typeof Visit} Visitor Visit, or what a page has made of it
- * @param {{ isolated?: boolean }} [options] whether the site is served with the headers for shared memory
+ * @param {{ isolated?: boolean, serviceWorker?: boolean }} [options] whether the site is served with the headers for shared
+ *   memory; without them, whether the site may have its service worker add them
  */
-export async function openSiteAt(address, Visitor, { isolated = true } = {}) {
+export async function openSiteAt(address, Visitor, { isolated = true, serviceWorker = isolated } = {}) {
   const server = await serve(await buildSite(), isolated ? isolationHeaders : {});
   const browser = await launchChromium();
   return {
     browser,
     origin: server.origin,
-    /** A new visitor's page. */
-    async visit(options) {
+    /** A new visitor's page; `fragment`: of its address, what it shall begin with. */
+    async visit({ fragment = '', ...options } = {}) {
       const watched = await newWatchedPage(browser, server.origin, options);
-      await watched.page.goto(`${server.origin}${address}`);
+      // What coi-serviceworker's README names to keep it from its work.
+      if (!serviceWorker)
+        await watched.page.addInitScript(() => (globalThis.coi = { shouldRegister: () => false }));
+      await watched.page.goto(`${server.origin}${address}${fragment}`);
       return new Visitor(watched);
     },
     async close() {
@@ -52,6 +56,27 @@ export class Visit {
 
   button(name) {
     return this.page.getByRole('button', { name, exact: true });
+  }
+
+  /** The text of the message on the page, '' where there is none. */
+  async notice() {
+    const notice = this.page.locator('#notice');
+    return (await notice.isVisible()) ? (await notice.innerText()).trim() : '';
+  }
+
+  /** The pixels of a canvas, given by its id or a locator, as RGBA bytes. */
+  async pixels(canvas) {
+    const place = typeof canvas === 'string' ? this.page.locator(`#${canvas}`) : canvas;
+    const { size, bytes } = await place.evaluate((original) => {
+      // By way of a copy: Chromium moves a canvas that is read from off the graphics card, and complains about it.
+      const copy = new OffscreenCanvas(original.width, original.height).getContext('2d', {
+        willReadFrequently: true,
+      });
+      copy.drawImage(original, 0, 0);
+      const { data } = copy.getImageData(0, 0, original.width, original.height);
+      return { size: original.width, bytes: Array.from(data) };
+    });
+    return { size, bytes: Uint8Array.from(bytes) };
   }
 
   /** Keeps what is to be seen as build/screenshots/<name>.png. */

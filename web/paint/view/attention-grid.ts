@@ -1,6 +1,6 @@
-import { drawingContext, element } from '../../shared/element.ts';
+import { drawImage, element } from '../../shared/element.ts';
 import type { AttentionNews } from '../messages.ts';
-import { HEAT } from './heat.ts';
+import { heatImage } from '../../shared/heat.ts';
 import { Highlight } from './highlight.ts';
 
 interface MapView {
@@ -49,7 +49,7 @@ export class AttentionGrid {
     this.#news = news;
     const { size, maps, shares, peaks } = news;
     for (const [index, view] of this.#views.entries()) {
-      draw(view.canvas, mapOf(news, index), size);
+      drawImage(view.canvas, heatImage(mapOf(news, index), size));
       const share = percent(shares[index] ?? 0);
       view.share.textContent = share;
       view.share.dataset['value'] = String(shares[index] ?? 0);
@@ -143,17 +143,6 @@ function createView(index: number): MapView {
   caption.append(swatch, share);
   button.append(canvas, caption);
   return { button, canvas, swatch, share };
-}
-
-function draw(canvas: HTMLCanvasElement, map: Uint8Array, size: number): void {
-  if (canvas.width !== size || canvas.height !== size) {
-    canvas.width = size;
-    canvas.height = size;
-  }
-  const words = new Uint32Array(map.length);
-  for (let pixel = 0; pixel < map.length; pixel++) words[pixel] = HEAT[map[pixel]!]!;
-  const image = new ImageData(new Uint8ClampedArray(words.buffer), size, size);
-  drawingContext(canvas).putImageData(image, 0, 0);
 }
 
 function mapOf({ maps, size }: AttentionNews, index: number): Uint8Array {

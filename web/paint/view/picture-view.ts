@@ -1,4 +1,4 @@
-import { drawingContext, element } from '../../shared/element.ts';
+import { drawImage, element } from '../../shared/element.ts';
 
 /** A canvas with as many pixels as the picture; the style sheet makes them large. */
 export class PictureView {
@@ -9,10 +9,6 @@ export class PictureView {
   }
 
   show(pixels: Uint8ClampedArray<ArrayBuffer>, size: number): void {
-    if (this.#canvas.width !== size) {
-      this.#canvas.width = size;
-      this.#canvas.height = size;
-    }
-    drawingContext(this.#canvas).putImageData(new ImageData(pixels, size, size), 0, 0);
+    drawImage(this.#canvas, new ImageData(pixels, size, size));
   }
 }

@@ -1,7 +1,8 @@
 import { FIRST_CONFIGURATION, type Command, type News, type PainterStatus } from '../messages.ts';
+import { nextTask } from '../../shared/next-task.ts';
+import { decodePicture, restorePicture, type PictureSource } from '../../shared/picture-source.ts';
 import { Painting } from './painting.ts';
-import { decodePicture, restorePicture, samplePicture, type PictureSource } from './picture-source.ts';
-import { nextTask } from './next-task.ts';
+import { samplePicture } from './sample-picture.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { loadPainting, savePainting } from './weights-file.ts';
 

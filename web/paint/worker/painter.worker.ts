@@ -1,5 +1,6 @@
 /** The worker's door: starts the package, then hands every command to the painter. */
 import { init } from 'diffusion-cross-attention';
+import { wantedThreads } from '../../shared/wanted-threads.ts';
 import type { Command, News } from '../messages.ts';
 import { Painter, type Tell } from './painter.ts';
 
@@ -23,12 +24,6 @@ async function start(): Promise<Painter | undefined> {
     tell({ kind: 'failed', message: messageOf(error) });
     return undefined;
   }
-}
-
-/** A machine with cores to spare keeps one for the page, which should scroll smoothly meanwhile. */
-function wantedThreads(): number | 'auto' {
-  const cores = navigator.hardwareConcurrency;
-  return cores > 2 && self.crossOriginIsolated ? cores - 1 : 'auto';
 }
 
 function messageOf(error: unknown): string {

@@ -1,9 +1,9 @@
 import { Tensor } from 'diffusion-cross-attention';
 import { warmUpThenCosine } from '../../shared/learning-rate.ts';
+import type { Picture } from '../../shared/picture-source.ts';
 import { SeededRandom } from '../../shared/seeded-random.ts';
 import type { Configuration } from '../messages.ts';
 import { MODEL_WIDTH, PaintingModel } from './painting-model.ts';
-import type { Picture } from './picture-source.ts';
 import { PixelBatches } from './pixel-batches.ts';
 
 const STEPS_PER_ROUND = 2000;

@@ -7,6 +7,8 @@
  * over a grid of points inside each pixel is what makes the edges smooth.
  */
 
+import type { PictureSource } from '../../shared/picture-source.ts';
+
 type Colour = readonly [red: number, green: number, blue: number];
 
 const POINTS_PER_PIXEL_SIDE = 6;
@@ -35,6 +37,10 @@ const BALLOON_STRIPES: readonly Colour[] = [
   [255, 196, 62],
   [232, 62, 72],
 ];
+
+export const samplePicture: PictureSource = {
+  at: (size) => ({ name: 'Sample picture', size, pixels: drawSamplePicture(size) }),
+};
 
 /** RGBA bytes of the scene, `size` × `size` pixels, row by row. */
 export function drawSamplePicture(size: number): Uint8ClampedArray<ArrayBuffer> {

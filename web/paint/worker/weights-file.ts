@@ -2,6 +2,7 @@
  * A painting as one safetensors file: the layer's five tensors under the names that diffusers knows, and beside
  * them what else it takes to paint: the context vectors, the frequencies of the pixels' features, the picture.
  */
+import type { Picture } from '../../shared/picture-source.ts';
 import {
   SafetensorsError,
   readSafetensors,
@@ -14,7 +15,6 @@ import {
 import { FourierFeatures } from './fourier-features.ts';
 import { MODEL_WIDTH, PaintingModel } from './painting-model.ts';
 import { Painting } from './painting.ts';
-import type { Picture } from './picture-source.ts';
 
 const FORMAT = 'paint-by-attention/1';
 const CONTEXT = 'context';

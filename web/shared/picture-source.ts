@@ -1,6 +1,4 @@
-import { drawSamplePicture } from './sample-picture.ts';
-
-/** A square picture at the size at which it is painted. */
+/** A square picture at the size at which it is used. */
 export interface Picture {
   readonly name: string;
   /** Pixels along a side. */
@@ -13,10 +11,6 @@ export interface Picture {
 export interface PictureSource {
   at(size: number): Picture;
 }
-
-export const samplePicture: PictureSource = {
-  at: (size) => ({ name: 'Sample picture', size, pixels: drawSamplePicture(size) }),
-};
 
 /** A picture file of the visitor's. The error says what is wrong with it, in words for the visitor. */
 export async function decodePicture(file: File): Promise<PictureSource> {

@@ -1,4 +1,4 @@
-import { element } from '../../shared/element.ts';
+import { element } from './element.ts';
 
 /** The place where the page says what went wrong. Screen readers announce it. */
 export class Notice {

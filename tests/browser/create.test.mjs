@@ -1,0 +1,185 @@
+// "Text to image": a prompt is typed, its picture comes step by step, and is taken home.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { PNG } from 'pngjs';
+import { differingPixels, openCreate } from './support/create_page.mjs';
+
+const firstPrompt = 'a red circle above a blue square';
+const mostSecondsToFirstPicture = 3;
+/** A task of the main thread that is shorter is not felt (W3C Long Tasks). */
+const longTask = 50;
+
+describe('text to image', () => {
+  let site;
+  let visit;
+  /** The first picture, as the page comes. */
+  let first;
+  let secondsToFirst;
+  before(async () => {
+    site = await openCreate();
+    visit = await site.visit({ viewport: { width: 1280, height: 1000 } });
+    await visit.waitForStatus('finished');
+    secondsToFirst = (await visit.page.evaluate(() => performance.now())) / 1000;
+    first = await visit.pixels('picture');
+  });
+  after(() => site.close());
+
+  test('the first picture is there soon after the page, with nothing done', async (t) => {
+    t.diagnostic(`done ${secondsToFirst.toFixed(2)} s after the page was asked for`);
+    assert.ok(secondsToFirst < mostSecondsToFirstPicture, `it took ${secondsToFirst} s`);
+    assert.equal(await visit.prompt.inputValue(), firstPrompt);
+    assert.equal(await visit.steps.count(), 20);
+    assert.equal(first.size, 32);
+    // Red and blue, as it was asked for: some of each, and neither all over it.
+    const [reds, blues] = [0, 2].map((channel) => countOf(first, channel));
+    t.diagnostic(`${reds} pixels are red, ${blues} blue`);
+    for (const count of [reds, blues]) assert.ok(count > 15 && count < 700, `${reds} red, ${blues} blue`);
+  });
+
+  test('a typed prompt is drawn, step by step; an earlier step can be looked at', async () => {
+    await visit.slide('Steps', 12);
+    const other = await visit.generate('a yellow star on a black background');
+    assert.ok(differingPixels(other, first) > 500);
+    assert.equal(await visit.steps.count(), 12);
+    const thumbnails = [];
+    for (const canvas of await visit.page.locator('#strip canvas').all())
+      thumbnails.push((await visit.pixels(canvas)).bytes.join());
+    assert.equal(new Set(thumbnails).size, 12, 'every step shows another estimate');
+    assert.equal(thumbnails.at(-1), other.bytes.join());
+    await visit.button('Step 3').click();
+    assert.equal((await visit.pixels('picture')).bytes.join(), thumbnails[2]);
+    assert.equal(await visit.button('Step 3').getAttribute('aria-current'), 'step');
+    assert.match(await visit.page.locator('#picture').getAttribute('aria-label'), /after step 3 of 12/);
+    await visit.button('Step 3').press('End');
+    assert.equal(await visit.page.evaluate(() => document.activeElement.ariaLabel), 'Step 12');
+  });
+
+  test('the same prompt, seed and settings give the same picture, other seeds another', async () => {
+    await visit.slide('Steps', 20);
+    assert.deepEqual(await visit.generate(firstPrompt), first);
+    const seed = visit.page.getByLabel('Seed', { exact: true });
+    await visit.drawn(() => visit.button('Another seed').click());
+    assert.notEqual(await seed.inputValue(), '1');
+    assert.ok(differingPixels(await visit.pixels('picture'), first) > 0);
+    await seed.fill('1');
+    assert.deepEqual(await visit.generate(), first);
+  });
+
+  test('words that it does not know are named at once, and nothing is drawn', async () => {
+    await visit.prompt.fill('a red dodecahedron above a blue wombat');
+    const check = visit.page.locator('#prompt-check');
+    await check.filter({ hasText: 'dodecahedron' }).waitFor();
+    assert.match(await check.innerText(), /“dodecahedron”, “wombat”/);
+    assert.ok(await visit.button('Generate').isDisabled());
+    await visit.page.locator('.vocabulary summary').click();
+    assert.ok(await visit.page.locator('#vocabulary').getByText('triangle', { exact: true }).isVisible());
+    await visit.prompt.fill(firstPrompt);
+    await check.filter({ hasNotText: /./ }).waitFor({ state: 'attached' });
+    assert.ok(await visit.button('Generate').isEnabled());
+  });
+
+  test('Surprise me: a scene that it knows every word of', async () => {
+    await visit.drawn(() => visit.button('Surprise me').click());
+    assert.notEqual(await visit.prompt.inputValue(), firstPrompt);
+    assert.equal(await visit.notice(), '');
+  });
+
+  test('Cancel ends a picture between two steps', async () => {
+    await visit.slide('Steps', 50);
+    await visit.prompt.fill(firstPrompt);
+    await visit.button('Generate').click();
+    await visit.steps.first().waitFor();
+    await visit.button('Cancel').click();
+    await visit.waitForStatus('cancelled');
+    const count = await visit.steps.count();
+    assert.ok(count < 50, `${count} steps were done`);
+    await wait(200);
+    assert.equal(await visit.steps.count(), count, 'nothing more comes');
+    await visit.slide('Steps', 20);
+    assert.deepEqual(await visit.generate(), first);
+  });
+
+  test('the picture as a file: its pixels, eight times as large, named by its prompt', async () => {
+    await visit.edit('a green circle above a blue square');
+    const { name, bytes } = await visit.download(() => visit.button('Save PNG').click());
+    assert.equal(name, 'a-green-circle-above-a-blue-square-1.png');
+    const png = PNG.sync.read(bytes);
+    assert.deepEqual([png.width, png.height], [256, 256]);
+    const shown = await visit.pixels('picture');
+    const small = shown.bytes.map((_, index) => {
+      const [pixel, channel] = [Math.floor(index / 4), index % 4];
+      const [x, y] = [(pixel % 32) * 8 + 4, Math.floor(pixel / 32) * 8 + 4];
+      return png.data[(y * 256 + x) * 4 + channel];
+    });
+    assert.deepEqual(small, shown.bytes);
+  });
+
+  test('the link leads to the same pictures, edit and all', async () => {
+    await visit.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await visit.button('Copy link').click();
+    await visit.button('Copied').waitFor();
+    const link = await visit.page.evaluate(() => navigator.clipboard.readText());
+    assert.equal(link, visit.page.url());
+    const other = await site.visit({ fragment: new URL(link).hash });
+    await other.waitForStatus('finished');
+    assert.deepEqual(await other.pixels('picture'), await visit.pixels('picture'));
+    assert.deepEqual(await other.pixels('before'), first);
+    assert.equal(await other.editedPrompt.inputValue(), 'a green circle above a blue square');
+    await other.page.context().clearPermissions();
+    await other.page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error())));
+    await other.button('Copy link').click();
+    assert.equal(await other.page.getByLabel('this is the link').inputValue(), link);
+    await other.leave();
+  });
+
+  test('a link that somebody has tampered with is read as far as it makes sense', async () => {
+    const other = await site.visit({
+      fragment: '#prompt=a+red+ring&steps=1e9&seed=-3&guidance=x&weights=9,2',
+    });
+    await other.page.locator('#notice').waitFor();
+    assert.match(await other.notice(), /weights/i, 'two weights do not fit three words');
+    assert.equal(await other.page.getByLabel('Steps', { exact: true }).inputValue(), '20');
+    assert.equal(await other.page.getByLabel('Seed', { exact: true }).inputValue(), '1');
+    await other.leave();
+  });
+
+  test('the gallery leads back to a picture, its prompt and settings', async () => {
+    const count = await visit.gallery.count();
+    const last = visit.gallery.last();
+    assert.match(await last.getAttribute('aria-label'), new RegExp(`${firstPrompt}, seed 1`));
+    assert.deepEqual(await visit.drawn(() => last.click()), first);
+    assert.equal(await visit.prompt.inputValue(), firstPrompt);
+    assert.equal(await visit.gallery.count(), count, 'it is not another picture');
+    assert.equal(await visit.page.locator('#before-figure').isVisible(), false);
+  });
+
+  test('the page is never busy for long while a picture is drawn', async (t) => {
+    await visit.page.evaluate(() => {
+      globalThis.longTasks = [];
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) globalThis.longTasks.push(Math.round(duration));
+      }).observe({ type: 'longtask' });
+    });
+    for (const seed of ['5', '6', '7']) {
+      await visit.page.getByLabel('Seed', { exact: true }).fill(seed);
+      await visit.generate();
+    }
+    await visit.edit('a purple circle above a blue square');
+    const longTasks = await visit.page.evaluate(() => globalThis.longTasks);
+    t.diagnostic(`long tasks: ${longTasks.join(', ') || 'none'}`);
+    assert.deepEqual(longTasks, [], `tasks of ${longTask} ms or more`);
+  });
+
+  test('did nothing that it must not do', () => visit.leave());
+});
+
+/** Pixels in which a channel is by far the largest. */
+function countOf({ bytes }, channel) {
+  let count = 0;
+  for (let start = 0; start < bytes.length; start += 4) {
+    const others = [0, 1, 2].filter((other) => other !== channel).map((other) => bytes[start + other]);
+    if (bytes[start + channel] > Math.max(...others) + 60) count++;
+  }
+  return count;
+}

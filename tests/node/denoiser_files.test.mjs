@@ -1,0 +1,207 @@
+// Files of weights: they come back as they were, and what is none of a denoiser is refused with its reason.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { scoped } from '../support/cases.mjs';
+import { assertSameBits, worstDifference } from '../support/compare.mjs';
+import { ArgumentError, Denoiser, editFile, expectNoMemory } from '../support/denoiser.mjs';
+import { file32, paint, randomFile, randomModel, shippedFile, WeightsError } from '../support/denoiser.mjs';
+import { assertThrows } from '../support/errors.mjs';
+import { parseSafetensors, writeSafetensors } from '../support/safetensors.mjs';
+import { fileTensors } from '../support/small_layer.mjs';
+
+expectNoMemory();
+
+const prompt = 'a red circle above a star';
+
+describe('save', () => {
+  test('float32, load and save again give the same bytes and the same pictures', () =>
+    scoped((own) => {
+      const model = own(
+        Denoiser.create({ features: 32, blocks: 2, textFeatures: 16, textHeads: 2, seed: 3 }),
+      );
+      const file = file32(model);
+      const again = own(Denoiser.load(file));
+      assert.deepEqual(file32(again), file);
+      const random = randomModel(own);
+      const copy = own(Denoiser.load(file32(random)));
+      assertSameBits(paint(copy, { prompt }), paint(random, { prompt }), 'the picture');
+    }));
+
+  test('float16, which is the default, is within half a step of a half', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const exact = parseSafetensors(file32(model)).tensors;
+      assert.deepEqual(model.save(), model.save({ dtype: 'float16' }));
+      const { tensors } = parseSafetensors(model.save());
+      assert.deepEqual([...tensors.keys()], [...exact.keys()]);
+      for (const [name, { dtype, shape, values }] of tensors) {
+        assert.equal(dtype, 'F16');
+        assert.deepEqual(shape, exact.get(name).shape);
+        exact.get(name).values.forEach((value, index) => {
+          // 2^-25: half a step of F16's numbers next to zero.
+          const allowed = Math.max(2 ** -11 * Math.abs(value), 2 ** -25);
+          assert.ok(Math.abs(values[index] - value) <= allowed, `${name}[${index}]`);
+        });
+      }
+      const rounded = own(Denoiser.load(model.save()));
+      assert.deepEqual(rounded.save(), model.save(), 'halves stay as they are');
+      const { difference } = worstDifference(
+        paint(rounded, { prompt, steps: 1 }),
+        paint(model, { prompt, steps: 1 }),
+      );
+      assert.ok(difference > 0 && difference < 0.2, `${difference}`);
+    }));
+
+  test('describes the model in its metadata, and has as many values as parameterCount says', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const { tensors, metadata } = parseSafetensors(file32(model));
+      const { format, vocabulary, ...numbers } = metadata;
+      assert.equal(format, 'pt');
+      assert.deepEqual(vocabulary.split(' '), model.vocabulary);
+      assert.deepEqual(numbers, {
+        imageSize: '32',
+        patch: '4',
+        features: '32',
+        blocks: '2',
+        numHeads: '4',
+        textFeatures: '32',
+        textBlocks: '1',
+        textHeads: '4',
+        mostWords: '24',
+        expansion: '4',
+      });
+      const count = [...tensors.values()].reduce((sum, { values }) => sum + values.length, 0);
+      assert.equal(model.parameterCount, count);
+      assert.ok(tensors.has('transformer_blocks.1.attn2.to_out.0.bias'), 'names of diffusers');
+    }));
+
+  test('refuses other types', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      for (const dtype of ['F16', 'bfloat16', 'float64', '', 16, null]) {
+        assertThrows(() => model.save({ dtype }), ArgumentError, 'dtype', 'float16');
+      }
+      assertThrows(() => model.save('float32'), ArgumentError, 'options', 'an object');
+    }));
+});
+
+describe('load', () => {
+  test('takes what is not at the beginning of a buffer, and an ArrayBuffer', () =>
+    scoped((own) => {
+      const file = randomFile();
+      const within = new Uint8Array(file.length + 20);
+      within.set(file, 7);
+      const model = own(Denoiser.load(within.subarray(7, 7 + file.length)));
+      assert.deepEqual(file32(model), file32(own(Denoiser.load(new Uint8Array(file).buffer))));
+    }));
+
+  test('the file of the site is a model of pictures of 32 × 32 pixels that knows the words of scenes', () =>
+    scoped((own) => {
+      const model = own(Denoiser.load(shippedFile()));
+      assert.deepEqual([model.imageSize, model.mapSize, model.mostWords], [32, 8, 23]);
+      for (const word of ['red', 'circle', 'left', 'inside', 'background']) {
+        assert.ok(model.vocabulary.includes(word), word);
+      }
+      // What words mean, by the mean colour of the picture: by far more than one seed's chance.
+      const meansOf = (text) => {
+        const picture = paint(model, { prompt: text, steps: 3 });
+        const pixels = picture.length / 3;
+        return [0, 1, 2].map(
+          (plane) =>
+            picture.subarray(plane * pixels, (plane + 1) * pixels).reduce((sum, v) => sum + v, 0) / pixels,
+        );
+      };
+      const [white, black] = ['white', 'black'].map((colour) =>
+        meansOf(`a red circle on a ${colour} background`),
+      );
+      for (const channel of [1, 2]) assert.ok(white[channel] > black[channel] + 0.5, `${white}; ${black}`);
+      const [red, blue] = ['red', 'blue'].map((colour) =>
+        meansOf(`a large ${colour} circle on a black background`),
+      );
+      assert.ok(red[0] - red[2] > blue[0] - blue[2] + 0.1, `${red}; ${blue}`);
+    }));
+
+  const keep = (_, tensor) => tensor;
+  const withMetadata = (changes) => (file) =>
+    editFile(file, keep, (metadata) => ({ ...metadata, ...changes(metadata) }));
+  const withoutMetadata = (name) => (file) =>
+    editFile(file, keep, (metadata) =>
+      Object.fromEntries(Object.entries(metadata).filter(([each]) => each !== name)),
+    );
+  const name = 'transformer_blocks.0.attn1.to_q.weight';
+
+  /** What becomes of a file, and parts of the message. */
+  const failures = {
+    'nothing at all': [() => new Uint8Array(0), 'file'],
+    'no safetensors': [() => new TextEncoder().encode('<!doctype html><title>404</title>'), 'file'],
+    'a file cut off in its header': [(file) => file.subarray(0, 300), 'header'],
+    'a file cut off in its last tensor': [(file) => file.subarray(0, file.length - 1), 'tensor'],
+    "a layer's file": [() => writeSafetensors(fileTensors(), { format: 'pt' }), 'no denoiser', 'metadata'],
+    "a layer's file without metadata": [() => writeSafetensors(fileTensors()), 'no denoiser', 'metadata'],
+    'a file without a vocabulary': [withoutMetadata('vocabulary'), 'vocabulary'],
+    'a file without a member of the configuration': [withoutMetadata('textHeads'), 'textHeads'],
+    'a member that is no number': [withMetadata(() => ({ blocks: 'two' })), 'blocks', "'two'", 'an integer'],
+    'a member that is not all a number': [withMetadata(() => ({ blocks: '2.5' })), 'blocks', "'2.5'"],
+    'a configuration that cannot be': [withMetadata(() => ({ numHeads: '5' })), 'features', 'numHeads'],
+    'a negative member': [withMetadata(() => ({ features: '-32' })), 'features', '-32'],
+    'a vocabulary with a word more': [
+      withMetadata(({ vocabulary }) => ({ vocabulary: `${vocabulary} zebra` })),
+      'text.embedding.weight',
+      '[42, 32]',
+      '[43, 32]',
+    ],
+    'a vocabulary with a word less': [
+      withMetadata(({ vocabulary }) => ({ vocabulary: vocabulary.replace(/ \w+$/, '') })),
+      'text.embedding.weight',
+      '[42, 32]',
+      '[41, 32]',
+    ],
+    'a small file that claims a model for which there is no memory': [
+      withMetadata(() => ({ features: '16384', imageSize: '16384' })),
+      '[16384, ',
+      '[32, 48]',
+    ],
+    'a small file that claims blocks without end': [withMetadata(() => ({ blocks: '16384' })), 'lacks'],
+    'another number of blocks': [withMetadata(() => ({ blocks: '3' })), 'lacks', 'transformer_blocks.2'],
+    'a missing tensor': [
+      (file) => editFile(file, (each, t) => (each === name ? undefined : t)),
+      'lacks',
+      name,
+    ],
+    'a tensor of another shape': [
+      (file) => editFile(file, (each, t) => (each === name ? { ...t, shape: [16, 64] } : t)),
+      name,
+      '[16, 64]',
+      '[32, 32]',
+    ],
+    'a tensor of whole numbers': [
+      (file) =>
+        editFile(file, (each, t) =>
+          each === name ? { ...t, dtype: 'I64', values: [...t.values].map(Math.round) } : t,
+        ),
+      name,
+      'I64',
+    ],
+  };
+  for (const [what, [change, ...parts]] of Object.entries(failures)) {
+    test(`refuses ${what}`, () => {
+      assertThrows(() => Denoiser.load(change(randomFile())), WeightsError, ...parts);
+    });
+  }
+
+  test('refuses what are no bytes', () => {
+    for (const wrong of [
+      undefined,
+      null,
+      'file',
+      5,
+      {},
+      [1, 2],
+      new Float32Array(4),
+      new DataView(new ArrayBuffer(8)),
+    ]) {
+      assertThrows(() => Denoiser.load(wrong), ArgumentError, 'weights', 'Uint8Array');
+    }
+  });
+});

@@ -1,0 +1,220 @@
+// A denoiser learns a word: what falls, what stays, and what is refused.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { scoped } from '../support/cases.mjs';
+import { assertSameBits, worstDifference } from '../support/compare.mjs';
+import { ArgumentError, Denoiser, expectNoMemory, file32, paint } from '../support/denoiser.mjs';
+import { randomFile, randomModel, ShapeError } from '../support/denoiser.mjs';
+import { blobPictures, lesson, teach, word } from '../support/denoiser_teaching.mjs';
+import { assertThrows } from '../support/errors.mjs';
+import { parseSafetensors } from '../support/safetensors.mjs';
+
+expectNoMemory();
+
+const prompt = 'a red circle';
+const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+describe('a learner', () => {
+  test('makes the loss fall on four pictures within 60 steps, to less than 0.7 of what it was', (context) =>
+    scoped((own) => {
+      const model = own(Denoiser.load(randomFile({ imageSize: 16 })));
+      // 16 times and noises a step: the loss of one hangs much on the times that were drawn.
+      const options = { pictures: blobPictures(4, 16), batch: 16, rehearsal: 0, learningRate: 0.01 };
+      const losses = teach(model, 60, options);
+      const [first, last] = [meanOf(losses.slice(0, 10)), meanOf(losses.slice(-10))];
+      context.diagnostic(`${first} → ${last}`);
+      assert.ok(last < 0.7 * first, `${first} → ${last}`);
+    }));
+
+  test('counts its steps, knows its word, and the same seed learns the same', () =>
+    scoped((own) => {
+      const [one, same, other] = [5, 5, 6].map((seed) => {
+        const model = randomModel(own);
+        const learner = own(model.learner(lesson({ seed })));
+        assert.equal(learner.word, word);
+        const steps = [learner.step(), learner.step(), learner.step()];
+        assert.deepEqual(
+          steps.map(({ step }) => step),
+          [1, 2, 3],
+        );
+        assert.ok(steps.every(({ loss }) => Number.isFinite(loss) && loss > 0));
+        return { losses: steps.map(({ loss }) => loss), file: model.saveLora() };
+      });
+      assert.deepEqual(same, one);
+      assert.notDeepEqual(other.losses, one.losses);
+    }));
+
+  test('changes the word and nothing of the model: one row more, all else bit for bit', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const before = parseSafetensors(file32(model));
+      teach(model, 3);
+      const after = parseSafetensors(file32(model));
+      assert.equal(after.metadata.vocabulary, `${before.metadata.vocabulary} ${word}`);
+      assert.deepEqual([...after.tensors.keys()], [...before.tensors.keys()]);
+      for (const [name, { shape, values }] of before.tensors) {
+        const now = after.tensors.get(name);
+        if (name === 'text.embedding.weight') {
+          assert.deepEqual(now.shape, [shape[0] + 1, shape[1]]);
+          assertSameBits(now.values.subarray(0, values.length), values, 'the other words');
+          // It began as the circle's and has learned.
+          const id = before.metadata.vocabulary.split(' ').indexOf('circle') + 2;
+          const circle = values.subarray(id * shape[1], (id + 1) * shape[1]);
+          const { difference } = worstDifference(now.values.subarray(values.length), circle);
+          // Adam's steps are at most some learning rates, 0.003 by default, long.
+          assert.ok(difference > 1e-3 && difference < 0.1, `${difference}`);
+        } else {
+          assert.deepEqual(now.shape, shape);
+          assertSameBits(now.values, values, name);
+        }
+      }
+    }));
+
+  test('begins with the embedding of `like`', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const starPicture = paint(model, { prompt: 'a star' });
+      own(model.learner(lesson({ like: 'star' })));
+      assert.ok(model.vocabulary.includes(word));
+      assert.deepEqual(model.unknownWords(`a ${word} and a zebra`), ['zebra']);
+      assertSameBits(paint(model, { prompt: `a ${word}` }), starPicture, 'the picture before the first step');
+    }));
+
+  test('the denoiser samples with what was learned so far', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const learner = own(model.learner(lesson()));
+      const pictures = [0, 1, 2].map(() => {
+        learner.step();
+        return paint(model, { prompt: `a ${word}`, steps: 1 });
+      });
+      assert.ok(worstDifference(pictures[0], pictures[1]).difference > 0);
+      assert.ok(worstDifference(pictures[1], pictures[2]).difference > 0);
+      learner.dispose();
+      assertSameBits(paint(model, { prompt: `a ${word}`, steps: 1 }), pictures[2], 'after dispose');
+    }));
+
+  test('a word can be learned further, and another one after it, with the same updates', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      teach(model, 2);
+      const first = model.saveLora();
+      teach(model, 2);
+      assert.notDeepEqual(model.saveLora(), first);
+      assert.equal(model.vocabulary.filter((each) => each === word).length, 1);
+      teach(model, 2, { word: 'drop', like: word, captions: new Array(4).fill('a drop') });
+      const names = [...parseSafetensors(model.saveLora()).tensors.keys()];
+      assert.deepEqual(names.slice(-2), [`text.embedding.words.${word}`, 'text.embedding.words.drop']);
+    }));
+
+  test('learns from one picture, with captions, at every rank and share of rehearsal', () =>
+    scoped((own) => {
+      for (const options of [
+        { pictures: blobPictures(1), captions: [`A ${word}, on a white background!`] },
+        { rank: 1, batch: 1, rehearsal: 0.95 },
+        { rank: 64, batch: 3, rehearsal: 0, shift: 0 },
+        { shift: 31, learningRate: 0 },
+      ]) {
+        const model = randomModel(own);
+        for (const loss of teach(model, 2, options)) assert.ok(loss > 0 && Number.isFinite(loss));
+        const { shape } = parseSafetensors(model.saveLora()).tensors.values().next().value;
+        assert.equal(shape[0], options.rank ?? 4);
+      }
+    }));
+});
+
+describe('a learner that cannot be', () => {
+  const missing = Symbol('missing');
+  const without = (options) =>
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value !== missing));
+
+  /** [options, class, parts of the message] */
+  const failures = [
+    [{ word: 'Blob' }, ArgumentError, 'word', 'lower-case'],
+    [{ word: 'two words' }, ArgumentError, 'word', 'one word'],
+    [{ word: '' }, ArgumentError, 'word', 'one word'],
+    [{ word: 5 }, ArgumentError, 'word', 'a string'],
+    [{ word: missing }, ArgumentError, 'word', 'a string'],
+    [{ like: 'zebra' }, ArgumentError, 'like', "'zebra'", 'known'],
+    [{ like: null }, ArgumentError, 'like', 'a string'],
+    [{ captions: new Array(4).fill('a red circle') }, ArgumentError, 'caption', word],
+    [{ captions: [`a ${word}`] }, ArgumentError, 'captions', '1', '4'],
+    [{ captions: new Array(4).fill(`a ${word} zebra`) }, ArgumentError, "'zebra'"],
+    [{ captions: new Array(4).fill(5) }, ArgumentError, 'captions[0]', 'a string'],
+    [{ captions: `a ${word}` }, ArgumentError, 'captions', 'an array'],
+    [{ pictures: [] }, ShapeError, 'pictures', '1 to 64'],
+    [{ pictures: new Array(65).fill(blobPictures(1)[0]) }, ShapeError, 'pictures', '64'],
+    [{ pictures: [new Float32Array(12)] }, ShapeError, 'pictures[0]', '12', '3072'],
+    [{ pictures: [new Float64Array(3072)] }, ArgumentError, 'pictures[0]', 'a Float32Array'],
+    [{ pictures: [blobPictures(1)[0].with(7, NaN)] }, ArgumentError, 'pictures[0]', 'finite'],
+    [{ pictures: blobPictures(1)[0] }, ArgumentError, 'pictures', 'an array'],
+    [{ pictures: missing }, ArgumentError, 'pictures', 'an array'],
+    ...[0, 65, 1.5, NaN, '4'].map((rank) => [{ rank }, ArgumentError, 'rank', '1 to 64']),
+    ...[0, 257, 2.5].map((batch) => [{ batch }, ArgumentError, 'batch', '1 to 256']),
+    ...[-1e-3, 1.5].map((learningRate) => [{ learningRate }, ArgumentError, 'learningRate', '0 to 1']),
+    ...[NaN, '1'].map((learningRate) => [{ learningRate }, ArgumentError, 'learningRate', 'finite']),
+    ...[-0.1, 0.96].map((rehearsal) => [{ rehearsal }, ArgumentError, 'rehearsal', '0 to 0.95']),
+    ...[-1, 32, 0.5].map((shift) => [{ shift }, ArgumentError, 'shift', '0 to 31']),
+    ...[-1, 0.5, 2 ** 53, '1'].map((seed) => [{ seed }, ArgumentError, 'seed', 'an integer']),
+  ];
+
+  test('is an error that names the option, and nothing has changed', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const picture = paint(model, { prompt });
+      const file = file32(model);
+      for (const [options, errorClass, ...parts] of failures) {
+        assertThrows(() => model.learner(without(lesson(options))), errorClass, ...parts);
+        assert.ok(!model.vocabulary.includes(word));
+      }
+      for (const wrong of [undefined, null, 'blob']) {
+        assertThrows(() => model.learner(wrong), ArgumentError, 'options', 'an object');
+      }
+      assertThrows(() => model.saveLora(), ArgumentError, 'no LoRA');
+      assert.deepEqual(file32(model), file);
+      assertSameBits(paint(model, { prompt }), picture, 'the picture');
+    }));
+
+  test('neither has a word that was learned, nor its updates', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      teach(model, 2);
+      const state = () => [model.saveLora(), file32(model), paint(model, { prompt: `a ${word}` })];
+      const before = state();
+      for (const [options] of failures) {
+        // A known word begins with its own embedding.
+        if ('like' in options && options.like !== null) continue;
+        assert.throws(() => model.learner(without(lesson(options))));
+      }
+      assert.deepEqual(state(), before);
+    }));
+
+  test('a second one while one lives', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const learner = own(model.learner(lesson()));
+      assertThrows(
+        () => model.learner(lesson({ word: 'drop' })),
+        ArgumentError,
+        'has a learner',
+        'disposed of',
+      );
+      assert.ok(!model.vocabulary.includes('drop'));
+      learner.step();
+      learner.dispose();
+      own(model.learner(lesson({ word: 'drop' }))).step();
+    }));
+});
+
+test('a sampler made before a step cannot go on after it', () =>
+  scoped((own) => {
+    const model = randomModel(own);
+    const learner = own(model.learner(lesson()));
+    const sampler = own(model.sampler({ prompt, steps: 4 }));
+    sampler.advance();
+    const picture = sampler.picture();
+    learner.step();
+    assertThrows(() => sampler.advance(), ArgumentError, 'denoiser has changed', 'new one');
+    assert.equal(sampler.step, 1);
+    assertSameBits(sampler.picture(), picture, 'what it had');
+  }));

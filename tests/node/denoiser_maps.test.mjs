@@ -1,0 +1,158 @@
+// Heat maps: probabilities of what each place of the picture attends to, averaged as asked for.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { scoped } from '../support/cases.mjs';
+import { assertClose, assertSameBits } from '../support/compare.mjs';
+import { ArgumentError, Denoiser, expectNoMemory, paint } from '../support/denoiser.mjs';
+import { randomModel, sampled, shippedFile } from '../support/denoiser.mjs';
+import { assertThrows } from '../support/errors.mjs';
+
+expectNoMemory();
+
+const prompt = 'a red circle left of a blue square';
+const words = prompt.split(' ').length;
+
+/** Sums over the words, one a place. */
+function sumsOf(maps, tokens) {
+  return Float64Array.from({ length: tokens }, (_, token) => {
+    let sum = 0;
+    for (let begin = 0; begin < maps.length; begin += tokens) sum += maps[begin + token];
+    return sum;
+  });
+}
+
+describe('maps', () => {
+  test('are probabilities: none negative, those of the words at most 1 together', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const tokens = model.mapSize ** 2;
+      const sampler = own(model.sampler({ prompt, steps: 3 }));
+      for (const { step } of sampler) {
+        const maps = sampler.maps();
+        assert.ok(maps instanceof Float32Array);
+        assert.equal(maps.length, words * tokens);
+        assert.ok(
+          maps.every((value) => value >= 0),
+          `step ${step}`,
+        );
+        const sums = sumsOf(maps, tokens);
+        // The start token has the rest, which is never all. Means of 24 probabilities of float, 2^-24 each at worst.
+        assert.ok(Math.max(...sums) <= 1 + 24 * 2 ** -24, `step ${step}: ${Math.max(...sums)}`);
+        assert.ok(Math.min(...sums) > 0.01, `step ${step}: ${Math.min(...sums)}`);
+      }
+    }));
+
+  test('over all blocks and heads are the mean of those of each', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = sampled(own, model, { prompt });
+      const meanOf = (lists) =>
+        lists[0].map((_, i) => lists.reduce((sum, m) => sum + m[i], 0) / lists.length);
+      const blocks = [...new Array(model.blocks).keys()];
+      const heads = [...new Array(model.heads).keys()];
+      const each = blocks.map((block) => heads.map((head) => sampler.maps({ block, head })));
+      assert.equal(new Set(each.flat().map(String)).size, model.blocks * model.heads, 'each is its own');
+      // Of float, summed in another order: 8 roundings of numbers up to 1.
+      const tolerance = 8 * 2 ** -24;
+      assertClose(sampler.maps(), meanOf(each.flat()), tolerance, 'all');
+      for (const block of blocks) {
+        assertClose(sampler.maps({ block }), meanOf(each[block]), tolerance, `block ${block}`);
+      }
+      for (const head of heads) {
+        const ofHead = each.map((list) => list[head]);
+        assertClose(sampler.maps({ head }), meanOf(ofHead), tolerance, `head ${head}`);
+      }
+      assertSameBits(sampler.maps({}), sampler.maps(), 'no choice');
+    }));
+
+  test('are averaged over the steps: each step adds probabilities of its own', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = own(model.sampler({ prompt, steps: 4 }));
+      let sum = new Float32Array(words * model.mapSize ** 2);
+      for (const { step } of sampler) {
+        const total = sampler.maps().map((value) => value * step);
+        const own = total.map((value, index) => value - sum[index]);
+        // The sums are up to 4 in float: some roundings of 2^-22.
+        assert.ok(
+          own.every((value) => value >= -2e-6 && value <= 1 + 2e-6),
+          `step ${step}`,
+        );
+        assert.ok(Math.max(...sumsOf(own, model.mapSize ** 2)) <= 1 + 1e-5);
+        sum = total;
+      }
+    }));
+
+  test('before the first step are all zero', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = own(model.sampler({ prompt }));
+      assert.deepEqual(sampler.maps(), new Float32Array(words * model.mapSize ** 2));
+      assert.deepEqual(sampler.maps({ block: 1, head: 3 }), new Float32Array(words * model.mapSize ** 2));
+    }));
+
+  test('of a prompt without words are none', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      assert.equal(sampled(own, model, { prompt: '' }).maps().length, 0);
+    }));
+
+  test('false: there are none, and the picture has the same bits', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const edit = { from: 'a red star left of a blue square' };
+      for (const options of [{}, { guidance: 1 }, { edit }]) {
+        const sampler = sampled(own, model, { prompt, maps: false, ...options });
+        assertThrows(() => sampler.maps(), ArgumentError, 'maps', 'false');
+        assertSameBits(sampler.picture(), paint(model, { prompt, ...options }), JSON.stringify(options));
+      }
+    }));
+
+  test('refuse blocks and heads that are not there', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = sampled(own, model, { prompt, steps: 1 });
+      for (const wrong of [-1, 0.5, NaN, 'mean', null, 4]) {
+        assertThrows(() => sampler.maps({ head: wrong }), ArgumentError, 'head', '0 to 3');
+        assertThrows(() => sampler.maps({ block: wrong }), ArgumentError, 'block', '0 to 1');
+      }
+      assertThrows(() => sampler.maps({ block: 2 }), ArgumentError, 'block is 2', '0 to 1');
+      assertThrows(() => sampler.maps(1), ArgumentError, 'options', 'an object');
+    }));
+});
+
+/** Pearson's correlation. */
+function correlation(one, other) {
+  const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const centred = [one, other].map((values) => values.map((value) => value - meanOf(values)));
+  const product = ([left, right]) => left.reduce((sum, value, index) => sum + value * right[index], 0);
+  return product(centred) / Math.sqrt(product([centred[0], centred[0]]) * product([centred[1], centred[1]]));
+}
+
+test('the model of the site attends to a colour where it paints it', () =>
+  scoped((own) => {
+    const model = own(Denoiser.load(shippedFile()));
+    for (const [text, sign] of [
+      ['a large red circle on a black background', 1],
+      ['a large blue square on a white background', -1],
+    ]) {
+      const sampler = sampled(own, model, { prompt: text, steps: 4, seed: 1 });
+      const across = model.mapSize;
+      const patch = model.imageSize / across;
+      const picture = sampler.picture();
+      const pixels = picture.length / 3;
+      /** Red less blue, or blue less red, of each token's pixels. */
+      const colour = new Float64Array(across ** 2);
+      for (let pixel = 0; pixel < pixels; ++pixel) {
+        const [x, y] = [pixel % model.imageSize, Math.floor(pixel / model.imageSize)];
+        colour[Math.floor(y / patch) * across + Math.floor(x / patch)] +=
+          (sign * (picture[pixel] - picture[2 * pixels + pixel])) / patch ** 2;
+      }
+      const painted = colour.filter((value) => value > 0.5).length;
+      assert.ok(painted > 4 && painted < 40, `${text}: ${painted} of 64 places have the colour`);
+      const map = sampler.maps().subarray(2 * across ** 2, 3 * across ** 2);
+      // 64 places without a relation would correlate by 1/8, give or take.
+      const found = correlation(Float64Array.from(map), colour);
+      assert.ok(found > 0.5, `${text}: correlation ${found}`);
+    }
+  }));

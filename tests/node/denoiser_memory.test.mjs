@@ -1,0 +1,143 @@
+// Memory of denoisers: all of it comes back, whoever is forgotten or disposed of first.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { runForValue } from '../support/child.mjs';
+import { scoped } from '../support/cases.mjs';
+import { Denoiser, expectNoMemory, memoryInUse, paint } from '../support/denoiser.mjs';
+import { randomModel, sampled, smallOptions } from '../support/denoiser.mjs';
+import { lesson, teach } from '../support/denoiser_teaching.mjs';
+import { initOptions } from '../support/variant.mjs';
+
+expectNoMemory();
+
+const prompt = 'a red circle above a star';
+
+describe('after disposal nothing is in use', () => {
+  const uses = {
+    'a model alone': () => {},
+    'a sampler with and without maps': (own, model) => {
+      sampled(own, model, { prompt });
+      sampled(own, model, { prompt, maps: false, guidance: 1 });
+    },
+    'a sampler half way': (own, model) => own(model.sampler({ prompt })).advance(),
+    'an edit': (own, model) => sampled(own, model, { prompt, edit: { from: 'a blue circle' } }),
+    'a learner': (own, model) => {
+      teach(model, 2);
+      model.loadLora(model.saveLora());
+      paint(model, { prompt });
+    },
+    'a learner that is disposed of after its denoiser': (own, model) => {
+      const learner = model.learner(lesson());
+      learner.step();
+      model.dispose();
+      learner.dispose();
+    },
+    'a trainer with a checkpoint': (own, model) => {
+      const trainer = own(model.trainer({ batch: 2 }));
+      trainer.step(0.001);
+      trainer.loadCheckpoint(trainer.saveCheckpoint());
+      trainer.withAverages(() => paint(model, { prompt }));
+    },
+    'files that are refused': (own, model) => {
+      const file = model.save();
+      assert.throws(() => Denoiser.load(file.subarray(0, 1000)));
+      assert.throws(() => model.loadLora(file));
+    },
+  };
+  for (const [name, use] of Object.entries(uses)) {
+    test(name, () => {
+      scoped((own) => {
+        const model = randomModel(own);
+        assert.ok(memoryInUse() > 0);
+        use(own, model);
+      });
+      assert.equal(memoryInUse(), 0);
+    });
+  }
+
+  test('in whatever order', () => {
+    const orders = [
+      [0, 1, 2, 3],
+      [3, 2, 1, 0],
+      [2, 0, 3, 1],
+      [1, 3, 0, 2],
+    ];
+    for (const order of orders) {
+      const model = Denoiser.create(smallOptions);
+      const trainer = model.trainer({ batch: 1 });
+      trainer.step(0.001);
+      const sampler = model.sampler({ prompt });
+      sampler.advance();
+      const learner = model.learner(lesson());
+      const owned = [model, trainer, sampler, learner];
+      for (const index of order) owned[index].dispose();
+      assert.equal(memoryInUse(), 0, order.join());
+    }
+  });
+});
+
+test('100 pictures, and 100 steps of learning, leave memory as it was', () =>
+  scoped((own) => {
+    const model = randomModel(own);
+    // Without scenes, whose captions are longer and shorter, every step has the same shapes.
+    const learner = own(model.learner(lesson({ batch: 2, rehearsal: 0 })));
+    const round = () => {
+      learner.step();
+      paint(model, { prompt, steps: 1, edit: { from: 'a star' } });
+    };
+    for (let count = 0; count < 3; ++count) round();
+    const inUse = memoryInUse();
+    for (let count = 0; count < 100; ++count) round();
+    assert.equal(memoryInUse(), inUse);
+  }));
+
+test('a model has its parameters, and not much more than twice of them until it is used', () => {
+  const model = Denoiser.create({ blocks: 2 });
+  // Values and gradients, and the attentions' own copies of theirs.
+  const [least, most] = [4, 16].map((bytes) => bytes * model.parameterCount);
+  const inUse = memoryInUse();
+  model.dispose();
+  assert.ok(inUse >= least && inUse <= most, `${inUse} bytes for ${model.parameterCount} parameters`);
+});
+
+test('what is forgotten is freed, in whatever order it is collected', async () => {
+  const { before, after, kept } = await runForValue(
+    `
+    import { Denoiser, init, memoryInUse } from 'diffusion-cross-attention/denoiser';
+    import { setTimeout as sleep } from 'node:timers/promises';
+    await init(${JSON.stringify(initOptions)});
+    const create = () => Denoiser.create(${JSON.stringify(smallOptions)});
+    const lesson = () => ({ word: 'blob', pictures: [new Float32Array(3072)], batch: 1 });
+    const keptModel = create();
+    const makers = [
+      (model) => model.sampler({ prompt: 'a star', edit: { from: 'a circle' } }).advance(),
+      (model) => model.trainer({ batch: 1 }).step(0.001),
+      (model) => model.learner(lesson()).step(),
+      (model) => { model.learner(lesson()).step(); model.sampler({ prompt: 'a blob' }).advance(); },
+      (model) => { model.trainer({ batch: 1 }); model.dispose(); },
+      (model) => { model.sampler({ prompt: 'a star' }).advance(); model.dispose(); },
+      (model) => { const learner = model.learner(lesson()); learner.step(); model.saveLora(); learner.dispose(); },
+    ];
+    function forget() {
+      for (const make of makers) make(create());
+      for (let round = 0; round < 3; ++round) keptModel.sampler({ prompt: 'a star' }).advance();
+    }
+    forget();
+    const before = memoryInUse();
+    const collect = async (enough) => {
+      for (let round = 0; round < 100 && !enough(); ++round) { await sleep(10); globalThis.gc(); }
+    };
+    await collect(() => memoryInUse() < before / 6);
+    // What was not forgotten works still.
+    const sampler = keptModel.sampler({ prompt: 'a star', steps: 2 });
+    const kept = [...sampler].length;
+    sampler.dispose();
+    keptModel.dispose();
+    await collect(() => memoryInUse() === 0);
+    console.log(JSON.stringify({ before, after: memoryInUse(), kept }));`,
+    { flags: ['--expose-gc'] },
+  );
+  assert.ok(before > 0);
+  assert.equal(kept, 2);
+  assert.equal(after, 0);
+});

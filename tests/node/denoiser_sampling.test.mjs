@@ -1,0 +1,201 @@
+// Sampling: what a seed, guidance and a prompt's spelling decide, and in what form a picture comes.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { scoped } from '../support/cases.mjs';
+import { assertClose, assertSameBits, worstDifference } from '../support/compare.mjs';
+import { expectNoMemory, paint, randomModel, runtimeInfo, sampled } from '../support/denoiser.mjs';
+import { initOptions } from '../support/variant.mjs';
+
+expectNoMemory();
+
+const prompt = 'a red circle left of a blue square';
+
+test('init says which variant runs', () => {
+  const { simd, threads } = runtimeInfo;
+  assert.deepEqual({ simd, threads }, initOptions);
+});
+
+describe('a seed', () => {
+  test('gives the same bits again, whatever was sampled between', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const picture = paint(model, { prompt, seed: 7 });
+      paint(model, { prompt: 'a star', seed: 8, steps: 2 });
+      assertSameBits(paint(model, { prompt, seed: 7 }), picture, 'the second time');
+      assertSameBits(paint(randomModel(own), { prompt, seed: 7 }), picture, 'another model of the same file');
+    }));
+
+  test('gives the same bits where two samplers take turns', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const pair = [prompt, 'a star'].map((each) => own(model.sampler({ prompt: each, seed: 3, steps: 4 })));
+      while (pair.map((sampler) => sampler.advance()).some(Boolean));
+      assertSameBits(pair[0].picture(), paint(model, { prompt, seed: 3 }), 'the first one');
+      assertSameBits(pair[1].picture(), paint(model, { prompt: 'a star', seed: 3 }), 'the second one');
+    }));
+
+  test('gives another picture than other seeds, up to the largest one', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const seeds = [0, 1, 2, 2 ** 32, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER];
+      const pictures = seeds.map((seed) => paint(model, { prompt, seed, steps: 2 }).join());
+      assert.equal(new Set(pictures).size, seeds.length);
+      assert.equal(
+        paint(model, { prompt, seed: undefined, steps: 2 }).join(),
+        pictures[0],
+        'the default is 0',
+      );
+    }));
+});
+
+describe('steps', () => {
+  test('there are as many frames as were asked for, and nothing happens after them', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      for (const steps of [1, 2, 7]) {
+        const sampler = own(model.sampler({ prompt, steps }));
+        assert.deepEqual([sampler.step, sampler.steps], [0, steps]);
+        const frames = [...sampler];
+        assert.deepEqual(
+          frames,
+          Array.from({ length: steps }, (_, index) => ({ step: index + 1, steps })),
+        );
+        const picture = sampler.picture();
+        assert.equal(sampler.advance(), false);
+        assert.deepEqual([...sampler], []);
+        assert.equal(sampler.step, steps);
+        assertSameBits(sampler.picture(), picture, 'the picture after its last step');
+      }
+    }));
+
+  test('there are 20 without being asked for', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      assert.equal([...own(model.sampler({ prompt }))].length, 20);
+    }));
+
+  test('advance and iterating, in turns, do the same steps', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = own(model.sampler({ prompt, seed: 1, steps: 4 }));
+      assert.equal(sampler.advance(), true);
+      for (const { step } of sampler) if (step === 3) break;
+      assert.equal(sampler.step, 3);
+      assert.equal(sampler.advance(), true);
+      assertSameBits(sampler.picture(), paint(model, { prompt }), 'the picture');
+    }));
+});
+
+describe('the picture', () => {
+  test('is [3, imageSize, imageSize] of values from -1 to 1 at every step, and not all the same', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      // So much guidance that the estimate itself leaves the range.
+      const sampler = own(model.sampler({ prompt, steps: 3, guidance: 5 }));
+      assert.deepEqual(new Set(sampler.picture()), new Set([0]), 'before the first step');
+      for (const { step } of sampler) {
+        const picture = sampler.picture();
+        assert.ok(picture instanceof Float32Array);
+        assert.equal(picture.length, 3 * model.imageSize ** 2);
+        assert.ok(
+          picture.every((value) => value >= -1 && value <= 1),
+          `step ${step}`,
+        );
+        assert.ok(picture.includes(-1) && picture.includes(1), 'some values were beyond');
+        assert.ok(new Set(picture).size > 100, `step ${step}`);
+      }
+    }));
+
+  test('as rgba is the same picture: 255·(value + 1)/2, rounded, and opaque', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = sampled(own, model, { prompt });
+      const picture = sampler.picture();
+      const rgba = sampler.rgba();
+      assert.ok(rgba instanceof Uint8ClampedArray);
+      const pixels = model.imageSize ** 2;
+      assert.equal(rgba.length, 4 * pixels);
+      for (let pixel = 0; pixel < pixels; ++pixel) {
+        for (let channel = 0; channel < 3; ++channel) {
+          const exact = 127.5 * (picture[channel * pixels + pixel] + 1);
+          const difference = Math.abs(rgba[4 * pixel + channel] - exact);
+          assert.ok(difference <= 0.5, `pixel ${pixel}, channel ${channel}: ${difference}`);
+        }
+        assert.equal(rgba[4 * pixel + 3], 255);
+      }
+    }));
+
+  test('is a copy: what one does to it does not reach the sampler', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = own(model.sampler({ prompt, seed: 1, steps: 4 }));
+      while (sampler.advance()) {
+        sampler.picture().fill(9);
+        sampler.maps().fill(9);
+      }
+      assertSameBits(sampler.picture(), paint(model, { prompt }), 'the picture');
+    }));
+});
+
+describe('guidance', () => {
+  test('1 is a batch without the empty prompt, as one next to 1 computes it with it', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const alone = paint(model, { prompt, guidance: 1, steps: 1 });
+      // empty + (1 + 2^-23)·(value - empty), in float: off by 2^-23·|value - empty| and by three roundings of numbers of
+      // at most 8, 2^-22 each; the rest is left for another order of the sums.
+      const guided = paint(model, { prompt, guidance: 1 + 2 ** -23, steps: 1 });
+      assertClose(guided, alone, 1e-5, 'the picture');
+      const other = paint(model, { prompt, guidance: 3, steps: 1 });
+      assert.ok(worstDifference(other, alone).difference > 0.01, 'guidance does something');
+    }));
+
+  test('0 is the picture of the empty prompt', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const unguided = paint(model, { prompt: '', guidance: 1 });
+      // The empty prompt is filled up to the other one's length: sums have zeros more, in another order.
+      assertClose(paint(model, { prompt, guidance: 0 }), unguided, 1e-4, 'the picture');
+      const worded = paint(model, { prompt, guidance: 1 });
+      assert.ok(worstDifference(worded, unguided).difference > 0.01, 'the words do something');
+    }));
+});
+
+describe('a prompt', () => {
+  test('is the same in upper case and with punctuation', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const picture = paint(model, { prompt });
+      for (const spelling of [
+        'A RED circle, left of a Blue Square!',
+        '  "a red\tcircle" (left of:\n a blue square)...  ',
+      ]) {
+        const sampler = sampled(own, model, { prompt: spelling });
+        assert.deepEqual(sampler.words, prompt.split(' '));
+        assert.deepEqual(model.splitWords(spelling), prompt.split(' '));
+        assertSameBits(sampler.picture(), picture, spelling);
+      }
+    }));
+
+  test('decides: other words, and the same ones in another order, give other pictures', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const prompts = [
+        prompt,
+        'a blue circle left of a red square',
+        'a red circle right of a blue square',
+        'a red circle',
+        '',
+      ];
+      const pictures = prompts.map((each) => paint(model, { prompt: each, steps: 2 }).join());
+      assert.equal(new Set(pictures).size, prompts.length);
+    }));
+
+  test('may have as many words as mostWords says', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const sampler = sampled(own, model, { prompt: 'red '.repeat(model.mostWords), steps: 1 });
+      assert.equal(sampler.words.length, model.mostWords);
+      assert.equal(sampler.maps().length, model.mostWords * model.mapSize ** 2);
+    }));
+});

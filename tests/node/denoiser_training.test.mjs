@@ -1,0 +1,271 @@
+// Training all of a denoiser on scenes: the same steps from the same seed, breaks that leave no trace, averages.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { scoped } from '../support/cases.mjs';
+import { ArgumentError, Denoiser, DisposedError, expectNoMemory } from '../support/denoiser.mjs';
+import { editFile, file32, paint, smallOptions, WeightsError } from '../support/denoiser.mjs';
+import { blobPictures, lesson } from '../support/denoiser_teaching.mjs';
+import { assertThrows } from '../support/errors.mjs';
+import { parseSafetensors } from '../support/safetensors.mjs';
+
+expectNoMemory();
+
+/** Its pictures are scenes at half their size. */
+const freshModel = (own, options) => own(Denoiser.create({ ...smallOptions, imageSize: 16, ...options }));
+const rate = 0.003;
+const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const take = (trainer, steps) => Array.from({ length: steps }, () => trainer.step(rate).loss);
+
+describe('a trainer', () => {
+  test('of the same seed takes the same steps, of another one others', () =>
+    scoped((own) => {
+      const [one, same, other] = [3, 3, 4].map((seed) => {
+        const model = freshModel(own);
+        const losses = take(own(model.trainer({ seed, batch: 4 })), 4);
+        return { losses, file: file32(model) };
+      });
+      assert.deepEqual(same, one);
+      assert.notDeepEqual(other.losses, one.losses);
+      assert.notDeepEqual(other.file, one.file);
+    }));
+
+  test('makes the loss fall over 60 steps, to less than half of what it was', (context) =>
+    scoped((own) => {
+      const trainer = own(freshModel(own).trainer({ batch: 16 }));
+      const losses = take(trainer, 60);
+      assert.ok(losses.every((loss) => Number.isFinite(loss) && loss > 0));
+      const [first, last] = [meanOf(losses.slice(0, 10)), meanOf(losses.slice(-10))];
+      context.diagnostic(`${first} → ${last}`);
+      // The losses of single steps scatter: half of them by a fifth and more.
+      assert.ok(last < 0.5 * first, `${first} → ${last}`);
+    }));
+
+  test('counts its steps; with a learning rate of 0 the parameters stay', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 2 }));
+      const before = file32(model);
+      assert.equal(trainer.step(0).step, 1);
+      assert.equal(trainer.step(0).step, 2);
+      assert.deepEqual(file32(model), before);
+      assert.equal(trainer.step(rate).step, 3);
+      assert.notDeepEqual(file32(model), before);
+    }));
+
+  test('that cannot be is an ArgumentError that names the option', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      for (const batch of [0, 1025, 1.5, NaN, '4', null]) {
+        assertThrows(() => model.trainer({ batch }), ArgumentError, 'batch', '1 to 1024');
+      }
+      for (const seed of [-1, 0.5, 2 ** 53]) {
+        assertThrows(() => model.trainer({ seed }), ArgumentError, 'seed', 'an integer');
+      }
+      for (const averageDecay of [-0.1, 1.1, NaN, '1']) {
+        assertThrows(() => model.trainer({ averageDecay }), ArgumentError, 'averageDecay', 'it takes');
+      }
+      assertThrows(() => model.trainer(5), ArgumentError, 'options', 'an object');
+      const trainer = own(model.trainer({ batch: 1 }));
+      const before = file32(model);
+      for (const learningRate of [-0.1, NaN, Infinity, '1', undefined]) {
+        assertThrows(() => trainer.step(learningRate), ArgumentError, 'learningRate', 'it takes');
+      }
+      assert.deepEqual(file32(model), before);
+      assert.equal(trainer.step(rate).step, 1);
+    }));
+
+  test('a sampler made before a step cannot go on after it', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 1 }));
+      const sampler = own(model.sampler({ prompt: 'a red circle', steps: 2 }));
+      sampler.advance();
+      trainer.step(rate);
+      assertThrows(() => sampler.advance(), ArgumentError, 'denoiser has changed', 'new one');
+    }));
+
+  test('cannot be made or used while a learner lives, and goes on after it', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 1 }));
+      // Of a known word: a new one would be a parameter more than the trainer was made for.
+      const pictures = blobPictures(1, model.imageSize);
+      const learner = own(model.learner(lesson({ word: 'circle', pictures, captions: ['a circle'] })));
+      for (const call of [
+        () => model.trainer(),
+        () => trainer.step(rate),
+        () => trainer.withAverages(() => assert.fail('called')),
+        () => trainer.saveCheckpoint(),
+      ]) {
+        assertThrows(call, ArgumentError, 'has a learner', 'a trainer', 'disposed of');
+      }
+      learner.step();
+      learner.dispose();
+      assert.equal(trainer.step(rate).step, 1);
+    }));
+
+  test('is at its end with its denoiser', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 1 }));
+      const checkpoint = trainer.saveCheckpoint();
+      model.dispose();
+      for (const call of [
+        () => trainer.step(rate),
+        () => trainer.withAverages(() => {}),
+        () => trainer.saveCheckpoint(),
+        () => trainer.loadCheckpoint(checkpoint),
+      ]) {
+        assertThrows(call, DisposedError, 'denoiser');
+      }
+      trainer.dispose();
+      assert.equal(trainer.disposed, true);
+      assertThrows(() => trainer.step(rate), DisposedError, 'trainer');
+    }));
+});
+
+describe('a checkpoint', () => {
+  test('3 steps, a break and 3 more are 6 steps, in a model that began as another one', () =>
+    scoped((own) => {
+      const options = { seed: 8, batch: 4, averageDecay: 0.5 };
+      const whole = freshModel(own);
+      const wholeTrainer = own(whole.trainer(options));
+      const losses = take(wholeTrainer, 6);
+
+      const first = freshModel(own);
+      const firstTrainer = own(first.trainer(options));
+      const before = take(firstTrainer, 3);
+      const checkpoint = firstTrainer.saveCheckpoint();
+
+      const second = freshModel(own, { seed: 99 });
+      const secondTrainer = own(second.trainer(options));
+      secondTrainer.loadCheckpoint(checkpoint);
+      assert.deepEqual(secondTrainer.saveCheckpoint(), checkpoint);
+      assert.deepEqual([...before, ...take(secondTrainer, 3)], losses);
+      assert.deepEqual(file32(second), file32(whole));
+      assert.deepEqual(secondTrainer.saveCheckpoint(), wholeTrainer.saveCheckpoint());
+      assert.equal(secondTrainer.step(rate).step, 7);
+    }));
+
+  test('has parameters, both moments and averages of each, and is no model of its own', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 1 }));
+      trainer.step(rate);
+      const { tensors, metadata } = parseSafetensors(trainer.saveCheckpoint());
+      const names = [...parseSafetensors(file32(model)).tensors.keys()];
+      for (const name of names) {
+        for (const prefix of ['', 'adam.mean.', 'adam.square.', 'average.']) {
+          assert.equal(tensors.get(prefix + name)?.dtype, 'F32', prefix + name);
+        }
+      }
+      assert.equal(tensors.size, 4 * names.length);
+      assert.equal(metadata.step, '1');
+    }));
+
+  test('that does not fit is a WeightsError, and training goes on as if nothing had been', () =>
+    scoped((own) => {
+      const [model, undisturbed] = [freshModel(own), freshModel(own)];
+      const [trainer, expected] = [model, undisturbed].map((each) => own(each.trainer({ batch: 2 })));
+      [trainer, expected].forEach((each) => each.step(rate));
+      const checkpoint = trainer.saveCheckpoint();
+      const keep = (_, tensor) => tensor;
+      const failures = [
+        [checkpoint.subarray(0, checkpoint.length - 4), 'tensor'],
+        [new Uint8Array(7), 'file'],
+        [file32(model), 'step'],
+        [
+          editFile(checkpoint, (name, tensor) => (name === 'average.positions' ? undefined : tensor)),
+          'average.positions',
+        ],
+        [editFile(checkpoint, keep, (metadata) => ({ ...metadata, step: '-3' })), 'step', '-3'],
+        [editFile(checkpoint, keep, (metadata) => ({ ...metadata, step: 'three' })), 'step', 'three'],
+        [editFile(checkpoint, keep, (metadata) => ({ ...metadata, features: '64' })), 'configuration'],
+        [
+          editFile(checkpoint, keep, ({ vocabulary, ...rest }) => ({
+            ...rest,
+            vocabulary: vocabulary.replace('circle', 'sphere'),
+          })),
+          'vocabulary',
+        ],
+      ];
+      for (const [file, ...parts] of failures) {
+        assertThrows(() => trainer.loadCheckpoint(file), WeightsError, ...parts);
+      }
+      for (const wrong of [undefined, 'file', [1]]) {
+        assertThrows(() => trainer.loadCheckpoint(wrong), ArgumentError, 'file', 'Uint8Array');
+      }
+      assert.deepEqual(take(trainer, 2), take(expected, 2));
+      assert.deepEqual(trainer.saveCheckpoint(), expected.saveCheckpoint());
+    }));
+});
+
+describe('withAverages', () => {
+  test('shows the averages, returns what its function does, and puts the parameters back', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      // Of the second step on (1 + step)/(10 + step) is above it: the average is 0.25·before + 0.75·after.
+      const trainer = own(model.trainer({ batch: 2, averageDecay: 0.25 }));
+      const start = parseSafetensors(file32(model)).tensors;
+      trainer.step(rate);
+      const file = file32(model);
+      const now = parseSafetensors(file).tensors;
+      const { averages, picture } = trainer.withAverages(() => ({
+        averages: parseSafetensors(file32(model)).tensors,
+        picture: paint(model, { prompt: 'a star', steps: 1 }),
+      }));
+      // After the first step the decay is at most (1 + 1)/(10 + 1).
+      const decay = Math.min(0.25, 2 / 11);
+      for (const [name, { values }] of averages) {
+        values.forEach((value, index) => {
+          const expected = decay * start.get(name).values[index] + (1 - decay) * now.get(name).values[index];
+          // Three roundings to float of numbers no larger than the larger one's.
+          const most = Math.max(
+            Math.abs(start.get(name).values[index]),
+            Math.abs(now.get(name).values[index]),
+          );
+          assert.ok(
+            Math.abs(value - expected) <= 4 * 2 ** -24 * most,
+            `${name}[${index}]: ${value}, ${expected}`,
+          );
+        });
+      }
+      assert.deepEqual(file32(model), file);
+      assert.notDeepEqual(paint(model, { prompt: 'a star', steps: 1 }), picture);
+      assert.equal(
+        trainer.withAverages(() => 'result'),
+        'result',
+      );
+    }));
+
+  test('puts them back also where its function throws', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 2 }));
+      take(trainer, 2);
+      const file = file32(model);
+      const failure = new Error('of the caller');
+      assert.throws(
+        () =>
+          trainer.withAverages(() => {
+            assert.notDeepEqual(file32(model), file);
+            throw failure;
+          }),
+        (error) => error === failure,
+      );
+      assert.deepEqual(file32(model), file);
+      assert.equal(trainer.step(rate).step, 3);
+    }));
+
+  test('leaves averages where the trainer is disposed of in it', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 2 }));
+      take(trainer, 2);
+      const averages = trainer.withAverages(() => {
+        trainer.dispose();
+        return file32(model);
+      });
+      assert.deepEqual(file32(model), averages);
+    }));
+});

@@ -1,0 +1,139 @@
+// A program as users of the denoiser write it, against its declarations: it has to compile, and wrong calls must not.
+import { ArgumentError as MainArgumentError } from 'diffusion-cross-attention';
+import {
+  ArgumentError,
+  CrossAttentionError,
+  Denoiser,
+  DisposedError,
+  init,
+  memoryInUse,
+  NotInitializedError,
+  OutOfMemoryError,
+  randomScene,
+  ShapeError,
+  version,
+  WeightsError,
+} from 'diffusion-cross-attention/denoiser';
+import type {
+  DenoiserOptions,
+  DenoiserRuntimeInfo,
+  EditOptions,
+  Learner,
+  LearnerOptions,
+  ModuleOptions,
+  Sampler,
+  SamplerFrame,
+  SamplerOptions,
+  Scene,
+  Trainer,
+  TrainerOptions,
+} from 'diffusion-cross-attention/denoiser';
+
+export async function paint(file: ArrayBuffer, canvas: CanvasRenderingContext2D): Promise<Float32Array> {
+  const moduleOptions: ModuleOptions = {
+    threads: 'auto',
+    simd: 'auto',
+    wasmBaseUrl: new URL('https://example.org/'),
+  };
+  const info: DenoiserRuntimeInfo = await init(moduleOptions);
+  const model = Denoiser.load(file);
+  const unknown: string[] = model.unknownWords('a red circle');
+  const edit: EditOptions = {
+    from: 'a red circle',
+    wordWeights: [1, 1, 2],
+    crossSteps: 0.8,
+    keepElsewhere: false,
+  };
+  const options: SamplerOptions = {
+    prompt: 'a blue circle',
+    seed: 1,
+    steps: 20,
+    guidance: 3,
+    edit,
+    maps: true,
+  };
+  const sampler: Sampler = model.sampler({ ...options, wordWeights: new Array<number>(3).fill(1) });
+  for (const frame of sampler) {
+    const { step, steps }: SamplerFrame = frame;
+    canvas.putImageData(new ImageData(new Uint8ClampedArray(sampler.rgba()), model.imageSize), step, steps);
+  }
+  while (sampler.advance());
+  const maps: Float32Array = sampler.maps({ block: model.blocks - 1, head: model.heads - 1 });
+  const words: readonly string[] = sampler.words;
+  const picture: Float32Array = sampler.picture();
+  sampler[Symbol.dispose]();
+  model[Symbol.dispose]();
+  return maps.length + words.length + unknown.length + info.threads + memoryInUse() > 0 ? picture : maps;
+}
+
+export function teach(model: Denoiser, file: Uint8Array): Uint8Array {
+  const scenes: Scene[] = [1, 2].map((seed) => randomScene({ seed, split: 'heldOut', objects: 2 }));
+  const options: LearnerOptions = {
+    word: 'blob',
+    like: 'circle',
+    pictures: scenes.map((scene) => scene.picture),
+    captions: scenes.map((scene) => `${scene.plainCaption} and a blob`),
+    rank: 4,
+    learningRate: 0.003,
+    batch: 8,
+    rehearsal: 0.5,
+    shift: 1,
+    seed: 0,
+  };
+  const learner: Learner = model.learner(options);
+  const { step, loss }: { step: number; loss: number } = learner.step();
+  learner.dispose();
+  model.loraScale = step + loss;
+  const brought: string[] = model.loadLora(file);
+  model.unloadLora();
+  return brought.length > 0 ? model.saveLora() : model.save({ dtype: 'float32' });
+}
+
+export function train(options: DenoiserOptions, trainerOptions: TrainerOptions): Uint8Array {
+  const model = Denoiser.create(options);
+  const trainer: Trainer = model.trainer(trainerOptions);
+  while (trainer.step(0.001).loss > 0.1);
+  trainer.loadCheckpoint(trainer.saveCheckpoint());
+  const file: Uint8Array = trainer.withAverages(() => model.save());
+  for (const owned of [trainer, model]) owned[Symbol.dispose]();
+  return file;
+}
+
+export function codeOf(error: unknown): string | undefined {
+  const classes = [
+    ShapeError,
+    ArgumentError,
+    DisposedError,
+    NotInitializedError,
+    WeightsError,
+    OutOfMemoryError,
+  ];
+  // The same classes as the main entry's.
+  const same: typeof MainArgumentError = ArgumentError;
+  return error instanceof CrossAttentionError && [...classes, same].some((known) => error instanceof known)
+    ? error.code
+    : version;
+}
+
+export function wrongCalls(model: Denoiser, sampler: Sampler): void {
+  // @ts-expect-error a denoiser is made by load or create
+  new Denoiser();
+  // @ts-expect-error a sampler takes a prompt
+  model.sampler({ steps: 5 });
+  // @ts-expect-error there is no such option
+  model.sampler({ prompt: 'a star', negativePrompt: 'a circle' });
+  // @ts-expect-error an edit takes the prompt that it begins with
+  model.sampler({ prompt: 'a star', edit: {} });
+  // @ts-expect-error the words cannot be changed
+  sampler.words[0] = 'circle';
+  // @ts-expect-error how far it is it says itself
+  sampler.step = 3;
+  // @ts-expect-error a learner takes pictures
+  model.learner({ word: 'blob' });
+  // @ts-expect-error there is no such type of numbers
+  model.save({ dtype: 'float64' });
+  // @ts-expect-error there is no such split
+  randomScene({ split: 'test' });
+  // @ts-expect-error a step takes its learning rate
+  model.trainer().step();
+}
