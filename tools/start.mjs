@@ -17,7 +17,8 @@ await main(async () => {
   });
   const address = server.resolvedUrls.local[0];
   console.log(
-    `\n  ${bold('Paint by attention')} is at ${bold(address)}` +
+    `\n  ${bold('Text to image')} is at ${bold(address)}` +
+      `\n  Paint by attention at ${bold(`${address}paint/`)}` +
       `\n  the benchmark at ${bold(`${address}bench.html`)}\n  Ctrl+C ends it.`,
   );
   const hasDesktop = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;

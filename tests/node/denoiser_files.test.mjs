@@ -61,6 +61,8 @@ describe('save', () => {
       assert.deepEqual(vocabulary.split(' '), model.vocabulary);
       assert.deepEqual(numbers, {
         imageSize: '32',
+        pixelFeatures: '8',
+        pixelBlocks: '1',
         patch: '4',
         features: '32',
         blocks: '2',
@@ -160,7 +162,7 @@ describe('load', () => {
     'a small file that claims a model for which there is no memory': [
       withMetadata(() => ({ features: '16384', imageSize: '16384' })),
       '[16384, ',
-      '[32, 48]',
+      '[32, 128]',
     ],
     'a small file that claims blocks without end': [withMetadata(() => ({ blocks: '16384' })), 'lacks'],
     'another number of blocks': [withMetadata(() => ({ blocks: '3' })), 'lacks', 'transformer_blocks.2'],

@@ -12,7 +12,15 @@ export * from 'diffusion-cross-attention/denoiser';
 
 export const runtimeInfo = await init(initOptions);
 
-export const smallOptions = { features: 32, blocks: 2, textFeatures: 32, textBlocks: 1, seed: 1 };
+export const smallOptions = {
+  pixelFeatures: 8,
+  pixelBlocks: 1,
+  features: 32,
+  blocks: 2,
+  textFeatures: 32,
+  textBlocks: 1,
+  seed: 1,
+};
 
 /** A file, tensor by tensor: change(name, {dtype, shape, values}) returns what stands in its place, undefined leaves it out. */
 export function editFile(file, change, changeMetadata = (metadata) => metadata) {
@@ -26,7 +34,7 @@ export function editFile(file, change, changeMetadata = (metadata) => metadata) 
 }
 
 /** Deviations of what training begins with as zeros: without them every picture would be gray. */
-const deviations = { 'patch_out.weight': 0.1, 'modulation.weight': 0.1 };
+const deviations = { 'pixels.out.weight': 0.1, 'modulation.weight': 0.1 };
 
 /** Queries and keys of the words' attention are so many times as long: it is to prefer some words to others. */
 const preference = 3;
