@@ -53,12 +53,6 @@ describe('the words of a prompt', () => {
     assert.equal(await isLit(), false);
   });
 
-  test('“circle” is looked at above “square”, as they are drawn', async () => {
-    const rows = [];
-    for (const place of [2, 6]) rows.push(centreRow(await visit.pixels(visit.word(place).locator('canvas'))));
-    assert.ok(rows[0] < rows[1], `their maps' centres are in rows ${rows}`);
-  });
-
   test('a block and a head can be chosen; other steps have their own maps of it', async () => {
     const canvas = visit.word(2).locator('canvas');
     const all = await visit.pixels(canvas);
@@ -127,15 +121,4 @@ const brightnessOf = ({ bytes }, place) => bytes[place * 4] + bytes[place * 4 + 
 function brightestPlace(map) {
   const places = Array.from({ length: map.size ** 2 }, (_, place) => place);
   return places.reduce((best, place) => (brightnessOf(map, place) > brightnessOf(map, best) ? place : best));
-}
-
-/** The mean row of a map, its brighter places counting more. */
-function centreRow(map) {
-  let [sum, weight] = [0, 0];
-  for (let place = 0; place < map.size ** 2; place++) {
-    const brightness = brightnessOf(map, place) ** 2;
-    sum += brightness * Math.floor(place / map.size);
-    weight += brightness;
-  }
-  return sum / weight;
 }
