@@ -13,15 +13,15 @@ import { prepareNodeModules } from './lib/node_modules.mjs';
 import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
 
-/** Each with its default; the model that is shipped was trained with them. */
+/** Each with its default. */
 const options = {
   steps: { type: 'string', default: '30000' },
   batch: { type: 'string', default: '32' },
-  'learning-rate': { type: 'string', default: '0.001' },
+  'learning-rate': { type: 'string', default: '0.0008' },
   'warm-up': { type: 'string', default: '300' },
   // The share of the steps, at the end, in which the learning rate falls to zero.
-  fall: { type: 'string', default: '0.3' },
-  'average-decay': { type: 'string', default: '0.9995' },
+  fall: { type: 'string', default: '0.5' },
+  'average-decay': { type: 'string', default: '0.999' },
   features: { type: 'string', default: '128' },
   blocks: { type: 'string', default: '6' },
   heads: { type: 'string', default: '4' },
