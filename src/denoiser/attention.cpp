@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "denoiser/sums.hpp"
+
 namespace cross_attention::denoiser {
 
 using layer::DiffusionCrossAttention;
@@ -45,7 +47,7 @@ void addUpdate(const LowRankUpdate<T>& update, T* weight) {
 
 /// dB += scale·dW·Aᵀ, dA += scale·Bᵀ·dW
 template <class T>
-void addUpdateGradient(LowRankUpdate<T>& update, const T* weightGradient) {
+void addUpdateGradient(const LowRankUpdate<T>& update, const T* weightGradient) {
   const Index rank = update.down->shape[0];
   const Index in = update.down->shape[1];
   const Index out = update.up->shape[0];
@@ -123,11 +125,7 @@ Tensor<T> Attention<T>::forward(const Tensor<T>& tokens, const Tensor<T>* contex
 template <class T>
 Tensor<T> Attention<T>::backward(const Tensor<T>& outputGradient, Tensor<T>* contextGradient) {
   Tensor<T> gradient = layer_.backward(outputGradient);
-  if (contextGradient != nullptr) {
-    const Tensor<T>& part = *layer_.contextGradient();
-    std::transform(part.begin(), part.end(), contextGradient->begin(), contextGradient->begin(),
-                   std::plus<T>());
-  }
+  if (contextGradient != nullptr) addTo(*contextGradient, *layer_.contextGradient());
   if (needsGradients()) addGradients();
   layer_.clearGradients();
   return gradient;
@@ -150,8 +148,7 @@ void Attention<T>::addGradients() {
                      std::plus<T>());
     }
     if (updates_ != nullptr && index < kWeights) {
-      LowRankUpdate<T> update = (*updates_)[index];
-      addUpdateGradient(update, slope);
+      addUpdateGradient((*updates_)[index], slope);
     }
     slope += size;
   }

@@ -112,7 +112,8 @@ Tensor<T> Denoiser<T>::embedTimes(std::span<const T> times) const {
   T* value = waves.data();
   for (const T time : times) {
     for (Index wave = 0; wave < kTimeWaves; ++wave) {
-      // From one wave in 2π·1000⁻¹… to 1000 radians: Ho et al., 2020, with t in thousandths.
+      // From 1000 radians a unit of time down to 0.1: Vaswani et al., 2017, section 3.5, as Ho et al., 2020, take it for
+      // steps of a thousandth.
       const double frequency =
           1000.0 * std::pow(10000.0, -static_cast<double>(wave) / static_cast<double>(kTimeWaves));
       *value++ = static_cast<T>(std::cos(static_cast<double>(time) * frequency));

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "denoiser/checks.hpp"
 #include "denoiser/scene_batch.hpp"
 
 namespace cross_attention::denoiser {
@@ -12,11 +13,6 @@ namespace {
 
 constexpr Index kMostPictures = 64;
 constexpr Index kMostBatch = 256;
-
-void requireRange(const char* name, double value, double least, double most) {
-  if (value >= least && value <= most) return;
-  failArgument({name, " is ", value, "; it takes ", least, " to ", most});
-}
 
 void requireOptions(const LearnerOptions& options, const Configuration& configuration) {
   requireRange("learningRate", options.learningRate, 0, 1);

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/random.hpp"
 #include "denoiser/batch_rows.hpp"
+#include "denoiser/checks.hpp"
 #include "denoiser/word_alignment.hpp"
 
 namespace cross_attention::denoiser {
@@ -30,12 +31,6 @@ float timeAfter(float share) {
 constexpr double kKeepFrom = 0.2;
 /// Of the largest attention to a changed word: what attends to it less is kept. Hertz et al.'s local blend takes 0.3.
 constexpr float kLeastAttention = 0.3f;
-
-void requireRange(const char* name, double value, double least, double most) {
-  // So that NaN fails, too.
-  if (value >= least && value <= most) return;
-  failArgument({name, " is ", value, "; it takes ", least, " to ", most});
-}
 
 /// One weight a token: the start token's is 1.
 std::vector<double> tokenWeights(const char* name, const std::vector<double>& wordWeights,

@@ -58,11 +58,13 @@ SamplerAttention::SamplerAttention(Denoiser<float>& denoiser, EncodedPrompts<flo
       weights_(wordWeights),
       edit_(std::move(edit)),
       collects_(collects || isEdited()),
-      mask_(additiveMask(prompts, wordWeights)) {
+      context_(batchRows(encoded_.context, 0, prompts_)) {
+  const Tensor<float> mask = additiveMask(prompts, wordWeights);
+  mask_ = Mask<float>::from(batchRows(mask, 0, prompts_));
   const Shape tokens{prompts.batch, configuration_.tokens(), configuration_.features};
   for (Index block = 0; block < configuration_.blocks; ++block) {
     graphs_.push_back(
-        compileAttention(denoiser.block(block).crossAttention(), tokens, encoded_.context, mask_));
+        compileAttention(denoiser.block(block).crossAttention(), tokens, encoded_.context, mask));
   }
   if (collects_) {
     sums_.resize(static_cast<std::size_t>(prompts_ * configuration_.blocks *
@@ -96,9 +98,8 @@ Tensor<float> SamplerAttention::attendToText(Index block, Attention<float>& atte
   const std::array<const AnyTensor*, 1> inputs{&tokens};
   Tensor<float> output(graphs_[static_cast<std::size_t>(block)]->run(0, inputs));
   if (!collects_) return output;
-  const Tensor<float> own = batchRows(context, 0, prompts_);
-  const Tensor<float> probabilities = attention.probabilities(
-      batchRows(tokens, 0, prompts_), &own, Mask<float>::from(batchRows(mask_, 0, prompts_)));
+  const Tensor<float> probabilities =
+      attention.probabilities(batchRows(tokens, 0, prompts_), &context_, mask_);
   if (isEdited() && done_ < edit_.crossSteps) {
     const Tensor<float> edited = editedProbabilities(probabilities);
     const Tensor<float> words = batchRow(context, 1);

@@ -41,7 +41,6 @@ class SamplerAttention final : public AttentionControl<float> {
   bool isEdited() const { return !edit_.places.empty(); }
   Tensor<float> editedProbabilities(const Tensor<float>& probabilities) const;
   void collect(Index block, const Tensor<float>& probabilities);
-  Tensor<float> maskOf(Index row) const { return batchRow(mask_, row); }
   static Tensor<float> batchRow(const Tensor<float>& tensor, Index row);
 
   Configuration configuration_;
@@ -51,7 +50,9 @@ class SamplerAttention final : public AttentionControl<float> {
   std::vector<std::vector<double>> weights_;
   AttentionEdit edit_;
   bool collects_;
-  Tensor<float> mask_;  ///< [batch, 1, 1, length], added to the scores
+  /// Of the prompts' rows, for their probabilities: the context, and the mask that is added to the scores.
+  Tensor<float> context_;
+  Mask<float> mask_;
   std::vector<std::unique_ptr<compiler::CompiledGraph>> graphs_;  ///< one a block
   std::vector<float> sums_;  ///< [prompts, blocks, heads, length, tokens]
   Index steps_ = 0;

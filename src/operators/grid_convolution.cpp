@@ -24,6 +24,29 @@ void forNeighbours(Index side, Work work) {
   }
 }
 
+enum class Direction { kForward, kBackward };
+
+/// Forward y[token] = Σ w[tap]·x[neighbour]; backward, dx of dy, the same sums from the other end:
+/// y[neighbour] = Σ w[tap]·x[token].
+template <class T>
+Tensor<T> convolve(const Tensor<T>& input, const T* weights, Index side, Direction direction) {
+  const Index features = featuresOf(input);
+  const Index picture = side * side * features;
+  Tensor<T> output = Tensor<T>::zeros(input.shape());
+  const T* x = input.data();
+  T* y = output.data();
+  forRowBlocks(input.shape()[0], 1, [=](Index row, Index) {
+    forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
+      const bool isForward = direction == Direction::kForward;
+      const T* __restrict weight = weights + tap * features;
+      const T* __restrict from = x + row * picture + (isForward ? neighbour : token) * features;
+      T* __restrict to = y + row * picture + (isForward ? token : neighbour) * features;
+      for (Index i = 0; i < features; ++i) to[i] += weight[i] * from[i];
+    });
+  });
+  return output;
+}
+
 }  // namespace
 
 template <class T>
@@ -37,44 +60,14 @@ GridConvolution<T>::GridConvolution(ParameterSet<T>& parameters, const std::stri
 
 template <class T>
 Tensor<T> GridConvolution<T>::forward(const Tensor<T>& input, bool keep) {
-  const Index features = featuresOf(input);
-  const Index side = side_;
-  const Index picture = side * side * features;
-  Tensor<T> output = Tensor<T>::zeros(input.shape());
-  const T* x = input.data();
-  const T* weights = weight_.values.data();
-  T* y = output.data();
-  forRowBlocks(input.shape()[0], 1, [=](Index row, Index) {
-    forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
-      const T* __restrict weight = weights + tap * features;
-      const T* __restrict from = x + row * picture + neighbour * features;
-      T* __restrict to = y + row * picture + token * features;
-      for (Index i = 0; i < features; ++i) to[i] += weight[i] * from[i];
-    });
-  });
   input_ = keep ? input : Tensor<T>();
-  return output;
+  return convolve<T>(input, weight_.values.data(), side_, Direction::kForward);
 }
 
 template <class T>
 Tensor<T> GridConvolution<T>::backward(const Tensor<T>& outputGradient) {
   if (weight_.trainable) addWeightGradient(outputGradient);
-  const Index features = featuresOf(outputGradient);
-  const Index side = side_;
-  const Index picture = side * side * features;
-  Tensor<T> gradient = Tensor<T>::zeros(outputGradient.shape());
-  const T* dy = outputGradient.data();
-  const T* weights = weight_.values.data();
-  T* dx = gradient.data();
-  forRowBlocks(outputGradient.shape()[0], 1, [=](Index row, Index) {
-    forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
-      const T* __restrict weight = weights + tap * features;
-      const T* __restrict from = dy + row * picture + token * features;
-      T* __restrict to = dx + row * picture + neighbour * features;
-      for (Index i = 0; i < features; ++i) to[i] += weight[i] * from[i];
-    });
-  });
-  return gradient;
+  return convolve<T>(outputGradient, weight_.values.data(), side_, Direction::kBackward);
 }
 
 /// dw[tap] += Σ dy[token]·x[neighbour], a range of the features a task: in an order that does not depend on threads.

@@ -99,7 +99,10 @@ void train(const Options& options) {
   configuration.features = options.integer("features");
   configuration.blocks = options.integer("blocks");
   configuration.numHeads = options.integer("heads");
-  const std::vector<std::byte> from = read(options.text("from"));
+  const std::string& fromPath = options.text("from");
+  const std::vector<std::byte> from = read(fromPath);
+  if (from.empty() && !fromPath.empty())
+    failArgument({"from is '", fromPath, "', which cannot be read"});
   const std::unique_ptr<Denoiser<float>> made =
       from.empty()
           ? std::make_unique<Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed)
