@@ -2,7 +2,7 @@
 import { element } from '../shared/element.ts';
 import { Notice } from '../shared/notice.ts';
 import { setUpThemeButton } from '../shared/theme.ts';
-import { GeneratorLink } from './generator-link.ts';
+import { WorkerLink } from '../shared/worker-link.ts';
 import { readLink } from './link.ts';
 import type { Command, News } from './messages.ts';
 import { FIRST_REQUEST, randomSeed, type PictureRequest } from './request.ts';
@@ -20,7 +20,9 @@ import { TakeHome } from './view/take-home.ts';
 import { WordGrid } from './view/word-grid.ts';
 
 // First of all: while it loads WebAssembly and weights, the page gets ready.
-const generator = new GeneratorLink();
+const generator = new WorkerLink<Command, News>(
+  new Worker(new URL('./worker/generator.worker.ts', import.meta.url), { type: 'module', name: 'generator' }),
+);
 const notice = new Notice();
 const send = (command: Command): void => generator.send(command);
 const check = (prompt: string): void => send({ kind: 'check', prompt });

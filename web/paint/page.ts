@@ -3,8 +3,8 @@ import { setUpThemeButton } from '../shared/theme.ts';
 import { onFileDrop } from '../shared/file-drop.ts';
 import { download } from '../shared/download.ts';
 import { element } from '../shared/element.ts';
-import { PainterLink } from './painter-link.ts';
-import type { News } from './messages.ts';
+import { WorkerLink } from '../shared/worker-link.ts';
+import type { Command, News } from './messages.ts';
 import { AttentionGrid } from './view/attention-grid.ts';
 import { Controls } from './view/controls.ts';
 import { LearningCurve } from './view/learning-curve.ts';
@@ -13,7 +13,9 @@ import { PictureView } from './view/picture-view.ts';
 import { Readings } from './view/readings.ts';
 import { showRuntime } from './view/runtime-panel.ts';
 
-const painter = new PainterLink();
+const painter = new WorkerLink<Command, News>(
+  new Worker(new URL('./worker/painter.worker.ts', import.meta.url), { type: 'module', name: 'painter' }),
+);
 const notice = new Notice();
 const target = new PictureView('target');
 const painting = new PictureView('painting');

@@ -1,6 +1,7 @@
 /** "Teach it a new word": its name, pictures of it, a lesson in a worker of its own, and what came of it. */
 import { element } from '../../shared/element.ts';
 import { onFileDrop } from '../../shared/file-drop.ts';
+import { WorkerLink } from '../../shared/worker-link.ts';
 import { messageOf } from '../message-of.ts';
 import type { CheckedNews, WordsNews } from '../messages.ts';
 import { DrawingBoard } from './drawing-board.ts';
@@ -32,7 +33,7 @@ export class TeachPanel {
   readonly #actions: TeachActions;
   #isWordUsable = false;
   #learned: readonly string[] = [];
-  #worker: Worker | undefined;
+  #teacher: WorkerLink<Lesson, TeacherNews> | undefined;
 
   constructor(actions: TeachActions) {
     this.#actions = actions;
@@ -100,16 +101,14 @@ export class TeachPanel {
     const seconds = Number(this.#time.value);
     const word = this.#wordName();
     const { pixels: pictures, captions } = this.#pictures;
-    this.#worker = new Worker(new URL('../worker/teacher.worker.ts', import.meta.url), {
-      type: 'module',
-      name: 'teacher',
-    });
-    this.#worker.onmessage = ({ data }: MessageEvent<TeacherNews>) => this.#hear(data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#hear({ kind: 'failed', message: event.message || 'its script did not load.' });
-    };
-    this.#worker.postMessage({ word, like: this.#like.value, pictures, captions, seconds } satisfies Lesson);
+    this.#teacher = new WorkerLink(
+      new Worker(new URL('../worker/teacher.worker.ts', import.meta.url), {
+        type: 'module',
+        name: 'teacher',
+      }),
+    );
+    this.#teacher.onNews((news) => this.#hear(news));
+    this.#teacher.send({ word, like: this.#like.value, pictures, captions, seconds });
     this.#view.start(word, seconds);
     this.#enable();
     this.#stop.focus();
@@ -135,8 +134,8 @@ export class TeachPanel {
   }
 
   #end(text: string): void {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+    this.#teacher?.end();
+    this.#teacher = undefined;
     const hadFocus = document.activeElement === this.#stop;
     this.#view.end(text);
     this.#enable();
@@ -148,7 +147,7 @@ export class TeachPanel {
   }
 
   #enable(): void {
-    const isTeaching = this.#worker !== undefined;
+    const isTeaching = this.#teacher !== undefined;
     this.#start.disabled = isTeaching || !this.#isWordUsable || !this.#pictures.isEnough;
     this.#stop.disabled = !isTeaching;
     element('add-drawing', HTMLButtonElement).disabled = this.#pictures.isFull;

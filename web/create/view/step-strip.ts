@@ -1,6 +1,6 @@
 import { drawImage, element } from '../../shared/element.ts';
 import { imageOf, type Pixels } from '../pixels.ts';
-import { RovingFocus } from './roving-focus.ts';
+import { RovingFocus } from '../../shared/roving-focus.ts';
 
 /** A thumbnail for every step. The latest is looked at until one is pressed. */
 export class StepStrip {

@@ -1,7 +1,7 @@
 import { element } from '../../shared/element.ts';
 import type { WordMaps } from '../messages.ts';
 import { LIMITS } from '../request.ts';
-import { RovingFocus } from './roving-focus.ts';
+import { RovingFocus } from '../../shared/roving-focus.ts';
 import type { Stage } from './stage.ts';
 import { percent, WordCard } from './word-card.ts';
 

@@ -1,6 +1,7 @@
 import { drawImage, element } from '../../shared/element.ts';
 import type { AttentionNews } from '../messages.ts';
 import { heatImage } from '../../shared/heat.ts';
+import { RovingFocus } from '../../shared/roving-focus.ts';
 import { Highlight } from './highlight.ts';
 
 interface MapView {
@@ -17,6 +18,7 @@ interface MapView {
  */
 export class AttentionGrid {
   readonly #grid = element('attention-grid', HTMLElement);
+  readonly #stop = new RovingFocus(this.#grid);
   readonly #highlight = new Highlight();
   #views: MapView[] = [];
   #news: AttentionNews | undefined;
@@ -32,7 +34,9 @@ export class AttentionGrid {
     this.#grid.addEventListener('focusin', (event) => this.#focus(this.#indexOf(event)));
     this.#grid.addEventListener('focusout', () => this.#focus(undefined));
     this.#grid.addEventListener('click', (event) => this.#press(this.#indexOf(event)));
-    this.#grid.addEventListener('keydown', (event) => this.#moveFocus(event));
+    this.#grid.addEventListener('keydown', ({ key }) => {
+      if (key === 'Escape') this.#press(this.#pressed);
+    });
   }
 
   showContextLength(length: number): void {
@@ -42,6 +46,7 @@ export class AttentionGrid {
     this.#pointed = this.#focused = this.#pressed = undefined;
     this.#grid.dataset['columns'] = String(Math.min(16, length));
     this.#grid.replaceChildren(...this.#views.map((view) => view.button));
+    this.#stop.stopAt(0);
     this.#light();
   }
 
@@ -72,7 +77,6 @@ export class AttentionGrid {
     // A press of the mouse focuses too; only the keyboard's focus is a wish to see.
     this.#focused =
       index !== undefined && this.#views[index]?.button.matches(':focus-visible') ? index : undefined;
-    if (index !== undefined) this.#setTabStop(index);
     this.#light();
   }
 
@@ -98,29 +102,6 @@ export class AttentionGrid {
     );
   }
 
-  #moveFocus(event: KeyboardEvent): void {
-    const from = this.#indexOf(event);
-    if (from === undefined) return;
-    const columns = getComputedStyle(this.#grid).gridTemplateColumns.split(' ').length;
-    const moves: Record<string, number> = {
-      ArrowLeft: from - 1,
-      ArrowRight: from + 1,
-      ArrowUp: from - columns,
-      ArrowDown: from + columns,
-      Home: 0,
-      End: this.#views.length - 1,
-    };
-    const to = moves[event.key];
-    if (event.key === 'Escape' && this.#pressed !== undefined) this.#press(this.#pressed);
-    if (to === undefined || !this.#views[to]) return;
-    event.preventDefault();
-    this.#views[to].button.focus();
-  }
-
-  #setTabStop(index: number): void {
-    for (const [other, view] of this.#views.entries()) view.button.tabIndex = other === index ? 0 : -1;
-  }
-
   #indexOf(event: Event): number | undefined {
     const button = event.target instanceof Element ? event.target.closest('button') : null;
     const index = this.#views.findIndex((view) => view.button === button);
@@ -132,7 +113,6 @@ function createView(index: number): MapView {
   const button = document.createElement('button');
   button.type = 'button';
   button.className = 'attention-map';
-  button.tabIndex = index === 0 ? 0 : -1;
   button.setAttribute('aria-pressed', 'false');
   button.setAttribute('aria-label', `Vector ${index + 1}`);
   const canvas = document.createElement('canvas');

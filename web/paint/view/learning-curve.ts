@@ -1,6 +1,6 @@
-import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
-import { onThemeChange, themeColour } from '../../shared/theme.ts';
+import type uPlot from 'uplot';
+import { themeColour } from '../../shared/theme.ts';
+import { ThemedPlot } from '../../shared/themed-plot.ts';
 import type { ProgressNews } from '../messages.ts';
 
 /** More points than pixels tell nothing; beyond this every other one goes. */
@@ -14,14 +14,37 @@ export class LearningCurve {
   #steps: number[] = [];
   #losses: (number | null)[] = [];
   #psnrs: number[] = [];
-  #plot: uPlot | undefined;
+  readonly #plot: ThemedPlot;
   #isRedrawDue = false;
 
   constructor(place: HTMLElement) {
     this.#place = place;
-    new ResizeObserver(() => this.#plot?.setSize(this.#room())).observe(place);
-    onThemeChange(() => this.#build());
-    this.#build();
+    this.#plot = new ThemedPlot(place, this.#data(), (axis) => ({
+      padding: [6, 0, 0, 0],
+      scales: { loss: { distr: 3 }, psnr: {} },
+      series: [
+        {},
+        {
+          scale: 'loss',
+          stroke: themeColour('--second'),
+          width: 1.5,
+          points: { show: false },
+          spanGaps: true,
+        },
+        { scale: 'psnr', stroke: themeColour('--accent'), width: 2, points: { show: false } },
+      ],
+      axes: [
+        { ...axis, size: 24 },
+        {
+          ...axis,
+          scale: 'loss',
+          size: 44,
+          filter: powersOfTen,
+          grid: { ...axis.grid, filter: powersOfTen },
+        },
+        { ...axis, scale: 'psnr', side: 1, size: 30, grid: { show: false } },
+      ],
+    }));
   }
 
   clear(): void {
@@ -57,58 +80,12 @@ export class LearningCurve {
     this.#isRedrawDue = true;
     setTimeout(() => {
       this.#isRedrawDue = false;
-      this.#plot?.setData(this.#data());
+      this.#plot.show(this.#data());
     }, REDRAW_EVERY_MILLISECONDS);
   }
 
   #data(): uPlot.AlignedData {
     return [this.#steps, this.#losses, this.#psnrs];
-  }
-
-  #room(): { width: number; height: number } {
-    return { width: this.#place.clientWidth, height: this.#place.clientHeight };
-  }
-
-  /** uPlot draws with fixed colours, so a change of theme takes a new plot. */
-  #build(): void {
-    this.#plot?.destroy();
-    const axis: uPlot.Axis = {
-      stroke: themeColour('--muted'),
-      grid: { stroke: themeColour('--line'), width: 1 },
-      ticks: { show: false },
-      font: `11px ${getComputedStyle(this.#place).fontFamily}`,
-      gap: 4,
-    };
-    const options: uPlot.Options = {
-      ...this.#room(),
-      padding: [6, 0, 0, 0],
-      cursor: { show: false },
-      legend: { show: false },
-      scales: { x: { time: false }, loss: { distr: 3 }, psnr: {} },
-      series: [
-        {},
-        {
-          scale: 'loss',
-          stroke: themeColour('--second'),
-          width: 1.5,
-          points: { show: false },
-          spanGaps: true,
-        },
-        { scale: 'psnr', stroke: themeColour('--accent'), width: 2, points: { show: false } },
-      ],
-      axes: [
-        { ...axis, size: 24 },
-        {
-          ...axis,
-          scale: 'loss',
-          size: 44,
-          filter: powersOfTen,
-          grid: { ...axis.grid, filter: powersOfTen },
-        },
-        { ...axis, scale: 'psnr', side: 1, size: 30, grid: { show: false } },
-      ],
-    };
-    this.#plot = new uPlot(options, this.#data(), this.#place);
   }
 }
 
