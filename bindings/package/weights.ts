@@ -1,4 +1,5 @@
 // Named weights: which file or memory tensor is meant for which parameter.
+import { takeBytes, withBytes } from './bytes';
 import { checkOptions, checkString, fail, show } from './checks';
 import type { CoreLayer, CoreWeightFile, DType } from './core';
 import { getCore } from './runtime';
@@ -129,13 +130,7 @@ function forNames(
 
 function readFile(weights: ArrayBuffer | Uint8Array): CoreWeightFile {
   const source = weights instanceof ArrayBuffer ? new Uint8Array(weights) : weights;
-  const bytes = getCore().Bytes.allocate(source.byteLength);
-  try {
-    bytes.view().set(source);
-    return getCore().WeightFile.read(bytes);
-  } finally {
-    bytes.delete();
-  }
+  return withBytes(getCore(), source, (bytes) => getCore().WeightFile.read(bytes));
 }
 
 function toEntries(weights: NamedTensors): [string, Tensor][] {
@@ -213,10 +208,5 @@ export function saveFrom(
   checkString('prefix', prefix);
   checkString('dtype', stored);
   const core = getCore();
-  const bytes = (dtype === 'float32' ? core.saveFloat32 : core.saveFloat64)(layer, prefix, stored);
-  try {
-    return bytes.view().slice();
-  } finally {
-    bytes.delete();
-  }
+  return takeBytes((dtype === 'float32' ? core.saveFloat32 : core.saveFloat64)(layer, prefix, stored));
 }

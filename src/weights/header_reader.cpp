@@ -23,7 +23,7 @@ namespace cross_attention::weights {
 
 namespace {
 
-constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kMetadataKey = "__metadata__";
 
 /// Takes the parser's events; false stops it, with `problem` said.
 class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
@@ -55,7 +55,7 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
     const std::string_view key(text, length);
     if (place_ == Place::kTop) {
       if (!isUtf8(key)) return stop("a name that is no UTF-8");
-      if (key == kMetadata) return enter(Place::kMetadataStart);
+      if (key == kMetadataKey) return enter(Place::kMetadataStart);
       entries.push_back({std::string(key), {}, {}, {}});
       hasType_ = hasShape_ = hasOffsets_ = false;
       return enter(Place::kTensorStart);

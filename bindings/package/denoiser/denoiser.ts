@@ -1,9 +1,10 @@
 import { checkFinite, checkInteger, checkOneOf, checkOptions, checkString } from '../checks';
+import { takeBytes, withBytes } from '../bytes';
 import { ArgumentError } from '../errors';
 import { Owned } from '../handles';
 import type { CoreConfiguration, CoreDenoiser, DenoiserOptions } from './core';
 import { Learner, type LearnerOptions, makeLearner } from './learner';
-import { checkFile, getCore, takeBytes, withBytes } from './runtime';
+import { checkFile, getCore } from './runtime';
 import { makeSampler, type Sampler, type SamplerOptions } from './sampler';
 import { makeTrainer, type Trainer, type TrainerOptions } from './trainer';
 
@@ -28,7 +29,7 @@ function checkDenoiser(options: DenoiserOptions): Required<DenoiserOptions> {
   const checked = { ...defaults };
   for (const name of Object.keys(defaults) as (keyof DenoiserOptions)[]) {
     const { [name]: value = defaults[name] } = options;
-    const least = name === 'textBlocks' || name === 'seed' ? 0 : 1;
+    const least = name === 'pixelBlocks' || name === 'textBlocks' || name === 'seed' ? 0 : 1;
     checked[name] = checkInteger(name, value, least, name === 'seed' ? Number.MAX_SAFE_INTEGER : mostSize);
   }
   return checked;
@@ -54,7 +55,7 @@ export class Denoiser implements Disposable {
   /** From a .safetensors file that `save` or `npm run train` has written. Throws WeightsError where it is none. */
   static load(weights: Uint8Array | ArrayBuffer): Denoiser {
     return new Denoiser(
-      withBytes(checkFile('weights', weights), (bytes) => getCore().DenoiserModel.load(bytes)),
+      withBytes(getCore(), checkFile('weights', weights), (bytes) => getCore().DenoiserModel.load(bytes)),
     );
   }
 
@@ -145,7 +146,7 @@ export class Denoiser implements Disposable {
   loadLora(file: Uint8Array | ArrayBuffer): string[] {
     const model = this.#core;
     this.#checkNoLearner('its LoRA');
-    withBytes(checkFile('file', file), (bytes) => model.loadLora(bytes));
+    withBytes(getCore(), checkFile('file', file), (bytes) => model.loadLora(bytes));
     this.#loraScale = 1;
     return model.loraWords()!;
   }

@@ -1,5 +1,4 @@
 import { checkOptions, fail } from '../checks';
-import type { CoreBytes } from '../core';
 import { NotInitializedError } from '../errors';
 import {
   checkModuleOptions,
@@ -67,24 +66,4 @@ export function checkFile(argument: string, file: unknown): Uint8Array {
   if (file instanceof ArrayBuffer) return new Uint8Array(file);
   if (file instanceof Uint8Array) return file;
   fail(argument, file, 'an ArrayBuffer or Uint8Array (safetensors)');
-}
-
-/** A file's bytes in WASM memory for the length of a call. */
-export function withBytes<R>(file: Uint8Array, use: (bytes: CoreBytes) => R): R {
-  const bytes = getCore().Bytes.allocate(file.byteLength);
-  try {
-    bytes.view().set(file);
-    return use(bytes);
-  } finally {
-    bytes.delete();
-  }
-}
-
-/** The bytes that the core has written, as the caller's own. */
-export function takeBytes(bytes: CoreBytes): Uint8Array {
-  try {
-    return bytes.view().slice();
-  } finally {
-    bytes.delete();
-  }
 }

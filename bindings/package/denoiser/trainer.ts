@@ -1,7 +1,8 @@
 import { checkFinite, checkInteger, checkOptions, fail } from '../checks';
+import { takeBytes, withBytes } from '../bytes';
 import { Owned } from '../handles';
 import type { CoreDenoiser, CoreTrainer } from './core';
-import { checkFile, getCore, takeBytes, withBytes } from './runtime';
+import { checkFile, getCore } from './runtime';
 
 export interface TrainerOptions {
   /** Of scenes, times and noise. Default 0. */
@@ -57,7 +58,7 @@ export class Trainer implements Disposable {
   }
   /** Goes on from there. Throws WeightsError where it is none of such a model, and then nothing has changed. */
   loadCheckpoint(file: Uint8Array | ArrayBuffer): void {
-    withBytes(checkFile('file', file), (bytes) => this.#core.loadCheckpoint(bytes));
+    withBytes(getCore(), checkFile('file', file), (bytes) => this.#core.loadCheckpoint(bytes));
   }
 
   get disposed(): boolean {
