@@ -16,14 +16,24 @@ import { main, step } from './lib/steps.mjs';
 /** Each with its default. */
 const options = {
   steps: { type: 'string', default: '30000' },
+  // Scenes a step, a multiple of 16: each 16 are a part that one process learns from.
   batch: { type: 'string', default: '32' },
+  // The share of scenes that have a single object whatever the rest have.
+  singles: { type: 'string', default: '0' },
   'learning-rate': { type: 'string', default: '0.0008' },
   'warm-up': { type: 'string', default: '300' },
+  // Of the logit of the times that are learned from: 0 is noise, 1 is clean.
+  'time-mean': { type: 'string', default: '-1.6' },
+  'time-deviation': { type: 'string', default: '1' },
+  // The weight of what tokens are to know of the objects at their place, beside the loss of the picture.
+  alignment: { type: 'string', default: '0.5' },
   // The share of the steps, at the end, in which the learning rate falls to zero.
   fall: { type: 'string', default: '0.5' },
   'average-decay': { type: 'string', default: '0.999' },
   features: { type: 'string', default: '128' },
-  blocks: { type: 'string', default: '6' },
+  blocks: { type: 'string', default: '5' },
+  'pixel-features': { type: 'string', default: '16' },
+  'pixel-blocks': { type: 'string', default: '1' },
   heads: { type: 'string', default: '4' },
   seed: { type: 'string', default: '1' },
   threads: { type: 'string', default: String(os.availableParallelism()) },

@@ -1,5 +1,7 @@
 #include "denoiser/configuration.hpp"
 
+#include <bit>
+
 #include "core/error.hpp"
 
 namespace cross_attention::denoiser {
@@ -36,6 +38,9 @@ void validate(const Configuration& configuration) {
   requirePositive("textHeads", configuration.textHeads);
   requirePositive("mostWords", configuration.mostWords);
   requirePositive("expansion", configuration.expansion);
+  if (!std::has_single_bit(static_cast<std::uint64_t>(configuration.patch))) {
+    failArgument({"patch is ", configuration.patch, "; it takes a power of two"});
+  }
   requireMultiple("imageSize", configuration.imageSize, "patch", configuration.patch);
   requireMultiple("features", configuration.features, "numHeads", configuration.numHeads);
   // Sines and cosines in two directions.

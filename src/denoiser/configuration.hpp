@@ -7,11 +7,11 @@ namespace cross_attention::denoiser {
 /// What a denoiser is built from; checked by validate.
 struct Configuration {
   Index imageSize = 32;      ///< pixels a side
-  Index pixelFeatures = 32;  ///< of a pixel
-  Index pixelBlocks = 2;     ///< before the transformer, and as many after it
-  Index patch = 4;           ///< pixels a side that make one token; divides imageSize
-  Index features = 128;      ///< of a token; a multiple of numHeads
-  Index blocks = 6;
+  Index pixelFeatures = 16;  ///< of a pixel
+  Index pixelBlocks = 1;     ///< of convolutions at each resolution, before the transformer
+  Index patch = 4;  ///< pixels a side that make one token: a power of two that divides imageSize
+  Index features = 128;  ///< of a token; a multiple of numHeads
+  Index blocks = 5;
   Index numHeads = 4;
   Index textFeatures = 128;  ///< of a word; a multiple of textHeads
   Index textBlocks = 2;
@@ -24,6 +24,8 @@ struct Configuration {
   Index tokensAcross() const { return imageSize / patch; }
   Index tokens() const { return tokensAcross() * tokensAcross(); }
   Index patchValues() const { return patch * patch * pixelFeatures; }
+  /// After the transformer one more, as in Ho et al.'s U-Net.
+  Index pixelBlocksAfter() const { return pixelBlocks == 0 ? 0 : pixelBlocks + 1; }
   bool operator==(const Configuration&) const = default;
 };
 

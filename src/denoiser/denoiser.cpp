@@ -14,6 +14,8 @@ using operators::Initial;
 namespace {
 
 constexpr Index kTimeWaves = 64;
+/// Pixels a side that become one of the next level.
+constexpr Index kHalving = 2;
 /// Modulations of all blocks, then shift and scale of the output.
 template <class T>
 constexpr Index kModulationParts = ImageBlock<T>::kModulations + 2;
@@ -79,7 +81,8 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
       vocabulary_(std::move(vocabulary)),
       parameters_(seed),
       textEncoder_(parameters_, configuration, vocabulary_.entries()),
-      pixelsIn_(parameters_, "pixels.in", Configuration::kChannels, configuration.pixelFeatures),
+      pixelsIn_(parameters_, "pixels.in", configuration.imageSize, Configuration::kChannels,
+                configuration.pixelFeatures),
       patchIn_(parameters_, "patch_embedding", configuration.patchValues(), configuration.features),
       positions_(parameters_.add("positions", {configuration.tokens(), configuration.features},
                                  Initial::zero())),
@@ -89,17 +92,24 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
       modulation_(parameters_, "modulation", configuration.features,
                   kModulationParts<T> * configuration.features, Initial::zero()),
       patchOut_(parameters_, "patch_out", configuration.features, configuration.patchValues()),
-      pixelsOut_(parameters_, "pixels.out", configuration.pixelFeatures, Configuration::kChannels,
-                 Initial::zero()) {
-  const auto addPixelBlocks = [&](std::deque<PixelBlock<T>>& blocks, const char* prefix) {
-    for (Index block = 0; block < configuration.pixelBlocks; ++block) {
-      blocks.emplace_back(parameters_, text({prefix, block}), configuration.imageSize,
-                          configuration.pixelFeatures,
-                          configuration.expansion * configuration.pixelFeatures);
-    }
-  };
-  addPixelBlocks(pixelBlocksBefore_, "pixels.before.");
-  addPixelBlocks(pixelBlocksAfter_, "pixels.after.");
+      pixelsOut_(parameters_, "pixels.out", configuration.imageSize, configuration.pixelFeatures,
+                 Configuration::kChannels, Initial::zero()) {
+  Index side = configuration.imageSize;
+  Index features = configuration.pixelFeatures;
+  for (Index level = 0; side > configuration.tokensAcross(); ++level) {
+    const auto addBlocks = [&](std::deque<ConvolutionBlock<T>>& blocks, const char* place,
+                               Index count) {
+      for (Index block = 0; block < count; ++block) {
+        blocks.emplace_back(parameters_, text({"pixels.", level, ".", place, ".", block}), side,
+                            features, configuration.features);
+      }
+    };
+    Level& added = levels_.emplace_back();
+    addBlocks(added.before, "before", configuration.pixelBlocks);
+    addBlocks(added.after, "after", configuration.pixelBlocksAfter());
+    side /= kHalving;
+    features *= kHalving * kHalving;
+  }
   fillPositions(positions_, configuration.tokensAcross());
   for (Index block = 0; block < configuration.blocks; ++block) {
     blocks_.emplace_back(parameters_, block, configuration);
@@ -141,49 +151,67 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
                                    .reshaped({batch, kModulationParts<T>, configuration_.features});
 
   Tensor<T> pixels = pixelsIn_.forward(toPixels(noisy), keep);
-  for (PixelBlock<T>& block : pixelBlocksBefore_) pixels = block.forward(pixels, keep);
-  Tensor<T> tokens = patchIn_.forward(toPatches(pixels, configuration_.patch), keep);
+  for (Level& level : levels_) {
+    for (ConvolutionBlock<T>& block : level.before) pixels = block.forward(pixels, time, keep);
+    pixels = toPatches(pixels, kHalving);
+  }
+  Tensor<T> tokens = patchIn_.forward(pixels, keep);
   const Index size = positions_.shape.size();
   for (Index i = 0; i < tokens.size(); ++i) tokens.data()[i] += positions_.values[i % size];
-  for (ImageBlock<T>& block : blocks_) {
-    tokens = block.forward(tokens, prompts, modulation, keep, control);
+  for (Index number = 0; number < configuration_.blocks; ++number) {
+    tokens = block(number).forward(tokens, prompts, modulation, keep, control);
+    if (number == middleBlock()) middleTokens_ = keep ? tokens : Tensor<T>();
   }
   tokens = outModulate_.forward(outNorm_.forward(tokens, keep), modulation, keep);
   contextShape_ = prompts.context.shape();
-  pixels = sum(pixels, fromPatches(patchOut_.forward(tokens, keep), configuration_.patch));
-  for (PixelBlock<T>& block : pixelBlocksAfter_) pixels = block.forward(pixels, keep);
-  return fromPixels(pixelsOut_.forward(pixelNorm_.forward(pixels, keep), keep));
+  pixels = sum(pixels, patchOut_.forward(tokens, keep));
+  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+    pixels = fromPatches(pixels, kHalving);
+    for (ConvolutionBlock<T>& block : level->after) pixels = block.forward(pixels, time, keep);
+  }
+  return fromPixels(
+      pixelsOut_.forward(pixelSilu_.forward(pixelNorm_.forward(pixels, keep), keep), keep));
 }
 
 template <class T>
-void Denoiser<T>::backward(const Tensor<T>& outputGradient) {
+void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& middleGradient) {
   const Index batch = outputGradient.shape()[0];
   Tensor<T> modulationGradient =
       Tensor<T>::zeros(Shape{batch, kModulationParts<T>, configuration_.features});
   Tensor<T> contextGradient = Tensor<T>::zeros(contextShape_);
 
-  Tensor<T> pixelGradient = pixelNorm_.backward(pixelsOut_.backward(toPixels(outputGradient)));
-  for (auto block = pixelBlocksAfter_.rbegin(); block != pixelBlocksAfter_.rend(); ++block) {
-    pixelGradient = block->backward(pixelGradient);
+  Tensor<T> timeGradient = Tensor<T>::zeros(Shape{batch, 1, configuration_.features});
+
+  Tensor<T> pixelGradient =
+      pixelNorm_.backward(pixelSilu_.backward(pixelsOut_.backward(toPixels(outputGradient))));
+  for (Level& level : levels_) {
+    for (auto block = level.after.rbegin(); block != level.after.rend(); ++block) {
+      pixelGradient = block->backward(pixelGradient, timeGradient);
+    }
+    pixelGradient = toPatches(pixelGradient, kHalving);
   }
-  Tensor<T> gradient = patchOut_.backward(toPatches(pixelGradient, configuration_.patch));
+  Tensor<T> gradient = patchOut_.backward(pixelGradient);
   gradient = outNorm_.backward(outModulate_.backward(gradient, modulationGradient));
-  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
-    gradient = block->backward(gradient, contextGradient, modulationGradient);
+  for (Index number = configuration_.blocks - 1; number >= 0; --number) {
+    if (number == middleBlock() && middleGradient.size() != 0) addTo(gradient, middleGradient);
+    gradient = block(number).backward(gradient, contextGradient, modulationGradient);
   }
   const Index size = positions_.shape.size();
   for (Index i = 0; positions_.trainable && i < gradient.size(); ++i) {
     positions_.gradient[i % size] += gradient.data()[i];
   }
-  addTo(pixelGradient, fromPatches(patchIn_.backward(gradient), configuration_.patch));
-  for (auto block = pixelBlocksBefore_.rbegin(); block != pixelBlocksBefore_.rend(); ++block) {
-    pixelGradient = block->backward(pixelGradient);
+  addTo(pixelGradient, patchIn_.backward(gradient));
+  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+    pixelGradient = fromPatches(pixelGradient, kHalving);
+    for (auto block = level->before.rbegin(); block != level->before.rend(); ++block) {
+      pixelGradient = block->backward(pixelGradient, timeGradient);
+    }
   }
   pixelsIn_.backward(pixelGradient);
 
-  Tensor<T> time = modulation_.backward(modulationGradient.reshaped({batch, 1, -1}));
-  time = timeOut_.backward(modulationSilu_.backward(time));
-  timeIn_.backward(timeSilu_.backward(time));
+  addTo(timeGradient, modulation_.backward(modulationGradient.reshaped({batch, 1, -1})));
+  timeGradient = timeOut_.backward(modulationSilu_.backward(timeGradient));
+  timeIn_.backward(timeSilu_.backward(timeGradient));
   textEncoder_.backward(contextGradient);
 }
 

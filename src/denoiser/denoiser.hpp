@@ -3,18 +3,18 @@
 #include <deque>
 #include <span>
 
+#include "denoiser/convolution_block.hpp"
 #include "denoiser/image_block.hpp"
-#include "denoiser/pixel_block.hpp"
 #include "denoiser/text_encoder.hpp"
 #include "operators/activation.hpp"
 #include "operators/linear.hpp"
 
 namespace cross_attention::denoiser {
 
-/// A text-conditional diffusion transformer (Peebles and Xie, 2023) on patches of pixels, which pass a few convolutions
-/// before and after it, with a path around it, as in an hourglass (Crowson et al., "HDiT", 2024): edges are the same
-/// wherever they lie in a patch. Given a noisy
-/// picture z = t·x + (1 - t)·noise and words, it estimates the clean picture x (Li and He, "Back to basics: let denoising
+/// A text-conditional diffusion transformer (Peebles and Xie, 2023) on patches of pixels within a small U-Net (Ho et al.,
+/// 2020): on the way down blocks of convolutions and then two by two pixels become one of four times the features
+/// (nothing is lost), on the way up the same the other way round, with a path around the transformer: edges are the same
+/// wherever they lie in a patch. Given a noisy picture z = t·x + (1 - t)·noise and words, it estimates the clean picture x (Li and He, "Back to basics: let denoising
 /// generative models denoise", 2025): of a flat picture it is easier to say what it is than how the noise went.
 /// Forward and backward of all operators stand side by side in operators/; attention is DiffusionCrossAttention.
 /// Not to be used by two threads at once.
@@ -38,8 +38,10 @@ class Denoiser {
                     const EncodedPrompts<T>& prompts, bool keep,
                     AttentionControl<T>* control = nullptr);
   /// Adds to the gradients of all parameters, those of the text encoder among them. Of the last forward and encode that
-  /// were kept.
-  void backward(const Tensor<T>& outputGradient);
+  /// were kept. `middleGradient`: of middleTokens, unless it is empty.
+  void backward(const Tensor<T>& outputGradient, const Tensor<T>& middleGradient = Tensor<T>());
+  /// [batch, tokens, features] half-way through the blocks of the last forward that was kept.
+  const Tensor<T>& middleTokens() const { return middleTokens_; }
 
   /// A word more, with the embedding of the word `like`. Throws kArgument where it is known or `like` is not.
   std::int32_t addWord(const std::string& word, const std::string& like);
@@ -49,14 +51,21 @@ class Denoiser {
   ImageBlock<T>& block(Index number) { return blocks_[static_cast<std::size_t>(number)]; }
 
  private:
+  /// Pictures of one resolution.
+  struct Level {
+    std::deque<ConvolutionBlock<T>> before, after;  ///< the transformer
+  };
+
+  /// The block after which tokens are half-way.
+  Index middleBlock() const { return configuration_.blocks / 2; }
   Tensor<T> embedTimes(std::span<const T> times) const;
 
   Configuration configuration_;
   Vocabulary vocabulary_;
   ParameterSet<T> parameters_;
   TextEncoder<T> textEncoder_;
-  operators::Linear<T> pixelsIn_;
-  std::deque<PixelBlock<T>> pixelBlocksBefore_;
+  operators::Convolution<T> pixelsIn_;
+  std::deque<Level> levels_;  ///< from the pixels on
   operators::Linear<T> patchIn_;
   Parameter<T>& positions_;  ///< [tokens, features]
   operators::Linear<T> timeIn_;
@@ -68,9 +77,10 @@ class Denoiser {
   operators::LayerNorm<T> outNorm_;
   operators::Modulate<T> outModulate_{ImageBlock<T>::kModulations};
   operators::Linear<T> patchOut_;
-  std::deque<PixelBlock<T>> pixelBlocksAfter_;
   operators::LayerNorm<T> pixelNorm_;
-  operators::Linear<T> pixelsOut_;
+  operators::Activation<T, operators::Silu> pixelSilu_;
+  operators::Convolution<T> pixelsOut_;
+  Tensor<T> middleTokens_;
   Shape contextShape_;  ///< of the last forward
 };
 

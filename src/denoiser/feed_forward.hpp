@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "operators/activation.hpp"
-#include "operators/grid_convolution.hpp"
+#include "operators/depthwise_convolution.hpp"
 #include "operators/linear.hpp"
 
 namespace cross_attention::denoiser {
@@ -22,7 +22,7 @@ class FeedForward {
 
  private:
   operators::Linear<T> in_;
-  std::optional<operators::GridConvolution<T>> mix_;
+  std::optional<operators::DepthwiseConvolution<T>> mix_;
   operators::Activation<T, operators::Gelu> gelu_;
   operators::Linear<T> out_;
 };

@@ -1,5 +1,6 @@
 #include "denoiser/scene_batch.hpp"
 
+#include "denoiser/scene_places.hpp"
 #include "scenes/caption.hpp"
 #include "scenes/draw.hpp"
 #include "scenes/random_scene.hpp"
@@ -13,15 +14,22 @@ Vocabulary sceneVocabulary() {
 }
 
 template <class T>
-Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random) {
+Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, double singles) {
   const Configuration& configuration = denoiser.configuration();
   const Index side = configuration.imageSize;
   const Index values = Configuration::kChannels * side * side;
-  Batch<T> batch{Tensor<T>(Shape{size, Configuration::kChannels, side, side}), {}};
+  const Index placeValues = configuration.tokens() * kPlaceValues;
+  Batch<T> batch{Tensor<T>(Shape{size, Configuration::kChannels, side, side}),
+                 {},
+                 Tensor<T>(Shape{size, configuration.tokens(), kPlaceValues})};
   std::vector<float> picture(static_cast<std::size_t>(values));
   for (Index row = 0; row < size; ++row) {
-    const scenes::Scene scene = scenes::randomScene(random, scenes::Split::kTraining);
+    const int objects = singles > 0 && random.uniform() < singles ? 1 : 0;
+    const scenes::Scene scene = scenes::randomScene(random, scenes::Split::kTraining, objects);
     scenes::draw(scene, side, picture);
+    describePlaces<T>(
+        scene, configuration,
+        {batch.places.data() + row * placeValues, static_cast<std::size_t>(placeValues)});
     std::copy(picture.begin(), picture.end(), batch.pictures.data() + row * values);
     batch.prompts.push_back(
         denoiser.vocabulary().encode(scenes::caption(scene, random), configuration.mostWords));
@@ -29,7 +37,7 @@ Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random) {
   return batch;
 }
 
-template Batch<float> sceneBatch(const Denoiser<float>&, Index, Random&);
-template Batch<double> sceneBatch(const Denoiser<double>&, Index, Random&);
+template Batch<float> sceneBatch(const Denoiser<float>&, Index, Random&, double);
+template Batch<double> sceneBatch(const Denoiser<double>&, Index, Random&, double);
 
 }  // namespace cross_attention::denoiser

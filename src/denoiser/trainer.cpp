@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "denoiser/scene_places.hpp"
 
 namespace cross_attention::denoiser {
 
@@ -16,6 +17,14 @@ void requirePictures(const Batch<T>& batch, const Configuration& configuration) 
   if (rows == 0 || shape != Shape{rows, Configuration::kChannels, size, size}) {
     failShape({"pictures have shape ", shape, " beside ", rows, " prompts; they take ",
                Shape{rows, Configuration::kChannels, size, size}});
+  }
+}
+
+template <class T>
+void requirePlaces(const Batch<T>& batch, const Configuration& configuration) {
+  const Shape wanted{batch.pictures.shape()[0], configuration.tokens(), kPlaceValues};
+  if (batch.places.size() != 0 && batch.places.shape() != wanted) {
+    failShape({"places have shape ", batch.places.shape(), "; they take ", wanted});
   }
 }
 
@@ -33,6 +42,7 @@ Trainer<T>::Trainer(Denoiser<T>& denoiser, const TrainerOptions& options)
 template <class T>
 double Trainer<T>::loss(const Batch<T>& batch, Random& random, bool learn) {
   requirePictures(batch, denoiser_.configuration());
+  requirePlaces(batch, denoiser_.configuration());
   const Index rows = batch.pictures.shape()[0];
   const Index values = batch.pictures.size() / rows;
   std::vector<std::vector<std::int32_t>> prompts = batch.prompts;
@@ -61,8 +71,32 @@ double Trainer<T>::loss(const Batch<T>& batch, Random& random, bool learn) {
     sum += static_cast<double>(weight * difference * difference);
     gradient.data()[i] = T(2) * weight * difference / static_cast<T>(estimate.size());
   }
-  if (learn) denoiser_.backward(gradient);
-  return sum / static_cast<double>(estimate.size());
+  const double loss = sum / static_cast<double>(estimate.size());
+  if (!learn) return loss;
+  placesLoss_ = 0;
+  denoiser_.backward(gradient,
+                     batch.places.size() == 0 ? Tensor<T>() : addPlacesLoss(batch.places));
+  return loss;
+}
+
+/// Sets the mean squared error of what the tokens' first features say of their places; returns its gradient.
+template <class T>
+Tensor<T> Trainer<T>::addPlacesLoss(const Tensor<T>& places) {
+  const Tensor<T>& tokens = denoiser_.middleTokens();
+  Tensor<T> gradient = Tensor<T>::zeros(tokens.shape());
+  const Index features = tokens.shape()[2];
+  const Index values = std::min(features, kPlaceValues);
+  const double weight = options_.alignment / static_cast<double>(places.size());
+  for (Index token = 0; token < tokens.size() / features; ++token) {
+    for (Index i = 0; i < values; ++i) {
+      const T wanted = places.data()[token * kPlaceValues + i];
+      if (std::isnan(wanted)) continue;
+      const T difference = tokens.data()[token * features + i] - wanted;
+      gradient.data()[token * features + i] = static_cast<T>(2 * weight) * difference;
+      placesLoss_ += weight * static_cast<double>(difference * difference);
+    }
+  }
+  return gradient;
 }
 
 template <class T>

@@ -11,6 +11,8 @@ template <class T>
 struct Batch {
   Tensor<T> pictures;  ///< [batch, 3, size, size], values in [-1, 1]
   std::vector<std::vector<std::int32_t>> prompts;
+  /// [batch, tokens, kPlaceValues], or empty: what the tokens are to know (see describePlaces).
+  Tensor<T> places = {};
 };
 
 struct TrainerOptions {
@@ -23,6 +25,8 @@ struct TrainerOptions {
   /// Well towards the noise: what is where in a flat picture can be seen through far more of it than a photograph.
   double timeMean = -1.6;
   double timeDeviation = 1.0;
+  /// Of what tokens know of their place, beside the loss of the picture, where the batch tells places: Yu et al.'s λ.
+  double alignment = 0.5;
 };
 
 /// A seed of its own for each step.
@@ -33,7 +37,7 @@ std::uint64_t randomSeed(std::uint64_t seed, Index step);
 template <class T>
 class Trainer {
  public:
-  static constexpr double kLeastNoise = 0.1;
+  static constexpr double kLeastNoise = 0.4;
 
   Trainer(Denoiser<T>& denoiser, const TrainerOptions& options);
 
@@ -43,14 +47,19 @@ class Trainer {
   /// The loss alone, with gradients added where `learn`: for tests and for step.
   double loss(const Batch<T>& batch, Random& random, bool learn);
 
+  /// What was added to the last loss for places.
+  double placesLoss() const { return placesLoss_; }
   operators::Adam<T>& adam() { return adam_; }
   double gradientNorm() const { return gradientNorm_; }
 
  private:
+  Tensor<T> addPlacesLoss(const Tensor<T>& places);
+
   Denoiser<T>& denoiser_;
   TrainerOptions options_;
   operators::Adam<T> adam_;
   double gradientNorm_ = 0;
+  double placesLoss_ = 0;
 };
 
 }  // namespace cross_attention::denoiser

@@ -108,6 +108,14 @@ class Tensors {
   std::map<std::string, const StoredTensor*> tensors_;
 };
 
+/// Of the first resolution; the others' are as many, and larger.
+void requirePixelBlocks(const Tensors& tensors, const Configuration& configuration) {
+  const Index features = configuration.pixelFeatures;
+  for (Index block = 0; block < configuration.pixelBlocksAfter(); ++block) {
+    tensors.require(text({"pixels.0.after.", block, ".in.weight"}), {3, 3, features, features});
+  }
+}
+
 /// A small file must not claim a model for which there is no memory: what every size is told by has to be in it.
 void requireSizes(const Tensors& tensors, const Configuration& configuration,
                   const Vocabulary& vocabulary) {
@@ -122,8 +130,7 @@ void requireSizes(const Tensors& tensors, const Configuration& configuration,
                   {configuration.mostWords, configuration.textFeatures});
   tensors.require("patch_embedding.weight", {configuration.features, configuration.patchValues()});
   tensors.require("positions", {configuration.tokens(), configuration.features});
-  requireBlocks("pixels.before.", configuration.pixelBlocks, configuration.pixelFeatures);
-  requireBlocks("pixels.after.", configuration.pixelBlocks, configuration.pixelFeatures);
+  if (configuration.patch > 1) requirePixelBlocks(tensors, configuration);
   requireBlocks("text.blocks.", configuration.textBlocks, configuration.textFeatures);
   requireBlocks("transformer_blocks.", configuration.blocks, configuration.features);
 }

@@ -10,12 +10,13 @@
 #include <iterator>
 #include <map>
 #include <numbers>
+#include <numeric>
 #include <string>
 
 #include "core/error.hpp"
-#include "core/thread_pool.hpp"
 #include "denoiser/scene_batch.hpp"
 #include "denoiser/weights_file.hpp"
+#include "processes.hpp"
 
 namespace {
 
@@ -92,10 +93,82 @@ void save(Denoiser<float>& model, Trainer<float>& trainer, const Options& option
   trainer.adam().swapAverages();
 }
 
+struct Losses {
+  double picture, places;
+};
+
+/// A step's batch in parts of kPartScenes: each has random numbers of its own, so that what is learned is the same for any
+/// number of processes.
+class Parts {
+ public:
+  explicit Parts(const Options& options)
+      : seed_(static_cast<std::uint64_t>(options.number("seed"))),
+        singles_(options.number("singles")),
+        count_(options.integer("batch") / kPartScenes) {
+    if (count_ < 1 || count_ * kPartScenes != options.integer("batch")) {
+      failArgument({"batch is ", options.text("batch"), "; it takes a multiple of ", kPartScenes});
+    }
+  }
+
+  Index count() const { return count_; }
+  /// Of all parts' gradients and losses.
+  std::size_t bytes(Index parameters) const {
+    return static_cast<std::size_t>(count_ * (parameters + 2)) * sizeof(float);
+  }
+
+  /// Sets the gradients to those of the whole batch; returns its losses.
+  Losses learn(Denoiser<float>& model, Trainer<float>& trainer, Processes& processes) const {
+    const Index parameters = model.parameters().size();
+    auto* gradients = static_cast<float*>(processes.memory());
+    float* losses = gradients + count_ * parameters;
+    for (Index part = processes.number(); part < count_; part += processes.count()) {
+      const auto number = trainer.adam().step() * count_ + part;
+      Random scenes(denoiser::randomSeed(~seed_, number));
+      Random noise(denoiser::randomSeed(seed_, number));
+      const auto batch = denoiser::sceneBatch(model, kPartScenes, scenes, singles_);
+      losses[part] = static_cast<float>(trainer.loss(batch, noise, true));
+      losses[count_ + part] = static_cast<float>(trainer.placesLoss());
+      float* place = gradients + part * parameters;
+      for (auto& parameter : model.parameters()) {
+        place = std::copy(parameter.gradient.begin(), parameter.gradient.end(), place);
+      }
+      model.parameters().clearGradients();
+    }
+    processes.meet();
+    const auto share = 1 / static_cast<float>(count_);
+    for (Index part = 0; part < count_; ++part) {
+      const float* place = gradients + part * parameters;
+      for (auto& parameter : model.parameters()) {
+        for (float& slope : parameter.gradient) slope += share * *place++;
+      }
+    }
+    const Losses all{std::accumulate(losses, losses + count_, 0.0) * share,
+                     std::accumulate(losses + count_, losses + 2 * count_, 0.0) * share};
+    // Nobody writes the next step's before all have read these.
+    processes.meet();
+    return all;
+  }
+
+ private:
+  static constexpr Index kPartScenes = 16;
+
+  std::uint64_t seed_;
+  double singles_;
+  Index count_;
+};
+
+template <class... Values>
+void report(const char* format, Values... values) {
+  std::printf(format, values...);
+  std::fflush(stdout);
+}
+
 void train(const Options& options) {
-  ThreadPool::shared().setThreads(static_cast<int>(options.integer("threads")));
+  const Parts parts(options);
   const auto seed = static_cast<std::uint64_t>(options.number("seed"));
   denoiser::Configuration configuration;
+  configuration.pixelFeatures = options.integer("pixel-features");
+  configuration.pixelBlocks = options.integer("pixel-blocks");
   configuration.features = options.integer("features");
   configuration.blocks = options.integer("blocks");
   configuration.numHeads = options.integer("heads");
@@ -108,25 +181,31 @@ void train(const Options& options) {
           ? std::make_unique<Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed)
           : denoiser::loadDenoiser(from);
   Denoiser<float>& model = *made;
-  Trainer<float> trainer(model,
-                         {.seed = seed, .adam = {.averageDecay = options.number("average-decay")}});
+  Trainer<float> trainer(model, {.seed = seed,
+                                 .adam = {.averageDecay = options.number("average-decay")},
+                                 .timeMean = options.number("time-mean"),
+                                 .timeDeviation = options.number("time-deviation"),
+                                 .alignment = options.number("alignment")});
   const std::vector<std::byte> checkpoint = read(options.text("checkpoint"));
   if (!checkpoint.empty()) denoiser::loadCheckpoint(checkpoint, model, trainer);
 
+  Processes processes(static_cast<int>(std::min(options.integer("threads"), parts.count())),
+                      parts.bytes(model.parameters().size()));
   const Index steps = options.integer("steps");
   const Index saveEvery = options.integer("save-every");
-  std::printf("{\"parameters\":%td,\"step\":%td,\"steps\":%td}\n", model.parameters().size(),
-              trainer.adam().step(), steps);
-  std::fflush(stdout);
+  const bool isFirst = processes.number() == 0;
+  if (isFirst) {
+    report("{\"parameters\":%td,\"step\":%td,\"steps\":%td}\n", model.parameters().size(),
+           trainer.adam().step(), steps);
+  }
   for (Index step = trainer.adam().step(); step < steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
-    Random random(denoiser::randomSeed(~seed, step));
-    const auto batch = denoiser::sceneBatch(model, options.integer("batch"), random);
-    const double loss = trainer.step(batch, learningRate(step, options));
+    const Losses losses = parts.learn(model, trainer, processes);
+    const double norm = trainer.adam().update(learningRate(step, options));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    std::printf("{\"step\":%td,\"loss\":%.6f,\"gradientNorm\":%.4f,\"seconds\":%.4f}\n", step + 1,
-                loss, trainer.gradientNorm(), seconds.count());
-    std::fflush(stdout);
+    if (!isFirst) continue;
+    report("{\"step\":%td,\"loss\":%.6f,\"places\":%.6f,\"gradientNorm\":%.4f,\"seconds\":%.4f}\n",
+           step + 1, losses.picture, losses.places, norm, seconds.count());
     if ((step + 1) % saveEvery == 0 || step + 1 == steps) save(model, trainer, options);
   }
 }
@@ -139,7 +218,7 @@ int main(int count, char** arguments) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {
     train(Options(count, arguments));
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }

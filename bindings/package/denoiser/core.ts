@@ -14,15 +14,15 @@ export interface CoreConfiguration {
 export interface DenoiserOptions {
   /** Pixels a side. Default 32, the size of scenes. */
   imageSize?: number;
-  /** Of a pixel. Default 32. */
+  /** Of a pixel. Default 16. */
   pixelFeatures?: number;
-  /** Before the transformer, and as many after it. Default 2. */
+  /** Blocks of convolutions at each resolution before the transformer, and one more after it; 0: none. Default 1. */
   pixelBlocks?: number;
-  /** Pixels a side that make one token. Default 4. */
+  /** Pixels a side that make one token: a power of two that divides imageSize. Default 4. */
   patch?: number;
   /** Of a token. Default 128. */
   features?: number;
-  /** Default 6. */
+  /** Of the transformer. Default 5. */
   blocks?: number;
   /** Of attentions. Default 4. */
   heads?: number;

@@ -10,11 +10,11 @@ import { makeTrainer, type Trainer, type TrainerOptions } from './trainer';
 
 const defaults: Required<DenoiserOptions> = {
   imageSize: 32,
-  pixelFeatures: 32,
-  pixelBlocks: 2,
+  pixelFeatures: 16,
+  pixelBlocks: 1,
   patch: 4,
   features: 128,
-  blocks: 6,
+  blocks: 5,
   heads: 4,
   textFeatures: 128,
   textBlocks: 2,

@@ -1,4 +1,4 @@
-#include "operators/grid_convolution.hpp"
+#include "operators/depthwise_convolution.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@ namespace cross_attention::test {
 
 namespace {
 
-using operators::GridConvolution;
+using operators::DepthwiseConvolution;
 using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
@@ -30,20 +30,20 @@ double expected(const Tensor<T>& x, const Buffer<T>& weight, Index side, Index f
   return sum;
 }
 
-TEST(GridConvolutionTest, BeginsAsTheIdentity) {
+TEST(DepthwiseConvolutionTest, BeginsAsTheIdentity) {
   ParameterSet<float> parameters(1);
-  GridConvolution<float> convolution(parameters, "mix", 3, 37);
+  DepthwiseConvolution<float> convolution(parameters, "mix", 3, 37);
   Random random(2);
   const auto x = normalTensor<float>(random, Shape{kBatch, 9, 37});
   const Tensor<float> y = convolution.forward(x, false);
   EXPECT_TRUE(std::equal(y.begin(), y.end(), x.begin()));
 }
 
-TEST(GridConvolutionTest, IsItsDefinition) {
+TEST(DepthwiseConvolutionTest, IsItsDefinition) {
   for (const Index side : {1, 2, 5}) {
     for (const Index features : {1, 70}) {
       ParameterSet<float> parameters(1);
-      GridConvolution<float> convolution(parameters, "mix", side, features);
+      DepthwiseConvolution<float> convolution(parameters, "mix", side, features);
       Random random(3);
       Buffer<float>& weight = parameters.begin()->values;
       for (float& value : weight) value = static_cast<float>(random.normal());
@@ -60,11 +60,11 @@ TEST(GridConvolutionTest, IsItsDefinition) {
   }
 }
 
-TEST(GridConvolutionTest, GradientsAreCentralDifferences) {
+TEST(DepthwiseConvolutionTest, GradientsAreCentralDifferences) {
   constexpr Index kSide = 3;
   constexpr Index kFeatures = 5;
   ParameterSet<double> parameters(1);
-  GridConvolution<double> convolution(parameters, "mix", kSide, kFeatures);
+  DepthwiseConvolution<double> convolution(parameters, "mix", kSide, kFeatures);
   Random random(4);
   auto& parameter = *parameters.begin();
   for (double& value : parameter.values) value = random.normal();
@@ -96,9 +96,9 @@ TEST(GridConvolutionTest, GradientsAreCentralDifferences) {
   }
 }
 
-TEST(GridConvolutionTest, AFrozenWeightGetsNoGradient) {
+TEST(DepthwiseConvolutionTest, AFrozenWeightGetsNoGradient) {
   ParameterSet<float> parameters(1);
-  GridConvolution<float> convolution(parameters, "mix", 2, 3);
+  DepthwiseConvolution<float> convolution(parameters, "mix", 2, 3);
   parameters.setTrainable(false);
   const auto x = Tensor<float>::full(Shape{1, 4, 3}, 1);
   convolution.forward(x, true);

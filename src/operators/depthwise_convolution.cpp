@@ -1,4 +1,4 @@
-#include "operators/grid_convolution.hpp"
+#include "operators/depthwise_convolution.hpp"
 
 #include "operators/rows.hpp"
 
@@ -8,6 +8,8 @@ namespace {
 
 constexpr Index kReach = 1;
 constexpr Index kWidth = 2 * kReach + 1;
+/// A task's features: those of all tokens stay in the first-level cache.
+constexpr Index kBlockFeatures = 64;
 
 /// Calls work(tap, token, neighbour) for each of the nine taps and each token whose neighbour there lies on the grid.
 template <class Work>
@@ -35,13 +37,17 @@ Tensor<T> convolve(const Tensor<T>& input, const T* weights, Index side, Directi
   Tensor<T> output = Tensor<T>::zeros(input.shape());
   const T* x = input.data();
   T* y = output.data();
-  forRowBlocks(input.shape()[0], 1, [=](Index row, Index) {
+  const Index blocks = ceilDivide(features, kBlockFeatures);
+  forRowBlocks(input.shape()[0] * blocks, 1, [=](Index task, Index) {
+    const Index row = task / blocks;
+    const Index begin = task % blocks * kBlockFeatures;
+    const Index end = std::min(begin + kBlockFeatures, features);
     forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
       const bool isForward = direction == Direction::kForward;
       const T* __restrict weight = weights + tap * features;
       const T* __restrict from = x + row * picture + (isForward ? neighbour : token) * features;
       T* __restrict to = y + row * picture + (isForward ? token : neighbour) * features;
-      for (Index i = 0; i < features; ++i) to[i] += weight[i] * from[i];
+      for (Index i = begin; i < end; ++i) to[i] += weight[i] * from[i];
     });
   });
   return output;
@@ -50,8 +56,8 @@ Tensor<T> convolve(const Tensor<T>& input, const T* weights, Index side, Directi
 }  // namespace
 
 template <class T>
-GridConvolution<T>::GridConvolution(ParameterSet<T>& parameters, const std::string& name,
-                                    Index side, Index features)
+DepthwiseConvolution<T>::DepthwiseConvolution(ParameterSet<T>& parameters, const std::string& name,
+                                              Index side, Index features)
     : side_(side),
       weight_(parameters.add(name + ".weight", {kWidth, kWidth, features}, Initial::zero())) {
   T* middle = weight_.values.data() + kWidth * kWidth / 2 * features;
@@ -59,20 +65,20 @@ GridConvolution<T>::GridConvolution(ParameterSet<T>& parameters, const std::stri
 }
 
 template <class T>
-Tensor<T> GridConvolution<T>::forward(const Tensor<T>& input, bool keep) {
+Tensor<T> DepthwiseConvolution<T>::forward(const Tensor<T>& input, bool keep) {
   input_ = keep ? input : Tensor<T>();
   return convolve<T>(input, weight_.values.data(), side_, Direction::kForward);
 }
 
 template <class T>
-Tensor<T> GridConvolution<T>::backward(const Tensor<T>& outputGradient) {
+Tensor<T> DepthwiseConvolution<T>::backward(const Tensor<T>& outputGradient) {
   if (weight_.trainable) addWeightGradient(outputGradient);
   return convolve<T>(outputGradient, weight_.values.data(), side_, Direction::kBackward);
 }
 
 /// dw[tap] += Σ dy[token]·x[neighbour], a range of the features a task: in an order that does not depend on threads.
 template <class T>
-void GridConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient) {
+void DepthwiseConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient) {
   const Index features = featuresOf(outputGradient);
   const Index batch = outputGradient.shape()[0];
   const Index side = side_;
@@ -80,8 +86,7 @@ void GridConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient) {
   const T* x = input_.data();
   const T* dy = outputGradient.data();
   T* gradient = weight_.gradient.data();
-  constexpr Index kTaskFeatures = 64;
-  forRowBlocks(features, kTaskFeatures, [=](Index begin, Index end) {
+  forRowBlocks(features, kBlockFeatures, [=](Index begin, Index end) {
     for (Index row = 0; row < batch; ++row) {
       forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
         T* __restrict sum = gradient + tap * features;
@@ -93,7 +98,7 @@ void GridConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient) {
   });
 }
 
-template class GridConvolution<float>;
-template class GridConvolution<double>;
+template class DepthwiseConvolution<float>;
+template class DepthwiseConvolution<double>;
 
 }  // namespace cross_attention::operators

@@ -1,0 +1,117 @@
+#include "operators/convolution.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/random_data.hpp"
+#include "support/threads.hpp"
+
+namespace cross_attention::test {
+
+namespace {
+
+using operators::Convolution;
+using operators::Initial;
+using operators::ParameterSet;
+
+constexpr Index kBatch = 2;
+
+struct Sizes {
+  Index side, in, out;
+};
+/// Tiles that are full and that are not, in pixels and in features; RGB in and out.
+constexpr std::array kSizes{Sizes{1, 1, 1}, Sizes{2, 3, 16}, Sizes{5, 7, 37}, Sizes{8, 16, 3}};
+
+template <class T>
+void randomize(Random& random, ParameterSet<T>& parameters) {
+  for (auto& parameter : parameters) {
+    for (T& value : parameter.values) value = static_cast<T>(random.normal());
+  }
+}
+
+/// y[r, c, o] straight from the definition, in double.
+template <class T>
+double expected(const Tensor<T>& x, const Buffer<T>& weight, Sizes sizes, Index row, Index r,
+                Index c, Index o) {
+  double sum = 0;
+  for (Index tap = 0; tap < 9; ++tap) {
+    const Index y = r + tap / 3 - 1;
+    const Index z = c + tap % 3 - 1;
+    if (y < 0 || y >= sizes.side || z < 0 || z >= sizes.side) continue;
+    for (Index i = 0; i < sizes.in; ++i) {
+      sum += double{weight[(tap * sizes.in + i) * sizes.out + o]} *
+             double{x.data()[((row * sizes.side + y) * sizes.side + z) * sizes.in + i]};
+    }
+  }
+  return sum;
+}
+
+TEST(ConvolutionTest, IsItsDefinition) {
+  for (const Sizes sizes : kSizes) {
+    ParameterSet<float> parameters(1);
+    Convolution<float> convolution(parameters, "in", sizes.side, sizes.in, sizes.out);
+    Random random(3);
+    randomize(random, parameters);
+    const auto x = normalTensor<float>(random, Shape{kBatch, sizes.side * sizes.side, sizes.in});
+    const Tensor<float> y = convolution.forward(x, false);
+    ASSERT_EQ(y.shape(), (Shape{kBatch, sizes.side * sizes.side, sizes.out}));
+    for (Index i = 0; i < y.size(); ++i) {
+      const Index pixel = i / sizes.out % (sizes.side * sizes.side);
+      const double exact =
+          expected(x, parameters.begin()->values, sizes, i / (sizes.out * sizes.side * sizes.side),
+                   pixel / sizes.side, pixel % sizes.side, i % sizes.out);
+      // At most 144 products of two normal numbers, below 10 each, and as many sums, below 200.
+      EXPECT_NEAR(y.data()[i], exact, 2 * 144 * 200 * 0x1p-24) << sizes.side << " " << i;
+    }
+  }
+}
+
+TEST(ConvolutionTest, GradientsAreCentralDifferences) {
+  for (const Sizes sizes : kSizes) {
+    ParameterSet<double> parameters(1);
+    Convolution<double> convolution(parameters, "in", sizes.side, sizes.in, sizes.out);
+    Random random(4);
+    randomize(random, parameters);
+    auto x = normalTensor<double>(random, Shape{kBatch, sizes.side * sizes.side, sizes.in});
+    const auto slope =
+        normalTensor<double>(random, Shape{kBatch, sizes.side * sizes.side, sizes.out});
+    const auto loss = [&] {
+      const Tensor<double> y = convolution.forward(x, false);
+      double sum = 0;
+      for (Index i = 0; i < y.size(); ++i) sum += y.data()[i] * slope.data()[i];
+      return sum;
+    };
+    convolution.forward(x, true);
+    const Tensor<double> gradient = convolution.backward(slope);
+    // Linear in each number: no truncation, only the rounding of sums below 2000 over 2·h.
+    constexpr double kStep = 1e-2;
+    constexpr double kTolerance = 2000 * 0x1p-52 * 100 / kStep;
+    const auto check = [&](double& value, double analytic) {
+      const double before = value;
+      value = before + kStep;
+      const double above = loss();
+      value = before - kStep;
+      const double below = loss();
+      value = before;
+      EXPECT_NEAR(analytic, (above - below) / (2 * kStep), kTolerance);
+    };
+    auto& parameter = *parameters.begin();
+    for (Index i = 0; i < x.size(); i += 5) check(x.data()[i], gradient.data()[i]);
+    for (Index i = 0; i < parameter.values.size(); i += 7) {
+      check(parameter.values[i], parameter.gradient[i]);
+    }
+  }
+}
+
+TEST(ConvolutionTest, AFrozenWeightGetsNoGradient) {
+  ParameterSet<float> parameters(1);
+  Convolution<float> convolution(parameters, "in", 2, 3, 3);
+  parameters.setTrainable(false);
+  const auto x = Tensor<float>::full(Shape{1, 4, 3}, 1);
+  convolution.forward(x, true);
+  convolution.backward(x);
+  for (const float value : parameters.begin()->gradient) EXPECT_EQ(value, 0);
+}
+
+}  // namespace
+
+}  // namespace cross_attention::test
