@@ -50,7 +50,8 @@ describe('a model that cannot be', () => {
     ),
     [{ textBlocks: -1 }, 'textBlocks', '-1'],
     [{ imageSize: 30 }, 'imageSize is 30', 'multiple of patch', '4'],
-    [{ patch: 5 }, 'imageSize is 32', 'multiple of patch', '5'],
+    [{ patch: 5 }, 'patch is 5', 'a power of two'],
+    [{ imageSize: 36, patch: 8 }, 'imageSize is 36', 'multiple of patch', '8'],
     [{ features: 30, heads: 3 }, 'features is 30', 'multiple', '4'],
     [{ features: 32, heads: 3 }, 'features is 32', 'multiple of', '3'],
     [{ textFeatures: 30, textHeads: 4 }, 'textFeatures is 30', 'multiple of textHeads', '4'],
@@ -72,8 +73,8 @@ describe('a model that cannot be', () => {
   test('can have no text blocks, and sizes of its own', () =>
     scoped((own) => {
       const options = {
-        imageSize: 12,
-        patch: 3,
+        imageSize: 8,
+        patch: 2,
         features: 8,
         blocks: 1,
         heads: 2,
@@ -82,8 +83,8 @@ describe('a model that cannot be', () => {
       };
       const model = own(Denoiser.create({ ...options, textBlocks: 0, textHeads: 1 }));
       const { imageSize, mapSize, blocks, heads, mostWords } = model;
-      assert.deepEqual([imageSize, mapSize, blocks, heads, mostWords], [12, 4, 1, 2, 23]);
-      assert.equal(paint(model, { prompt, steps: 1 }).length, 3 * 12 * 12);
+      assert.deepEqual([imageSize, mapSize, blocks, heads, mostWords], [8, 4, 1, 2, 23]);
+      assert.equal(paint(model, { prompt, steps: 1 }).length, 3 * 8 * 8);
     }));
 });
 

@@ -64,9 +64,9 @@ describe('wordWeights', () => {
         for (let head = 0; head < model.heads; ++head) {
           const before = mapOf(plain, at, { block: 0, head });
           const expected = Float64Array.from(before, (p) => (weight * p) / (1 + (weight - 1) * p));
-          // Probabilities and the logarithm of the weight (up to 7) are rounded to float, exponentials are good to some
-          // 2^-22: 2^-18 of the value at most.
-          const tolerances = expected.map((p) => 2 ** -18 * p);
+          // The logarithm of the weight (up to 7), the score with it and its distance from the largest one are rounded to
+          // float, each of at most 7 + |ln p|; exponentials and sums are good to some 2^-22: 2^-19 of the value at most.
+          const tolerances = expected.map((p) => (2 ** -19 + 3 * 2 ** -24 * (7 - Math.log(p))) * p);
           assertWithin(mapOf(changed, at, { block: 0, head }), expected, tolerances, `head ${head}`);
         }
       }));
