@@ -37,8 +37,9 @@ void describePlaces(const scenes::Scene& scene, const Configuration& configurati
   std::fill(values.begin(), values.end(), std::numeric_limits<T>::quiet_NaN());
   auto value = values.begin();
   for (Index token = 0; token < configuration.tokens(); ++token) {
+    const Index row = token / across;
     const float left = static_cast<float>(token % across) * side;
-    const float top = static_cast<float>(token / across) * side;
+    const float top = static_cast<float>(row) * side;
     const scenes::Object* object = objectAt(scene, {left, top, left + side, top + side});
     *value = object != nullptr ? T(1) : T(-1);
     if (object != nullptr) {
