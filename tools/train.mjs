@@ -20,13 +20,13 @@ const options = {
   batch: { type: 'string', default: '32' },
   // The share of scenes that have a single object whatever the rest have.
   singles: { type: 'string', default: '0' },
-  'learning-rate': { type: 'string', default: '0.0008' },
+  'learning-rate': { type: 'string', default: '0.0004' },
   'warm-up': { type: 'string', default: '300' },
   // Of the logit of the times that are learned from: 0 is noise, 1 is clean.
   'time-mean': { type: 'string', default: '-1.6' },
   'time-deviation': { type: 'string', default: '1' },
   // The weight of what tokens are to know of the objects at their place, beside the loss of the picture.
-  alignment: { type: 'string', default: '0.5' },
+  alignment: { type: 'string', default: '1' },
   // The share of the steps, at the end, in which the learning rate falls to zero.
   fall: { type: 'string', default: '0.5' },
   'average-decay': { type: 'string', default: '0.999' },
