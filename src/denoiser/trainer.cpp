@@ -74,14 +74,13 @@ double Trainer<T>::loss(const Batch<T>& batch, Random& random, bool learn) {
   const double loss = sum / static_cast<double>(estimate.size());
   if (!learn) return loss;
   placesLoss_ = 0;
-  denoiser_.backward(gradient,
-                     batch.places.size() == 0 ? Tensor<T>() : addPlacesLoss(batch.places));
+  denoiser_.backward(gradient, batch.places.size() == 0 ? Tensor<T>() : learnPlaces(batch.places));
   return loss;
 }
 
 /// Sets the mean squared error of what the tokens' first features say of their places; returns its gradient.
 template <class T>
-Tensor<T> Trainer<T>::addPlacesLoss(const Tensor<T>& places) {
+Tensor<T> Trainer<T>::learnPlaces(const Tensor<T>& places) {
   const Tensor<T>& tokens = denoiser_.middleTokens();
   Tensor<T> gradient = Tensor<T>::zeros(tokens.shape());
   const Index features = tokens.shape()[2];

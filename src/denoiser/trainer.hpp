@@ -53,7 +53,7 @@ class Trainer {
   double gradientNorm() const { return gradientNorm_; }
 
  private:
-  Tensor<T> addPlacesLoss(const Tensor<T>& places);
+  Tensor<T> learnPlaces(const Tensor<T>& places);
 
   Denoiser<T>& denoiser_;
   TrainerOptions options_;

@@ -108,11 +108,15 @@ class Tensors {
   std::map<std::string, const StoredTensor*> tensors_;
 };
 
-/// Of the first resolution; the others' are as many, and larger.
+/// Those before the transformer are fewer and as large.
 void requirePixelBlocks(const Tensors& tensors, const Configuration& configuration) {
-  const Index features = configuration.pixelFeatures;
-  for (Index block = 0; block < configuration.pixelBlocksAfter(); ++block) {
-    tensors.require(text({"pixels.0.after.", block, ".in.weight"}), {3, 3, features, features});
+  Index features = configuration.pixelFeatures;
+  for (Index level = 0; Index(1) << level < configuration.patch; ++level) {
+    for (Index block = 0; block < configuration.pixelBlocksAfter(); ++block) {
+      tensors.require(text({"pixels.", level, ".after.", block, ".in.weight"}),
+                      {3, 3, features, features});
+    }
+    features *= 4;
   }
 }
 
@@ -130,7 +134,7 @@ void requireSizes(const Tensors& tensors, const Configuration& configuration,
                   {configuration.mostWords, configuration.textFeatures});
   tensors.require("patch_embedding.weight", {configuration.features, configuration.patchValues()});
   tensors.require("positions", {configuration.tokens(), configuration.features});
-  if (configuration.patch > 1) requirePixelBlocks(tensors, configuration);
+  requirePixelBlocks(tensors, configuration);
   requireBlocks("text.blocks.", configuration.textBlocks, configuration.textFeatures);
   requireBlocks("transformer_blocks.", configuration.blocks, configuration.features);
 }

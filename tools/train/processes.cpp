@@ -15,6 +15,7 @@
 struct Processes::Shared {
   static constexpr std::size_t kBytes = 4096;
   std::atomic<unsigned long long> arrivals;
+  std::atomic<bool> ended;  ///< one of them comes no more
   static_assert(std::atomic<unsigned long long>::is_always_lock_free);
 };
 
@@ -33,6 +34,7 @@ Processes::Processes(int count, std::size_t sharedBytes)
 }
 
 Processes::~Processes() {
+  shared_->ended = true;
   if (number_ == 0) {
     while (wait(nullptr) > 0) {
     }
@@ -47,9 +49,9 @@ void Processes::meet() {
   while (shared_->arrivals < all) {
     // The others come within milliseconds: not worth a sleep.
     sched_yield();
-    const bool isAlone = number_ == 0 ? waitpid(-1, nullptr, WNOHANG) > 0 : getppid() != first_;
+    const bool wasKilled = number_ == 0 ? waitpid(-1, nullptr, WNOHANG) > 0 : getppid() != first_;
     // One that has ended may have been the last to come.
-    if (isAlone && shared_->arrivals < all) {
+    if ((wasKilled || shared_->ended) && shared_->arrivals < all) {
       throw std::runtime_error("another process of the training has ended");
     }
   }

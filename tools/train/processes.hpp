@@ -8,7 +8,7 @@ class Processes {
  public:
   /// Forks count - 1 more: each goes on from here. Before any thread is started. Throws std::system_error.
   Processes(int count, std::size_t sharedBytes);
-  /// The first waits for the others.
+  /// The others are told that this one comes no more, at the end or after a failure; the first waits for them.
   ~Processes();
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/random_data.hpp"
-#include "support/threads.hpp"
+#include "support/central_differences.hpp"
 
 namespace cross_attention::test {
 
@@ -14,6 +13,8 @@ using operators::Initial;
 using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
+/// Of a gradient that are checked.
+constexpr Index kMostElements = 400;
 
 struct Sizes {
   Index side, in, out;
@@ -74,31 +75,16 @@ TEST(ConvolutionTest, GradientsAreCentralDifferences) {
     auto x = normalTensor<double>(random, Shape{kBatch, sizes.side * sizes.side, sizes.in});
     const auto slope =
         normalTensor<double>(random, Shape{kBatch, sizes.side * sizes.side, sizes.out});
-    const auto loss = [&] {
-      const Tensor<double> y = convolution.forward(x, false);
-      double sum = 0;
-      for (Index i = 0; i < y.size(); ++i) sum += y.data()[i] * slope.data()[i];
-      return sum;
-    };
+    const auto loss = [&] { return weightedSum(slope, convolution.forward(x, false)); };
+    // Linear in each number: no truncation.
+    const double tolerance =
+        differenceTolerance(0, sumOfMagnitudes(slope, convolution.forward(x, false)));
     convolution.forward(x, true);
     const Tensor<double> gradient = convolution.backward(slope);
-    // Linear in each number: no truncation, only the rounding of sums below 2000 over 2·h.
-    constexpr double kStep = 1e-2;
-    constexpr double kTolerance = 2000 * 0x1p-52 * 100 / kStep;
-    const auto check = [&](double& value, double analytic) {
-      const double before = value;
-      value = before + kStep;
-      const double above = loss();
-      value = before - kStep;
-      const double below = loss();
-      value = before;
-      EXPECT_NEAR(analytic, (above - below) / (2 * kStep), kTolerance);
-    };
+    expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMostElements);
     auto& parameter = *parameters.begin();
-    for (Index i = 0; i < x.size(); i += 5) check(x.data()[i], gradient.data()[i]);
-    for (Index i = 0; i < parameter.values.size(); i += 7) {
-      check(parameter.values[i], parameter.gradient[i]);
-    }
+    expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
+                             tolerance, loss, kMostElements);
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/random_data.hpp"
+#include "support/central_differences.hpp"
 
 namespace cross_attention::test {
 
@@ -12,6 +12,8 @@ using operators::DepthwiseConvolution;
 using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
+/// Of a gradient that are checked.
+constexpr Index kMostElements = 400;
 
 /// y[r, c, f] straight from the definition, in double.
 template <class T>
@@ -70,30 +72,15 @@ TEST(DepthwiseConvolutionTest, GradientsAreCentralDifferences) {
   for (double& value : parameter.values) value = random.normal();
   auto x = normalTensor<double>(random, Shape{kBatch, kSide * kSide, kFeatures});
   const auto slope = normalTensor<double>(random, x.shape());
-  const auto loss = [&] {
-    const Tensor<double> y = convolution.forward(x, false);
-    double sum = 0;
-    for (Index i = 0; i < y.size(); ++i) sum += y.data()[i] * slope.data()[i];
-    return sum;
-  };
+  const auto loss = [&] { return weightedSum(slope, convolution.forward(x, false)); };
+  // Linear in each number: no truncation.
+  const double tolerance =
+      differenceTolerance(0, sumOfMagnitudes(slope, convolution.forward(x, false)));
   convolution.forward(x, true);
   const Tensor<double> gradient = convolution.backward(slope);
-  // Linear in each number: no truncation, only the rounding of sums below 200 over 2·h.
-  constexpr double kStep = 1e-3;
-  constexpr double kTolerance = 200 * 0x1p-52 * 100 / kStep;
-  const auto check = [&](double& value, double analytic) {
-    const double before = value;
-    value = before + kStep;
-    const double above = loss();
-    value = before - kStep;
-    const double below = loss();
-    value = before;
-    EXPECT_NEAR(analytic, (above - below) / (2 * kStep), kTolerance);
-  };
-  for (Index i = 0; i < x.size(); ++i) check(x.data()[i], gradient.data()[i]);
-  for (Index i = 0; i < parameter.values.size(); ++i) {
-    check(parameter.values[i], parameter.gradient[i]);
-  }
+  expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMostElements);
+  expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
+                           tolerance, loss, kMostElements);
 }
 
 TEST(DepthwiseConvolutionTest, AFrozenWeightGetsNoGradient) {

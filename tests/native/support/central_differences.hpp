@@ -44,12 +44,13 @@ double sumOfMagnitudes(const Tensor<T>& weights, const Tensor<T>& output) {
   return sum;
 }
 
-/// Up to 48 of the elements, the first and the last among them; all of them where they are fewer.
-inline std::vector<Index> sampledElements(Index size) {
-  constexpr Index kMost = 48;
+inline constexpr Index kSampledElements = 48;
+
+/// Up to `most` of the elements, the first and the last among them; all of them where they are fewer.
+inline std::vector<Index> sampledElements(Index size, Index most) {
   std::vector<Index> elements;
-  for (Index i = 0; i < std::min(size, kMost); ++i) {
-    elements.push_back(size <= kMost ? i : i * (size - 1) / (kMost - 1));
+  for (Index i = 0; i < std::min(size, most); ++i) {
+    elements.push_back(size <= most ? i : i * (size - 1) / (most - 1));
   }
   return elements;
 }
@@ -57,9 +58,10 @@ inline std::vector<Index> sampledElements(Index size) {
 /// `gradient` against central differences of `loss` by sampled elements of `values`, which are as before afterwards.
 template <class Loss>
 void expectCentralDifferences(const std::string& name, std::span<double> values,
-                              std::span<const double> gradient, double tolerance, Loss loss) {
+                              std::span<const double> gradient, double tolerance, Loss loss,
+                              Index most = kSampledElements) {
   ASSERT_EQ(values.size(), gradient.size()) << name;
-  for (const Index element : sampledElements(static_cast<Index>(values.size()))) {
+  for (const Index element : sampledElements(static_cast<Index>(values.size()), most)) {
     const auto i = static_cast<std::size_t>(element);
     const double value = values[i];
     values[i] = value + kDifferenceStep;
