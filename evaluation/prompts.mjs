@@ -1,6 +1,6 @@
 // Prompts to judge a model by: the plain captions of random scenes.
 
-// Numbers of objects, in turn: as in training, and for scenes held out, where single objects do not occur.
+// Numbers of objects, in turn. Single objects are never held out.
 const objectsOf = { training: [1, 2, 2, 3], heldOut: [2, 2, 3] };
 
 /**

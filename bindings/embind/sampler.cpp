@@ -39,6 +39,7 @@ SamplerHandle* create(DenoiserModel& model, const val& options) {
                        .seed = static_cast<std::uint64_t>(options["seed"].as<double>()),
                        .steps = static_cast<Index>(options["steps"].as<double>()),
                        .guidance = options["guidance"].as<double>(),
+                       .eta = options["eta"].as<double>(),
                        .wordWeights = toNumbers(options["wordWeights"]),
                        .edit = {},
                        .maps = options["maps"].as<bool>()};

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "core/random.hpp"
 #include "denoiser/batch_rows.hpp"
 #include "denoiser/checks.hpp"
 #include "denoiser/word_alignment.hpp"
@@ -46,13 +45,12 @@ std::vector<double> tokenWeights(const char* name, const std::vector<double>& wo
   return weights;
 }
 
-Tensor<float> noise(Index pictures, Index size, std::uint64_t seed) {
-  Tensor<float> noise(Shape{pictures, Configuration::kChannels, size, size});
-  Random random(seed);
+/// The same for all pictures: both of an edit begin, and go on, alike.
+Tensor<float> noise(const Shape& shape, Random& random) {
+  Tensor<float> noise(shape);
   const Index values = rowSize(noise);
   for (Index i = 0; i < values; ++i) noise.data()[i] = static_cast<float>(random.normal());
-  // Both pictures of an edit begin alike.
-  for (Index picture = 1; picture < pictures; ++picture) {
+  for (Index picture = 1; picture < shape[0]; ++picture) {
     std::copy(noise.data(), noise.data() + values, noise.data() + picture * values);
   }
   return noise;
@@ -61,10 +59,11 @@ Tensor<float> noise(Index pictures, Index size, std::uint64_t seed) {
 }  // namespace
 
 Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
-    : denoiser_(denoiser), options_(options), version_(denoiser.parameters().version()) {
+    : denoiser_(denoiser), options_(options), version_(denoiser.parameters().version()), random_(options.seed) {
   const Configuration& configuration = denoiser.configuration();
   requireRange("steps", static_cast<double>(options.steps), 1, static_cast<double>(kMostSteps));
   requireRange("guidance", options.guidance, 0, kMostGuidance);
+  requireRange("eta", options.eta, 0, 1);
   const auto encode = [&](const std::string& prompt, const char* argument) {
     return denoiser.vocabulary().encode(prompt, configuration.mostWords, argument);
   };
@@ -93,7 +92,8 @@ Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
   }
   attention_ = std::make_unique<SamplerAttention>(denoiser, denoiser.encode(prompts, false),
                                                   prompts, weights, std::move(edit), options.maps);
-  noisy_ = noise(prompts_, configuration.imageSize, options.seed);
+  const Index size = configuration.imageSize;
+  noisy_ = noise({prompts_, Configuration::kChannels, size, size}, random_);
   estimate_ = Tensor<float>::zeros(noisy_.shape());
 }
 
@@ -128,15 +128,24 @@ bool Sampler::advance() {
   attention_->beginStep(static_cast<double>(done));
   estimate_ = guidedEstimate(time);
   if (options_.edit && options_.edit->keepElsewhere && done >= kKeepFrom) keepElsewhere();
-  // Of the way to the estimate: all of it in the last step.
-  const float next =
-      step_ + 1 == options_.steps ? 1 : timeAfter(static_cast<float>(step_ + 1) / steps);
-  const float share = (next - time) / (1 - time);
-  for (Index i = 0; i < noisy_.size(); ++i) {
-    noisy_.data()[i] += share * (estimate_.data()[i] - noisy_.data()[i]);
-  }
+  const bool last = step_ + 1 == options_.steps;
+  moveTo(last ? 1 : timeAfter(static_cast<float>(step_ + 1) / steps), time);
   ++step_;
   return true;
+}
+
+/// t·x + (1 - t)·noise at the next time: x as estimated, the noise what is left of the picture without it, but for the
+/// share of its variance that is drawn anew.
+void Sampler::moveTo(float next, float time) {
+  const auto eta = static_cast<float>(options_.eta);
+  const float kept = std::sqrt(1 - eta * eta) * (1 - next) / (1 - time);
+  for (Index i = 0; i < noisy_.size(); ++i) {
+    const float estimate = estimate_.data()[i];
+    noisy_.data()[i] = next * estimate + kept * (noisy_.data()[i] - time * estimate);
+  }
+  if (eta == 0 || next == 1) return;
+  const Tensor<float> added = noise(noisy_.shape(), random_);
+  for (Index i = 0; i < noisy_.size(); ++i) noisy_.data()[i] += eta * (1 - next) * added.data()[i];
 }
 
 /// Where no changed word is looked at, the second picture stays the first one.

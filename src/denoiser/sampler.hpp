@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "core/random.hpp"
 #include "denoiser/sampler_attention.hpp"
 
 namespace cross_attention::denoiser {
@@ -22,14 +23,18 @@ struct SamplerOptions {
   Index steps = 20;
   /// Classifier-free guidance (Ho and Salimans, 2022): empty + guidance·(prompt - empty). 1: none.
   double guidance = 3;
+  /// How much of the noise is drawn anew in each step, 0 to 1: the eta of DDIM (Song et al., 2021, section 4.1). 0 is
+  /// Euler's method along the velocity; new noise lets later steps mend what earlier ones got wrong (Karras et al., 2022,
+  /// section 4).
+  double eta = 0.5;
   /// One a word of the prompt; empty: all 1. See SamplerAttention.
   std::vector<double> wordWeights;
   std::optional<EditOptions> edit;
   bool maps = true;  ///< whether heat maps are collected
 };
 
-/// Draws a picture: Euler's method along the velocity that a denoiser estimates (Lipman et al., 2023), from noise at t = 0
-/// to the picture at t = 1. An edit draws two pictures at a time, the kept one and the changed one.
+/// Draws a picture: steps along the velocity that a denoiser estimates (Lipman et al., 2023), from noise at t = 0 to the
+/// picture at t = 1, with some new noise in each. An edit draws two pictures at a time, the kept one and the changed one.
 /// The denoiser must live as long, and keep its parameters.
 class Sampler {
  public:
@@ -49,6 +54,7 @@ class Sampler {
  private:
   Index lastPrompt() const { return prompts_ - 1; }
   Tensor<float> guidedEstimate(float time);
+  void moveTo(float next, float time);
   void keepElsewhere();
   std::vector<float> changedPlaces() const;
 
@@ -59,6 +65,7 @@ class Sampler {
   std::vector<std::vector<double>> weights_;  ///< one a token of each prompt
   std::vector<Index> places_;                 ///< alignWords; empty without an edit
   std::uint64_t version_;
+  Random random_;
   std::unique_ptr<SamplerAttention> attention_;
   Tensor<float> noisy_;     ///< [prompts, 3, size, size]
   Tensor<float> estimate_;  ///< the same

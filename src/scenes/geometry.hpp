@@ -9,7 +9,7 @@ inline constexpr float kPictureSize = 32;
 /// The least distance, in pixels, of a bounding box from the picture's edge.
 inline constexpr float kMargin = 1;
 /// The least distance, in pixels, of two bounding boxes that stand beside each other.
-inline constexpr float kGap = 1.5F;
+inline constexpr float kGap = 2;
 /// The least distance, in pixels, of an inner object from the edge of what is around it.
 inline constexpr float kClearance = 1;
 /// How many times farther apart along the axis of a relation than along the other one two centres are at least.

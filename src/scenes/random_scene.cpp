@@ -1,5 +1,7 @@
 #include "scenes/random_scene.hpp"
 
+#include <utility>
+
 #include "core/error.hpp"
 #include "scenes/choice.hpp"
 #include "scenes/placement.hpp"
@@ -14,18 +16,21 @@ constexpr float kJitter = 0.04F;
 
 int randomCount(Random& random, Split split) {
   if (split == Split::kHeldOut) return choose(random, 3) < 2 ? 2 : 3;
-  constexpr std::array<int, 4> kCounts{1, 2, 2, 3};
-  return kCounts[static_cast<std::size_t>(choose(random, 4))];
+  constexpr std::array<int, 5> kCounts{1, 2, 2, 3, 3};
+  return kCounts[static_cast<std::size_t>(choose(random, kCounts.size()))];
 }
 
 /// Subjects come first.
 std::vector<Link> randomLinks(Random& random, int objects) {
   if (objects == 1) return {};
   if (objects == 2) return {{0, static_cast<Relation>(choose(random, kRelations)), 1}};
-  constexpr int kBeside = kRelations - 1;
-  const int first = choose(random, kBeside);
-  const int second = (first + 1 + choose(random, kBeside - 1)) % kBeside;
-  return {{0, static_cast<Relation>(first), 1}, {0, static_cast<Relation>(second), 2}};
+  // One beside the subject, one above or below it: three in a row would be too small to tell.
+  const auto beside = static_cast<Relation>(choose(random, 2));
+  const auto upright = static_cast<Relation>(2 + choose(random, 2));
+  Link one{0, beside, 1};
+  Link other{0, upright, 2};
+  if (choose(random, 2) == 1) std::swap(one.relation, other.relation);
+  return {one, other};
 }
 
 bool canBe(const Scene& scene) {

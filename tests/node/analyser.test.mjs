@@ -250,7 +250,7 @@ test('a relation is that of the axis along which the centres are further apart',
 
 describe('adheres', () => {
   const red = object('red', 'circle', 9, 9, 4.5, 'small');
-  const blue = object('blue', 'square', 22, 22, 7, 'large');
+  const blue = object('blue', 'square', 22, 22, 7.5, 'large');
   const links = (relation) => [{ subject: 0, relation, object: 1 }];
   const scene = (relation = 'above') => ({
     objects: [red, { ...blue, x: 11 }],

@@ -98,6 +98,8 @@ describe('a sampler that cannot be', () => {
     ...[0, 1001, 1.5, NaN, '20', null].map((steps) => [{ steps }, 'steps', '1 to 1000']),
     ...[-0.1, 100.1].map((guidance) => [{ guidance }, 'guidance', '0 to 100']),
     ...[NaN, Infinity, '3', null].map((guidance) => [{ guidance }, 'guidance', 'a finite number']),
+    ...[-0.1, 1.1].map((eta) => [{ eta }, 'eta', '0 to 1']),
+    ...[NaN, '0', null].map((eta) => [{ eta }, 'eta', 'a finite number']),
     ...[1, 'yes', null].map((maps) => [{ maps }, 'maps', 'true or false']),
   ];
 

@@ -161,6 +161,36 @@ describe('guidance', () => {
     }));
 });
 
+describe('eta', () => {
+  test('draws noise anew after each step but the last', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const etas = [0, 0.5, 1];
+      const alone = etas.map((eta) => paint(model, { prompt, eta, steps: 1 }));
+      const pairs = etas.map((eta) => paint(model, { prompt, eta, steps: 2 }));
+      assertSameBits(alone[1], alone[0], 'one step');
+      assertSameBits(alone[2], alone[0], 'one step');
+      assert.ok(worstDifference(pairs[1], pairs[0]).difference > 0.01, '0.5 differs from 0');
+      assert.ok(worstDifference(pairs[2], pairs[1]).difference > 0.01, '1 differs from 0.5');
+      assertSameBits(paint(model, { prompt, eta: 1, steps: 2 }), pairs[2], 'the same seed');
+      assertSameBits(paint(model, { prompt, steps: 2 }), pairs[1], 'the default is 0.5');
+    }));
+
+  test('1 shows the model other noise in each step, 0 what is left of the first', () =>
+    scoped((own) => {
+      // A step of 1000 hardly moves what the model is given, unless its noise is another one.
+      const model = randomModel(own);
+      const changes = [0, 1].map((eta) => {
+        const sampler = own(model.sampler({ prompt, seed: 3, eta, steps: 1000, guidance: 1 }));
+        sampler.advance();
+        const before = sampler.picture();
+        sampler.advance();
+        return worstDifference(sampler.picture(), before).difference;
+      });
+      assert.ok(changes[1] > 10 * changes[0], `${changes}`);
+    }));
+});
+
 describe('a prompt', () => {
   test('is the same in upper case and with punctuation', () =>
     scoped((own) => {

@@ -49,6 +49,7 @@ export async function paint(file: ArrayBuffer, canvas: CanvasRenderingContext2D)
     seed: 1,
     steps: 20,
     guidance: 3,
+    eta: 0.5,
     edit,
     maps: true,
   };

@@ -53,6 +53,7 @@ export interface CoreSamplerOptions {
   seed: number;
   steps: number;
   guidance: number;
+  eta: number;
   wordWeights: readonly number[];
   maps: boolean;
   edit:

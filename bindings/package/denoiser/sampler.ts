@@ -32,6 +32,11 @@ export interface SamplerOptions {
   steps?: number;
   /** Classifier-free guidance, 0 to 100; 1: none. Default 3. */
   guidance?: number;
+  /**
+   * How much of the noise is drawn anew in each step, 0 to 1: DDIM's eta (Song et al., 2021). 0: none, Euler's method. New
+   * noise lets later steps mend what earlier ones got wrong. Default 0.5.
+   */
+  eta?: number;
   /** Attention of each word, by its place in the prompt: 1 as it is, 0 none at all, 2 twice as much, up to 1000. */
   wordWeights?: readonly number[];
   edit?: EditOptions;
@@ -67,12 +72,13 @@ function checkEdit(edit: EditOptions | undefined): CoreSamplerOptions['edit'] {
 }
 
 function checkSampler(options: SamplerOptions): CoreSamplerOptions {
-  const { prompt, seed = 0, steps = 20, guidance = 3, wordWeights, edit, maps = true } = options;
+  const { prompt, seed = 0, steps = 20, guidance = 3, eta = 0.5, wordWeights, edit, maps = true } = options;
   return {
     prompt: checkString('prompt', prompt),
     seed: checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
     steps: checkInteger('steps', steps, 1, 1000),
     guidance: checkFinite('guidance', guidance),
+    eta: checkFinite('eta', eta),
     wordWeights: checkWeights('wordWeights', wordWeights),
     edit: checkEdit(edit),
     maps: checkBoolean('maps', maps),
