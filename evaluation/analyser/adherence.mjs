@@ -1,10 +1,10 @@
 // Whether what is seen in a picture is what its prompt asked for.
 import { relationOf } from './relations.mjs';
 
-// Sizes that are said are 4.8–5.6 pixels (small; inside a ring from 4.0) and 7.0 or more (large), others 5.8–6.8: these are
+// Sizes that are said are 5.2–5.8 pixels (small; inside a ring from 4.2) and 7.2 or more (large), others 6.0–7.0: these are
 // the middles between them.
-const mostSmall = 5.7;
-const leastLarge = 6.9;
+const mostSmall = 5.9;
+const leastLarge = 7.1;
 
 /** What an object is called in prompts: "red circle". */
 export const nameOf = ({ colour, shape }) => `${colour} ${shape}`;

@@ -9,7 +9,7 @@ import { relationOf } from './relations.mjs';
 import { shapes as sceneShapes } from './shapes.mjs';
 import { nobody, softMaskOf } from './soft_mask.mjs';
 
-// Fewer pixels than this are a speck. A scene's smallest star, of radius 4.0, has an area of 23.
+// Fewer pixels than this are a speck. A scene's smallest star, of radius 4.2, has an area of 25.
 const leastPixels = 9;
 // An object whose best fit misses more of it than this share (fit.mjs) has an unknown shape.
 const mostError = 0.12;

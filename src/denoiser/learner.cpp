@@ -66,6 +66,8 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
   TrainerOptions training;
   training.seed = options.seed;
   training.promptDropout = 0.05;
+  // Nearer to the picture than in training: where things lie is known, what they look like is not.
+  training.timeMean = -1;
   trainer_ = std::make_unique<Trainer<float>>(denoiser_, training);
   updateAdam_ =
       std::make_unique<operators::Adam<float>>(lora.parameters(), operators::AdamOptions{});

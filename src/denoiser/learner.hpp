@@ -12,7 +12,7 @@ struct LearnerOptions {
   Index batch = 8;
   /// Share of a batch that are scenes the model knows, so that it does not forget them (Ruiz et al., "DreamBooth", 2023,
   /// section 3.2).
-  double rehearsal = 0.5;
+  double rehearsal = 0.25;
   Index shift = 2;  ///< pixels that a picture is moved by at most, its border repeated
   std::uint64_t seed = 0;
 };

@@ -9,14 +9,14 @@ namespace cross_attention::scenes {
 
 namespace {
 
-// As large as 32 pixels allow: a star of fewer than nine pixels is hard to tell, and hard to learn.
-constexpr Range kSmall{4.8F, 5.6F};
-constexpr Range kMiddle{5.8F, 6.8F};
-constexpr Range kLarge{7.0F, 8.5F};
-constexpr Range kLargeAlone{7.0F, 11.0F};
-constexpr Range kInRing{4.0F, 4.8F};
-constexpr Range kAround{10.0F, 13.0F};
-constexpr Range kRingAround{13.5F, 15.0F};
+// As large as 32 pixels allow: a star of fewer than ten pixels is hard to tell, and hard to learn.
+constexpr Range kSmall{5.2F, 5.8F};
+constexpr Range kMiddle{6.0F, 7.0F};
+constexpr Range kLarge{7.2F, 8.5F};
+constexpr Range kLargeAlone{7.2F, 11.0F};
+constexpr Range kInRing{4.2F, 4.8F};
+constexpr Range kAround{11.0F, 13.0F};
+constexpr Range kRingAround{14.0F, 15.0F};
 
 /// Where what stands along one axis may have its centre.
 Range roomFor(float extent) { return {kMargin + extent, kPictureSize - kMargin - extent}; }

@@ -13,9 +13,9 @@ namespace cross_attention::scenes {
 ///
 /// - Two objects: one of the five relations. Three: one of them is beside one of the others and above or below the third.
 /// - No two are alike in both colour and shape; what is inside something has another colour.
-/// - Radii, in pixels: small 4.8–5.6, neither 5.8–6.8, large 7.0–8.5 (single objects up to 11); 4.8–8.5 (11) where the
-///   scene tells no sizes, which is half of them. Within another object 4.8–5.6, in a ring's hole 4.0–4.8; around one
-///   10–13, a ring 13.5–15.
+/// - Radii, in pixels: small 5.2–5.8, neither 6.0–7.0, large 7.2–8.5 (single objects up to 11); 5.2–8.5 (11) where the
+///   scene tells no sizes, which is half of them. Within another object 5.2–5.8, in a ring's hole 4.2–4.8; around one
+///   11–13, a ring 14–15.
 /// - The background is said in two of five.
 Scene randomScene(Random& random, Split split, int objects = 0);
 

@@ -19,7 +19,7 @@ export interface LearnerOptions {
   learningRate?: number;
   /** Pictures a step, 1 to 256. Default 8. */
   batch?: number;
-  /** Share of a batch that are scenes which the model knows, so that it does not forget them, 0 to 0.95. Default 0.5. */
+  /** Share of a batch that are scenes which the model knows, so that it does not forget them, 0 to 0.95. Default 0.25. */
   rehearsal?: number;
   /** Pixels that a picture is moved by at most, its border repeated. Default 2. */
   shift?: number;
@@ -45,7 +45,7 @@ function checkLearner(options: LearnerOptions, configuration: CoreConfiguration)
   if (typeof options !== 'object' || options === null)
     fail('options', options, 'an object with a word and pictures');
   const { word, like = 'circle', rank = 4, learningRate = 0.003, batch = 8, seed = 0 } = options;
-  const { rehearsal = 0.5, shift = 2 } = options;
+  const { rehearsal = 0.25, shift = 2 } = options;
   checkString('word', word);
   const pictures = checkPictures(options.pictures, configuration);
   const captions: unknown = options.captions ?? pictures.map(() => `a ${word}`);

@@ -332,9 +332,8 @@ TEST(DrawTest, ASeedGivesTheSameScenesEverywhere) {
   }
   EXPECT_EQ(
       first,
-      "a red square with a blue ring to its left and a purple triangle to its right on a white "
-      "background");
-  EXPECT_EQ(hash, 15234010603886471283U);
+      "the red cross is left of the red circle and below the yellow triangle on a white background");
+  EXPECT_EQ(hash, 18301079674289089815U);
 }
 
 }  // namespace cross_attention::scenes::test

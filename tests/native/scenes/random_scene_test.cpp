@@ -170,17 +170,17 @@ TEST(RandomSceneTest, SizesAreWhatTheWordsSay) {
       const bool outer = inside && &object == &objectOf(scene, scene.links[0]);
       const bool ring = inside && objectOf(scene, scene.links[0]).shape == ShapeKind::kRing;
       if (outer) {
-        EXPECT_TRUE(ring ? isIn(radius, 13.5, 15) : isIn(radius, 10, 13));
+        EXPECT_TRUE(ring ? isIn(radius, 14, 15) : isIn(radius, 11, 13));
         EXPECT_NE(object.size, SizeWord::kSmall);
       } else if (inside) {
-        EXPECT_TRUE(isIn(radius, ring ? 4.0 : 4.8, ring ? 4.8 : 5.6));
+        EXPECT_TRUE(isIn(radius, ring ? 4.2 : 5.2, ring ? 4.8 : 5.8));
         EXPECT_NE(object.size, SizeWord::kLarge);
       } else if (object.size == SizeWord::kSmall) {
-        EXPECT_TRUE(isIn(radius, 4.8, 5.6));
+        EXPECT_TRUE(isIn(radius, 5.2, 5.8));
       } else if (object.size == SizeWord::kLarge) {
-        EXPECT_TRUE(isIn(radius, 7.0, alone ? 11.0 : 8.5));
+        EXPECT_TRUE(isIn(radius, 7.2, alone ? 11.0 : 8.5));
       } else {
-        EXPECT_TRUE(said ? isIn(radius, 5.8, 6.8) : isIn(radius, 4.8, alone ? 11.0 : 8.5));
+        EXPECT_TRUE(said ? isIn(radius, 6.0, 7.0) : isIn(radius, 5.2, alone ? 11.0 : 8.5));
       }
     }
   });
