@@ -20,6 +20,8 @@ const options = {
   batch: { type: 'string', default: '32' },
   // The share of scenes that have a single object whatever the rest have.
   singles: { type: 'string', default: '0' },
+  // The share that are two objects, one inside the other, beside those that there are of them among the rest.
+  insides: { type: 'string', default: '0.2' },
   'learning-rate': { type: 'string', default: '0.0004' },
   'warm-up': { type: 'string', default: '300' },
   // Of the logit of the times that are learned from: 0 is noise, 1 is clean.

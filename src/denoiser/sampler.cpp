@@ -59,7 +59,10 @@ Tensor<float> noise(const Shape& shape, Random& random) {
 }  // namespace
 
 Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
-    : denoiser_(denoiser), options_(options), version_(denoiser.parameters().version()), random_(options.seed) {
+    : denoiser_(denoiser),
+      options_(options),
+      version_(denoiser.parameters().version()),
+      random_(options.seed) {
   const Configuration& configuration = denoiser.configuration();
   requireRange("steps", static_cast<double>(options.steps), 1, static_cast<double>(kMostSteps));
   requireRange("guidance", options.guidance, 0, kMostGuidance);

@@ -13,8 +13,27 @@ Vocabulary sceneVocabulary() {
   return Vocabulary(std::vector<std::string>(words.begin(), words.end()));
 }
 
+namespace {
+
+scenes::Scene trainingScene(Random& random, const SceneShares& shares) {
+  const auto draw = [&](int objects) {
+    return scenes::randomScene(random, scenes::Split::kTraining, objects);
+  };
+  if (shares.singles + shares.insides == 0) return draw(0);
+  const double place = random.uniform();
+  if (place < shares.singles) return draw(1);
+  if (place >= shares.singles + shares.insides) return draw(0);
+  for (;;) {
+    scenes::Scene scene = draw(2);
+    if (scene.links[0].relation == scenes::Relation::kInside) return scene;
+  }
+}
+
+}  // namespace
+
 template <class T>
-Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, double singles) {
+Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random,
+                    const SceneShares& shares) {
   const Configuration& configuration = denoiser.configuration();
   const Index side = configuration.imageSize;
   const Index values = Configuration::kChannels * side * side;
@@ -24,8 +43,7 @@ Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, dou
                  Tensor<T>(Shape{size, configuration.tokens(), kPlaceValues})};
   std::vector<float> picture(static_cast<std::size_t>(values));
   for (Index row = 0; row < size; ++row) {
-    const int objects = singles > 0 && random.uniform() < singles ? 1 : 0;
-    const scenes::Scene scene = scenes::randomScene(random, scenes::Split::kTraining, objects);
+    const scenes::Scene scene = trainingScene(random, shares);
     scenes::draw(scene, side, picture);
     describePlaces<T>(
         scene, configuration,
@@ -37,7 +55,7 @@ Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, dou
   return batch;
 }
 
-template Batch<float> sceneBatch(const Denoiser<float>&, Index, Random&, double);
-template Batch<double> sceneBatch(const Denoiser<double>&, Index, Random&, double);
+template Batch<float> sceneBatch(const Denoiser<float>&, Index, Random&, const SceneShares&);
+template Batch<double> sceneBatch(const Denoiser<double>&, Index, Random&, const SceneShares&);
 
 }  // namespace cross_attention::denoiser

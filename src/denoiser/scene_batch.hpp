@@ -7,9 +7,16 @@ namespace cross_attention::denoiser {
 /// The words of the captions of our scenes.
 Vocabulary sceneVocabulary();
 
-/// So many training scenes with captions, drawn from `random`. `singles`: the share of them that have one object whatever
-/// the rest have; from them shapes are learned before relations are.
+/// What is learned from more often than it comes by chance: shares of the scenes, together at most 1.
+struct SceneShares {
+  double singles = 0;  ///< have one object: shapes are learned before relations are
+  double insides =
+      0;  ///< are two objects, one inside the other: the rarest relation, and the hardest to draw
+};
+
+/// So many training scenes with captions, drawn from `random`; the scenes beyond the shares are of all kinds.
 template <class T>
-Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, double singles = 0);
+Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random,
+                    const SceneShares& shares = {});
 
 }  // namespace cross_attention::denoiser

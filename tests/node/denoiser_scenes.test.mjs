@@ -45,7 +45,7 @@ describe('a scene', () => {
         assert.deepEqual(Object.keys(object).sort(), ['box', 'colour', 'radius', 'shape', 'size', 'x', 'y']);
         assert.ok(colours.includes(object.colour) && shapes.includes(object.shape));
         assert.ok(['none', 'small', 'large'].includes(object.size));
-        assert.ok(object.radius >= 3.6 && object.radius <= 13, `${object.radius}`);
+        assert.ok(object.radius >= 4.2 && object.radius <= 15, `${object.radius}`);
       }
       for (const link of scene.links) {
         assert.deepEqual(Object.keys(link).sort(), ['object', 'relation', 'subject']);

@@ -29,10 +29,10 @@ describe('a trainer', () => {
       assert.notDeepEqual(other.file, one.file);
     }));
 
-  test('makes the loss fall over 60 steps, to less than half of what it was', (context) =>
+  test('makes the loss fall over 100 steps, to less than half of what it was', (context) =>
     scoped((own) => {
       const trainer = own(freshModel(own).trainer({ batch: 16 }));
-      const losses = take(trainer, 60);
+      const losses = take(trainer, 100);
       assert.ok(losses.every((loss) => Number.isFinite(loss) && loss > 0));
       const [first, last] = [meanOf(losses.slice(0, 10)), meanOf(losses.slice(-10))];
       context.diagnostic(`${first} → ${last}`);

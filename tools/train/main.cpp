@@ -103,10 +103,14 @@ class Parts {
  public:
   explicit Parts(const Options& options)
       : seed_(static_cast<std::uint64_t>(options.number("seed"))),
-        singles_(options.number("singles")),
+        shares_{options.number("singles"), options.number("insides")},
         count_(options.integer("batch") / kPartScenes) {
     if (count_ < 1 || count_ * kPartScenes != options.integer("batch")) {
       failArgument({"batch is ", options.text("batch"), "; it takes a multiple of ", kPartScenes});
+    }
+    if (shares_.singles < 0 || shares_.insides < 0 || shares_.singles + shares_.insides > 1) {
+      failArgument({"singles and insides are ", shares_.singles, " and ", shares_.insides,
+                    "; they take shares of the scenes, together at most 1"});
     }
   }
 
@@ -125,7 +129,7 @@ class Parts {
       const auto number = trainer.adam().step() * count_ + part;
       Random scenes(denoiser::randomSeed(~seed_, number));
       Random noise(denoiser::randomSeed(seed_, number));
-      const auto batch = denoiser::sceneBatch(model, kPartScenes, scenes, singles_);
+      const auto batch = denoiser::sceneBatch(model, kPartScenes, scenes, shares_);
       losses[part] = static_cast<float>(trainer.loss(batch, noise, true));
       losses[count_ + part] = static_cast<float>(trainer.placesLoss());
       float* place = gradients + part * parameters;
@@ -153,7 +157,7 @@ class Parts {
   static constexpr Index kPartScenes = 16;
 
   std::uint64_t seed_;
-  double singles_;
+  denoiser::SceneShares shares_;
   Index count_;
 };
 

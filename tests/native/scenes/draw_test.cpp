@@ -330,9 +330,9 @@ TEST(DrawTest, ASeedGivesTheSameScenesEverywhere) {
     for (const char letter : sentence) add(static_cast<unsigned char>(letter));
     for (const float sample : picture(scene, kSize)) add(std::bit_cast<std::uint32_t>(sample));
   }
-  EXPECT_EQ(
-      first,
-      "the red cross is left of the red circle and below the yellow triangle on a white background");
+  EXPECT_EQ(first,
+            "the red cross is left of the red circle and below the yellow triangle on a white "
+            "background");
   EXPECT_EQ(hash, 18301079674289089815U);
 }
 
