@@ -9,9 +9,10 @@ Vocabulary sceneVocabulary();
 
 /// What is learned from more often than it comes by chance: shares of the scenes, together at most 1.
 struct SceneShares {
-  double singles = 0;  ///< have one object: shapes are learned before relations are
-  double insides =
-      0;  ///< are two objects, one inside the other: the rarest relation, and the hardest to draw
+  /// Have one object: shapes are learned before relations are.
+  double singles = 0;
+  /// Are two objects, one inside the other: the rarest relation, and the hardest to draw.
+  double insides = 0;
 };
 
 /// So many training scenes with captions, drawn from `random`; the scenes beyond the shares are of all kinds.
