@@ -1,11 +1,11 @@
 #include "denoiser/sampler.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.hpp"
 #include "denoiser/batch_rows.hpp"
 #include "denoiser/checks.hpp"
+#include "denoiser/sampling_step.hpp"
 #include "denoiser/word_alignment.hpp"
 
 namespace cross_attention::denoiser {
@@ -15,16 +15,6 @@ namespace {
 constexpr Index kMostSteps = 1000;
 constexpr double kMostGuidance = 100;
 constexpr double kMostWeight = 1000;
-
-/// Steps are short where there is still much noise and the picture is decided, long where only edges get sharper:
-/// noise of n becomes kNoiseShift·n / (1 + (kNoiseShift - 1)·n) (Esser et al., 2024, section 5.3.2).
-constexpr float kNoiseShift = 3;
-
-/// The time after so large a share of the steps.
-float timeAfter(float share) {
-  const float noise = 1 - share;
-  return 1 - kNoiseShift * noise / (1 + (kNoiseShift - 1) * noise);
-}
 
 /// Share of the steps after which what no changed word looks at is kept: before, the maps are still forming.
 constexpr double kKeepFrom = 0.2;
@@ -43,17 +33,6 @@ std::vector<double> tokenWeights(const char* name, const std::vector<double>& wo
   for (const double weight : wordWeights) requireRange(name, weight, 0, kMostWeight);
   std::copy(wordWeights.begin(), wordWeights.end(), weights.begin() + 1);
   return weights;
-}
-
-/// The same for all pictures: both of an edit begin, and go on, alike.
-Tensor<float> noise(const Shape& shape, Random& random) {
-  Tensor<float> noise(shape);
-  const Index values = rowSize(noise);
-  for (Index i = 0; i < values; ++i) noise.data()[i] = static_cast<float>(random.normal());
-  for (Index picture = 1; picture < shape[0]; ++picture) {
-    std::copy(noise.data(), noise.data() + values, noise.data() + picture * values);
-  }
-  return noise;
 }
 
 }  // namespace
@@ -96,7 +75,7 @@ Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
   attention_ = std::make_unique<SamplerAttention>(denoiser, denoiser.encode(prompts, false),
                                                   prompts, weights, std::move(edit), options.maps);
   const Index size = configuration.imageSize;
-  noisy_ = noise({prompts_, Configuration::kChannels, size, size}, random_);
+  noisy_ = pictureNoise({prompts_, Configuration::kChannels, size, size}, random_);
   estimate_ = Tensor<float>::zeros(noisy_.shape());
 }
 
@@ -132,23 +111,10 @@ bool Sampler::advance() {
   estimate_ = guidedEstimate(time);
   if (options_.edit && options_.edit->keepElsewhere && done >= kKeepFrom) keepElsewhere();
   const bool last = step_ + 1 == options_.steps;
-  moveTo(last ? 1 : timeAfter(static_cast<float>(step_ + 1) / steps), time);
+  const float next = last ? 1 : timeAfter(static_cast<float>(step_ + 1) / steps);
+  stepTo(noisy_, estimate_, time, next, options_.eta, random_);
   ++step_;
   return true;
-}
-
-/// t·x + (1 - t)·noise at the next time: x as estimated, the noise what is left of the picture without it, but for the
-/// share of its variance that is drawn anew.
-void Sampler::moveTo(float next, float time) {
-  const auto eta = static_cast<float>(options_.eta);
-  const float kept = std::sqrt(1 - eta * eta) * (1 - next) / (1 - time);
-  for (Index i = 0; i < noisy_.size(); ++i) {
-    const float estimate = estimate_.data()[i];
-    noisy_.data()[i] = next * estimate + kept * (noisy_.data()[i] - time * estimate);
-  }
-  if (eta == 0 || next == 1) return;
-  const Tensor<float> added = noise(noisy_.shape(), random_);
-  for (Index i = 0; i < noisy_.size(); ++i) noisy_.data()[i] += eta * (1 - next) * added.data()[i];
 }
 
 /// Where no changed word is looked at, the second picture stays the first one.

@@ -54,7 +54,6 @@ class Sampler {
  private:
   Index lastPrompt() const { return prompts_ - 1; }
   Tensor<float> guidedEstimate(float time);
-  void moveTo(float next, float time);
   void keepElsewhere();
   std::vector<float> changedPlaces() const;
 
