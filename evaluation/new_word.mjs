@@ -63,7 +63,9 @@ export function teachWord(denoiser, { seconds, steps, seed }, tick) {
   const start = performance.now();
   let last = { step: 0, loss: NaN };
   try {
-    while (performance.now() - start < 1000 * seconds) last = learner.step();
+    for (let done = 0; done < 1; done = (performance.now() - start) / (1000 * seconds)) {
+      last = learner.step(done);
+    }
   } finally {
     learner.dispose();
   }

@@ -21,12 +21,12 @@ const options = {
   // The share of scenes that have a single object whatever the rest have.
   singles: { type: 'string', default: '0' },
   // The share that are two objects, one inside the other, beside those that there are of them among the rest.
-  insides: { type: 'string', default: '0.2' },
-  'learning-rate': { type: 'string', default: '0.0004' },
+  insides: { type: 'string', default: '0.35' },
+  'learning-rate': { type: 'string', default: '0.0005' },
   'warm-up': { type: 'string', default: '300' },
   // Of the logit of the times that are learned from: 0 is noise, 1 is clean.
-  'time-mean': { type: 'string', default: '-1.6' },
-  'time-deviation': { type: 'string', default: '1' },
+  'time-mean': { type: 'string', default: '-0.4' },
+  'time-deviation': { type: 'string', default: '1.5' },
   // The weight of what tokens are to know of the objects at their place, beside the loss of the picture.
   alignment: { type: 'string', default: '1' },
   // The share of the steps, at the end, in which the learning rate falls to zero.

@@ -67,7 +67,7 @@ LearnerHandle* create(DenoiserModel& model, const val& options) {
 }
 
 /// The loss before the step.
-double step(LearnerHandle& handle) { return handle.learner.step(); }
+double step(LearnerHandle& handle, double done) { return handle.learner.step(done); }
 
 }  // namespace
 

@@ -68,6 +68,7 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
   training.promptDropout = 0.05;
   // Nearer to the picture than in training: where things lie is known, what they look like is not.
   training.timeMean = -1;
+  training.timeDeviation = 1;
   trainer_ = std::make_unique<Trainer<float>>(denoiser_, training);
   updateAdam_ =
       std::make_unique<operators::Adam<float>>(lora.parameters(), operators::AdamOptions{});
@@ -75,12 +76,18 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
 
 Learner::~Learner() { denoiser_.parameters().setTrainable(true); }
 
-double Learner::step() {
+double Learner::learningRateAt(double done) const {
+  return options_.learningRate * std::min(1.0, (1 - done) / (1 - kFallsFrom));
+}
+
+double Learner::step(double done) {
+  requireRange("done", done, 0, 1);
   Random random(randomSeed(options_.seed, updateAdam_->step()));
   const double loss = trainer_->loss(drawBatch(random), random, true);
   keepOtherWords();
-  trainer_->adam().update(options_.learningRate);
-  updateAdam_->update(options_.learningRate);
+  const double learningRate = learningRateAt(done);
+  trainer_->adam().update(learningRate);
+  updateAdam_->update(learningRate);
   // The attentions' weights are made of the updates anew.
   denoiser_.parameters().touch();
   return loss;

@@ -8,8 +8,8 @@ namespace cross_attention::denoiser {
 struct LearnerOptions {
   std::string word;
   std::string like = "circle";  ///< the word whose embedding it begins with
-  double learningRate = 3e-3;
-  Index batch = 8;
+  double learningRate = 5e-3;
+  Index batch = 4;
   /// Share of a batch that are scenes the model knows, so that it does not forget them (Ruiz et al., "DreamBooth", 2023,
   /// section 3.2).
   double rehearsal = 0.25;
@@ -29,11 +29,15 @@ class Learner {
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
 
-  /// One step; the loss before it.
-  double step();
+  /// One step; the loss before it. `done` is the share of the whole teaching, in time or in steps, that lies behind, 0 to 1:
+  /// beyond kFallsFrom of it the learning rate falls to zero in a straight line, and what was learned settles. Throws
+  /// kArgument, having changed nothing.
+  double step(double done = 0);
+  static constexpr double kFallsFrom = 0.4;
   Index steps() const { return updateAdam_->step(); }
 
  private:
+  double learningRateAt(double done) const;
   Batch<float> drawBatch(Random& random) const;
   void copyMoved(const float* from, float* to, Index dx, Index dy) const;
   void keepOtherWords();

@@ -22,9 +22,10 @@ struct TrainerOptions {
   /// diffusion guidance", 2022).
   double promptDropout = 0.1;
   /// Times are 1 / (1 + e^-n) with n normal: Esser et al., "Scaling rectified flow transformers" (2024), section 3.1.
-  /// Well towards the noise: what is where in a flat picture can be seen through far more of it than a photograph.
-  double timeMean = -1.6;
-  double timeDeviation = 1.0;
+  /// A quarter of the times are below 0.2, where it is decided what is where, and a third above 0.55, where edges get sharp.
+  /// Of those a model needs enough: with mean -1.6 and deviation 1, which has 4 % there, stars in circles became blots.
+  double timeMean = -0.4;
+  double timeDeviation = 1.5;
   /// Of what tokens know of their place, beside the loss of the picture, where the batch tells places: Yu et al.'s λ.
   double alignment = 0.5;
 };
@@ -37,7 +38,7 @@ std::uint64_t randomSeed(std::uint64_t seed, Index step);
 template <class T>
 class Trainer {
  public:
-  static constexpr double kLeastNoise = 0.4;
+  static constexpr double kLeastNoise = 0.2;
 
   Trainer(Denoiser<T>& denoiser, const TrainerOptions& options);
 

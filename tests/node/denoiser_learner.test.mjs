@@ -61,7 +61,7 @@ describe('a learner', () => {
           const id = before.metadata.vocabulary.split(' ').indexOf('circle') + 2;
           const circle = values.subarray(id * shape[1], (id + 1) * shape[1]);
           const { difference } = worstDifference(now.values.subarray(values.length), circle);
-          // Adam's steps are at most some learning rates, 0.003 by default, long.
+          // Adam's steps are at most some learning rates, 0.005 by default, long.
           assert.ok(difference > 1e-3 && difference < 0.1, `${difference}`);
         } else {
           assert.deepEqual(now.shape, shape);
@@ -105,6 +105,34 @@ describe('a learner', () => {
       teach(model, 2, { word: 'drop', like: word, captions: new Array(4).fill('a drop') });
       const names = [...parseSafetensors(model.saveLora()).tensors.keys()];
       assert.deepEqual(names.slice(-2), [`text.embedding.words.${word}`, 'text.embedding.words.drop']);
+    }));
+
+  test('learns less and less towards the end: nothing more when all is done', () =>
+    scoped((own) => {
+      const changes = [0, 0.4, 0.7, 1].map((done) => {
+        const model = randomModel(own);
+        const learner = own(model.learner(lesson()));
+        const before = parseSafetensors(file32(model)).tensors.get('text.embedding.weight').values;
+        learner.step(done);
+        const after = parseSafetensors(file32(model)).tensors.get('text.embedding.weight').values;
+        return worstDifference(after, before).difference;
+      });
+      // The first step of Adam is a learning rate long: 0.005, the same up to 0.4, half of it in the middle of the rest.
+      [0.005, 0.005, 0.0025, 0].forEach((expected, index) =>
+        assert.ok(Math.abs(changes[index] - expected) < 1e-5, `${changes}`),
+      );
+    }));
+
+  test('refuses a share that is none, and goes on', () =>
+    scoped((own) => {
+      const model = randomModel(own);
+      const learner = own(model.learner(lesson()));
+      const before = model.saveLora();
+      for (const done of [-0.1, 1.1, NaN, Infinity, '0.5', null]) {
+        assertThrows(() => learner.step(done), ArgumentError, 'done', 'it takes');
+      }
+      assert.deepEqual(model.saveLora(), before);
+      assert.equal(learner.step(0.5).step, 1);
     }));
 
   test('learns from one picture, with captions, at every rank and share of rehearsal', () =>

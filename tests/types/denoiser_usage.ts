@@ -83,6 +83,7 @@ export function teach(model: Denoiser, file: Uint8Array): Uint8Array {
   };
   const learner: Learner = model.learner(options);
   const { step, loss }: { step: number; loss: number } = learner.step();
+  learner.step(0.5);
   learner.dispose();
   model.loraScale = step + loss;
   const brought: string[] = model.loadLora(file);

@@ -89,7 +89,7 @@ export interface CoreLearnerOptions {
 }
 
 export interface CoreLearner extends CoreHandle {
-  step(): number;
+  step(done: number): number;
 }
 
 export interface CoreTrainer extends CoreHandle {

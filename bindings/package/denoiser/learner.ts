@@ -15,9 +15,9 @@ export interface LearnerOptions {
   captions?: readonly string[];
   /** Of the updates, 1 to 64; where there are some already, those are learned further. Default 4. */
   rank?: number;
-  /** Of Adam, 0 to 1. Default 0.003. */
+  /** Of Adam, 0 to 1. Default 0.005. */
   learningRate?: number;
-  /** Pictures a step, 1 to 256. Default 8. */
+  /** Pictures a step, 1 to 256. Default 4. */
   batch?: number;
   /** Share of a batch that are scenes which the model knows, so that it does not forget them, 0 to 0.95. Default 0.25. */
   rehearsal?: number;
@@ -44,7 +44,7 @@ function checkPictures(pictures: unknown, { imageSize }: CoreConfiguration): rea
 function checkLearner(options: LearnerOptions, configuration: CoreConfiguration): CoreLearnerOptions {
   if (typeof options !== 'object' || options === null)
     fail('options', options, 'an object with a word and pictures');
-  const { word, like = 'circle', rank = 4, learningRate = 0.003, batch = 8, seed = 0 } = options;
+  const { word, like = 'circle', rank = 4, learningRate = 0.005, batch = 4, seed = 0 } = options;
   const { rehearsal = 0.25, shift = 2 } = options;
   checkString('word', word);
   const pictures = checkPictures(options.pictures, configuration);
@@ -77,9 +77,13 @@ export class Learner implements Disposable {
     this.word = options.word;
   }
 
-  /** One step of Adam. Returns the number of steps so far, and the loss before this one. */
-  step(): { step: number; loss: number } {
-    const loss = this.#learner.get('the learner').step();
+  /**
+   * One step of Adam. `done` is the share of the whole teaching, in time or in steps, that lies behind, 0 to 1: beyond 0.4 of
+   * it the learning rate falls to zero, and what was learned settles. Default 0: it does not fall. Returns the number of
+   * steps so far, and the loss before this one. Throws ArgumentError, and then nothing has changed.
+   */
+  step(done = 0): { step: number; loss: number } {
+    const loss = this.#learner.get('the learner').step(checkFinite('done', done));
     return { step: ++this.#step, loss };
   }
 

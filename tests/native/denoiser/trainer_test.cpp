@@ -61,8 +61,8 @@ TEST(TrainerTest, TheLossIsTheVelocitysMeanSquaredError) {
       again.uniform();
       const double time = 1 / (1 + std::exp(-(0.5 + 2 * again.normal())));
       // velocity - estimated velocity = (x - estimate) / (1 - t)
-      const double noise = std::max(1 - time, 0.4);
-      (1 - time < 0.4 ? isBounded : isFree) = true;
+      const double noise = std::max(1 - time, 0.2);
+      (1 - time < 0.2 ? isBounded : isFree) = true;
       for (Index i = 0; i < values; ++i) {
         const double x = batch.pictures.data()[row * values + i];
         expected += x * x / (noise * noise) / static_cast<double>(3 * values);

@@ -20,7 +20,7 @@ export function teach(
   let drawnAt = -Infinity;
   let losses: number[] = [];
   for (let now = start; now - start < seconds * 1000; now = performance.now()) {
-    const { step, loss } = learner.step();
+    const { step, loss } = learner.step((now - start) / (seconds * 1000));
     if (!Number.isFinite(loss)) throw new Error('the numbers ran out of bounds');
     losses.push(loss);
     if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
