@@ -123,10 +123,9 @@ function judgeAll(denoiser) {
     const lesson = withBar('A new word', lessonPictures, (tick) =>
       teachWord(denoiser, { ...options, seconds: lessonSeconds }, tick),
     );
-    const { pictures, ...figures } = lesson;
+    const { samples, ...figures } = lesson;
     results.word = figures;
-    const sheet = pictures.map((picture) => ({ picture, ok: true }));
-    writeOut('new_word.png', contactSheet(sheet, size));
+    writeOut('new_word.png', contactSheet(samples, size));
   }
   return results;
 }
