@@ -18,7 +18,8 @@ constexpr double kMostWeight = 1000;
 
 /// Share of the steps after which what no changed word looks at is kept: before, the maps are still forming.
 constexpr double kKeepFrom = 0.2;
-/// Of the largest attention to a changed word: what attends to it less is kept. Hertz et al.'s local blend takes 0.3.
+/// Of the largest attention to a changed word: what attends to it less, as do its neighbours, is kept. Hertz et al.'s local
+/// blend takes 0.3, too, and neighbours in the same way: an object's rim has little attention of its own.
 constexpr float kLeastAttention = 0.3f;
 
 /// One weight a token: the start token's is 1.
@@ -33,6 +34,23 @@ std::vector<double> tokenWeights(const char* name, const std::vector<double>& wo
   for (const double weight : wordWeights) requireRange(name, weight, 0, kMostWeight);
   std::copy(wordWeights.begin(), wordWeights.end(), weights.begin() + 1);
   return weights;
+}
+
+/// Of a square grid: the largest value of each place and of the eight around it.
+std::vector<float> widened(const std::vector<float>& values, Index across) {
+  std::vector<float> wide(values.size());
+  for (Index y = 0; y < across; ++y) {
+    for (Index x = 0; x < across; ++x) {
+      float most = 0;
+      for (Index row = std::max<Index>(y - 1, 0); row <= std::min(y + 1, across - 1); ++row) {
+        const float* first = values.data() + row * across;
+        most = std::max(most, *std::max_element(first + std::max<Index>(x - 1, 0),
+                                                first + std::min(x + 2, across)));
+      }
+      wide[static_cast<std::size_t>(y * across + x)] = most;
+    }
+  }
+  return wide;
 }
 
 }  // namespace
@@ -120,7 +138,7 @@ bool Sampler::advance() {
 /// Where no changed word is looked at, the second picture stays the first one.
 void Sampler::keepElsewhere() {
   const Configuration& configuration = denoiser_.configuration();
-  const std::vector<float> changed = changedPlaces();
+  const std::vector<float> changed = widened(changedPlaces(), configuration.tokensAcross());
   const Index size = configuration.imageSize;
   const Index patch = configuration.patch;
   for (Tensor<float>* pictures : {&noisy_, &estimate_}) {

@@ -13,7 +13,8 @@ struct EditOptions {
   std::vector<double> wordWeights;  ///< of `from`; see SamplerOptions
   double crossSteps = 0.8;          ///< see AttentionEdit
   double selfSteps = 0.5;
-  /// Pixels that no changed word looks at stay those of the first picture, once kKeepFrom of the steps are done.
+  /// Pixels that no changed word looks at, there or in the tokens around, stay those of the first picture, once kKeepFrom of
+  /// the steps are done.
   bool keepElsewhere = true;
 };
 

@@ -20,7 +20,7 @@ export interface EditOptions {
   crossSteps?: number;
   /** Share of the steps in which the picture keeps its attention to itself, 0 to 1. Default 0.5. */
   selfSteps?: number;
-  /** Whether pixels that no changed word looks at stay as they were. Default true. */
+  /** Whether pixels that no changed word looks at, there or in the tokens around, stay as they were. Default true. */
   keepElsewhere?: boolean;
 }
 
