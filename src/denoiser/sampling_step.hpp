@@ -13,9 +13,9 @@ float timeAfter(float share);
 /// Standard normal noise of a shape [pictures, ...], the same for all pictures: both of an edit begin, and go on, alike.
 Tensor<float> pictureNoise(const Shape& shape, Random& random);
 
-/// From t·x + (1 - t)·noise at `time` to the same at `next`: x as estimated, the noise what is left of the picture without
-/// it, but for the share eta² of its variance, which is drawn anew (Song et al., 2021, section 4.1). Noise of variance 1
-/// stays so, whatever eta is.
+/// `noisy` and `estimate` are [pictures, ...]. From t·x + (1 - t)·noise at `time`, below 1, to the same at `next`: x as
+/// estimated, the noise what is left of the picture without it, but for the share eta² of its variance, which is drawn anew
+/// (Song et al., 2021, section 4.1). Noise of variance 1 stays so, whatever eta is.
 void stepTo(Tensor<float>& noisy, const Tensor<float>& estimate, float time, float next, double eta,
             Random& random);
 
