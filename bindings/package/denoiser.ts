@@ -6,6 +6,7 @@
 export {
   ArgumentError,
   CrossAttentionError,
+  DeviceError,
   DisposedError,
   NotInitializedError,
   OutOfMemoryError,
@@ -17,6 +18,7 @@ export { Denoiser } from './denoiser/denoiser';
 export type { Learner, LearnerOptions } from './denoiser/learner';
 export { init, memoryInUse } from './denoiser/runtime';
 export type { DenoiserRuntimeInfo } from './denoiser/runtime';
+export type { GpuTrainer } from './denoiser/gpu_trainer';
 export type { EditOptions, Sampler, SamplerFrame, SamplerOptions } from './denoiser/sampler';
 export { randomScene } from './denoiser/scenes';
 export type { Scene } from './denoiser/scenes';

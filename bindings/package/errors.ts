@@ -68,6 +68,15 @@ export class OutOfMemoryError extends CrossAttentionError {
   }
 }
 
+/** There is no graphics card, it went away, or it told of an error: what was asked of it cannot be had there. */
+export class DeviceError extends CrossAttentionError {
+  static override readonly name: string = 'DeviceError';
+
+  constructor(message: string) {
+    super('ERR_DEVICE', message);
+  }
+}
+
 /** What an error of anybody's says. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

@@ -13,7 +13,7 @@ import type {
   ResidentTensor,
   SavedForward,
 } from '../package/accelerator';
-import { OutOfMemoryError } from '../package/errors';
+import { DeviceError, OutOfMemoryError } from '../package/errors';
 import { putAt, withTensorsInWasm } from '../package/places';
 import { residentOf, Tensor } from '../package/tensor';
 import { type CallSizes, checkCall } from './call';
@@ -29,7 +29,7 @@ import {
 } from './call_tensors';
 import { forwardFlops } from './calibrate';
 import type { CallWork } from './cost_model';
-import { type Device, DeviceError, LimitError } from './device';
+import { type Device, LimitError } from './device';
 import type { DeviceKeeper, ReadyDevice } from './device_keeper';
 import { type Association, type KeptContext, runFlops } from './folded';
 import { GpuLayer } from './gpu_layer';

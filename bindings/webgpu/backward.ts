@@ -14,19 +14,20 @@ import { channelSumsKernel } from './kernels/channel_sums';
 import { deltaKernel, softmaxGradientKernel, softmaxGradientWorkgroup } from './kernels/softmax_gradient';
 import { type Matrix, type Product, transposed } from './matrix';
 import { type Recording, recordProduct } from './recording';
-import type { ParameterName, Weights } from './weights';
+import type { Binding } from './recorder';
+import type { LayerWeights, ParameterName } from './weights';
 
 export interface GradientBuffers {
   outputGradient: GPUBuffer;
   inputGradient: GPUBuffer;
   /** Null for self-attention. */
   contextGradient: GPUBuffer | null;
-  parameters: Record<ParameterName, GPUBuffer>;
+  parameters: Record<ParameterName, Binding>;
 }
 
 export function recordBackward(
   recording: Recording,
-  weights: Weights,
+  weights: LayerWeights,
   call: CallSizes,
   inputs: { input: GPUBuffer; context: GPUBuffer | null; mask: GPUBuffer | null },
   saved: Saved,
@@ -54,7 +55,7 @@ export function recordBackward(
   const addUp = (
     left: Matrix,
     right: Matrix,
-    target: GPUBuffer,
+    target: Binding,
     columns: number,
     depth: number,
     rows: number,
@@ -64,7 +65,7 @@ export function recordBackward(
         a: { ...left, offset: left.offset + row * left.outer, inner: 0 },
         b: { ...right, offset: right.offset + row * right.outer, inner: 0 },
         c: {
-          binding: { buffer: target },
+          binding: target,
           offset: 0,
           rowStride: columns,
           columnStride: 1,
@@ -87,7 +88,7 @@ export function recordBackward(
     channelSumsKernel(device.hasSubgroups),
     [queryDim, tokens, batch, rowStride, columnStride, outer],
     [],
-    [outputGradient.binding, { buffer: gradients.parameters.bias }],
+    [outputGradient.binding, gradients.parameters.bias],
     [queryDim, 1, 1],
   );
   addUp(outputGradient, transposed(attended), gradients.parameters.output, queryDim, tokens, batch);

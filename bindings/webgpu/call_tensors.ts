@@ -1,10 +1,10 @@
 // The package's tensors of a call, as what a GpuLayer takes and gives, and as what the scheduler weighs.
 import type { AcceleratedLayer, CallTensors, Location } from '../package/accelerator';
-import { ArgumentError } from '../package/errors';
+import { ArgumentError, DeviceError } from '../package/errors';
 import { residentOf, Tensor, wrapResident } from '../package/tensor';
 import { type CallSizes, checkCall, maskBits } from './call';
 import type { CallWork, Work } from './cost_model';
-import { type Device, DeviceError } from './device';
+import type { Device } from './device';
 import type { Operand, Operands, Result } from './operands';
 import { GpuTensor } from './resident_tensor';
 

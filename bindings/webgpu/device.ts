@@ -1,16 +1,7 @@
 // A GPUDevice with what is made once for it: pipelines, memory, and whether it is still there.
-import { CrossAttentionError, messageOf, OutOfMemoryError } from '../package/errors';
+import { CrossAttentionError, DeviceError, messageOf, OutOfMemoryError } from '../package/errors';
 import type { Kernel } from './kernels/kernel';
 import { type GpuBuffer, GpuMemory, usage } from './memory';
-
-/** The device went away, or an error of it was told: what was asked for can be had in WebAssembly only. */
-export class DeviceError extends CrossAttentionError {
-  static override readonly name: string = 'DeviceError';
-
-  constructor(message: string) {
-    super('ERR_DEVICE', message);
-  }
-}
 
 /** A call that is too large for the device, which is well. */
 export class LimitError extends DeviceError {

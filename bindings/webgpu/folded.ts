@@ -218,7 +218,7 @@ function recordFolded(
       c: fromToken(output, first),
       rows: queryDim,
       depth: heads * paddedKeys,
-      bias: { binding: { buffer: weights.bias }, along: 'rows' },
+      bias: { binding: weights.bias, along: 'rows' },
     });
   }
 }

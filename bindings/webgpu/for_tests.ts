@@ -7,7 +7,8 @@
 export { recordAttention, recordSoftmax, scoresMatrix } from './attention';
 export { checkCall, maskBits } from './call';
 export { type Calibration, Observations, predict } from './cost_model';
-export { Device, DeviceError } from './device';
+export { DeviceError } from '../package/errors';
+export { Device } from './device';
 export { DeviceKeeper, requestDevice } from './device_keeper';
 export { GpuLayer } from './gpu_layer';
 export { channelSumsKernel } from './kernels/channel_sums';

@@ -4,7 +4,8 @@ import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
 import type { Matrix } from './matrix';
 import { type Recording, recordProduct } from './recording';
-import type { LayerSizes, Weights } from './weights';
+import type { Binding } from './recorder';
+import type { LayerSizes, LayerWeights } from './weights';
 
 /** Where a call's tensors lie: whole, from their first batch row on. */
 export interface CallBuffers {
@@ -121,7 +122,7 @@ export function recordProjection(
 export function recordOutput(
   recording: Recording,
   weight: Matrix,
-  bias: GPUBuffer,
+  bias: Binding,
   attended: Matrix,
   output: Matrix,
   batch: number,
@@ -137,14 +138,14 @@ export function recordOutput(
     depth: queryDim,
     outer: batch,
     inner: 1,
-    bias: { binding: { buffer: bias }, along: 'rows' },
+    bias: { binding: bias, along: 'rows' },
   });
 }
 
 /** Records the forward of some batch rows; `firsts`: which batch row each buffer's part begins with. */
 export function recordForward(
   recording: Recording,
-  weights: Weights,
+  weights: LayerWeights,
   call: CallSizes,
   rows: BatchRows,
   firsts: { input: number; context: number; output: number },

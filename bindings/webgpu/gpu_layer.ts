@@ -1,7 +1,8 @@
 // A layer on the graphics card: what it keeps there, and its calls.
+import { DeviceError } from '../package/errors';
 import { type GradientBuffers, recordBackward } from './backward';
 import type { CallSizes } from './call';
-import { type Device, DeviceError, LimitError } from './device';
+import { type Device, LimitError } from './device';
 import { type Association, keptBytes, type KeptContext, recordContext, recordRun } from './folded';
 import { type BatchRows, padded, recordForward, type Saved } from './forward';
 import type { GpuBuffer } from './memory';
@@ -14,7 +15,7 @@ import {
   type Result,
   uploadOperand,
 } from './operands';
-import type { Recorder } from './recorder';
+import type { Binding, Recorder } from './recorder';
 import type { Recording, Strategy } from './recording';
 import { Scratch } from './scratch';
 import { Submissions } from './submissions';
@@ -112,8 +113,8 @@ export class GpuLayer {
             inputGradient: storage?.buffer ?? take('input', count),
             contextGradient: isSelfAttention ? null : take('context', elementsOf(context)),
             parameters: Object.fromEntries(
-              counts.map(([name, elements]) => [name, take(name, elements)]),
-            ) as Record<ParameterName, GPUBuffer>,
+              counts.map(([name, elements]) => [name, { buffer: take(name, elements) }]),
+            ) as Record<ParameterName, Binding>,
           };
           recordBackward(this.#with(recorder), weights, call, this.#places(call, operands), saved, gradients);
           return gradients;
@@ -126,7 +127,9 @@ export class GpuLayer {
           const [ofInput, ofContext, ...ofParameters] = await Promise.all([
             values && device.read(gradients.inputGradient, 0, 4 * count),
             gradients.contextGradient && device.read(gradients.contextGradient, 0, 4 * elementsOf(context)),
-            ...counts.map(([name, elements]) => device.read(gradients.parameters[name], 0, 4 * elements)),
+            ...counts.map(([name, elements]) =>
+              device.read(gradients.parameters[name].buffer, 0, 4 * elements),
+            ),
           ]);
           if (values !== null) values.set(ofInput!);
           return { contextGradient: ofContext ?? null, parameterGradients: ofParameters as Float32Array[] };

@@ -51,6 +51,12 @@ export class ParameterBuffers {
   }
 }
 
+/** Commands that can be submitted again and again, until whoever keeps them releases them. */
+export interface KeptCommands {
+  submit(): void;
+  release(): void;
+}
+
 export class Recorder {
   readonly #device: Device;
   readonly #parameters: ParameterBuffers;
@@ -97,17 +103,51 @@ export class Recorder {
   /** Waits for the pipelines; after it, `submit` waits for nothing. */
   async ready(): Promise<() => void> {
     const commands = await Promise.all(this.#commands);
-    return () => this.#submit(commands);
+    return () => {
+      if (commands.length === 0) return;
+      const parameters = this.#parameters.take(this.#numberBytes);
+      this.#submit(commands, this.#bindAll(commands, parameters.buffer));
+      this.#parameters.give(parameters);
+    };
   }
 
-  #submit(commands: readonly Command[]): void {
-    if (commands.length === 0) return;
+  /** The same for commands that are submitted many times: `keep` makes their numbers and bind groups once. */
+  async readyToKeep(): Promise<() => KeptCommands> {
+    const commands = await Promise.all(this.#commands);
+    return () => {
+      const parameters = this.#parameters.take(this.#numberBytes);
+      const groups = this.#bindAll(commands, parameters.buffer);
+      return {
+        submit: () => this.#submit(commands, groups),
+        release: () => this.#parameters.give(parameters),
+      };
+    };
+  }
+
+  get #numberBytes(): number {
+    return Math.max(1, this.#numbers.length) * slotBytes;
+  }
+
+  /** Bind groups of the dispatches, and their numbers in `parameters`. */
+  #bindAll(commands: readonly Command[], parameters: GPUBuffer): (GPUBindGroup | null)[] {
     const { gpu } = this.#device;
-    const parameters = this.#parameters.take(Math.max(1, this.#numbers.length) * slotBytes);
-    this.#device.upload(parameters.buffer, 0, this.#packNumbers());
+    this.#device.upload(parameters, 0, this.#packNumbers());
+    return commands.map((command) => {
+      if ('clears' in command) return null;
+      const { pipeline, bindings, slot } = command;
+      const entries = [
+        { binding: 0, resource: { buffer: parameters, offset: slot * slotBytes, size: slotBytes } },
+        ...bindings.flatMap((resource, at) => (resource === null ? [] : [{ binding: at + 1, resource }])),
+      ];
+      return gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    });
+  }
+
+  #submit(commands: readonly Command[], groups: readonly (GPUBindGroup | null)[]): void {
+    const { gpu } = this.#device;
     const encoder = gpu.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
-    for (const command of commands) {
+    for (const [at, command] of commands.entries()) {
       if ('clears' in command) {
         pass?.end();
         pass = null;
@@ -115,18 +155,12 @@ export class Recorder {
         continue;
       }
       pass ??= encoder.beginComputePass();
-      const { pipeline, bindings, slot, workgroups } = command;
-      const entries = [
-        { binding: 0, resource: { buffer: parameters.buffer, offset: slot * slotBytes, size: slotBytes } },
-        ...bindings.flatMap((resource, at) => (resource === null ? [] : [{ binding: at + 1, resource }])),
-      ];
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-      pass.dispatchWorkgroups(...workgroups);
+      pass.setPipeline(command.pipeline);
+      pass.setBindGroup(0, groups[at]!);
+      pass.dispatchWorkgroups(...command.workgroups);
     }
     pass?.end();
     gpu.queue.submit([encoder.finish()]);
-    this.#parameters.give(parameters);
     for (const work of this.#afterSubmit) work();
   }
 

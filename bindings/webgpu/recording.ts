@@ -16,7 +16,7 @@ export interface Strategy {
 export interface Recording {
   readonly device: Device;
   readonly recorder: Recorder;
-  readonly scratch: Scratch;
+  readonly scratch: Pick<Scratch, 'take'>;
   readonly strategy: Strategy;
   readonly sizes: LayerSizes;
 }

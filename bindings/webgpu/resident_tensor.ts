@@ -1,7 +1,7 @@
 // A tensor's elements in GPU memory, as the package's Tensor holds them.
 import type { ResidentTensor } from '../package/accelerator';
-import { ShapeError } from '../package/errors';
-import { type Device, DeviceError } from './device';
+import { DeviceError, ShapeError } from '../package/errors';
+import type { Device } from './device';
 import type { GpuBuffer } from './memory';
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((size, dimension) => size * dimension, 1);

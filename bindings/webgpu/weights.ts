@@ -4,7 +4,7 @@ import type { Device } from './device';
 import { largestHalf, packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
 import type { Matrix } from './matrix';
 import type { GpuBuffer } from './memory';
-import type { Recorder } from './recorder';
+import type { Binding, Recorder } from './recorder';
 
 /** What of a layer stays the same. */
 export interface LayerSizes {
@@ -32,7 +32,16 @@ export function parameterCounts({ queryDim, contextDim }: LayerSizes): [Paramete
   ];
 }
 
-export class Weights {
+/** What the mathematics see of a layer's parameters. */
+export interface LayerWeights {
+  /** To be recorded before the weights are used. */
+  pack(recorder: Recorder): void;
+  /** [outFeatures × inFeatures]. */
+  matrix(name: WeightName): Matrix;
+  readonly bias: Binding;
+}
+
+export class Weights implements LayerWeights {
   /** Whether all is uploaded. Rejects with OutOfMemoryError, DeviceError. */
   readonly ready: Promise<void>;
   readonly #device: Device;
@@ -63,7 +72,6 @@ export class Weights {
     this.#halves.clear();
   }
 
-  /** To be recorded before the weights are used. */
   pack(recorder: Recorder): void {
     if (this.#toPack.length === 0) return;
     recorder.afterSubmit(() => {
@@ -101,8 +109,8 @@ export class Weights {
     };
   }
 
-  get bias(): GPUBuffer {
-    return this.#singles.get('bias')!.buffer;
+  get bias(): Binding {
+    return { buffer: this.#singles.get('bias')!.buffer };
   }
 
   #inFeatures(name: WeightName): number {

@@ -6,6 +6,7 @@
 #include "core/text.hpp"
 #include "denoiser/patches.hpp"
 #include "denoiser/sums.hpp"
+#include "denoiser/time_waves.hpp"
 
 namespace cross_attention::denoiser {
 
@@ -13,7 +14,6 @@ using operators::Initial;
 
 namespace {
 
-constexpr Index kTimeWaves = 64;
 /// Pixels a side that become one of the next level.
 constexpr Index kHalving = 2;
 /// Modulations of all blocks, then shift and scale of the output.
@@ -86,7 +86,7 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
       patchIn_(parameters_, "patch_embedding", configuration.patchValues(), configuration.features),
       positions_(parameters_.add("positions", {configuration.tokens(), configuration.features},
                                  Initial::zero())),
-      timeIn_(parameters_, "time_embedding.in", 2 * kTimeWaves, configuration.features),
+      timeIn_(parameters_, "time_embedding.in", kTimeFeatures, configuration.features),
       timeOut_(parameters_, "time_embedding.out", configuration.features, configuration.features),
       // Zero: every block begins as the identity but for its words (Peebles and Xie, 2023, "adaLN-Zero").
       modulation_(parameters_, "modulation", configuration.features,
@@ -117,23 +117,6 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
 }
 
 template <class T>
-Tensor<T> Denoiser<T>::embedTimes(std::span<const T> times) const {
-  Tensor<T> waves(Shape{static_cast<Index>(times.size()), 1, 2 * kTimeWaves});
-  T* value = waves.data();
-  for (const T time : times) {
-    for (Index wave = 0; wave < kTimeWaves; ++wave) {
-      // From 1000 radians a unit of time down to 0.1: Vaswani et al., 2017, section 3.5, as Ho et al., 2020, take it for
-      // steps of a thousandth.
-      const double frequency =
-          1000.0 * std::pow(10000.0, -static_cast<double>(wave) / static_cast<double>(kTimeWaves));
-      *value++ = static_cast<T>(std::cos(static_cast<double>(time) * frequency));
-      *value++ = static_cast<T>(std::sin(static_cast<double>(time) * frequency));
-    }
-  }
-  return waves;
-}
-
-template <class T>
 EncodedPrompts<T> Denoiser<T>::encode(const Prompts& prompts, bool keep) {
   requirePrompts(prompts, vocabulary_.entries(), configuration_.mostWords);
   return {textEncoder_.forward(prompts, keep), prompts.mask<T>()};
@@ -145,7 +128,7 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
                                AttentionControl<T>* control) {
   requirePictures(noisy.shape(), times.size(), prompts.context.shape(), configuration_);
   const Index batch = noisy.shape()[0];
-  Tensor<T> time = timeSilu_.forward(timeIn_.forward(embedTimes(times), keep), keep);
+  Tensor<T> time = timeSilu_.forward(timeIn_.forward(timeWaves(times), keep), keep);
   time = modulationSilu_.forward(timeOut_.forward(time, keep), keep);
   const Tensor<T> modulation = modulation_.forward(time, keep)
                                    .reshaped({batch, kModulationParts<T>, configuration_.features});

@@ -58,7 +58,6 @@ class Denoiser {
 
   /// The block after which tokens are half-way.
   Index middleBlock() const { return configuration_.blocks / 2; }
-  Tensor<T> embedTimes(std::span<const T> times) const;
 
   Configuration configuration_;
   Vocabulary vocabulary_;

@@ -71,8 +71,8 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index most
   return ids;
 }
 
-Prompts::Prompts(std::span<const std::vector<std::int32_t>> prompts)
-    : batch(static_cast<Index>(prompts.size())) {
+Prompts::Prompts(std::span<const std::vector<std::int32_t>> prompts, Index leastLength)
+    : batch(static_cast<Index>(prompts.size())), length(leastLength) {
   for (const auto& prompt : prompts) length = std::max(length, static_cast<Index>(prompt.size()));
   for (const auto& prompt : prompts) {
     ids.insert(ids.end(), prompt.begin(), prompt.end());

@@ -47,8 +47,8 @@ struct Prompts {
   Index batch = 0;
   Index length = 0;
 
-  /// The shorter ones are filled up.
-  explicit Prompts(std::span<const std::vector<std::int32_t>> prompts);
+  /// The shorter ones are filled up, to `leastLength` at least.
+  explicit Prompts(std::span<const std::vector<std::int32_t>> prompts, Index leastLength = 0);
 
   /// A key mask of what is no filling. Of T.
   template <class T>

@@ -40,33 +40,39 @@ Trainer<T>::Trainer(Denoiser<T>& denoiser, const TrainerOptions& options)
     : denoiser_(denoiser), options_(options), adam_(denoiser.parameters(), options.adam) {}
 
 template <class T>
-double Trainer<T>::loss(const Batch<T>& batch, Random& random, bool learn) {
+NoisyBatch<T> Trainer<T>::addNoise(const Batch<T>& batch, Random& random) const {
   requirePictures(batch, denoiser_.configuration());
   requirePlaces(batch, denoiser_.configuration());
-  const Index rows = batch.pictures.shape()[0];
-  const Index values = batch.pictures.size() / rows;
-  std::vector<std::vector<std::int32_t>> prompts = batch.prompts;
-  std::vector<T> times(static_cast<std::size_t>(rows));
-  for (std::size_t row = 0; row < prompts.size(); ++row) {
-    if (random.uniform() < options_.promptDropout) prompts[row] = {Vocabulary::kStart};
+  const Index values = batch.pictures.size() / batch.pictures.shape()[0];
+  NoisyBatch<T> result{batch.prompts, {}, Tensor<T>(batch.pictures.shape()), {}};
+  for (std::vector<std::int32_t>& prompt : result.prompts) {
+    if (random.uniform() < options_.promptDropout) prompt = {Vocabulary::kStart};
     const double normal = options_.timeMean + options_.timeDeviation * random.normal();
-    times[row] = static_cast<T>(1 / (1 + std::exp(-normal)));
+    const T time = static_cast<T>(1 / (1 + std::exp(-normal)));
+    const T noise = T(1) - time;
+    result.times.push_back(time);
+    result.weights.push_back(T(1) /
+                             std::max(noise * noise, static_cast<T>(kLeastNoise * kLeastNoise)));
   }
-  Tensor<T> noisy(batch.pictures.shape());
-  for (Index i = 0; i < noisy.size(); ++i) {
-    const T time = times[static_cast<std::size_t>(i / values)];
-    noisy.data()[i] =
+  for (Index i = 0; i < result.noisy.size(); ++i) {
+    const T time = result.times[static_cast<std::size_t>(i / values)];
+    result.noisy.data()[i] =
         time * batch.pictures.data()[i] + (T(1) - time) * static_cast<T>(random.normal());
   }
+  return result;
+}
 
-  const EncodedPrompts<T> encoded = denoiser_.encode(Prompts(prompts), learn);
-  const Tensor<T> estimate = denoiser_.forward(noisy, times, encoded, learn);
+template <class T>
+double Trainer<T>::loss(const Batch<T>& batch, Random& random, bool learn) {
+  const NoisyBatch<T> given = addNoise(batch, random);
+  const EncodedPrompts<T> encoded = denoiser_.encode(Prompts(given.prompts), learn);
+  const Tensor<T> estimate = denoiser_.forward(given.noisy, given.times, encoded, learn);
 
+  const Index values = estimate.size() / estimate.shape()[0];
   Tensor<T> gradient(estimate.shape());
   double sum = 0;
   for (Index i = 0; i < estimate.size(); ++i) {
-    const T noise = T(1) - times[static_cast<std::size_t>(i / values)];
-    const T weight = T(1) / std::max(noise * noise, static_cast<T>(kLeastNoise * kLeastNoise));
+    const T weight = given.weights[static_cast<std::size_t>(i / values)];
     const T difference = estimate.data()[i] - batch.pictures.data()[i];
     sum += static_cast<double>(weight * difference * difference);
     gradient.data()[i] = T(2) * weight * difference / static_cast<T>(estimate.size());

@@ -30,6 +30,16 @@ struct TrainerOptions {
   double alignment = 0.5;
 };
 
+/// What a step learns from once chance has had its part: the batch's pictures with noise, at times of their own.
+template <class T>
+struct NoisyBatch {
+  std::vector<std::vector<std::int32_t>> prompts;  ///< some of them replaced by the empty one
+  std::vector<T> times;                            ///< one a picture
+  Tensor<T> noisy;                                 ///< [batch, 3, size, size]
+  /// One a picture: what the squared error of the estimated picture counts, so that it is that of the velocity.
+  std::vector<T> weights;
+};
+
 /// A seed of its own for each step.
 std::uint64_t randomSeed(std::uint64_t seed, Index step);
 
@@ -48,9 +58,13 @@ class Trainer {
   /// The loss alone, with gradients added where `learn`: for tests and for step.
   double loss(const Batch<T>& batch, Random& random, bool learn);
 
+  /// What `loss` learns from. Throws as that.
+  NoisyBatch<T> addNoise(const Batch<T>& batch, Random& random) const;
+
   /// What was added to the last loss for places.
   double placesLoss() const { return placesLoss_; }
   operators::Adam<T>& adam() { return adam_; }
+  const TrainerOptions& options() const { return options_; }
   double gradientNorm() const { return gradientNorm_; }
 
  private:

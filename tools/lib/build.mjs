@@ -49,6 +49,8 @@ async function buildPackage() {
       denoiser: path.join(project, 'bindings/package/denoiser.ts'),
       // Loaded by init where there may be a graphics card.
       webgpu: path.join(project, 'bindings/webgpu/index.ts'),
+      // Loaded by Trainer.onWebGPU.
+      denoiser_webgpu: path.join(project, 'bindings/webgpu/denoiser/index.ts'),
     },
     outdir: path.join(project, 'dist'),
     bundle: true,
@@ -62,7 +64,7 @@ async function buildPackage() {
     mainFields: ['module', 'main'],
     target: 'es2022',
     // The modules that Emscripten writes, and ours for WebGPU: loaded when init has chosen one.
-    external: ['./wasm/*', './webgpu.js', 'node:*'],
+    external: ['./wasm/*', './webgpu.js', './denoiser_webgpu.js', 'node:*'],
   });
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
   // What is bundled asks for its licence to be passed on.
@@ -94,7 +96,10 @@ export async function buildDist() {
     await unlessDone(
       'package',
       key,
-      ['dist/index.js', 'dist/onnx.js', 'dist/denoiser.js', 'dist/webgpu.js', 'dist/index.d.ts'],
+      [
+        ...['index', 'onnx', 'denoiser', 'webgpu', 'denoiser_webgpu'].map((name) => `dist/${name}.js`),
+        'dist/index.d.ts',
+      ],
       async () => {
         for (const name of readdirSync(path.join(project, 'dist'))) {
           if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });

@@ -1,5 +1,6 @@
 // The WebAssembly module of the denoiser as Embind shows it (bindings/embind).
 import type { CoreBytes, CoreHandle, CoreModule } from '../core';
+import type { AdamOptions, TrainingBatch } from './training_on_gpu';
 
 export interface CoreConfiguration {
   imageSize: number;
@@ -92,8 +93,22 @@ export interface CoreLearner extends CoreHandle {
   step(done: number): number;
 }
 
+export interface CoreTrainerOptions {
+  seed: number;
+  batch: number;
+  averageDecay: number;
+  singles: number;
+  insides: number;
+  timeMean: number;
+  timeDeviation: number;
+  alignment: number;
+}
+
 export interface CoreTrainer extends CoreHandle {
   step(learningRate: number): number;
+  /** Views, good until the next one. */
+  draw(step: number): TrainingBatch;
+  adamOptions(): AdamOptions;
   steps(): number;
   swapAverages(): void;
   saveCheckpoint(): CoreBytes;
@@ -128,7 +143,7 @@ export interface DenoiserCore extends CoreModule {
   };
   Sampler: { create(model: CoreDenoiser, options: CoreSamplerOptions): CoreSampler };
   Learner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
-  Trainer: { create(model: CoreDenoiser, seed: number, batch: number, averageDecay: number): CoreTrainer };
+  Trainer: { create(model: CoreDenoiser, options: CoreTrainerOptions): CoreTrainer };
   splitWords(prompt: string): string[];
   randomScene(seed: number, heldOut: boolean, objects: number, picture: Float32Array): CoreScene;
 }

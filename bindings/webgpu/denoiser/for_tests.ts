@@ -1,0 +1,23 @@
+/**
+ * The operators one by one, for the project's own tests. No part of the package's interface.
+ *
+ * @packageDocumentation
+ */
+export { DeviceError } from '../../package/errors';
+export { Device } from '../device';
+export { requestDevice } from '../device_keeper';
+export { possibleTilings } from '../matrix';
+export { ParameterBuffers, Recorder } from '../recorder';
+export { Checkpoint } from './checkpoint';
+export { learnPicture, learnPlaces, unknown } from './loss';
+export { activate } from './operators/activation';
+export { attend } from './operators/attention';
+export { convolution, depthwiseConvolution } from './operators/convolution';
+export { embed } from './operators/embedding';
+export { layerNorm } from './operators/layer_norm';
+export { linear } from './operators/linear';
+export { gatedSum, modulate } from './operators/modulation';
+export { fromPatches, toPatches } from './operators/patches';
+export { sum, sumShared } from './operators/sums';
+export { Tape } from './tape';
+export { recordTotal } from './totals';

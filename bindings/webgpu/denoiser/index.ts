@@ -1,0 +1,33 @@
+/**
+ * Training of diffusion-cross-attention/denoiser by WebGPU. Loaded by `Trainer.onWebGPU`; nothing of it is called by users.
+ *
+ * @packageDocumentation
+ */
+import { DeviceError } from '../../package/errors';
+import type { StartTraining } from '../../package/denoiser/training_on_gpu';
+import { measureStrategies, measureTransfers } from '../calibrate';
+import { Device } from '../device';
+import { requestDevice } from '../device_keeper';
+import { startTraining } from './training';
+
+export * as forTests from './for_tests';
+
+export const start: StartTraining = async (options) => {
+  const { gpuDevice } = options;
+  const device =
+    gpuDevice === undefined
+      ? await requestDevice(globalThis.navigator?.gpu)
+      : new Device(gpuDevice as GPUDevice);
+  if (typeof device === 'string') throw new DeviceError(`there is no WebGPU device: ${device}`);
+  const release = (): void => {
+    if (gpuDevice === undefined) device.gpu.destroy();
+  };
+  try {
+    const { latency } = await measureTransfers(device);
+    const { strategy } = await measureStrategies(device, latency);
+    return await startTraining(device, strategy, options, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+};

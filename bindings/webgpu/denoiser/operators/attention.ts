@@ -1,0 +1,77 @@
+// The layer itself, with the commands of its own forward and backward (../../forward, ../../backward).
+import { recordBackward } from '../../backward';
+import { checkCall } from '../../call';
+import { padded, recordForward, type Saved } from '../../forward';
+import type { LayerSizes, LayerWeights, ParameterName } from '../../weights';
+import { sizeOf, type Tape, type Value } from '../tape';
+import { rowsOf } from './linear';
+import { passOn } from './sums';
+
+export type AttentionParameters = Record<ParameterName, Value>;
+
+export interface AttentionMask {
+  shape: readonly number[];
+  buffer: GPUBuffer;
+}
+
+const weightsOf = (parameters: AttentionParameters): LayerWeights => ({
+  pack: () => {},
+  matrix: (name) => rowsOf(parameters[name].binding, parameters[name].shape[1]!),
+  bias: parameters.bias.binding,
+});
+
+/** tokens: [batch, N, queryDim]; context: [batch, L, contextDim], null for self-attention. */
+export function attend(
+  tape: Tape,
+  tokens: Value,
+  context: Value | null,
+  mask: AttentionMask | null,
+  parameters: AttentionParameters,
+  numHeads: number,
+): Value {
+  const queryDim = tokens.shape[2]!;
+  const headDim = queryDim / numHeads;
+  const contextDim = parameters.key.shape[1]!;
+  const sizes: LayerSizes = { queryDim, contextDim, numHeads, headDim, scale: headDim ** -0.5 };
+  const call = checkCall(sizes, tokens.shape, context?.shape ?? null, mask?.shape ?? null);
+  const recording = tape.recordingOf(sizes);
+  const weights = weightsOf(parameters);
+  const batch = tokens.shape[0]!;
+  const output = tape.value('attention', tokens.shape);
+  const keep = (name: string, elements: number): GPUBuffer => tape.input(name, [elements]).binding.buffer;
+  const keyCount = queryDim * padded(call.context.tokens) * batch;
+  const saved: Saved = {
+    query: keep('query', sizeOf(tokens)),
+    key: keep('key', keyCount),
+    value: keep('value', keyCount),
+    attended: keep('attended', sizeOf(tokens)),
+    logSumExp: keep('logSumExp', batch * numHeads * tokens.shape[1]!),
+  };
+  const inputs = {
+    input: tokens.binding.buffer,
+    context: context?.binding.buffer ?? null,
+    mask: mask?.buffer ?? null,
+  };
+  const rows = { first: 0, count: batch };
+  const firsts = { input: 0, context: 0, output: 0 };
+  const places = { ...inputs, output: output.binding.buffer };
+  recordForward(recording, weights, call, rows, firsts, places, saved);
+
+  tape.onBackward(() => {
+    // The layer's backward writes; what others have made of these gradients already is not to be lost.
+    const own = (name: string, value: Value): GPUBuffer => tape.take(name, 4 * sizeOf(value));
+    const inputGradient = own('attention, input gradient', tokens);
+    const contextGradient = context && own('attention, context gradient', context);
+    recordBackward(recording, weights, call, inputs, saved, {
+      outputGradient: tape.slope(output).buffer,
+      inputGradient,
+      contextGradient,
+      parameters: Object.fromEntries(
+        Object.entries(parameters).map(([name, parameter]) => [name, tape.target(parameter)!.binding]),
+      ) as Record<ParameterName, NonNullable<Value['gradient']>>,
+    });
+    passOn(tape, { buffer: inputGradient }, tokens);
+    if (context !== null) passOn(tape, { buffer: contextGradient! }, context);
+  });
+  return output;
+}
