@@ -15,6 +15,7 @@ import { deltaKernel, softmaxGradientKernel, softmaxGradientWorkgroup } from './
 import { type Matrix, type Product, transposed } from './matrix';
 import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
+import { sumTokens } from './token_sums';
 import type { LayerWeights, ParameterName } from './weights';
 
 export interface GradientBuffers {
@@ -60,26 +61,32 @@ export function recordBackward(
     depth: number,
     rows: number,
   ): void => {
-    for (let row = 0; row < rows; ++row) {
+    const size = queryDim * columns;
+    const parts = partialSums(recording, rows, size);
+    const atOnce = parts === null ? 1 : rows;
+    for (let row = 0; row < rows; row += atOnce) {
       times({
         a: { ...left, offset: left.offset + row * left.outer, inner: 0 },
         b: { ...right, offset: right.offset + row * right.outer, inner: 0 },
         c: {
-          binding: target,
+          binding: parts ?? target,
           offset: 0,
           rowStride: columns,
           columnStride: 1,
-          outer: 0,
+          outer: size,
           inner: 0,
         },
         rows: queryDim,
         columns,
         depth,
-        outer: 1,
+        outer: atOnce,
         inner: 1,
         accumulates: row > 0,
       });
     }
+    if (parts === null) return;
+    const sums = { outer: 1, tokens: rows, features: size, values: parts };
+    sumTokens(recorder, { ...sums, target: { binding: target, adds: false } });
   };
 
   // out = Wo·attended + bo
@@ -145,6 +152,19 @@ export function recordBackward(
   toSource('query', queryGradient, inputGradient, false);
   toSource('key', keyGradient, sourceGradient, isSelfAttention);
   toSource('value', valueGradient, sourceGradient, true);
+}
+
+/** Bytes of such sums that are in memory at a time, at most. */
+const partialBytes = 64 * 2 ** 20;
+
+/**
+ * Where each batch row's part of a sum goes, so that a device computes them side by side; null where there are few, or they
+ * are large.
+ */
+function partialSums({ device, scratch }: Recording, rows: number, size: number): Binding | null {
+  const most = Math.min(partialBytes, device.gpu.limits.maxStorageBufferBindingSize);
+  const bytes = 4 * rows * size;
+  return rows < 4 || bytes > most ? null : { buffer: scratch.take('partial sums', bytes) };
 }
 
 function recordDelta(

@@ -10,6 +10,7 @@ import {
   ShapeError,
   WeightsError,
 } from 'diffusion-cross-attention';
+import { DeviceError } from 'diffusion-cross-attention/denoiser';
 
 export const codes = new Map([
   [ShapeError, 'ERR_SHAPE'],
@@ -18,6 +19,7 @@ export const codes = new Map([
   [NotInitializedError, 'ERR_NOT_INITIALIZED'],
   [WeightsError, 'ERR_WEIGHTS'],
   [OutOfMemoryError, 'ERR_OUT_OF_MEMORY'],
+  [DeviceError, 'ERR_DEVICE'],
 ]);
 
 /** `parts`: strings or patterns, each of which the message must contain. */

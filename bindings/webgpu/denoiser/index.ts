@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { DeviceError } from '../../package/errors';
+import { CrossAttentionError, DeviceError, messageOf } from '../../package/errors';
 import type { StartTraining } from '../../package/denoiser/training_on_gpu';
 import { measureStrategies, measureTransfers } from '../calibrate';
 import { Device } from '../device';
@@ -28,6 +28,6 @@ export const start: StartTraining = async (options) => {
     return await startTraining(device, strategy, options, release);
   } catch (error) {
     release();
-    throw error;
+    throw error instanceof CrossAttentionError ? error : new DeviceError(messageOf(error));
   }
 };

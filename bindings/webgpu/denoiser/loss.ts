@@ -68,8 +68,7 @@ export function learnPlaces(tape: Tape, tokens: Value, places: Value, alignment:
     const values = Math.min(features, placeValues);
     const factor = (2 * alignment) / sizeOf(places);
     const count = (sizeOf(places) / placeValues) * values;
-    const { binding } = tape.target(tokens)!;
     const numbers = { values, placeValues, features, factor };
-    tape.forElements(placesError, count, numbers, [tokens.binding, places.binding, binding]);
+    tape.forElements(placesError, count, numbers, [tokens.binding, places.binding, tape.partTarget(tokens)]);
   });
 }

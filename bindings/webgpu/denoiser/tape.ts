@@ -1,7 +1,6 @@
 // What a training step is made of: values on the card, commands that make them, and – each recorded as its operator is – how
 // their gradients are made. A step has the same shapes every time, so that it is recorded once and submitted many times.
 import type { Device } from '../device';
-import type { Kernel } from '../kernels/kernel';
 import type { Product } from '../matrix';
 import type { GpuBuffer } from '../memory';
 import type { Binding, Recorder } from '../recorder';
@@ -90,16 +89,6 @@ export class Tape {
     recordProduct(this.recordingOf(noSizes), product);
   }
 
-  dispatch(
-    kernel: Kernel,
-    numbers: readonly number[],
-    floats: readonly number[],
-    bindings: readonly (Binding | null)[],
-    workgroups: readonly [number, number, number],
-  ): void {
-    this.recorder.dispatch(kernel, numbers, floats, bindings, workgroups);
-  }
-
   /** One invocation for each of `count` elements; `numbers` as the kernel names them. */
   forElements(
     kernel: ElementKernel,
@@ -110,7 +99,7 @@ export class Tape {
     const names = kernel.numbers ?? [];
     const values = [count, ...names.map((name) => numbers[name]!)];
     const floats = (kernel.floats ?? []).map((name) => 1 + names.indexOf(name));
-    this.dispatch(elementKernel(kernel), values, floats, bindings, grid(count));
+    this.recorder.dispatch(elementKernel(kernel), values, floats, bindings, grid(count));
   }
 
   /** `work` records an operator's backward; backwards are called in reverse order. */
@@ -136,6 +125,13 @@ export class Tape {
     const adds = this.#written.has(gradient);
     this.#written.add(gradient);
     return { binding: gradient, adds };
+  }
+
+  /** The same for those that cannot add: no other operator may have taken the value. */
+  onlyTarget(value: Value): Binding {
+    const { binding, adds } = this.target(value)!;
+    if (adds) throw new Error(`the gradient of a value [${value.shape.join(', ')}] is made twice`);
+    return binding;
   }
 
   /** The same for those that write a part: they add, to zeros at first. A value of its own buffer. */

@@ -42,7 +42,7 @@ export function recordTotal(
   const workgroups = Math.min(mostWorkgroups, Math.ceil(count / width));
   const partial = { buffer: tape.take('partial totals', 4 * mostWorkgroups) };
   const round = (squares: boolean, from: Binding, many: number, groups: number, to: Binding): void =>
-    tape.dispatch(totalKernel(squares), [many, groups * width], [], [from, to], [groups, 1, 1]);
+    tape.recorder.dispatch(totalKernel(squares), [many, groups * width], [], [from, to], [groups, 1, 1]);
   round(ofSquares, values, count, workgroups, partial);
   round(false, partial, workgroups, 1, total);
 }

@@ -102,8 +102,9 @@ export async function startTraining(
       return new TrainingStep(tape, parameters, checkpoint, options);
     });
     const keep = await recorder.readyToKeep();
-    commands = await device.guarded(async () => keep());
-    return new Training({ device, checkpoint, parameters: parameters!, step, commands, dispose });
+    // Known before the device says whether it could: what it took is given back then, too.
+    const kept = await device.guarded(async () => (commands = keep()));
+    return new Training({ device, checkpoint, parameters: parameters!, step, commands: kept, dispose });
   } catch (error) {
     dispose();
     throw error;

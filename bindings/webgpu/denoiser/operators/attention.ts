@@ -2,6 +2,7 @@
 import { recordBackward } from '../../backward';
 import { checkCall } from '../../call';
 import { padded, recordForward, type Saved } from '../../forward';
+import type { Binding } from '../../recorder';
 import type { LayerSizes, LayerWeights, ParameterName } from '../../weights';
 import { sizeOf, type Tape, type Value } from '../tape';
 import { rowsOf } from './linear';
@@ -58,20 +59,25 @@ export function attend(
   recordForward(recording, weights, call, rows, firsts, places, saved);
 
   tape.onBackward(() => {
-    // The layer's backward writes; what others have made of these gradients already is not to be lost.
-    const own = (name: string, value: Value): GPUBuffer => tape.take(name, 4 * sizeOf(value));
-    const inputGradient = own('attention, input gradient', tokens);
-    const contextGradient = context && own('attention, context gradient', context);
+    // The layer's backward writes; what others have made of a gradient already is not to be lost.
+    const place = (name: string, value: Value): { buffer: GPUBuffer; finish: () => void } => {
+      const { binding, adds } = tape.target(value)!;
+      if (!adds) return { buffer: binding.buffer, finish: () => {} };
+      const own = { buffer: tape.take(name, 4 * sizeOf(value)) };
+      return { ...own, finish: () => passOn(tape, own, value) };
+    };
+    const ofInput = place('attention, input gradient', tokens);
+    const ofContext = context && place('attention, context gradient', context);
     recordBackward(recording, weights, call, inputs, saved, {
       outputGradient: tape.slope(output).buffer,
-      inputGradient,
-      contextGradient,
+      inputGradient: ofInput.buffer,
+      contextGradient: ofContext && ofContext.buffer,
       parameters: Object.fromEntries(
-        Object.entries(parameters).map(([name, parameter]) => [name, tape.target(parameter)!.binding]),
-      ) as Record<ParameterName, NonNullable<Value['gradient']>>,
+        Object.entries(parameters).map(([name, parameter]) => [name, tape.onlyTarget(parameter)]),
+      ) as Record<ParameterName, Binding>,
     });
-    passOn(tape, { buffer: inputGradient }, tokens);
-    if (context !== null) passOn(tape, { buffer: contextGradient! }, context);
+    ofInput.finish();
+    ofContext?.finish();
   });
   return output;
 }

@@ -1,8 +1,8 @@
 // 3×3 convolutions of tokens on a square grid, with zeros around it, as src/operators/convolution and depthwise_convolution.
+import { sumTokens } from '../../token_sums';
 import { assign, type ElementKernel, orAdds } from '../kernels';
 import { sizeOf, type Tape, type Value } from '../tape';
 import { addWeightGradient, rowsOf } from './linear';
-import { sumTokens } from './sums';
 
 const taps = 9;
 
@@ -152,7 +152,7 @@ export function depthwiseConvolution(tape: Tape, x: Value, weight: Value): Value
       const size = taps * features;
       const parts = { buffer: tape.take('depthwise weight gradients', 4 * batch * size) };
       tape.forElements(depthwiseWeight, batch * size, numbers, [x.binding, slope, parts]);
-      sumTokens(tape, { outer: 1, tokens: batch, features: size, values: parts, target: ofWeight });
+      sumTokens(tape.recorder, { outer: 1, tokens: batch, features: size, values: parts, target: ofWeight });
     }
     const target = tape.target(x);
     if (target === null) return;

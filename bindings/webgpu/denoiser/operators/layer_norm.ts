@@ -1,5 +1,6 @@
 // y = (x - mean(x)) / √(variance(x) + 1e-6) of each row, as src/operators/layer_norm. Sixteen invocations take a row.
 import { type Kernel, parameterStruct } from '../../kernels/kernel';
+import type { Binding } from '../../recorder';
 import {
   assign,
   builtins,
@@ -92,8 +93,8 @@ export function layerNorm(tape: Tape, x: Value): Value {
   const rows = sizeOf(x) / features;
   const output = tape.value('layer norm', x.shape);
   const deviations = tape.input('inverse deviations', [rows]);
-  const record = (kernel: Kernel, bindings: Parameters<Tape['dispatch']>[3]): void =>
-    tape.dispatch(kernel, [rows, features], [], bindings, grid(rows, rowsOfWorkgroup));
+  const record = (kernel: Kernel, bindings: readonly Binding[]): void =>
+    tape.recorder.dispatch(kernel, [rows, features], [], bindings, grid(rows, rowsOfWorkgroup));
   record(forward, [x.binding, output.binding, deviations.binding]);
   tape.onBackward(() => {
     const slope = tape.slope(output);

@@ -1,8 +1,8 @@
 // y = x·Wᵀ + b, as src/operators/linear: products with the layer's own kernel.
-import type { Matrix } from '../../matrix';
+import { type Matrix, transposed } from '../../matrix';
 import type { Binding } from '../../recorder';
+import { sumTokens } from '../../token_sums';
 import { sizeOf, type Tape, type Value } from '../tape';
-import { sumTokens } from './sums';
 
 /** Rows of so many features. */
 export const rowsOf = (binding: Binding, features: number): Matrix => ({
@@ -12,12 +12,6 @@ export const rowsOf = (binding: Binding, features: number): Matrix => ({
   columnStride: 1,
   outer: 0,
   inner: 0,
-});
-
-const transposed = (matrix: Matrix): Matrix => ({
-  ...matrix,
-  rowStride: matrix.columnStride,
-  columnStride: matrix.rowStride,
 });
 
 /** Fewer tokens than this are no work for a workgroup of their own. */
@@ -55,7 +49,7 @@ export function addWeightGradient(
     inner: 1,
     accumulates: !inParts && target.adds,
   });
-  if (inParts) sumTokens(tape, { outer: 1, tokens: batch, features: size, values: parts, target });
+  if (inParts) sumTokens(tape.recorder, { outer: 1, tokens: batch, features: size, values: parts, target });
 }
 
 /** x: [batch, tokens, inFeatures]; weight: [outFeatures, inFeatures]; bias: [outFeatures]. */
@@ -79,7 +73,13 @@ export function linear(tape: Tape, x: Value, weight: Value, bias: Value): Value 
     addWeightGradient(tape, weight, slope, x.binding, { batch, tokens });
     const ofBias = tape.target(bias);
     if (ofBias !== null) {
-      sumTokens(tape, { outer: 1, tokens: rows, features: outFeatures, values: slope, target: ofBias });
+      sumTokens(tape.recorder, {
+        outer: 1,
+        tokens: rows,
+        features: outFeatures,
+        values: slope,
+        target: ofBias,
+      });
     }
     const ofInput = tape.target(x);
     if (ofInput === null) return;

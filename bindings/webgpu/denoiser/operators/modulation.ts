@@ -1,7 +1,8 @@
 // How the time steers a block, as src/operators/modulation. A modulation is [batch, parts, features]; x [batch, tokens, features].
+import { sumTokens } from '../../token_sums';
 import { assign, type ElementKernel, orAdds } from '../kernels';
 import { sizeOf, type Tape, type Value } from '../tape';
-import { passOn, sumTokens } from './sums';
+import { passOn } from './sums';
 
 const numbers = ['row', 'features', 'modulationRow', 'offset'] as const;
 
@@ -52,8 +53,8 @@ export function modulate(tape: Tape, x: Value, steering: Value, shiftPart: numbe
     const slope = tape.slope(output);
     const ofModulation = { binding: tape.partTarget(steering), adds: true };
     const sums = { outer, tokens, features, outerStride, values: slope, target: ofModulation };
-    sumTokens(tape, { ...sums, offset });
-    sumTokens(tape, { ...sums, offset: offset + features, factors: x.binding });
+    sumTokens(tape.recorder, { ...sums, offset });
+    sumTokens(tape.recorder, { ...sums, offset: offset + features, factors: x.binding });
     const target = tape.target(x);
     if (target === null) return;
     tape.forElements(modulatedBackward(target.adds), count, sizes, [slope, steering.binding, target.binding]);
@@ -99,7 +100,7 @@ export function gatedSum(tape: Tape, x: Value, branch: Value, steering: Value, g
     passOn(tape, slope, x);
     const ofModulation = { binding: tape.partTarget(steering), adds: true };
     const factors = branch.binding;
-    sumTokens(tape, {
+    sumTokens(tape.recorder, {
       outer,
       tokens,
       features,

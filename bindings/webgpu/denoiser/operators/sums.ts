@@ -1,8 +1,8 @@
-// Sums: of two values, of a value and what all batch rows share, and over tokens.
-import { parameterStruct, type Kernel } from '../../kernels/kernel';
+// Sums of two values, and of a value and what all batch rows share.
 import type { Binding } from '../../recorder';
-import { assign, builtins, declareBuffers, type ElementKernel, orAdds } from '../kernels';
-import { sizeOf, type Tape, type Target, type Value } from '../tape';
+import { sumTokens } from '../../token_sums';
+import { assign, type ElementKernel, orAdds } from '../kernels';
+import { sizeOf, type Tape, type Value } from '../tape';
 
 const addition: ElementKernel = {
   label: 'a + b',
@@ -68,68 +68,7 @@ export function sumShared(tape: Tape, x: Value, shared: Value): Value {
     const target = tape.target(shared);
     if (target === null) return;
     const sizes = { outer: 1, tokens: batch, features: entries, tokenStride: period };
-    sumTokens(tape, { ...sizes, values: slope, target });
+    sumTokens(tape.recorder, { ...sizes, values: slope, target });
   });
   return output;
-}
-
-/** Σ over tokens of values, or of products of two, [outer][tokens][features]: a workgroup takes 16 features. */
-export interface TokenSum {
-  outer: number;
-  tokens: number;
-  features: number;
-  /** Elements from a token to the next; default: features. */
-  tokenStride?: number;
-  values: Binding;
-  /** Multiplied by these, element by element. */
-  factors?: Binding;
-  target: Target;
-  /** In the target, of the first sum and from one outer row to the next; default 0, features. */
-  offset?: number;
-  outerStride?: number;
-}
-
-const lanes = 16;
-
-function tokenSumKernel(hasFactors: boolean, adds: boolean): Kernel {
-  const names = ['tokens', 'features', 'tokenStride', 'offset', 'outerStride'];
-  const buffers = [
-    ['values', 'read'],
-    ['sums', 'write'],
-    ...(hasFactors ? [['factors', 'read'] as const] : []),
-  ] as const;
-  const code = (): string => `${parameterStruct(names)}${declareBuffers(buffers)}
-var<workgroup> partial: array<f32, ${lanes * lanes}>;
-
-@compute @workgroup_size(${lanes * lanes})
-fn main(${builtins}) {
-let feature = group.x * ${lanes}u + invocation % ${lanes}u;
-let lane = invocation / ${lanes}u;
-var sum = 0.0;
-if (feature < p.features) {
-  for (var token = lane; token < p.tokens; token += ${lanes}u) {
-    let at = (group.y * p.tokens + token) * p.tokenStride + feature;
-    sum += values[at]${hasFactors ? ' * factors[at]' : ''};
-  }
-}
-partial[invocation] = sum;
-workgroupBarrier();
-if (lane == 0u && feature < p.features) {
-  for (var other = 1u; other < ${lanes}u; other++) { sum += partial[other * ${lanes}u + invocation]; }
-  ${assign('sums[p.offset + group.y * p.outerStride + feature]', 'sum', adds)}
-}
-}`;
-  return { label: `sum over tokens${hasFactors ? ' of products' : ''}${orAdds(adds)}`, code };
-}
-
-export function sumTokens(tape: Tape, given: TokenSum): void {
-  const { outer, tokens, features, tokenStride = features, values, factors, target } = given;
-  const { offset = 0, outerStride = features } = given;
-  tape.dispatch(
-    tokenSumKernel(factors !== undefined, target.adds),
-    [tokens, features, tokenStride, offset, outerStride],
-    [],
-    [values, target.binding, ...(factors ? [factors] : [])],
-    [Math.ceil(features / lanes), outer, 1],
-  );
 }
