@@ -1,20 +1,26 @@
-// npm run train: the weights of the page's model, learned from generated scenes by a program built for this machine.
+// npm run train: the weights of the page's model, learned from generated scenes.
 //   npm run train -- --steps 30000 --threads 2    goes on from the checkpoint, if there is one; Ctrl+C loses little
-import { spawn } from 'node:child_process';
+//   npm run train -- --engine webgpu              on this machine's graphics card
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { SingleBar } from 'cli-progress';
-import { buildTrainer } from './lib/build.mjs';
-import { prepareEmscripten } from './lib/emscripten.mjs';
 import { prepareNodeModules } from './lib/node_modules.mjs';
 import { project } from './lib/paths.mjs';
-import { main, step } from './lib/steps.mjs';
+import { main, SetUpError } from './lib/steps.mjs';
+
+/** Each trains with these settings and these files, and tells of its steps: see train/native.mjs and train/package.mjs. */
+const engines = {
+  // A program built for this machine: the fastest without a graphics card.
+  native: async () => (await import('./train/native.mjs')).trainNatively,
+  // The package itself, as a page has it.
+  wasm: async () => (await import('./train/package.mjs')).trainInWasm,
+  webgpu: async () => (await import('./train/package.mjs')).trainByWebGpu,
+};
 
 /** Each with its default. */
 const options = {
+  engine: { type: 'string', default: 'native' },
   steps: { type: 'string', default: '30000' },
   // Scenes a step, a multiple of 16: each 16 are a part that one process learns from.
   batch: { type: 'string', default: '32' },
@@ -47,66 +53,20 @@ const options = {
   fresh: { type: 'boolean', default: false },
 };
 
-/** The mean of the last losses: one step's tells little. */
-class RunningMean {
-  #values = [];
-  add(value) {
-    this.#values.push(value);
-    if (this.#values.length > 100) this.#values.shift();
-    return this.#values.reduce((sum, each) => sum + each, 0) / this.#values.length;
+await main(async () => {
+  const { values } = parseArgs({ options });
+  const { engine, out, fresh, ...settings } = values;
+  if (!Object.hasOwn(engines, engine)) {
+    throw new SetUpError(`--engine is ${engine}; it takes ${Object.keys(engines).join(', ')}`);
   }
-}
-
-function showProgress(lines) {
-  const bar = new SingleBar({
-    format:
-      '{bar} {percentage} % | step {value} of {total} | loss {loss} | {pace} steps/s | {eta_formatted} left',
-    etaBuffer: 200,
-    noTTYOutput: true,
-    notTTYSchedule: 60_000,
-  });
-  const loss = new RunningMean();
-  const seconds = new RunningMean();
-  lines.on('line', (line) => {
-    const news = JSON.parse(line);
-    if (news.parameters !== undefined) {
-      console.log(`  ${news.parameters.toLocaleString('en')} parameters`);
-      bar.start(news.steps, news.step, { loss: '–', pace: '–' });
-    } else {
-      const pace = 1 / seconds.add(news.seconds);
-      bar.update(news.step, { loss: loss.add(news.loss).toFixed(4), pace: pace.toFixed(2) });
-    }
-  });
-  lines.on('close', () => bar.stop());
-}
-
-/** Resolves when the program has ended well. */
-function train(program, { out, fresh, ...given }) {
   const checkpoint = path.join(out, 'checkpoint.safetensors');
   const weights = path.join(out, 'scenes.safetensors');
   mkdirSync(out, { recursive: true });
   if (fresh) rmSync(checkpoint, { force: true });
-  if (existsSync(checkpoint)) console.log(`  going on from ${checkpoint}`);
-  const files = { checkpoint, weights };
-  const settings = Object.entries({ ...given, ...files }).map(([name, value]) => `${name}=${value}`);
-  const child = spawn(program, settings, { stdio: ['ignore', 'pipe', 'inherit'] });
-  showProgress(createInterface({ input: child.stdout }));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) =>
-      code === 0 ? resolve(weights) : reject(new Error(`training ended with code ${code}`)),
-    );
-  });
-}
-
-await main(async () => {
-  const { values } = parseArgs({ options });
   await prepareNodeModules();
-  const { include } = await prepareEmscripten();
-  let program;
-  await step('the program that trains', async () => {
-    program = await buildTrainer(include);
-  });
-  const weights = await train(program, values);
+  const train = await engines[engine]();
+  const { Progress } = await import('./train/progress.mjs');
+  if (existsSync(checkpoint)) console.log(`  going on from ${checkpoint}`);
+  await train(settings, { checkpoint, weights }, new Progress());
   console.log(`\n  The weights are in ${weights}; the page takes web/model/scenes.safetensors.`);
 });

@@ -2,6 +2,7 @@
 
 #include <emscripten/bind.h>
 
+#include "denoiser/learning_rate.hpp"
 #include "denoiser/patches.hpp"
 #include "denoiser/scene_batch.hpp"
 #include "denoiser/time_waves.hpp"
@@ -116,6 +117,10 @@ void loadCheckpoint(TrainerHandle& handle, const Bytes& file) {
   denoiser::loadCheckpoint(file, *handle.denoiser, handle.trainer);
 }
 
+double learningRate(double step, double most, double warmUp, double steps, double fall) {
+  return denoiser::learningRate(static_cast<Index>(step), {most, warmUp, steps, fall});
+}
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trainer) {
@@ -128,6 +133,7 @@ EMSCRIPTEN_BINDINGS(trainer) {
       .function("swapAverages", &swapAverages)
       .function("saveCheckpoint", &saveCheckpoint, allow_raw_pointers())
       .function("loadCheckpoint", &loadCheckpoint);
+  emscripten::function("learningRate", &learningRate);
 }
 
 }  // namespace cross_attention::embind

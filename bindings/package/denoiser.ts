@@ -15,6 +15,8 @@ export {
 } from './errors';
 export type { DenoiserOptions } from './denoiser/core';
 export { Denoiser } from './denoiser/denoiser';
+export { learningRate } from './denoiser/learning_rate';
+export type { LearningRateOptions } from './denoiser/learning_rate';
 export type { Learner, LearnerOptions } from './denoiser/learner';
 export { init, memoryInUse } from './denoiser/runtime';
 export type { DenoiserRuntimeInfo } from './denoiser/runtime';

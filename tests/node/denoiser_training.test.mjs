@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
-import { ArgumentError, Denoiser, DisposedError, expectNoMemory } from '../support/denoiser.mjs';
-import { editFile, file32, paint, smallOptions, WeightsError } from '../support/denoiser.mjs';
+import { ArgumentError, Denoiser, DeviceError, DisposedError, expectNoMemory } from '../support/denoiser.mjs';
+import { editFile, file32, learningRate, paint, smallOptions, WeightsError } from '../support/denoiser.mjs';
 import { blobPictures, lesson } from '../support/denoiser_teaching.mjs';
-import { assertThrows } from '../support/errors.mjs';
+import { assertRejects, assertThrows } from '../support/errors.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 
 expectNoMemory();
@@ -64,6 +64,18 @@ describe('a trainer', () => {
       for (const averageDecay of [-0.1, 1.1, NaN, '1']) {
         assertThrows(() => model.trainer({ averageDecay }), ArgumentError, 'averageDecay', 'it takes');
       }
+      for (const name of ['singles', 'insides']) {
+        for (const share of [-0.1, 1.1, NaN, '1'])
+          assertThrows(() => model.trainer({ [name]: share }), ArgumentError, name, 'it takes');
+      }
+      assertThrows(() => model.trainer({ singles: 0.5, insides: 0.6 }), ArgumentError, 'insides', '0.5');
+      for (const timeMean of [NaN, Infinity, '0']) {
+        assertThrows(() => model.trainer({ timeMean }), ArgumentError, 'timeMean', 'a finite number');
+      }
+      for (const name of ['timeDeviation', 'alignment']) {
+        for (const value of [-0.1, NaN, '1'])
+          assertThrows(() => model.trainer({ [name]: value }), ArgumentError, name, 'it takes');
+      }
       assertThrows(() => model.trainer(5), ArgumentError, 'options', 'an object');
       const trainer = own(model.trainer({ batch: 1 }));
       const before = file32(model);
@@ -71,6 +83,45 @@ describe('a trainer', () => {
         assertThrows(() => trainer.step(learningRate), ArgumentError, 'learningRate', 'it takes');
       }
       assert.deepEqual(file32(model), before);
+      assert.equal(trainer.step(rate).step, 1);
+    }));
+
+  test('of other scenes, times or weights takes other steps', () =>
+    scoped((own) => {
+      const states = [
+        {},
+        { singles: 1 },
+        { insides: 1 },
+        { timeMean: 1 },
+        { timeDeviation: 0.1 },
+        { alignment: 2 },
+      ].map((options) => {
+        const model = freshModel(own);
+        own(model.trainer({ batch: 2, ...options })).step(rate);
+        return file32(model);
+      });
+      states.forEach((state, number) => {
+        for (const other of states.slice(0, number)) assert.notDeepEqual(state, other, `${number}`);
+      });
+    }));
+
+  test('knows how many steps it has taken, those of a checkpoint counted', () =>
+    scoped((own) => {
+      const model = freshModel(own);
+      const trainer = own(model.trainer({ batch: 1 }));
+      assert.equal(trainer.steps, 0);
+      trainer.step(rate);
+      const checkpoint = trainer.saveCheckpoint();
+      trainer.step(rate);
+      assert.equal(trainer.steps, 2);
+      trainer.loadCheckpoint(checkpoint);
+      assert.equal(trainer.steps, 1);
+    }));
+
+  test('without navigator.gpu cannot go on by WebGPU, but as before', () =>
+    scoped(async (own) => {
+      const trainer = own(freshModel(own).trainer({ batch: 1 }));
+      await assertRejects(() => trainer.onWebGPU(), DeviceError, 'navigator.gpu is not there');
       assert.equal(trainer.step(rate).step, 1);
     }));
 
@@ -122,6 +173,36 @@ describe('a trainer', () => {
       assert.equal(trainer.disposed, true);
       assertThrows(() => trainer.step(rate), DisposedError, 'trainer');
     }));
+});
+
+describe('learningRate', () => {
+  const options = { most: 0.01, warmUp: 4, steps: 20, fall: 0.5 };
+
+  test('rises linearly, stays, and falls as a cosine', () => {
+    const rates = Array.from({ length: 21 }, (_, step) => learningRate(step, options));
+    assert.deepEqual(rates.slice(0, 4), [0.0025, 0.005, 0.0075, 0.01]);
+    assert.deepEqual(rates.slice(4, 11), new Array(7).fill(0.01));
+    assert.ok(Math.abs(rates[15] - 0.005) < 1e-15, `${rates[15]}`);
+    for (let step = 11; step <= 20; ++step) assert.ok(rates[step] < rates[step - 1], `${rates}`);
+    assert.equal(rates[20], 0);
+  });
+
+  test('refuses what it cannot be asked for, and names it', () => {
+    for (const step of [-1, 0.5, NaN, '1'])
+      assertThrows(() => learningRate(step, options), ArgumentError, 'step', 'an integer');
+    for (const [name, wrong] of [
+      ['most', -1],
+      ['warmUp', 0.5],
+      ['steps', 0],
+      ['steps', undefined],
+      ['fall', 1.5],
+    ]) {
+      assertThrows(() => learningRate(0, { ...options, [name]: wrong }), ArgumentError, name, 'it takes');
+    }
+    for (const wrong of [null, undefined, 5]) {
+      assertThrows(() => learningRate(0, wrong), ArgumentError, 'options', 'an object');
+    }
+  });
 });
 
 describe('a checkpoint', () => {

@@ -4,8 +4,10 @@ import {
   ArgumentError,
   CrossAttentionError,
   Denoiser,
+  DeviceError,
   DisposedError,
   init,
+  learningRate,
   memoryInUse,
   NotInitializedError,
   OutOfMemoryError,
@@ -18,8 +20,10 @@ import type {
   DenoiserOptions,
   DenoiserRuntimeInfo,
   EditOptions,
+  GpuTrainer,
   Learner,
   LearnerOptions,
+  LearningRateOptions,
   ModuleOptions,
   Sampler,
   SamplerFrame,
@@ -101,10 +105,21 @@ export function train(options: DenoiserOptions, trainerOptions: TrainerOptions):
   return file;
 }
 
+export async function trainOnCard(trainer: Trainer, gpuDevice: GPUDevice): Promise<string> {
+  const rates: LearningRateOptions = { most: 0.001, warmUp: 10, steps: 100, fall: 0.5 };
+  using training: GpuTrainer = await trainer.onWebGPU({ gpuDevice });
+  while (trainer.steps < 100) {
+    const { step, loss }: { step: number; loss: number } = await training.step(learningRate(5, rates));
+    if (step > loss) await training.synchronize();
+  }
+  return training.disposed ? '' : training.description;
+}
+
 export function codeOf(error: unknown): string | undefined {
   const classes = [
     ShapeError,
     ArgumentError,
+    DeviceError,
     DisposedError,
     NotInitializedError,
     WeightsError,

@@ -3,17 +3,16 @@
 #include <malloc.h>
 
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <numbers>
 #include <numeric>
 #include <string>
 
 #include "core/error.hpp"
+#include "denoiser/learning_rate.hpp"
 #include "denoiser/scene_batch.hpp"
 #include "denoiser/weights_file.hpp"
 #include "processes.hpp"
@@ -53,18 +52,11 @@ class Options {
   std::map<std::string, std::string> values_;
 };
 
-/// Rises linearly over the first steps, stays, and falls as a cosine over the last ones: so a run can be made longer
-/// from a checkpoint before its end.
-double learningRate(Index step, const Options& options) {
-  const double most = options.number("learning-rate");
-  const auto at = static_cast<double>(step);
-  const double warmUp = options.number("warm-up");
-  if (at < warmUp) return most * (at + 1) / warmUp;
-  const double steps = options.number("steps");
-  const double fall = steps * options.number("fall");
-  const double left = steps - at;
-  if (left >= fall) return most;
-  return most * 0.5 * (1 - std::cos(std::numbers::pi * left / fall));
+denoiser::LearningRateOptions learningRates(const Options& options) {
+  return {.most = options.number("learning-rate"),
+          .warmUp = options.number("warm-up"),
+          .steps = options.number("steps"),
+          .fall = options.number("fall")};
 }
 
 /// First beside the file, then in its place: a crash leaves the old one.
@@ -196,6 +188,7 @@ void train(const Options& options) {
   Processes processes(static_cast<int>(std::min(options.integer("threads"), parts.count())),
                       parts.bytes(model.parameters().size()));
   const Index steps = options.integer("steps");
+  const denoiser::LearningRateOptions rates = learningRates(options);
   const Index saveEvery = options.integer("save-every");
   const bool isFirst = processes.number() == 0;
   if (isFirst) {
@@ -205,7 +198,7 @@ void train(const Options& options) {
   for (Index step = trainer.adam().step(); step < steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
     const Losses losses = parts.learn(model, trainer, processes);
-    const double norm = trainer.adam().update(learningRate(step, options));
+    const double norm = trainer.adam().update(denoiser::learningRate(step, rates));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (!isFirst) continue;
     report("{\"step\":%td,\"loss\":%.6f,\"places\":%.6f,\"gradientNorm\":%.4f,\"seconds\":%.4f}\n",

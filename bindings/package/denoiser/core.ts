@@ -145,5 +145,6 @@ export interface DenoiserCore extends CoreModule {
   Learner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
   Trainer: { create(model: CoreDenoiser, options: CoreTrainerOptions): CoreTrainer };
   splitWords(prompt: string): string[];
+  learningRate(step: number, most: number, warmUp: number, steps: number, fall: number): number;
   randomScene(seed: number, heldOut: boolean, objects: number, picture: Float32Array): CoreScene;
 }

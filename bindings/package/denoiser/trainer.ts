@@ -50,12 +50,17 @@ export class Trainer implements Disposable {
     return trainer;
   }
 
+  /** Steps of Adam so far, those of a loaded checkpoint counted. */
+  get steps(): number {
+    return this.#core.steps();
+  }
+
   /** One step of Adam. Returns the number of steps so far, and the loss before this one. */
   step(learningRate: number): { step: number; loss: number } {
     if (checkFinite('learningRate', learningRate) < 0) fail('learningRate', learningRate, 'at least 0');
     this.#checkNotOnGpu('step');
     const loss = this.#core.step(learningRate);
-    return { step: this.#core.steps(), loss };
+    return { step: this.steps, loss };
   }
 
   /** Calls `use`, which must be synchronous, while the denoiser has the averages of its parameters: for sampling and `save`. */

@@ -93,4 +93,13 @@ TEST(PromptsTest, ShorterPromptsAreFilledAndMasked) {
   EXPECT_EQ(mask.keys->attended, (std::vector<std::vector<Index>>{{0, 1, 2}, {0}, {0, 1}}));
 }
 
+TEST(PromptsTest, AreFilledUpToAnyLength) {
+  const std::vector<Ids> given{{1, 2, 3}, {1}};
+  EXPECT_EQ(Prompts(given).ids, (Ids{1, 2, 3, 1, 0, 0}));
+  const Prompts longer(given, 5);
+  EXPECT_EQ(longer.length, 5);
+  EXPECT_EQ(longer.ids, (Ids{1, 2, 3, 0, 0, 1, 0, 0, 0, 0}));
+  EXPECT_EQ(Prompts(given, 2).ids, Prompts(given).ids);
+}
+
 }  // namespace cross_attention::test

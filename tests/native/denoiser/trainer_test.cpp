@@ -89,6 +89,30 @@ TEST(TrainerTest, SixtyStepsTakeTheLossBelowTwoThirds) {
   EXPECT_EQ(trainer.adam().step(), 60);
 }
 
+TEST(TrainerTest, AddsNoiseByTheTimes) {
+  TinyDenoiser<double> denoiser;
+  const Batch<double> batch = tinyBatch<double>();
+  Trainer<double> trainer(denoiser, {.promptDropout = 0});
+  Random random(2);
+  const auto noisy = trainer.addNoise(batch, random);
+  EXPECT_EQ(noisy.prompts, batch.prompts);
+  ASSERT_EQ(noisy.noisy.shape(), batch.pictures.shape());
+  ASSERT_EQ(noisy.times.size(), 3u);
+  const Index values = batch.pictures.size() / 3;
+  for (Index row = 0; row < 3; ++row) {
+    const auto place = static_cast<std::size_t>(row);
+    const double time = noisy.times[place];
+    EXPECT_EQ(noisy.weights[place], 1 / std::max((1 - time) * (1 - time), 0.2 * 0.2));
+    double squares = 0;
+    for (Index i = row * values; i < (row + 1) * values; ++i) {
+      const double noise = (noisy.noisy.data()[i] - time * batch.pictures.data()[i]) / (1 - time);
+      squares += noise * noise;
+    }
+    // Of 192 numbers of variance 1: a standard deviation of 0.1; five of them.
+    EXPECT_NEAR(squares / static_cast<double>(values), 1, 0.5);
+  }
+}
+
 TEST(TrainerTest, DroppedPromptsSayNothing) {
   TinyDenoiser<float> denoiser;
   const Batch<float> batch = tinyBatch<float>();

@@ -1,0 +1,51 @@
+// A denoiser that is trained by WebGPU in a real page, with the steps that it takes in WebAssembly. A processor plays the
+// graphics card, so that every machine can run this.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { project } from '../../tools/lib/paths.mjs';
+import { launchChromium, webGpuSwitches } from './support/chromium.mjs';
+import { resultOfPage } from './support/exercise_page.mjs';
+import { isolationHeaders, serve } from './support/server.mjs';
+
+/** Of a loss. Rounding alone, which Adam carries on where a gradient is nothing else: see tests/webgpu/denoiser_training. */
+const tolerance = 1e-5;
+/** A processor that plays a card compiles every pipeline for itself, and other programs keep it busy. */
+const timeout = 60_000;
+const steps = 3;
+
+describe('training by WebGPU in a browser', () => {
+  let browser;
+  let isolated;
+  let plain;
+  before(async () => {
+    browser = await launchChromium({ switches: webGpuSwitches.swiftshader });
+    isolated = await serve(project, isolationHeaders);
+    plain = await serve(project);
+  });
+  after(() => Promise.all([browser, isolated, plain].map((opened) => opened.close())));
+
+  for (const [name, serverOf, where, threads] of [
+    ['isolated, with threads, in a worker', () => isolated, 'worker', true],
+    ['not isolated, in a page', () => plain, 'page', false],
+  ]) {
+    test(`${name}: the steps of WebAssembly, and nothing left`, async (t) => {
+      const query = new URLSearchParams({ where, options: JSON.stringify({ steps }) });
+      const address = `${serverOf().origin}/tests/browser/pages/denoiser_training.html?${query}`;
+      const { result, loaded } = await resultOfPage(browser, address, { timeout });
+      assert.equal(result.runtime.threads > 1, threads);
+      assert.match(result.description, /swiftshader/);
+      assert.ok(loaded.some((file) => file.endsWith('/denoiser_webgpu.js')));
+      result.expected.forEach((loss, step) => {
+        const difference = Math.abs(result.found[step] - loss);
+        assert.ok(difference <= tolerance * loss, `step ${step}: ${result.found[step]} in place of ${loss}`);
+      });
+      const [expected, next] = result.next;
+      assert.equal(next.step, steps + 1);
+      assert.ok(Math.abs(next.loss - expected.loss) <= tolerance * expected.loss);
+      assert.ok(result.isFinite);
+      assert.equal(result.devices, 1);
+      assert.deepEqual(result.left, { buffers: 0, memoryInUse: 0 });
+      t.diagnostic(`${result.description}: ${result.found} in place of ${result.expected}`);
+    });
+  }
+});
