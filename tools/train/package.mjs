@@ -9,100 +9,136 @@ function write(file, bytes) {
   renameSync(`${file}.unfinished`, file);
 }
 
-/** A setting by its name on the command line, as a number. */
-function numberOf(settings, name) {
-  const number = Number(settings[name]);
-  if (settings[name].trim() === '' || !Number.isFinite(number)) {
-    throw new SetUpError(`--${name} is '${settings[name]}'; it takes a number`);
+/** Settings as the command line has them: texts, by their names. */
+class Settings {
+  #texts;
+
+  constructor(texts) {
+    this.#texts = texts;
   }
-  return number;
+
+  text(name) {
+    return this.#texts[name];
+  }
+
+  number(name) {
+    const text = this.#texts[name];
+    const number = Number(text);
+    if (text.trim() === '' || !Number.isFinite(number)) {
+      throw new SetUpError(`--${name} is '${text}'; it takes a number`);
+    }
+    return number;
+  }
 }
 
 function makeModel(Denoiser, settings) {
-  if (settings.from !== '') return Denoiser.load(readFileSync(settings.from));
-  const number = (name) => numberOf(settings, name);
+  if (settings.text('from') !== '') return Denoiser.load(readFileSync(settings.text('from')));
   return Denoiser.create({
-    pixelFeatures: number('pixel-features'),
-    pixelBlocks: number('pixel-blocks'),
-    features: number('features'),
-    blocks: number('blocks'),
-    heads: number('heads'),
-    seed: number('seed'),
+    pixelFeatures: settings.number('pixel-features'),
+    pixelBlocks: settings.number('pixel-blocks'),
+    features: settings.number('features'),
+    blocks: settings.number('blocks'),
+    heads: settings.number('heads'),
+    seed: settings.number('seed'),
   });
 }
 
-function makeTrainer(model, settings) {
-  const number = (name) => numberOf(settings, name);
-  return model.trainer({
-    seed: number('seed'),
-    batch: number('batch'),
-    averageDecay: number('average-decay'),
-    singles: number('singles'),
-    insides: number('insides'),
-    timeMean: number('time-mean'),
-    timeDeviation: number('time-deviation'),
-    alignment: number('alignment'),
+const makeTrainer = (model, settings) =>
+  model.trainer({
+    seed: settings.number('seed'),
+    batch: settings.number('batch'),
+    averageDecay: settings.number('average-decay'),
+    singles: settings.number('singles'),
+    insides: settings.number('insides'),
+    timeMean: settings.number('time-mean'),
+    timeDeviation: settings.number('time-deviation'),
+    alignment: settings.number('alignment'),
   });
-}
 
-/** How many steps are asked for before the first of them is done: the card computes while the next scenes are drawn. */
+/** How many steps are asked for before the first of them is done: a card computes while the next scenes are drawn. */
 const stepsAhead = 2;
 
 /**
- * `start(trainer)` gives {step(learningRate), synchronize()}: the denoiser is up to date after the latter. The files are
- * written every so many steps and at the end.
+ * Takes the steps that are left. `engine`: {step(learningRate), synchronize()}; after the latter the trainer knows of all
+ * steps. `save` is called every so many steps and at the end.
  */
-async function train(settings, { checkpoint, weights }, progress, start) {
-  const { Denoiser, init, learningRate } = await import('diffusion-cross-attention/denoiser');
-  const number = (name) => numberOf(settings, name);
-  const steps = number('steps');
-  const saveEvery = number('save-every');
-  const rates = { most: number('learning-rate'), warmUp: number('warm-up'), steps, fall: number('fall') };
-  await init({ threads: number('threads') });
-  const model = makeModel(Denoiser, settings);
-  const trainer = makeTrainer(model, settings);
-  if (existsSync(checkpoint)) trainer.loadCheckpoint(readFileSync(checkpoint));
-  const engine = await start(trainer);
-
-  const save = async () => {
-    await engine.synchronize();
-    write(checkpoint, trainer.saveCheckpoint());
-    write(
-      weights,
-      trainer.withAverages(() => model.save()),
-    );
+async function takeSteps(settings, learningRate, trainer, engine, save, progress) {
+  const steps = settings.number('steps');
+  const saveEvery = settings.number('save-every');
+  const rates = {
+    most: settings.number('learning-rate'),
+    warmUp: settings.number('warm-up'),
+    steps,
+    fall: settings.number('fall'),
   };
-  let next = trainer.steps;
-  progress.begin({ parameters: model.parameterCount, step: next, steps });
-  const begun = [];
+  const asked = [];
   let last = performance.now();
-  const finish = async () => {
-    const { step, loss } = await begun.shift();
+  const finishOne = async () => {
+    const { step, loss } = await asked.shift();
     const now = performance.now();
     progress.add({ step, loss, seconds: (now - last) / 1000 });
     last = now;
   };
-  try {
-    while (next < steps) {
-      begun.push(engine.step(learningRate(next, rates)));
-      if (begun.length >= stepsAhead) await finish();
-      if (++next % saveEvery !== 0 && next !== steps) continue;
-      while (begun.length > 0) await finish();
-      await save();
-    }
-  } finally {
-    progress.end();
-    model.dispose();
-    trainer.dispose();
+  for (let step = trainer.steps; step < steps; ++step) {
+    asked.push(engine.step(learningRate(step, rates)));
+    const isToSave = (step + 1) % saveEvery === 0 || step + 1 === steps;
+    while (asked.length >= (isToSave ? 1 : stepsAhead)) await finishOne();
+    if (!isToSave) continue;
+    await engine.synchronize();
+    save();
   }
 }
 
+/** `start(trainer)` gives an engine, as takeSteps has it. */
+export async function train(texts, { checkpoint, weights }, progress, start) {
+  const { Denoiser, init, learningRate } = await import('diffusion-cross-attention/denoiser');
+  const settings = new Settings(texts);
+  await init({ threads: settings.number('threads') });
+  const owned = [makeModel(Denoiser, settings)];
+  try {
+    const [model] = owned;
+    const trainer = makeTrainer(model, settings);
+    owned.push(trainer);
+    if (existsSync(checkpoint)) trainer.loadCheckpoint(readFileSync(checkpoint));
+    const engine = await start(trainer);
+    const save = () => {
+      write(checkpoint, trainer.saveCheckpoint());
+      write(
+        weights,
+        trainer.withAverages(() => model.save()),
+      );
+    };
+    progress.begin({
+      parameters: model.parameterCount,
+      step: trainer.steps,
+      steps: settings.number('steps'),
+    });
+    await takeSteps(settings, learningRate, trainer, engine, save, progress);
+  } finally {
+    progress.end();
+    owned.reverse().forEach((each) => each.dispose());
+  }
+}
+
+export const inWasm = async (trainer) => ({
+  step: async (learningRate) => trainer.step(learningRate),
+  synchronize: async () => {},
+});
+
 export async function trainInWasm(settings, files, progress) {
   await buildDist();
-  await train(settings, files, progress, async (trainer) => ({
-    step: async (learningRate) => trainer.step(learningRate),
-    synchronize: async () => {},
-  }));
+  await train(settings, files, progress, inWasm);
+}
+
+export async function onWebGpu(trainer) {
+  try {
+    const training = await trainer.onWebGPU();
+    console.log(`  on ${training.description}`);
+    return training;
+  } catch (error) {
+    if (error.code !== 'ERR_DEVICE') throw error;
+    throw new SetUpError(`--engine webgpu: ${error.message}; it takes a graphics card and its driver`);
+  }
 }
 
 /** navigator.gpu as a page has it: Dawn, which npm's `webgpu` brings. */
@@ -116,9 +152,5 @@ async function provideWebGpu() {
 export async function trainByWebGpu(settings, files, progress) {
   await buildDist();
   await provideWebGpu();
-  await train(settings, files, progress, async (trainer) => {
-    const training = await trainer.onWebGPU();
-    console.log(`  on ${training.description}`);
-    return training;
-  });
+  await train(settings, files, progress, onWebGpu);
 }

@@ -1,0 +1,90 @@
+// npm run train --engine wasm: files that the denoiser loads, breaks that leave no trace, settings that are refused.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { afterEach, beforeEach, test } from 'node:test';
+import { inWasm, train } from '../../tools/train/package.mjs';
+import { Denoiser, expectNoMemory } from '../support/denoiser.mjs';
+import { parseSafetensors } from '../support/safetensors.mjs';
+import { files, listener, settings } from '../support/train_settings.mjs';
+
+expectNoMemory();
+
+let out;
+beforeEach(() => (out = files()));
+afterEach(() => rmSync(out.folder, { recursive: true }));
+
+const trained = async (changes = {}, where = out) => {
+  const progress = listener();
+  await train({ ...settings, ...changes }, where, progress, inWasm);
+  assert.equal(progress.told.ended, 1);
+  return progress.told;
+};
+
+test('tells of every step, and leaves a checkpoint and weights that load', async () => {
+  const { begun, steps } = await trained();
+  assert.deepEqual(
+    steps.map(({ step }) => step),
+    [1, 2, 3, 4, 5],
+  );
+  assert.ok(steps.every(({ loss, seconds }) => loss > 0 && seconds > 0));
+  const model = Denoiser.load(readFileSync(out.weights));
+  assert.deepEqual(begun, { parameters: model.parameterCount, step: 0, steps: 5 });
+  const trainer = model.trainer();
+  trainer.loadCheckpoint(readFileSync(out.checkpoint));
+  assert.equal(trainer.steps, 5);
+  // Weights are the averages.
+  const average = parseSafetensors(readFileSync(out.checkpoint)).tensors.get('average.positions').values;
+  const { values } = parseSafetensors(readFileSync(out.weights)).tensors.get('positions');
+  // Half a unit in the last of float16's eleven places.
+  values.forEach((value, at) =>
+    assert.ok(Math.abs(value - average[at]) <= 2 ** -11 * Math.abs(average[at]) + 2 ** -25),
+  );
+  trainer.dispose();
+  model.dispose();
+});
+
+test('goes on after a break as if there had been none', async () => {
+  const whole = await trained({ fall: '0' });
+  const other = files();
+  try {
+    // Stopped after the steps that were saved.
+    const first = await trained({ steps: '3', fall: '0' }, other);
+    const second = await trained({ fall: '0' }, other);
+    assert.equal(second.begun.step, 3);
+    const losses = [...first.steps, ...second.steps].map(({ loss }) => loss);
+    assert.deepEqual(
+      losses,
+      whole.steps.map(({ loss }) => loss),
+    );
+    assert.deepEqual(readFileSync(other.checkpoint), readFileSync(out.checkpoint));
+  } finally {
+    rmSync(other.folder, { recursive: true });
+  }
+});
+
+test('begins with weights that are given', async () => {
+  await trained({ steps: '1' });
+  const other = files();
+  try {
+    const from = await trained({ steps: '1', from: out.weights, features: '32' }, other);
+    assert.equal(from.begun.step, 0);
+    const shapes = (file) => parseSafetensors(readFileSync(file)).tensors.get('positions').shape;
+    assert.deepEqual(shapes(other.weights), shapes(out.weights));
+  } finally {
+    rmSync(other.folder, { recursive: true });
+  }
+});
+
+test('settings that cannot be are named, and nothing is written', async () => {
+  for (const [name, wrong] of [
+    ['steps', 'many'],
+    ['batch', ''],
+    ['batch', '0'],
+    ['insides', '1.5'],
+    ['learning-rate', 'NaN'],
+  ]) {
+    const pattern = new RegExp(name === 'learning-rate' ? '--learning-rate' : name);
+    await assert.rejects(train({ ...settings, [name]: wrong }, out, listener(), inWasm), pattern);
+    assert.equal(existsSync(out.checkpoint), false);
+  }
+});

@@ -1,0 +1,48 @@
+// npm run train with the package: settings for a model that takes steps in a moment, and what it tells of them.
+import { mkdtempSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+/** As the command line has them. */
+export const settings = {
+  steps: '5',
+  batch: '2',
+  singles: '0',
+  insides: '0.5',
+  'learning-rate': '0.001',
+  'warm-up': '2',
+  'time-mean': '-0.4',
+  'time-deviation': '1.5',
+  alignment: '1',
+  fall: '0.5',
+  'average-decay': '0.9',
+  features: '16',
+  blocks: '1',
+  'pixel-features': '4',
+  'pixel-blocks': '1',
+  heads: '2',
+  seed: '1',
+  threads: '1',
+  'save-every': '2',
+  from: '',
+};
+
+export function files() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'denoiser-training-'));
+  return {
+    folder,
+    checkpoint: path.join(folder, 'checkpoint.safetensors'),
+    weights: path.join(folder, 'scenes.safetensors'),
+  };
+}
+
+/** A progress that keeps what it is told. */
+export function listener() {
+  const told = { begun: null, steps: [], ended: 0 };
+  return {
+    told,
+    begin: (news) => (told.begun = news),
+    add: (news) => told.steps.push(news),
+    end: () => told.ended++,
+  };
+}
