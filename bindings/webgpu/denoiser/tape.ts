@@ -1,10 +1,10 @@
 // What a training step is made of: values on the card, commands that make them, and – each recorded as its operator is – how
 // their gradients are made. A step has the same shapes every time, so that it is recorded once and submitted many times.
 import type { Device } from '../device';
-import type { Product } from '../matrix';
+import { multiply, type Product } from '../matrix';
 import type { GpuBuffer } from '../memory';
 import type { Binding, Recorder } from '../recorder';
-import { recordProduct, type Recording, type Strategy } from '../recording';
+import type { Recording, Strategy } from '../recording';
 import type { LayerSizes } from '../weights';
 import { type ElementKernel, elementKernel, grid } from './kernels';
 
@@ -31,7 +31,7 @@ export class Tape {
   readonly recorder: Recorder;
   readonly #strategy: Strategy;
   readonly #buffers: GpuBuffer[] = [];
-  readonly #scratch = new Map<string, GPUBuffer>();
+  readonly #scratch = new Map<string, GpuBuffer>();
   readonly #backwards: (() => void)[] = [];
   readonly #written = new Set<Binding>();
 
@@ -41,10 +41,10 @@ export class Tape {
     this.#strategy = strategy;
   }
 
-  #make(label: string, bytes: number): GPUBuffer {
+  #make(label: string, bytes: number): GpuBuffer {
     const buffer = this.device.memory.createStorage(label, bytes);
     this.#buffers.push(buffer);
-    return buffer.buffer;
+    return buffer;
   }
 
   /** What an operator makes. */
@@ -52,14 +52,14 @@ export class Tape {
     const bytes = 4 * sizeOf({ shape });
     return {
       shape,
-      binding: { buffer: this.#make(label, bytes) },
-      gradient: { buffer: this.#make(`gradient of ${label}`, bytes) },
+      binding: { buffer: this.#make(label, bytes).buffer },
+      gradient: { buffer: this.#make(`gradient of ${label}`, bytes).buffer },
     };
   }
 
   /** What a step is given, by uploads. */
   input(label: string, shape: readonly number[]): Value {
-    return { shape, binding: { buffer: this.#make(label, 4 * sizeOf({ shape })) }, gradient: null };
+    return { shape, binding: { buffer: this.#make(label, 4 * sizeOf({ shape })).buffer }, gradient: null };
   }
 
   /** The same numbers in another shape. */
@@ -67,16 +67,14 @@ export class Tape {
     return { ...value, shape };
   }
 
-  /** What is used within one operator only, and by the next one again. */
+  /** What is used within one operator only, and by the next one again: at least so many bytes. */
   take(name: string, bytes: number): GPUBuffer {
-    // Commands that are recorded keep the buffers that they were given: a larger one is another one.
-    const key = `${name}, ${2 ** Math.ceil(Math.log2(bytes))} bytes`;
-    let buffer = this.#scratch.get(key);
-    if (buffer === undefined) {
-      buffer = this.#make(key, 2 ** Math.ceil(Math.log2(bytes)));
-      this.#scratch.set(key, buffer);
-    }
-    return buffer;
+    const old = this.#scratch.get(name);
+    if (old !== undefined && old.bytes >= bytes) return old.buffer;
+    // Commands that are recorded keep the smaller one.
+    const larger = this.#make(name, bytes);
+    this.#scratch.set(name, larger);
+    return larger.buffer;
   }
 
   /** For the layer's own commands. */
@@ -85,8 +83,7 @@ export class Tape {
   }
 
   multiply(product: Product): void {
-    // Sizes are those of a layer's attention, of which products know nothing.
-    recordProduct(this.recordingOf(noSizes), product);
+    multiply(this.recorder, this.#strategy.tilings, product);
   }
 
   /** One invocation for each of `count` elements; `numbers` as the kernel names them. */
@@ -146,5 +143,3 @@ export class Tape {
     this.#scratch.clear();
   }
 }
-
-const noSizes: LayerSizes = { queryDim: 0, contextDim: 0, numHeads: 0, headDim: 0, scale: 0 };
