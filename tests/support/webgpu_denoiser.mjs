@@ -27,8 +27,8 @@ const options = {
 };
 
 /** What begins with zeros, and lets no gradient pass before it has learned something, has random numbers here. */
-function file() {
-  const model = Denoiser.create(options);
+function file(changes) {
+  const model = Denoiser.create({ ...options, ...changes });
   try {
     let seed = 1;
     return editFile(model.save({ dtype: 'float32' }), (name, tensor) => {
@@ -42,5 +42,6 @@ function file() {
 }
 const cachedFile = file();
 
-/** `own`: see scoped of cases.mjs. */
-export const tinyModel = (own) => own(Denoiser.load(cachedFile));
+/** `own`: see scoped of cases.mjs. `changes`: of its options. */
+export const tinyModel = (own, changes = null) =>
+  own(Denoiser.load(changes === null ? cachedFile : file(changes)));

@@ -32,47 +32,77 @@ afterEach(async () => {
   assert.equal(counts.alive, 0, 'buffers are alive');
 });
 
-/** A model with a trainer, and that trainer on the card. */
-async function onCard(own, gpuOptions, trainerOptions = options) {
-  const model = tinyModel(own);
-  const trainer = own(model.trainer(trainerOptions));
+/** A model with a trainer, and that trainer on the card. `changes`: of the model's options. */
+async function onCard(own, gpuOptions, trainerOptions = options, changes = null) {
+  const { model, trainer } = inWasm(own, trainerOptions, changes);
   return { model, trainer, training: own(await trainer.onWebGPU(gpuOptions)) };
 }
-const inWasm = (own) => {
-  const model = tinyModel(own);
-  return { model, trainer: own(model.trainer(options)) };
-};
+function inWasm(own, trainerOptions = options, changes = null) {
+  const model = tinyModel(own, changes);
+  return { model, trainer: own(model.trainer(trainerOptions)) };
+}
 const take = (trainer, steps) => Array.from({ length: steps }, () => trainer.step(rate).loss);
 
 /**
- * After one step the means of gradients are a tenth of the gradients. Some sixty operators in a row, each with sums of up to
- * 300 terms of two roundings, on both sides: 2 · √60 · √300 · 2 · 2^-24 of the largest magnitude where errors are random.
+ * After one step the means of gradients are a tenth of the gradients. So many operators in a row, each with sums of up to 300
+ * terms of two roundings, on both sides: of the largest magnitude, where errors are random.
  */
-const gradientTolerance = 3.2e-5;
+const gradientTolerance = (operators) => 2 * Math.sqrt(operators) * Math.sqrt(300) * 2 * 2 ** -24;
+
+/** Takes a step on either side; how many parameters there are, and the largest difference of a gradient. */
+async function compareGradients(own, operators, changes = null) {
+  const { trainer: expected } = inWasm(own, options, changes);
+  const { trainer, training } = await onCard(own, {}, options, changes);
+  const { loss } = expected.step(rate);
+  const found = await training.step(rate);
+  assert.equal(found.step, 1);
+  assertClose([found.loss], [loss], 1e-6 * loss, 'loss');
+  await training.synchronize();
+  const actual = stateOf(trainer).tensors;
+  let worst = 0;
+  let count = 0;
+  for (const [name, { values }] of stateOf(expected).tensors) {
+    if (!name.startsWith(moments)) continue;
+    const most = maximumMagnitude(values);
+    assert.ok(most > 0, `${name} has no gradient`);
+    const tolerance = gradientTolerance(operators) * most;
+    const difference = assertClose(actual.get(name).values, values, tolerance, name);
+    worst = Math.max(worst, difference / most);
+    count++;
+  }
+  return { worst, count };
+}
 
 describe('a training by WebGPU', () => {
   test('has the loss and the gradients of the one in WebAssembly, of every parameter', (context) =>
     scoped(async (own) => {
-      const { trainer: expected } = inWasm(own);
-      const { trainer, training } = await onCard(own);
-      const { loss } = expected.step(rate);
-      const found = await training.step(rate);
-      assert.equal(found.step, 1);
-      assertClose([found.loss], [loss], 1e-6 * loss, 'loss');
-      await training.synchronize();
-      const actual = stateOf(trainer).tensors;
-      let worst = 0;
-      let count = 0;
-      for (const [name, { values }] of stateOf(expected).tensors) {
-        if (!name.startsWith(moments)) continue;
-        const most = maximumMagnitude(values);
-        assert.ok(most > 0, `${name} has no gradient`);
-        const difference = assertClose(actual.get(name).values, values, gradientTolerance * most, name);
-        worst = Math.max(worst, difference / most);
-        count++;
-      }
+      const { worst, count } = await compareGradients(own, 60);
       context.diagnostic(`${count} parameters, at most ${worst} of the largest magnitude`);
     }));
+
+  for (const [name, operators, changes] of [
+    [
+      'without pixel and text blocks, heads of 10',
+      30,
+      { pixelBlocks: 0, textBlocks: 0, features: 20, blocks: 1 },
+    ],
+    [
+      'a token a pixel, sizes that are no multiples of 4',
+      60,
+      { patch: 1, pixelFeatures: 5, textFeatures: 6 },
+    ],
+    [
+      'two levels, several pixel and text blocks',
+      120,
+      { pixelFeatures: 8, patch: 4, pixelBlocks: 2, textBlocks: 2, blocks: 3 },
+    ],
+  ]) {
+    test(`has them for a model of other sizes: ${name}`, (context) =>
+      scoped(async (own) => {
+        const { worst } = await compareGradients(own, operators, changes);
+        context.diagnostic(`at most ${worst} of the largest magnitude`);
+      }));
+  }
 
   test('takes the same steps of the same seed; the trainer goes on with what the card has', (context) =>
     scoped(async (own) => {
