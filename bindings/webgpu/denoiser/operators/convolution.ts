@@ -30,6 +30,17 @@ gathered[i] = 0.0;
 if (isOnGrid) { gathered[i] = x[(first + other) * p.features + feature]; }`,
 };
 
+/** `sum`, of a term over the taps of element `i`, one feature of a token. */
+const sumOverTaps = (sign: '+' | '-', term: string): string => `let feature = i % p.features;
+let token = i / p.features;
+let t = token % (p.side * p.side);
+let first = token - t;
+var sum = 0.0;
+for (var tap = 0u; tap < ${taps}u; tap++) {
+  ${neighbour(sign)}
+  if (isOnGrid) { sum += ${term}; }
+}`;
+
 /** The way back: each token sums up what its neighbours have made of it. */
 const scatter = (adds: boolean): ElementKernel => ({
   label: `convolution, scatter${orAdds(adds)}`,
@@ -38,15 +49,7 @@ const scatter = (adds: boolean): ElementKernel => ({
     ['gathered', 'read'],
     ['x', 'write'],
   ],
-  body: `let feature = i % p.features;
-let token = i / p.features;
-let t = token % (p.side * p.side);
-let first = token - t;
-var sum = 0.0;
-for (var tap = 0u; tap < ${taps}u; tap++) {
-  ${neighbour('-')}
-  if (isOnGrid) { sum += gathered[((first + other) * ${taps}u + tap) * p.features + feature]; }
-}
+  body: `${sumOverTaps('-', `gathered[((first + other) * ${taps}u + tap) * p.features + feature]`)}
 ${assign('x[i]', 'sum', adds)}`,
 });
 
@@ -106,15 +109,7 @@ const depthwise = (isBackward: boolean, adds: boolean): ElementKernel => ({
     ['weight', 'read'],
     ['y', 'write'],
   ],
-  body: `let feature = i % p.features;
-let token = i / p.features;
-let t = token % (p.side * p.side);
-let first = token - t;
-var sum = 0.0;
-for (var tap = 0u; tap < ${taps}u; tap++) {
-  ${neighbour(isBackward ? '-' : '+')}
-  if (isOnGrid) { sum += weight[tap * p.features + feature] * x[(first + other) * p.features + feature]; }
-}
+  body: `${sumOverTaps(isBackward ? '-' : '+', 'weight[tap * p.features + feature] * x[(first + other) * p.features + feature]')}
 ${assign('y[i]', 'sum', adds)}`,
 });
 

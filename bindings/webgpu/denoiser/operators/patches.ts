@@ -26,23 +26,17 @@ const move = (toPatches: boolean, adds: boolean): ElementKernel => ({
 ${toPatches ? assign('result[i]', 'given[pixel]', adds) : assign('result[pixel]', 'given[i]', adds)}`,
 });
 
-function moved(
-  tape: Tape,
-  given: Value,
-  shape: readonly number[],
-  size: number,
-  side: number,
-  features: number,
-  there: boolean,
-): Value {
-  const sizes = { size, side, features };
+type Sizes = Record<(typeof numbers)[number], number>;
+
+function moved(tape: Tape, given: Value, shape: readonly number[], sizes: Sizes, isThere: boolean): Value {
   const output = tape.value('patches', shape);
-  tape.forElements(move(there, false), sizeOf(given), sizes, [given.binding, output.binding]);
+  const count = sizeOf(given);
+  tape.forElements(move(isThere, false), count, sizes, [given.binding, output.binding]);
   tape.onBackward(() => {
     const slope = tape.slope(output);
     const target = tape.target(given);
-    if (target !== null)
-      tape.forElements(move(!there, target.adds), sizeOf(given), sizes, [slope, target.binding]);
+    if (target === null) return;
+    tape.forElements(move(!isThere, target.adds), count, sizes, [slope, target.binding]);
   });
   return output;
 }
@@ -50,12 +44,12 @@ function moved(
 export function toPatches(tape: Tape, pixels: Value, side: number): Value {
   const [batch, count, features] = pixels.shape as [number, number, number];
   const shape = [batch, count / side ** 2, side ** 2 * features];
-  return moved(tape, pixels, shape, Math.sqrt(count), side, features, true);
+  return moved(tape, pixels, shape, { size: Math.sqrt(count), side, features }, true);
 }
 
 export function fromPatches(tape: Tape, patches: Value, side: number): Value {
   const [batch, count, wide] = patches.shape as [number, number, number];
   const features = wide / side ** 2;
   const shape = [batch, count * side ** 2, features];
-  return moved(tape, patches, shape, Math.sqrt(count) * side, side, features, false);
+  return moved(tape, patches, shape, { size: Math.sqrt(count) * side, side, features }, false);
 }
