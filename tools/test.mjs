@@ -48,13 +48,16 @@ const testFiles = (folder) =>
     .filter((name) => name.endsWith('.test.mjs'))
     .map((name) => path.join(folder, name));
 
+/** What these are about is JavaScript and types alone, the same for every variant: each host runs them once. */
+const onceForAHost = ['analyser', 'onnx_malformed', 'types'].map((name) => `tests/node/${name}.test.mjs`);
+
 /**
  * Every file in a process of its own, one after another; a failure is told after the others have had their turn. Not by
  * `node --test`, whose line to its child processes Node 20 now and then misreads ("Unable to deserialize cloned data").
  */
-async function testNode(program, folder, environment = {}) {
+async function testNode(program, files, environment = {}) {
   const failures = [];
-  for (const file of testFiles(folder)) {
+  for (const file of files) {
     console.log(`\n${bold(file)}`);
     const options = { cwd: project, show: true, env: { ...process.env, ...environment } };
     await run(program, ['--test-reporter=spec', file], options).catch((error) =>
@@ -81,8 +84,11 @@ await main(async () => {
     ];
     for (const [program, name, variants] of hosts) {
       for (const variant of variants) {
+        const files = testFiles('tests/node').filter(
+          (file) => variant === variants[0] || !onceForAHost.includes(file),
+        );
         await part(`${name}, ${variant}`, () =>
-          testNode(program, 'tests/node', { CROSS_ATTENTION_VARIANT: variant }),
+          testNode(program, files, { CROSS_ATTENTION_VARIANT: variant }),
         );
       }
     }
@@ -95,14 +101,14 @@ await main(async () => {
     ]) {
       await part(`${name}, WebGPU`, async () => {
         const environment = await prepareWebGpu();
-        await testNode(await prepareProgram(), 'tests/webgpu', environment);
+        await testNode(await prepareProgram(), testFiles('tests/webgpu'), environment);
       });
     }
   }
   if (wanted.includes('browser')) {
     await part('browser', async () => {
       await prepareBrowser();
-      await testNode(process.execPath, 'tests/browser');
+      await testNode(process.execPath, testFiles('tests/browser'));
     });
   }
   console.log();
