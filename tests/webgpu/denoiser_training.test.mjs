@@ -162,6 +162,25 @@ describe('a training by WebGPU', () => {
       assert.deepEqual(other.trainer.saveCheckpoint(), one.trainer.saveCheckpoint());
     }));
 
+  test('is synchronized as it was when that was asked for, whatever is asked for meanwhile', () =>
+    scoped(async (own) => {
+      const { trainer, training } = await onCard(own);
+      const asked = [training.step(rate)];
+      const first = training.synchronize().then(() => stateOf(trainer));
+      asked.push(training.step(rate));
+      const second = training.synchronize().then(() => stateOf(trainer));
+      await Promise.all(asked);
+      const states = await Promise.all([first, second]);
+      assert.deepEqual(
+        states.map(({ metadata }) => metadata.step),
+        ['1', '2'],
+      );
+      const alone = await onCard(own);
+      await alone.training.step(rate);
+      await alone.training.synchronize();
+      assert.deepEqual(states[0].tensors, stateOf(alone.trainer).tensors);
+    }));
+
   test('goes on after a checkpoint, and with other shares of scenes and times', () =>
     scoped(async (own) => {
       const others = {

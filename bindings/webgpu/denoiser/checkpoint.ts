@@ -54,7 +54,10 @@ export class Checkpoint {
   toFile(step: number): Uint8Array {
     const metadata = { ...this.#header.__metadata__, step: String(step) };
     const text = JSON.stringify({ ...this.#header, __metadata__: metadata });
-    const header = new TextEncoder().encode(text.padEnd(Math.ceil(text.length / 8) * 8));
+    const bytes = new TextEncoder().encode(text);
+    // Filled up with spaces, as the format has it: numbers are to lie at multiples of their size.
+    const header = new Uint8Array(Math.ceil(bytes.length / 8) * 8).fill(0x20);
+    header.set(bytes);
     const file = new Uint8Array(lengthBytes + header.length + this.#data.length);
     new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
     file.set(header, lengthBytes);

@@ -3,12 +3,9 @@
  *
  * @packageDocumentation
  */
-export { DeviceError } from '../../package/errors';
 export { Device } from '../device';
-export { requestDevice } from '../device_keeper';
 export { possibleTilings } from '../matrix';
 export { ParameterBuffers, Recorder } from '../recorder';
-export { Checkpoint } from './checkpoint';
 export { learnPicture, learnPlaces, unknown } from './loss';
 export { activate } from './operators/activation';
 export { attend } from './operators/attention';

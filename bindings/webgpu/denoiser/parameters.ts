@@ -67,8 +67,8 @@ export class Parameters {
     return place.value;
   }
 
-  /** Puts what the card has now into a checkpoint; what was submitted until now is done in it. */
-  async download(checkpoint: Checkpoint): Promise<void> {
+  /** What the card has now as a checkpoint's file, after so many steps; what was submitted until now is done in it. */
+  async toFile(checkpoint: Checkpoint, step: number): Promise<Uint8Array> {
     const all = await Promise.all(
       partNames.map((part) => this.#device.read(this.buffers[part], 0, 4 * this.size)),
     );
@@ -78,6 +78,8 @@ export class Parameters {
         values.set(all[index]!.subarray(first, first + values.length));
       }
     });
+    // At one go with the above: another call may wait for its numbers meanwhile.
+    return checkpoint.toFile(step);
   }
 
   dispose(): void {

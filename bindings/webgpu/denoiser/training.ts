@@ -53,9 +53,7 @@ class Training implements TrainingOnGpu {
 
   async checkpoint(): Promise<Uint8Array> {
     const { checkpoint, parameters } = this.#resources;
-    const steps = this.#steps;
-    await this.#unlessFailed(() => parameters.download(checkpoint));
-    return checkpoint.toFile(steps);
+    return this.#unlessFailed(() => parameters.toFile(checkpoint, this.#steps));
   }
 
   /** After a failure nobody knows what the card's parameters are: nothing is done with them any more. */
