@@ -4,13 +4,14 @@
 #include <cmath>
 #include <limits>
 
-#include "denoiser/sums.hpp"
+#include "operators/sums.hpp"
 
 namespace cross_attention::denoiser {
 
 using layer::DiffusionCrossAttention;
 using layer::kParameterNames;
 using layer::ParameterLayout;
+using operators::addTo;
 using operators::Initial;
 
 namespace {
@@ -25,46 +26,6 @@ layer::Configuration layerConfiguration(Index queryDim, Index contextDim, Index 
   configuration.contextDim = contextDim;
   configuration.numHeads = numHeads;
   return configuration;
-}
-
-/// W += scale·B·A
-template <class T>
-void addUpdate(const LowRankUpdate<T>& update, T* weight) {
-  const Index rank = update.down->shape[0];
-  const Index in = update.down->shape[1];
-  const Index out = update.up->shape[0];
-  const T* up = update.up->values.data();
-  const T* down = update.down->values.data();
-  for (Index row = 0; row < out; ++row) {
-    for (Index r = 0; r < rank; ++r) {
-      const T factor = update.scale * up[row * rank + r];
-      for (Index column = 0; column < in; ++column) {
-        weight[row * in + column] += factor * down[r * in + column];
-      }
-    }
-  }
-}
-
-/// dB += scale·dW·Aᵀ, dA += scale·Bᵀ·dW
-template <class T>
-void addUpdateGradient(const LowRankUpdate<T>& update, const T* weightGradient) {
-  const Index rank = update.down->shape[0];
-  const Index in = update.down->shape[1];
-  const Index out = update.up->shape[0];
-  for (Index row = 0; row < out; ++row) {
-    const T* slope = weightGradient + row * in;
-    for (Index r = 0; r < rank; ++r) {
-      const T* down = update.down->values.data() + r * in;
-      T* downGradient = update.down->gradient.data() + r * in;
-      const T factor = update.scale * update.up->values[row * rank + r];
-      T sum = 0;
-      for (Index column = 0; column < in; ++column) {
-        sum += slope[column] * down[column];
-        downGradient[column] += factor * slope[column];
-      }
-      update.up->gradient[row * rank + r] += update.scale * sum;
-    }
-  }
 }
 
 }  // namespace
@@ -93,7 +54,7 @@ std::vector<T> Attention<T>::updatedValues() const {
     const std::size_t offset = values.size();
     values.insert(values.end(), own.begin(), own.end());
     if (updates_ != nullptr && index < kWeights) {
-      addUpdate((*updates_)[index], values.data() + offset);
+      (*updates_)[index].addTo(values.data() + offset);
     }
   }
   return values;
@@ -147,9 +108,7 @@ void Attention<T>::addGradients() {
       std::transform(slope, slope + size, parameter.gradient.begin(), parameter.gradient.begin(),
                      std::plus<T>());
     }
-    if (updates_ != nullptr && index < kWeights) {
-      addUpdateGradient((*updates_)[index], slope);
-    }
+    if (updates_ != nullptr && index < kWeights) (*updates_)[index].addGradients(slope);
     slope += size;
   }
 }

@@ -5,23 +5,15 @@
 #include <vector>
 
 #include "layer/diffusion_cross_attention.hpp"
-#include "operators/parameter.hpp"
+#include "operators/low_rank_update.hpp"
 
 namespace cross_attention::denoiser {
 
 using layer::MapHeads;
 using layer::Mask;
+using operators::LowRankUpdate;
 using operators::Parameter;
 using operators::ParameterSet;
-
-/// W + scale·B·A in place of a weight W: "LoRA" (Hu et al., 2021, section 4.1). A: [rank, inFeatures], B: [outFeatures,
-/// rank], which begins with zeros.
-template <class T>
-struct LowRankUpdate {
-  Parameter<T>* down;  ///< A
-  Parameter<T>* up;    ///< B
-  T scale;
-};
 
 /// A DiffusionCrossAttention whose parameters lie in a set with those of the whole model. Over `name` they have the names
 /// that diffusers gives them: to_q.weight, to_k.weight, to_v.weight, to_out.0.weight, to_out.0.bias.

@@ -1,10 +1,12 @@
 #include "denoiser/convolution_block.hpp"
 
-#include "denoiser/sums.hpp"
+#include "operators/sums.hpp"
 
 namespace cross_attention::denoiser {
 
+using operators::addTo;
 using operators::Initial;
+using operators::sum;
 
 template <class T>
 ConvolutionBlock<T>::ConvolutionBlock(ParameterSet<T>& parameters, const std::string& name,

@@ -1,16 +1,19 @@
 #include "denoiser/denoiser.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "denoiser/patches.hpp"
-#include "denoiser/sums.hpp"
 #include "denoiser/time_waves.hpp"
+#include "operators/sums.hpp"
 
 namespace cross_attention::denoiser {
 
+using operators::addTo;
 using operators::Initial;
+using operators::sum;
 
 namespace {
 
@@ -183,7 +186,28 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& mid
   for (Index i = 0; positions_.trainable && i < gradient.size(); ++i) {
     positions_.gradient[i % size] += gradient.data()[i];
   }
-  addTo(pixelGradient, patchIn_.backward(gradient));
+  if (learnsBeforeTokens()) backwardBeforeTokens(gradient, pixelGradient, timeGradient);
+
+  addTo(timeGradient, modulation_.backward(modulationGradient.reshaped({batch, 1, -1})));
+  timeGradient = timeOut_.backward(modulationSilu_.backward(timeGradient));
+  timeIn_.backward(timeSilu_.backward(timeGradient));
+  textEncoder_.backward(contextGradient);
+}
+
+/// Not while a word is taught; that is a tenth of a step.
+template <class T>
+bool Denoiser<T>::learnsBeforeTokens() const {
+  return std::any_of(parameters_.begin(), parameters_.end(), [](const Parameter<T>& each) {
+    return each.trainable &&
+           (each.name.starts_with("pixels.") || each.name.starts_with("patch_embedding."));
+  });
+}
+
+/// pixelGradient: of the path around the transformer.
+template <class T>
+void Denoiser<T>::backwardBeforeTokens(const Tensor<T>& tokenGradient, Tensor<T>& pixelGradient,
+                                       Tensor<T>& timeGradient) {
+  addTo(pixelGradient, patchIn_.backward(tokenGradient));
   for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
     pixelGradient = fromPatches(pixelGradient, kHalving);
     for (auto block = level->before.rbegin(); block != level->before.rend(); ++block) {
@@ -191,11 +215,6 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& mid
     }
   }
   pixelsIn_.backward(pixelGradient);
-
-  addTo(timeGradient, modulation_.backward(modulationGradient.reshaped({batch, 1, -1})));
-  timeGradient = timeOut_.backward(modulationSilu_.backward(timeGradient));
-  timeIn_.backward(timeSilu_.backward(timeGradient));
-  textEncoder_.backward(contextGradient);
 }
 
 template <class T>

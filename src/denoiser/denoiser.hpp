@@ -56,6 +56,9 @@ class Denoiser {
     std::deque<ConvolutionBlock<T>> before, after;  ///< the transformer
   };
 
+  bool learnsBeforeTokens() const;
+  void backwardBeforeTokens(const Tensor<T>& tokenGradient, Tensor<T>& pixelGradient,
+                            Tensor<T>& timeGradient);
   /// The block after which tokens are half-way.
   Index middleBlock() const { return configuration_.blocks / 2; }
 

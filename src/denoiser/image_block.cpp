@@ -1,9 +1,12 @@
 #include "denoiser/image_block.hpp"
 
 #include "core/text.hpp"
-#include "denoiser/sums.hpp"
+#include "operators/sums.hpp"
 
 namespace cross_attention::denoiser {
+
+using operators::addTo;
+using operators::sum;
 
 namespace {
 

@@ -3,9 +3,11 @@
 #include <limits>
 
 #include "core/text.hpp"
-#include "denoiser/sums.hpp"
+#include "operators/sums.hpp"
 
 namespace cross_attention::denoiser {
+
+using operators::sum;
 
 namespace {
 

@@ -1,0 +1,39 @@
+#include "operators/sums.hpp"
+
+#include "operators/rows.hpp"
+
+namespace cross_attention::operators {
+
+namespace {
+
+constexpr Index kElementsPerTask = 16384;
+
+}  // namespace
+
+template <class T>
+void addTo(Tensor<T>& a, const Tensor<T>& b) {
+  T* to = a.data();
+  const T* from = b.data();
+  forRowBlocks(a.size(), kElementsPerTask, [=](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) to[i] += from[i];
+  });
+}
+
+template <class T>
+Tensor<T> sum(const Tensor<T>& a, const Tensor<T>& b) {
+  Tensor<T> result(a.shape());
+  T* to = result.data();
+  const T* first = a.data();
+  const T* second = b.data();
+  forRowBlocks(a.size(), kElementsPerTask, [=](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) to[i] = first[i] + second[i];
+  });
+  return result;
+}
+
+template void addTo(Tensor<float>&, const Tensor<float>&);
+template void addTo(Tensor<double>&, const Tensor<double>&);
+template Tensor<float> sum(const Tensor<float>&, const Tensor<float>&);
+template Tensor<double> sum(const Tensor<double>&, const Tensor<double>&);
+
+}  // namespace cross_attention::operators
