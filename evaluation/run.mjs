@@ -32,7 +32,7 @@ const provenScenes = 2000;
 const mostUnconditional = 100;
 const sheetPictures = 64;
 const edits = 100;
-const lessonSeconds = 75;
+const lessonSeconds = 85;
 const lessonPictures = 50;
 
 /** `work(tick)` calls `tick` `total` times. On a terminal it is seen how far it is. */

@@ -13,6 +13,8 @@ namespace {
 
 constexpr Index kMostPictures = 64;
 constexpr Index kMostBatch = 256;
+/// Of Adam: some hundred steps are all there are, so what it knows of the slopes' size must not be that of long ago.
+constexpr double kSquareDecay = 0.95;
 
 void requireOptions(const LearnerOptions& options, const Configuration& configuration) {
   requireRange("learningRate", options.learningRate, 0, 1);
@@ -67,11 +69,11 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
   training.seed = options.seed;
   training.promptDropout = 0.05;
   // Nearer to the picture than in training: where things lie is known, what they look like is not.
-  training.timeMean = -1;
-  training.timeDeviation = 1;
+  training.timeMean = -0.7;
+  training.timeDeviation = 1.1;
+  training.adam.beta2 = kSquareDecay;
   trainer_ = std::make_unique<Trainer<float>>(denoiser_, training);
-  updateAdam_ =
-      std::make_unique<operators::Adam<float>>(lora.parameters(), operators::AdamOptions{});
+  updateAdam_ = std::make_unique<operators::Adam<float>>(lora.parameters(), training.adam);
 }
 
 Learner::~Learner() { denoiser_.parameters().setTrainable(true); }

@@ -2,8 +2,8 @@
 import type { Pixels } from '../pixels.ts';
 
 export const PICTURES = { least: 4, most: 16 } as const;
-export const LESSON_SECONDS = [30, 60, 75, 120, 180] as const;
-export const FIRST_LESSON_SECONDS = 75;
+export const LESSON_SECONDS = [30, 60, 85, 120, 180] as const;
+export const FIRST_LESSON_SECONDS = 85;
 
 export interface Lesson {
   readonly word: string;
