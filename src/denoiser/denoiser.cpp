@@ -194,12 +194,14 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& mid
   textEncoder_.backward(contextGradient);
 }
 
-/// Not while a word is taught; that is a tenth of a step.
+/// Whether a gradient is wanted there: of the pixels, or of the time, which convolutions before the tokens are told, too.
+/// None is while a word is taught.
 template <class T>
 bool Denoiser<T>::learnsBeforeTokens() const {
   return std::any_of(parameters_.begin(), parameters_.end(), [](const Parameter<T>& each) {
     return each.trainable &&
-           (each.name.starts_with("pixels.") || each.name.starts_with("patch_embedding."));
+           (each.name.starts_with("pixels.") || each.name.starts_with("patch_embedding.") ||
+            each.name.starts_with("time_embedding."));
   });
 }
 

@@ -68,7 +68,7 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
   TrainerOptions training;
   training.seed = options.seed;
   training.promptDropout = 0.05;
-  // Nearer to the picture than in training: where things lie is known, what they look like is not.
+  // Fewer times near the picture than in training: how edges get sharp the model knows.
   training.timeMean = -0.7;
   training.timeDeviation = 1.1;
   training.adam.beta2 = kSquareDecay;

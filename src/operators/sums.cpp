@@ -4,17 +4,11 @@
 
 namespace cross_attention::operators {
 
-namespace {
-
-constexpr Index kElementsPerTask = 16384;
-
-}  // namespace
-
 template <class T>
 void addTo(Tensor<T>& a, const Tensor<T>& b) {
   T* to = a.data();
   const T* from = b.data();
-  forRowBlocks(a.size(), kElementsPerTask, [=](Index begin, Index end) {
+  forRowBlocks(a.size(), rowsPerBlock(1), [=](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) to[i] += from[i];
   });
 }
@@ -25,7 +19,7 @@ Tensor<T> sum(const Tensor<T>& a, const Tensor<T>& b) {
   T* to = result.data();
   const T* first = a.data();
   const T* second = b.data();
-  forRowBlocks(a.size(), kElementsPerTask, [=](Index begin, Index end) {
+  forRowBlocks(a.size(), rowsPerBlock(1), [=](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) to[i] = first[i] + second[i];
   });
   return result;

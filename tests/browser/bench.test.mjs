@@ -11,8 +11,6 @@ const downloadTolerance = 0.1;
 
 /** An answer within so many milliseconds feels immediate (RAIL). */
 const felt = 100;
-/** Of the tasks longer than 50 ms, so many may have felt long: workers take the processors in turns, the page gets what is left. */
-const mostFelt = 1;
 
 const isPositive = (value) => Number.isFinite(value) && value > 0;
 
@@ -76,10 +74,8 @@ describe('the benchmark', () => {
 
     const { longTasks, shift } = await page.evaluate(() => globalThis.smoothness);
     t.diagnostic(`long tasks: ${longTasks.join(', ') || 'none'}; layout shift ${shift}`);
-    // Drawing results takes 15 ms of a processor that the workers leave little of; a page that blocks does so for every
-    // contender, one that had to wait for the machine does so once.
-    const feltTasks = longTasks.filter((milliseconds) => milliseconds >= felt);
-    assert.ok(feltTasks.length <= mostFelt, `the main thread was busy for ${longTasks} ms`);
+    // Drawing results takes 15 ms of a processor that the workers leave little of.
+    assert.ok(Math.max(0, ...longTasks) < felt, `the main thread was busy for ${longTasks} ms`);
     assert.equal(shift, 0, 'nothing moves by itself');
     await checkDownloads(t, page, bytes);
     await checkReadability(t, visit);
