@@ -142,6 +142,20 @@ TEST(DenoiserGradientsTest, WhatIsNotTrainableKeepsItsGradient) {
   }
 }
 
+TEST(DenoiserGradientsTest, WhatAloneIsTrainableHasTheSameGradient) {
+  TinyDenoiser<float> whole;
+  lossOf(whole, tinyBatch<float>(), true);
+  for (const auto& expected : whole.parameters()) {
+    TinyDenoiser<float> denoiser;
+    denoiser.parameters().setTrainable(false);
+    auto& parameter = *denoiser.parameters().find(expected.name);
+    parameter.trainable = true;
+    lossOf(denoiser, tinyBatch<float>(), true);
+    EXPECT_TRUE(isIdentical(copyOf(parameter.gradient), copyOf(expected.gradient)))
+        << parameter.name;
+  }
+}
+
 TEST(DenoiserGradientsTest, ALossWithoutLearningLeavesThemAlone) {
   TinyDenoiser<float> denoiser;
   const double loss = lossOf(denoiser, tinyBatch<float>(), false);
