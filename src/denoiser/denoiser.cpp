@@ -136,12 +136,16 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
   const Tensor<T> modulation = modulation_.forward(time, keep)
                                    .reshaped({batch, kModulationParts<T>, configuration_.features});
 
-  Tensor<T> pixels = pixelsIn_.forward(toPixels(noisy), keep);
+  const bool keepBefore = keep && learnsBeforeTokens();
+  if (keep) keptBefore_ = keepBefore;
+  Tensor<T> pixels = pixelsIn_.forward(toPixels(noisy), keepBefore);
   for (Level& level : levels_) {
-    for (ConvolutionBlock<T>& block : level.before) pixels = block.forward(pixels, time, keep);
+    for (ConvolutionBlock<T>& block : level.before) {
+      pixels = block.forward(pixels, time, keepBefore);
+    }
     pixels = toPatches(pixels, kHalving);
   }
-  Tensor<T> tokens = patchIn_.forward(pixels, keep);
+  Tensor<T> tokens = patchIn_.forward(pixels, keepBefore);
   const Index size = positions_.shape.size();
   for (Index i = 0; i < tokens.size(); ++i) tokens.data()[i] += positions_.values[i % size];
   for (Index number = 0; number < configuration_.blocks; ++number) {
@@ -186,7 +190,7 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& mid
   for (Index i = 0; positions_.trainable && i < gradient.size(); ++i) {
     positions_.gradient[i % size] += gradient.data()[i];
   }
-  if (learnsBeforeTokens()) backwardBeforeTokens(gradient, pixelGradient, timeGradient);
+  if (keptBefore_) backwardBeforeTokens(gradient, pixelGradient, timeGradient);
 
   addTo(timeGradient, modulation_.backward(modulationGradient.reshaped({batch, 1, -1})));
   timeGradient = timeOut_.backward(modulationSilu_.backward(timeGradient));

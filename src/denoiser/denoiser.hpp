@@ -37,8 +37,8 @@ class Denoiser {
   Tensor<T> forward(const Tensor<T>& noisy, std::span<const T> times,
                     const EncodedPrompts<T>& prompts, bool keep,
                     AttentionControl<T>* control = nullptr);
-  /// Adds to the gradients of all parameters, those of the text encoder among them. Of the last forward and encode that
-  /// were kept. `middleGradient`: of middleTokens, unless it is empty.
+  /// Adds to the gradients of all parameters that are trainable, those of the text encoder among them, and were when the
+  /// last forward and encode were kept. `middleGradient`: of middleTokens, unless it is empty.
   void backward(const Tensor<T>& outputGradient, const Tensor<T>& middleGradient = Tensor<T>());
   /// [batch, tokens, features] half-way through the blocks of the last forward that was kept.
   const Tensor<T>& middleTokens() const { return middleTokens_; }
@@ -83,7 +83,8 @@ class Denoiser {
   operators::Activation<T, operators::Silu> pixelSilu_;
   operators::Convolution<T> pixelsOut_;
   Tensor<T> middleTokens_;
-  Shape contextShape_;  ///< of the last forward
+  Shape contextShape_;       ///< of the last forward
+  bool keptBefore_ = false;  ///< before the tokens, too: the last forward that was kept
 };
 
 }  // namespace cross_attention::denoiser

@@ -1,6 +1,7 @@
 #include "layer/backward_pass.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "attention/flash_backward.hpp"
 #include "linalg/multiply.hpp"
@@ -21,10 +22,6 @@ using linalg::rowMajor;
 using linalg::RowPanels;
 using linalg::rowPanelsSize;
 using linalg::Start;
-
-/// Rows of a weight's gradient, or keys of a context's, that one task takes.
-template <class T>
-constexpr Index kTaskRows = 8 * kTileRows<T>;
 
 template <class T>
 std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
@@ -155,11 +152,12 @@ void BackwardPass<T>::addChunk(Index batchRow, Index begin, Index count, bool is
       transposeRows(count, row, std::min(plan_.tokenBlock, channels - row));
     }
   });
-  schedule_.add(ceilDivide(channels, kTaskRows<T>),
-                Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, count)),
+  const Index taskChannels = planTaskRows<T>(channels);
+  schedule_.add(ceilDivide(channels, taskChannels),
+                Scratch::bytesFor<T>(rowPanelsSize<T>(taskChannels, count)),
                 [=, this](Index task, Scratch& scratch) {
-                  const Index row = task * kTaskRows<T>;
-                  const Index rows = std::min(kTaskRows<T>, channels - row);
+                  const Index row = task * taskChannels;
+                  const Index rows = std::min(taskChannels, channels - row);
                   weightGradientRows(count, row, rows, scratch);
                   parameters_.addBiasGradient(
                       arguments_.layout.channelsByTokens(outputGradient_.data(), batchRow)
@@ -266,8 +264,10 @@ void BackwardPass<T>::addSet(Index set) {
     if (folded_) foldedGradients_->addSetEnd(schedule_, set);
   }
   const bool gathers = projected_.keyNumbers(set) != nullptr;
+  // The weights are the same for all sets.
+  const bool packsWeights = !std::exchange(weightsArePacked_, true);
   schedule_.add(
-      3, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
+      packsWeights ? 3 : 1, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
       [=, this](Index task, Scratch& scratch) {
         if (task == 0) {
           T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
@@ -283,18 +283,20 @@ void BackwardPass<T>::addSet(Index set) {
                          (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
         }
       });
-  const Index weightTasks = ceilDivide(channels, kTaskRows<T>);
-  const Index contextTasks = ceilDivide(keys, kTaskRows<T>);
-  const Amount scratchBytes =
-      Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, std::max(keys, channels))) +
-      Scratch::bytesFor<T>(Amount{kTaskRows<T>} * contextDim);
+  const Index taskChannels = planTaskRows<T>(channels);
+  const Index taskKeys = planTaskRows<T>(keys);
+  const Index weightTasks = ceilDivide(channels, taskChannels);
+  const Index contextTasks = ceilDivide(keys, taskKeys);
+  const Amount scratchBytes = Scratch::bytesFor<T>(rowPanelsSize<T>(
+                                  std::max(taskChannels, taskKeys), std::max(keys, channels))) +
+                              Scratch::bytesFor<T>(Amount{taskKeys} * contextDim);
   schedule_.add(weightTasks + contextTasks, scratchBytes, [=, this](Index task, Scratch& scratch) {
     if (task < weightTasks) {
-      const Index row = task * kTaskRows<T>;
-      contextWeightGradientRows(set, row, std::min(kTaskRows<T>, channels - row), scratch);
+      const Index row = task * taskChannels;
+      contextWeightGradientRows(set, row, std::min(taskChannels, channels - row), scratch);
     } else {
-      const Index key = (task - weightTasks) * kTaskRows<T>;
-      contextGradientRows(set, key, std::min(kTaskRows<T>, keys - key), scratch);
+      const Index key = (task - weightTasks) * taskKeys;
+      contextGradientRows(set, key, std::min(taskKeys, keys - key), scratch);
     }
   });
 }

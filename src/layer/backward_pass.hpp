@@ -76,6 +76,7 @@ class BackwardPass {
   KeyGradients<T> keyGradients_;
   /// Context, Wk and Wv as right operands of the products at the end of a set.
   Buffer<T> contextPanels_, keyWeightPanels_, valueWeightPanels_;
+  bool weightsArePacked_ = false;  ///< by a stage of the schedule
 
   std::optional<FoldedGradients<T>> foldedGradients_;
   PassStatistics statistics_;

@@ -20,9 +20,6 @@ using linalg::RowPanels;
 using linalg::rowPanelsSize;
 using linalg::Start;
 
-/// Rows of folded keys and values that one task takes.
-template <class T>
-constexpr Index kTaskRows = 8 * kTileRows<T>;
 /// Channels that one task packs.
 template <class T>
 constexpr Index kTaskChannels = 16 * kTileColumns<T>;
@@ -76,11 +73,12 @@ void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begi
           channel);
     }
   });
-  schedule.add(ceilDivide(rows(set), kTaskRows<T>),
-               Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskRows<T>, count)),
+  const Index taskRows = planTaskRows<T>(rows(set));
+  schedule.add(ceilDivide(rows(set), taskRows),
+               Scratch::bytesFor<T>(rowPanelsSize<T>(taskRows, count)),
                [=, this](Index task, Scratch& scratch) {
-                 const Index row = task * kTaskRows<T>;
-                 addFoldedGradients(set, count, row, std::min(kTaskRows<T>, rows(set) - row),
+                 const Index row = task * taskRows;
+                 addFoldedGradients(set, count, row, std::min(taskRows, rows(set) - row),
                                     isFirst ? Start::kZero : Start::kAccumulate, scratch);
                });
 }

@@ -79,7 +79,10 @@ template <class T>
 BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
                           bool folded) {
   constexpr Index kColumns = kTileColumns<T>;
-  Index tokenBlock = std::max(folded ? kMostTokens : kMostTokensOfTiles, kColumns);
+  // A small picture's tokens, too, are work for several threads.
+  const Index shared = roundUp(ceilDivide(tokens, kBlocksTogether), kColumns);
+  Index tokenBlock = std::max(kColumns, std::min(folded ? kMostTokens : kMostTokensOfTiles,
+                                                 std::max(shared, kLeastTokens)));
   if (configuration.tokenBlock > 0) tokenBlock = roundUp(configuration.tokenBlock, kColumns);
   tokenBlock = std::min(tokenBlock, roundUp(std::max<Index>(1, tokens), kColumns));
   const Index fitting = (folded ? 2 : 1) * kChunkBytes /
@@ -92,11 +95,20 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};
 }
 
+template <class T>
+Index planTaskRows(Index rows) {
+  constexpr Index kMost = 8 * kTileRows<T>;
+  const Index shared = ceilDivide(std::max<Index>(1, rows), kBlocksTogether);
+  return std::min(kMost, roundUp(shared, kTileRows<T>));
+}
+
 template bool foldsContext<float>(const Configuration&, Index, Index);
 template bool foldsContext<double>(const Configuration&, Index, Index);
 template Plan planForward<float>(const Configuration&, const ForwardWork&);
 template Plan planForward<double>(const Configuration&, const ForwardWork&);
 template BackwardPlan planBackward<float>(const Configuration&, Index, Index, bool);
 template BackwardPlan planBackward<double>(const Configuration&, Index, Index, bool);
+template Index planTaskRows<float>(Index);
+template Index planTaskRows<double>(Index);
 
 }  // namespace cross_attention::layer

@@ -49,4 +49,9 @@ template <class T>
 BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
                           bool folded);
 
+/// Rows of a gradient that one task of a backward sums up, a multiple of kTileRows: few rows have work for several
+/// threads, too.
+template <class T>
+Index planTaskRows(Index rows);
+
 }  // namespace cross_attention::layer

@@ -1,5 +1,6 @@
 #include "operators/convolution.hpp"
 
+#include "linalg/multiply.hpp"
 #include "operators/rows.hpp"
 #include "simd/vector.hpp"
 
@@ -7,6 +8,9 @@ namespace cross_attention::operators {
 
 namespace {
 
+using linalg::MatrixView;
+using linalg::rowMajor;
+using linalg::RowPanels;
 using simd::kLanes;
 using simd::Vector;
 
@@ -28,7 +32,7 @@ Index paddedFeatures(Index features) {
 /// Pixels along a side with their border.
 Index borderedSide(Index side) { return side + 2 * kReach; }
 
-/// Rows of the left times columns of the right, summed in registers: all three products of a convolution are made of it.
+/// Rows of the left times columns of the right, summed in registers, of which the weight's gradient is made.
 template <class T>
 class Tile {
  public:
@@ -87,68 +91,81 @@ Tensor<T> withBorder(const Tensor<T>& pixels, Index side) {
   return bordered;
 }
 
-/// How the weights stand for a direction, [taps, features in, padded features out]; backward, dx of dy, the same sums
-/// from the other end.
+/// A convolution's weights [taps, inFeatures, outFeatures], forward, or backward: dx of dy is made of the same sums, from
+/// the other end.
 template <class T>
-Buffer<T> packWeights(const T* weights, Index inFeatures, Index outFeatures, bool forward) {
-  const Index depth = forward ? inFeatures : outFeatures;
-  const Index columns = forward ? outFeatures : inFeatures;
-  const Index stride = paddedFeatures<T>(columns);
-  Buffer<T> packed(kTaps * depth * stride);
-  std::fill(packed.begin(), packed.end(), T(0));
-  for (Index tap = 0; tap < kTaps; ++tap) {
-    const T* from = weights + (forward ? tap : kTaps - 1 - tap) * inFeatures * outFeatures;
-    for (Index k = 0; k < depth; ++k) {
-      for (Index column = 0; column < columns; ++column) {
-        packed[(tap * depth + k) * stride + column] =
-            forward ? from[k * outFeatures + column] : from[column * outFeatures + k];
-      }
-    }
-  }
-  return packed;
-}
+struct Weights {
+  const T* data;
+  Index inFeatures;
+  Index outFeatures;
+  bool forward;
 
-/// bordered: what withBorder gives; weights: what packWeights gives, for `depth` features in and `features` out.
+  Index depth() const { return forward ? inFeatures : outFeatures; }
+  Index features() const { return forward ? outFeatures : inFeatures; }
+  /// [features × depth]
+  MatrixView<const T> ofTap(Index tap) const {
+    const Index number = forward ? tap : kTaps - 1 - tap;
+    const MatrixView<const T> matrix =
+        rowMajor(data + number * inFeatures * outFeatures, inFeatures, outFeatures);
+    return forward ? matrix.transposed() : matrix;
+  }
+};
+
+/// bordered: what withBorder gives. As one product of the weights and all pixels' neighbours (Chellapilla et al., 2006,
+/// "im2col"), of some rows of pixels a task.
 template <class T>
-Tensor<T> convolve(const Tensor<T>& bordered, const Buffer<T>& packed, Index side, Index depth,
-                   Index features) {
-  constexpr Index kTaskRows = 8;
+Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index side) {
+  constexpr Index kTaskPixels = 64;
   const Index batch = bordered.shape()[0];
-  const Index inStride = featuresOf(bordered);
-  const Index stride = paddedFeatures<T>(features);
+  const Index stride = featuresOf(bordered);
   const Index width = borderedSide(side);
+  const Index depth = weights.depth();
+  const Index features = weights.features();
+  const Index lineDepth = kWidth * depth;
+  const Index taskRows = std::clamp<Index>(kTaskPixels / side, 1, side);
+  const Index blocks = ceilDivide(side, taskRows);
+  const Index mostPixels = taskRows * side;
   Tensor<T> output(Shape{batch, side * side, features});
   const T* x = bordered.data();
-  const T* weights = packed.data();
   T* y = output.data();
-  const Index blocks = ceilDivide(side, kTaskRows);
-  forRowBlocks(batch * blocks, 1, [=](Index task, Index) {
+  Buffer<T> memory(linalg::rowPanelsSize<T>(features, kTaps * depth));
+  T* packed = memory.data();
+  const RowPanels<T> left = linalg::rowPanels<T>(packed, features, kTaps * depth);
+  Schedule schedule(Workspace::shared());
+  schedule.add(kTaps, 0, [=](Index tap, Scratch&) {
+    linalg::packRowsInto(weights.ofTap(tap), packed, left, 0, tap * depth);
+  });
+  const Amount scratchBytes =
+      Scratch::bytesFor<T>(Amount{mostPixels} * lineDepth) +
+      Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(kTaps * depth, mostPixels)) +
+      Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(features, mostPixels));
+  schedule.add(batch * blocks, scratchBytes, [=](Index task, Scratch& scratch) {
     const Index picture = task / blocks;
-    const Index top = task % blocks * kTaskRows;
-    const Index pixels = std::min(kTaskRows, side - top) * side;
-    for (Index feature = 0; feature < features; feature += kTileColumns<T>) {
-      for (Index begin = 0; begin < pixels; begin += kTileRows) {
-        typename Tile<T>::Rows corners;
-        // The last tile computes the last pixel more than once.
-        for (Index i = 0; i < kTileRows; ++i) {
-          const Index pixel = top * side + std::min(begin + i, pixels - 1);
-          const Index corner = (picture * width + pixel / side) * width + pixel % side;
-          corners[static_cast<std::size_t>(i)] = x + corner * inStride;
-        }
-        Tile<T> tile;
-        for (Index tap = 0; tap < kTaps; ++tap) {
-          typename Tile<T>::Rows neighbours = corners;
-          for (const T*& row : neighbours) row += (tap / kWidth * width + tap % kWidth) * inStride;
-          tile.add(neighbours, 1, weights + tap * depth * stride + feature, stride, depth);
-        }
-        for (Index i = 0; i < std::min(kTileRows, pixels - begin); ++i) {
-          T* to = y + ((picture * side + top) * side + begin + i) * features + feature;
-          tile.forRow(static_cast<std::size_t>(i), features - feature,
-                      [to](Index at, T value) { to[at] = value; });
+    const Index top = task % blocks * taskRows;
+    const Index pixels = std::min(taskRows, side - top) * side;
+    T* line = scratch.take<T>(mostPixels * lineDepth);
+    const auto neighbours = linalg::columnPanels(
+        scratch.take<T>(linalg::columnPanelsSize<T>(kTaps * depth, mostPixels)), kTaps * depth,
+        pixels);
+    for (Index down = 0; down < kWidth; ++down) {
+      T* to = line;
+      for (Index pixel = 0; pixel < pixels; ++pixel) {
+        const Index row = picture * width + top + pixel / side + down;
+        const T* from = x + (row * width + pixel % side) * stride;
+        for (Index right = 0; right < kWidth; ++right, to += depth) {
+          std::copy(from + right * stride, from + right * stride + depth, to);
         }
       }
+      linalg::packColumns<T>(rowMajor<const T>(line, pixels, lineDepth).transposed(),
+                             neighbours.depthRange(down * lineDepth, lineDepth));
     }
+    const auto result = linalg::columnPanels(
+        scratch.take<T>(linalg::columnPanelsSize<T>(features, mostPixels)), features, pixels);
+    linalg::multiply<T>(left, neighbours, result);
+    T* to = y + (picture * side + top) * side * features;
+    linalg::unpackColumns<T>(result, rowMajor(to, pixels, features).transposed());
   });
+  schedule.run();
   return output;
 }
 
@@ -168,16 +185,16 @@ template <class T>
 Tensor<T> Convolution<T>::forward(const Tensor<T>& input, bool keep) {
   const Tensor<T> bordered = withBorder(input, side_);
   input_ = keep ? bordered : Tensor<T>();
-  const Buffer<T> weights = packWeights<T>(weight_.values.data(), inFeatures_, outFeatures_, true);
-  return convolve(bordered, weights, side_, inFeatures_, outFeatures_);
+  return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, true},
+                  side_);
 }
 
 template <class T>
 Tensor<T> Convolution<T>::backward(const Tensor<T>& outputGradient) {
   const Tensor<T> bordered = withBorder(outputGradient, side_);
   if (weight_.trainable) addWeightGradient(bordered);
-  const Buffer<T> weights = packWeights<T>(weight_.values.data(), inFeatures_, outFeatures_, false);
-  return convolve(bordered, weights, side_, outFeatures_, inFeatures_);
+  return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, false},
+                  side_);
 }
 
 /// dw[tap, i, o] += Σ x[neighbour, i]·dy[pixel, o], a tap and a tile's width of features a task: in an order that does not

@@ -19,7 +19,7 @@ using linalg::rowPanelsSize;
 using linalg::Start;
 
 /// Rows of the input that a task takes through a product: their panels stay in the second-level cache.
-constexpr Index kTaskRows = 128;
+constexpr Index kTaskRows = 64;
 /// Rows of the input whose products are added to a weight's gradient at a time.
 constexpr Index kChunkRows = 1024;
 
@@ -27,14 +27,21 @@ constexpr Index kChunkRows = 1024;
 template <class T>
 void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* destination,
                   const T* bias) {
-  Buffer<T> memory(rowPanelsSize<T>(left.rows, left.columns));
-  // Views into the buffer only: a copy of it for each task's closure is not wanted.
-  const RowPanels<T> panels = packRows<T>(left, memory.data());
+  constexpr Index kTaskFeatures = 8 * linalg::kTileRows<T>;
   const Index depth = left.columns;
   const Index features = left.rows;
+  Buffer<T> memory(rowPanelsSize<T>(features, depth));
+  // Views into the buffer only: a copy of it for each task's closure is not wanted.
+  const RowPanels<T> panels = linalg::rowPanels<T>(memory.data(), features, depth);
+  T* packed = memory.data();
   const Amount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(depth, kTaskRows)) +
                               Scratch::bytesFor<T>(columnPanelsSize<T>(features, kTaskRows));
   Schedule schedule(Workspace::shared());
+  schedule.add(ceilDivide(features, kTaskFeatures), 0, [=](Index task, Scratch&) {
+    const Index begin = task * kTaskFeatures;
+    packRows<T>(left.rowRange(begin, std::min(kTaskFeatures, features - begin)),
+                packed + begin * depth);
+  });
   schedule.add(ceilDivide(rows, kTaskRows), scratchBytes, [=](Index task, Scratch& scratch) {
     const Index begin = task * kTaskRows;
     const Index count = std::min(kTaskRows, rows - begin);
