@@ -92,8 +92,13 @@ export function targetTexts({ adherence, edits, word }) {
     add('… and the other one by', percent(difference), `≤ ${percent(mostDifference, 0)}`, few);
   }
   if (word) {
-    const name = `A new word, recognised after ${word.steps} steps`;
+    const name = `A new word, recognised and in its colour after ${word.steps} steps`;
     atLeast(name, word.recognised, leastRecognised);
+    const told = ({ share, of }) => `${percent(share)} of ${of}`;
+    lines.push({
+      met: true,
+      text: `  Where no colour is said, the shape alone: ${told(word.unsaid)}; of a known shape, ${told(word.unsaidKnown)}`,
+    });
   }
   return lines;
 }

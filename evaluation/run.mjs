@@ -19,7 +19,7 @@ import { contactSheet } from './contact_sheet.mjs';
 import { judgeEdits } from './editing.mjs';
 import { generate } from './generation.mjs';
 import { isProven, proveAnalyser } from './ground_truth.mjs';
-import { teachWord } from './new_word.mjs';
+import { teachWord, wordPictures } from './new_word.mjs';
 import { options } from './options.mjs';
 import { playPointing } from './pointing.mjs';
 import { choosePrompts } from './prompts.mjs';
@@ -33,7 +33,6 @@ const mostUnconditional = 100;
 const sheetPictures = 64;
 const edits = 100;
 const lessonSeconds = 85;
-const lessonPictures = 50;
 
 /** `work(tick)` calls `tick` `total` times. On a terminal it is seen how far it is. */
 function withBar(title, total, work) {
@@ -120,7 +119,7 @@ function judgeAll(denoiser) {
   }
   // The last one: it changes the model.
   if (options.parts.includes('word')) {
-    const lesson = withBar('A new word', lessonPictures, (tick) =>
+    const lesson = withBar('A new word', wordPictures, (tick) =>
       teachWord(denoiser, { ...options, seconds: lessonSeconds }, tick),
     );
     const { samples, ...figures } = lesson;

@@ -39,6 +39,15 @@ std::vector<std::string> toTexts(const val& texts) {
   return result;
 }
 
+Learner::Captions toCaptions(const val& captions) {
+  Learner::Captions result;
+  const auto pictures = static_cast<int>(captions["length"].as<double>());
+  for (int picture = 0; picture < pictures; ++picture) {
+    result.push_back(toTexts(captions[picture]));
+  }
+  return result;
+}
+
 /// `options`: all of them; each picture has the model's size: the package has seen to that. Goes on with the updates that
 /// are there, or makes new ones of `rank`, which stay with the model. JavaScript deletes the learner.
 LearnerHandle* create(DenoiserModel& model, const val& options) {
@@ -59,7 +68,7 @@ LearnerHandle* create(DenoiserModel& model, const val& options) {
         model.denoiser, model.lora,
         Learner(*model.lora, given,
                 toPictures(options["pictures"], model.denoiser->configuration().imageSize),
-                toTexts(options["captions"]))};
+                toCaptions(options["captions"]))};
   } catch (...) {
     if (isNew) model.lora.reset();
     throw;

@@ -24,7 +24,7 @@ void requireOptions(const LearnerOptions& options, const Configuration& configur
                static_cast<double>(configuration.imageSize - 1));
 }
 
-void requirePictures(const Tensor<float>& pictures, std::size_t captions, Index size) {
+void requirePictures(const Tensor<float>& pictures, const Learner::Captions& captions, Index size) {
   const Shape& shape = pictures.shape();
   const bool fits = pictures.rank() == 4 && shape[0] >= 1 && shape[0] <= kMostPictures &&
                     shape == Shape{shape[0], Configuration::kChannels, size, size};
@@ -33,28 +33,36 @@ void requirePictures(const Tensor<float>& pictures, std::size_t captions, Index 
                Shape{1, Configuration::kChannels, size, size}, " with 1 to ", kMostPictures,
                " of them"});
   }
-  if (captions != static_cast<std::size_t>(shape[0])) {
-    failArgument({"captions are ", captions, "; they take ", shape[0], ", one a picture"});
+  if (captions.size() != static_cast<std::size_t>(shape[0])) {
+    failArgument({"captions are of ", captions.size(), " pictures; they take ", shape[0]});
+  }
+  for (std::size_t picture = 0; picture < captions.size(); ++picture) {
+    if (captions[picture].empty()) {
+      failArgument({"captions[", picture, "] is empty; it takes one caption or more"});
+    }
   }
 }
 
 }  // namespace
 
 Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
-                 const std::vector<std::string>& captions)
+                 const Captions& captions)
     : denoiser_(lora.denoiser()), options_(options), pictures_(pictures.clone()) {
   const Configuration& configuration = denoiser_.configuration();
   requireOptions(options, configuration);
-  requirePictures(pictures, captions.size(), configuration.imageSize);
+  requirePictures(pictures, captions, configuration.imageSize);
   // Checked against a vocabulary that has the word, before the model's own gets it.
   Vocabulary vocabulary = denoiser_.vocabulary();
   const bool isNew = vocabulary.find(options.word) == Vocabulary::kFill;
   if (isNew) vocabulary.add(options.word);
   id_ = vocabulary.find(options.word);
-  for (const std::string& caption : captions) {
-    prompts_.push_back(vocabulary.encode(caption, configuration.mostWords, "a caption"));
-    if (std::find(prompts_.back().begin(), prompts_.back().end(), id_) == prompts_.back().end()) {
-      failArgument({"the caption '", caption, "' does not have the word '", options.word, "'"});
+  for (const std::vector<std::string>& ofPicture : captions) {
+    std::vector<std::vector<std::int32_t>>& prompts = prompts_.emplace_back();
+    for (const std::string& caption : ofPicture) {
+      prompts.push_back(vocabulary.encode(caption, configuration.mostWords, "a caption"));
+      if (std::find(prompts.back().begin(), prompts.back().end(), id_) == prompts.back().end()) {
+        failArgument({"the caption '", caption, "' does not have the word '", options.word, "'"});
+      }
     }
   }
   if (isNew) denoiser_.addWord(options.word, options.like);
@@ -113,7 +121,9 @@ Batch<float> Learner::drawBatch(Random& random) const {
     const Index dx = below(2 * options_.shift + 1) - options_.shift;
     const Index dy = below(2 * options_.shift + 1) - options_.shift;
     copyMoved(pictures_.data() + picture * values, batch.pictures.data() + row * values, dx, dy);
-    batch.prompts.push_back(prompts_[static_cast<std::size_t>(picture)]);
+    const auto& prompts = prompts_[static_cast<std::size_t>(picture)];
+    batch.prompts.push_back(
+        prompts[static_cast<std::size_t>(below(static_cast<Index>(prompts.size())))]);
   }
   std::copy(scenes.pictures.begin(), scenes.pictures.end(), batch.pictures.data() + fresh * values);
   batch.prompts.insert(batch.prompts.end(), scenes.prompts.begin(), scenes.prompts.end());

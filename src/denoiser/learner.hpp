@@ -21,10 +21,13 @@ struct LearnerOptions {
 /// low-rank updates learn. While it lives nothing else of the denoiser is trainable.
 class Learner {
  public:
-  /// pictures: [count, 3, size, size]; `captions`: one a picture, with the word in it. The word is added to the vocabulary
-  /// if it is new. Throws kArgument or kShape, and then nothing has changed.
+  /// What may be said of each picture, one of which is drawn anew each time that the picture is.
+  using Captions = std::vector<std::vector<std::string>>;
+
+  /// pictures: [count, 3, size, size]; `captions`: some for each picture, with the word in them. The word is added to the
+  /// vocabulary if it is new. Throws kArgument or kShape, and then nothing has changed.
   Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
-          const std::vector<std::string>& captions);
+          const Captions& captions);
   ~Learner();
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
@@ -45,7 +48,7 @@ class Learner {
   Denoiser<float>& denoiser_;
   LearnerOptions options_;
   Tensor<float> pictures_;
-  std::vector<std::vector<std::int32_t>> prompts_;
+  std::vector<std::vector<std::vector<std::int32_t>>> prompts_;  ///< of each picture
   std::int32_t id_ = 0;
   std::unique_ptr<Trainer<float>> trainer_;
   std::unique_ptr<operators::Adam<float>> updateAdam_;

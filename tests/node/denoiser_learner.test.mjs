@@ -135,6 +135,29 @@ describe('a learner', () => {
       assert.equal(learner.step(0.5).step, 1);
     }));
 
+  test('of several captions of a picture, one is drawn anew each time', () =>
+    scoped((own) => {
+      const captions = [`a ${word}`, `a red ${word}, above a blue square`];
+      const firstLoss = (seed, said) => {
+        const learner = own(
+          randomModel(own).learner(
+            lesson({ seed, pictures: blobPictures(1), captions: [said], batch: 1, rehearsal: 0 }),
+          ),
+        );
+        return learner.step().loss;
+      };
+      const drawn = new Set();
+      for (let seed = 0; seed < 12; ++seed) {
+        const alone = captions.map((caption) => firstLoss(seed, caption));
+        // Where the prompt was dropped, both are the same.
+        if (alone[0] === alone[1]) continue;
+        const number = alone.indexOf(firstLoss(seed, captions));
+        assert.notEqual(number, -1, `seed ${seed}: neither of them`);
+        drawn.add(number);
+      }
+      assert.deepEqual([...drawn].sort(), [0, 1]);
+    }));
+
   test('learns from one picture, with captions, at every rank and share of rehearsal', () =>
     scoped((own) => {
       for (const options of [
@@ -170,6 +193,9 @@ describe('a learner that cannot be', () => {
     [{ captions: new Array(4).fill(`a ${word} zebra`) }, ArgumentError, "'zebra'"],
     [{ captions: new Array(4).fill(5) }, ArgumentError, 'captions[0]', 'a string'],
     [{ captions: `a ${word}` }, ArgumentError, 'captions', 'an array'],
+    [{ captions: new Array(4).fill([]) }, ArgumentError, 'captions[0]', 'one caption or more'],
+    [{ captions: new Array(4).fill([`a ${word}`, 5]) }, ArgumentError, 'captions[0][1]', 'a string'],
+    [{ captions: new Array(4).fill([`a ${word}`, 'a red circle']) }, ArgumentError, 'a red circle', word],
     [{ pictures: [] }, ShapeError, 'pictures', '1 to 64'],
     [{ pictures: new Array(65).fill(blobPictures(1)[0]) }, ShapeError, 'pictures', '64'],
     [{ pictures: [new Float32Array(12)] }, ShapeError, 'pictures[0]', '12', '3072'],

@@ -80,7 +80,7 @@ export interface CoreLearnerOptions {
   word: string;
   like: string;
   pictures: readonly Float32Array[];
-  captions: readonly string[];
+  captions: readonly (readonly string[])[];
   rank: number;
   learningRate: number;
   batch: number;

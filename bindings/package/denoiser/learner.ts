@@ -11,8 +11,12 @@ export interface LearnerOptions {
   like?: string;
   /** 1 to 64 pictures: planar [3, imageSize, imageSize], values from -1 to 1. */
   pictures: readonly Float32Array[];
-  /** One a picture, of known words and the new one. Default: 'a ' and the word. */
-  captions?: readonly string[];
+  /**
+   * One a picture, of known words and the new one, or several, of which one is drawn anew at each step. Default: 'a ' and
+   * the word. They decide what the word can be said with: what they always say belongs to it, what they never say it does not
+   * know how to be. With a colour and without, ['a red heart', 'a heart'], is right for a shape that shall take any colour.
+   */
+  captions?: readonly (string | readonly string[])[];
   /** Of the updates, 1 to 64; where there are some already, those are learned further. Default 4. */
   rank?: number;
   /** Of Adam, 0 to 1. Default 0.005. */
@@ -49,12 +53,16 @@ function checkLearner(options: LearnerOptions, configuration: CoreConfiguration)
   checkString('word', word);
   const pictures = checkPictures(options.pictures, configuration);
   const captions: unknown = options.captions ?? pictures.map(() => `a ${word}`);
-  if (!Array.isArray(captions)) fail('captions', captions, 'an array of strings');
+  if (!Array.isArray(captions)) fail('captions', captions, 'an array of strings, or of arrays of strings');
   return {
     word,
     like: checkString('like', like),
     pictures,
-    captions: captions.map((caption, index) => checkString(`captions[${index}]`, caption)),
+    captions: captions.map((caption: unknown, picture) => {
+      const name = `captions[${picture}]`;
+      if (!Array.isArray(caption)) return [checkString(name, caption)];
+      return caption.map((one: unknown, index) => checkString(`${name}[${index}]`, one));
+    }),
     rank: checkInteger('rank', rank, 1, 64),
     learningRate: checkFinite('learningRate', learningRate),
     batch: checkInteger('batch', batch, 1, 256),

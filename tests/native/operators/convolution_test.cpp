@@ -19,8 +19,9 @@ constexpr Index kMostElements = 400;
 struct Sizes {
   Index side, in, out;
 };
-/// Tiles that are full and that are not, in pixels and in features; RGB in and out.
-constexpr std::array kSizes{Sizes{1, 1, 1}, Sizes{2, 3, 16}, Sizes{5, 7, 37}, Sizes{8, 16, 3}};
+/// Tiles that are full and that are not, in pixels and in features; RGB in and out; several tasks, the last one smaller.
+constexpr std::array kSizes{Sizes{1, 1, 1}, Sizes{2, 3, 16}, Sizes{5, 7, 37}, Sizes{8, 16, 3},
+                            Sizes{20, 3, 7}};
 
 template <class T>
 void randomize(Random& random, ParameterSet<T>& parameters) {

@@ -1,21 +1,7 @@
 import { drawingContext, element } from '../../shared/element.ts';
 import type { Pixels } from '../pixels.ts';
+import { COLOURS } from './colours.ts';
 
-/** The model's own colours, brightest ones first to hand. */
-const COLOURS: readonly (readonly [name: string, css: string])[] = [
-  ['red', 'rgb(224 20 26)'],
-  ['orange', 'rgb(245 128 13)'],
-  ['yellow', 'rgb(242 235 31)'],
-  ['green', 'rgb(26 166 38)'],
-  ['cyan', 'rgb(26 217 230)'],
-  ['blue', 'rgb(26 51 230)'],
-  ['purple', 'rgb(140 20 166)'],
-  ['pink', 'rgb(245 128 191)'],
-  ['white', 'rgb(255 255 255)'],
-  ['gray', 'rgb(128 128 128)'],
-  ['brown', 'rgb(92 56 26)'],
-  ['black', 'rgb(0 0 0)'],
-];
 const FIRST_COLOUR = 'red';
 const GROUND = 'rgb(255 255 255)';
 
@@ -30,7 +16,7 @@ export class DrawingBoard {
   constructor(onAdd: (pixels: Pixels) => void) {
     this.#context.lineCap = this.#context.lineJoin = 'round';
     this.#fill(GROUND);
-    this.#palette.append(...COLOURS.map(([name, css]) => paintOf(name, css)));
+    this.#palette.append(...COLOURS.map(({ name, rgb }) => paintOf(name, `rgb(${rgb.join(' ')})`)));
     this.#canvas.addEventListener('pointerdown', (event) => {
       this.#canvas.setPointerCapture(event.pointerId);
       this.#last = this.#placeOf(event);

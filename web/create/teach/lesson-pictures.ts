@@ -1,9 +1,12 @@
 import { drawImage, element } from '../../shared/element.ts';
 import { imageOf, type Pixels } from '../pixels.ts';
+import { shapeColour } from './colours.ts';
 import { PICTURES } from './messages.ts';
 
 interface Item {
   readonly pixels: Pixels;
+  /** What its shape is called before its name: "red", or nothing. */
+  readonly colour: string | undefined;
   readonly row: HTMLElement;
   readonly caption: HTMLInputElement;
 }
@@ -33,14 +36,21 @@ export class LessonPictures {
     return this.#items.map(({ pixels }) => pixels);
   }
 
-  /** What was written, and where nothing was, what stands there in its place. */
-  get captions(): string[] {
-    return this.#items.map(({ caption }) => caption.value.trim() || caption.placeholder);
+  /**
+   * Of each picture: what was written; where nothing was, what stands there in its place, and the word alone. So it can be
+   * said with colours, for the model knows hardly any sentence without them, and of any colour.
+   */
+  get captions(): string[][] {
+    return this.#items.map(({ colour, caption }) => {
+      const written = caption.value.trim();
+      if (written) return [written];
+      return colour === undefined ? [this.#said()] : [this.#said(colour), this.#said()];
+    });
   }
 
   set word(word: string) {
     this.#word = word;
-    for (const { caption } of this.#items) caption.placeholder = this.#usualCaption();
+    for (const { colour, caption } of this.#items) caption.placeholder = this.#said(colour);
   }
 
   add(pixels: Pixels): void {
@@ -48,17 +58,18 @@ export class LessonPictures {
     const row = document.createElement('li');
     const canvas = document.createElement('canvas');
     drawImage(canvas, imageOf(pixels));
+    const colour = shapeColour(pixels);
     const caption = document.createElement('input');
     caption.type = 'text';
     caption.maxLength = 120;
-    caption.placeholder = this.#usualCaption();
+    caption.placeholder = this.#said(colour);
     caption.setAttribute('aria-label', 'Caption');
     const remove = document.createElement('button');
     remove.type = 'button';
     remove.className = 'icon-button';
     remove.setAttribute('aria-label', 'Remove this picture');
     remove.innerHTML = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="m5 5 10 10M15 5 5 15" /></svg>';
-    const item: Item = { pixels, row, caption };
+    const item: Item = { pixels, colour, row, caption };
     remove.addEventListener('click', () => this.#remove(item));
     row.append(canvas, caption, remove);
     this.#list.append(row);
@@ -76,8 +87,9 @@ export class LessonPictures {
     this.#tell();
   }
 
-  #usualCaption(): string {
-    return `a ${this.#word || '…'}`;
+  #said(colour?: string): string {
+    const word = this.#word || '…';
+    return colour === undefined ? `a ${word}` : `${colour === 'orange' ? 'an' : 'a'} ${colour} ${word}`;
   }
 
   #tell(): void {

@@ -11,14 +11,14 @@ export interface Lesson {
   readonly like: string;
   /** RGBA bytes, each as large as the model's pictures. */
   readonly pictures: readonly Pixels[];
-  /** One a picture, with the word in it. */
-  readonly captions: readonly string[];
+  /** Of each picture those that may be said of it, with the word in them. */
+  readonly captions: readonly (readonly string[])[];
   readonly seconds: number;
 }
 
 export type TeacherNews =
   | LessonNews
-  /** RGBA bytes of what the model draws by now when it is asked for the word. */
+  /** RGBA bytes of what the model draws by now when it is asked for the first picture's caption. */
   | { readonly kind: 'preview'; readonly pixels: Pixels }
   /** The word and all that was learned for it, as a safetensors file. */
   | { readonly kind: 'taught'; readonly word: string; readonly bytes: Uint8Array<ArrayBuffer> }

@@ -31,21 +31,21 @@ export function teach(
     }
     if (now - drawnAt >= PREVIEW_EVERY_MILLISECONDS) {
       drawnAt = now;
-      draw(denoiser, word, tell);
+      draw(denoiser, captions[0]![0]!, tell);
     }
   }
-  draw(denoiser, word, tell);
+  draw(denoiser, captions[0]![0]!, tell);
   const bytes = new Uint8Array(denoiser.saveLora());
   tell({ kind: 'taught', word, bytes }, [bytes.buffer]);
 }
 
 function draw(
   denoiser: Denoiser,
-  word: string,
+  prompt: string,
   tell: (news: TeacherNews, transfer?: Transferable[]) => void,
 ): void {
   using sampler = denoiser.sampler({
-    prompt: `a ${word}`,
+    prompt,
     seed: PREVIEW_SEED,
     steps: PREVIEW_STEPS,
     maps: false,
