@@ -95,6 +95,7 @@ export function targetTexts({ adherence, edits, word }) {
     const name = `A new word, recognised and in its colour after ${word.steps} steps`;
     atLeast(name, word.recognised, leastRecognised);
     const told = ({ share, of }) => `${percent(share)} of ${of}`;
+    // Wanted by nobody, but worth knowing.
     lines.push({
       met: true,
       text: `  Where no colour is said, the shape alone: ${told(word.unsaid)}; of a known shape, ${told(word.unsaidKnown)}`,

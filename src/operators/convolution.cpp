@@ -8,6 +8,9 @@ namespace cross_attention::operators {
 
 namespace {
 
+using linalg::ColumnPanels;
+using linalg::columnPanels;
+using linalg::columnPanelsSize;
 using linalg::MatrixView;
 using linalg::rowMajor;
 using linalg::RowPanels;
@@ -111,6 +114,27 @@ struct Weights {
   }
 };
 
+/// What the pixels of some rows are computed from, as the right operand: [taps · depth, pixels]. `firstRow`: of a
+/// bordered picture, the one above them; `line`: memory for kWidth · depth values a pixel, for a panel's pixels may lie in
+/// two rows.
+template <class T>
+void packNeighbours(const T* firstRow, Index side, Index stride, Index depth, T* line,
+                    ColumnPanels<T> neighbours) {
+  const Index width = borderedSide(side);
+  const Index lineDepth = kWidth * depth;
+  for (Index down = 0; down < kWidth; ++down) {
+    T* to = line;
+    for (Index pixel = 0; pixel < neighbours.columns; ++pixel) {
+      const T* from = firstRow + ((pixel / side + down) * width + pixel % side) * stride;
+      for (Index right = 0; right < kWidth; ++right, from += stride, to += depth) {
+        std::copy(from, from + depth, to);
+      }
+    }
+    linalg::packColumns<T>(rowMajor<const T>(line, neighbours.columns, lineDepth).transposed(),
+                           neighbours.depthRange(down * lineDepth, lineDepth));
+  }
+}
+
 /// bordered: what withBorder gives. As one product of the weights and all pixels' neighbours (Chellapilla et al., 2006,
 /// "im2col"), of some rows of pixels a task.
 template <class T>
@@ -121,7 +145,6 @@ Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index s
   const Index width = borderedSide(side);
   const Index depth = weights.depth();
   const Index features = weights.features();
-  const Index lineDepth = kWidth * depth;
   const Index taskRows = std::clamp<Index>(kTaskPixels / side, 1, side);
   const Index blocks = ceilDivide(side, taskRows);
   const Index mostPixels = taskRows * side;
@@ -135,32 +158,22 @@ Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index s
   schedule.add(kTaps, 0, [=](Index tap, Scratch&) {
     linalg::packRowsInto(weights.ofTap(tap), packed, left, 0, tap * depth);
   });
-  const Amount scratchBytes =
-      Scratch::bytesFor<T>(Amount{mostPixels} * lineDepth) +
-      Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(kTaps * depth, mostPixels)) +
-      Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(features, mostPixels));
+  const Amount lineSize = Amount{mostPixels} * kWidth * depth;
+  const Amount neighboursSize = columnPanelsSize<T>(kTaps * depth, mostPixels);
+  const Amount resultSize = columnPanelsSize<T>(features, mostPixels);
+  const Amount scratchBytes = Scratch::bytesFor<T>(lineSize) +
+                              Scratch::bytesFor<T>(neighboursSize) +
+                              Scratch::bytesFor<T>(resultSize);
   schedule.add(batch * blocks, scratchBytes, [=](Index task, Scratch& scratch) {
     const Index picture = task / blocks;
     const Index top = task % blocks * taskRows;
     const Index pixels = std::min(taskRows, side - top) * side;
-    T* line = scratch.take<T>(mostPixels * lineDepth);
-    const auto neighbours = linalg::columnPanels(
-        scratch.take<T>(linalg::columnPanelsSize<T>(kTaps * depth, mostPixels)), kTaps * depth,
-        pixels);
-    for (Index down = 0; down < kWidth; ++down) {
-      T* to = line;
-      for (Index pixel = 0; pixel < pixels; ++pixel) {
-        const Index row = picture * width + top + pixel / side + down;
-        const T* from = x + (row * width + pixel % side) * stride;
-        for (Index right = 0; right < kWidth; ++right, to += depth) {
-          std::copy(from + right * stride, from + right * stride + depth, to);
-        }
-      }
-      linalg::packColumns<T>(rowMajor<const T>(line, pixels, lineDepth).transposed(),
-                             neighbours.depthRange(down * lineDepth, lineDepth));
-    }
-    const auto result = linalg::columnPanels(
-        scratch.take<T>(linalg::columnPanelsSize<T>(features, mostPixels)), features, pixels);
+    T* line = scratch.take<T>(lineSize);
+    const ColumnPanels<T> neighbours =
+        columnPanels(scratch.take<T>(neighboursSize), kTaps * depth, pixels);
+    const ColumnPanels<T> result = columnPanels(scratch.take<T>(resultSize), features, pixels);
+    packNeighbours<T>(x + (picture * width + top) * width * stride, side, stride, depth, line,
+                      neighbours);
     linalg::multiply<T>(left, neighbours, result);
     T* to = y + (picture * side + top) * side * features;
     linalg::unpackColumns<T>(result, rowMajor(to, pixels, features).transposed());

@@ -20,6 +20,9 @@ using linalg::Start;
 
 /// Rows of the input that a task takes through a product: their panels stay in the second-level cache.
 constexpr Index kTaskRows = 64;
+/// Features of the output whose rows of the weights a task packs, or whose gradient it adds to.
+template <class T>
+constexpr Index kTaskFeatures = 8 * linalg::kTileRows<T>;
 /// Rows of the input whose products are added to a weight's gradient at a time.
 constexpr Index kChunkRows = 1024;
 
@@ -27,7 +30,6 @@ constexpr Index kChunkRows = 1024;
 template <class T>
 void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* destination,
                   const T* bias) {
-  constexpr Index kTaskFeatures = 8 * linalg::kTileRows<T>;
   const Index depth = left.columns;
   const Index features = left.rows;
   Buffer<T> memory(rowPanelsSize<T>(features, depth));
@@ -37,9 +39,9 @@ void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* dest
   const Amount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(depth, kTaskRows)) +
                               Scratch::bytesFor<T>(columnPanelsSize<T>(features, kTaskRows));
   Schedule schedule(Workspace::shared());
-  schedule.add(ceilDivide(features, kTaskFeatures), 0, [=](Index task, Scratch&) {
-    const Index begin = task * kTaskFeatures;
-    packRows<T>(left.rowRange(begin, std::min(kTaskFeatures, features - begin)),
+  schedule.add(ceilDivide(features, kTaskFeatures<T>), 0, [=](Index task, Scratch&) {
+    const Index begin = task * kTaskFeatures<T>;
+    packRows<T>(left.rowRange(begin, std::min(kTaskFeatures<T>, features - begin)),
                 packed + begin * depth);
   });
   schedule.add(ceilDivide(rows, kTaskRows), scratchBytes, [=](Index task, Scratch& scratch) {
@@ -96,7 +98,6 @@ Tensor<T> Linear<T>::inputGradient(const Tensor<T>& outputGradient) {
 /// dW += dyᵀ·x, chunk by chunk of the rows, in an order that the shapes alone decide.
 template <class T>
 void Linear<T>::addWeightGradient(const Tensor<T>& outputGradient) {
-  constexpr Index kTaskFeatures = 8 * linalg::kTileRows<T>;
   constexpr Index kTaskColumns = 4 * linalg::kTileColumns<T>;
   const Index rows = rowsOf(outputGradient);
   const Index out = outFeatures_;
@@ -116,11 +117,11 @@ void Linear<T>::addWeightGradient(const Tensor<T>& outputGradient) {
                      packed + column * count);
     });
     schedule.add(
-        ceilDivide(out, kTaskFeatures),
-        Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskFeatures, count)),
+        ceilDivide(out, kTaskFeatures<T>),
+        Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskFeatures<T>, count)),
         [=](Index task, Scratch& scratch) {
-          const Index feature = task * kTaskFeatures;
-          const Index features = std::min(kTaskFeatures, out - feature);
+          const Index feature = task * kTaskFeatures<T>;
+          const Index features = std::min(kTaskFeatures<T>, out - feature);
           const RowPanels<T> left = packRows<T>(
               rowMajor(dy + begin * out, count, out).transposed().rowRange(feature, features),
               scratch.take<T>(rowPanelsSize<T>(features, count)));
@@ -138,8 +139,8 @@ void Linear<T>::addBiasGradient(const Tensor<T>& outputGradient) {
   const Index out = outFeatures_;
   const T* dy = outputGradient.data();
   T* gradient = bias_.gradient.data();
-  constexpr Index kTaskFeatures = 64;
-  forRowBlocks(out, kTaskFeatures, [=](Index begin, Index end) {
+  constexpr Index kBlockFeatures = 64;
+  forRowBlocks(out, kBlockFeatures, [=](Index begin, Index end) {
     for (Index row = 0; row < rows; ++row) {
       for (Index feature = begin; feature < end; ++feature) {
         gradient[feature] += dy[row * out + feature];

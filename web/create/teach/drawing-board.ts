@@ -16,7 +16,7 @@ export class DrawingBoard {
   constructor(onAdd: (pixels: Pixels) => void) {
     this.#context.lineCap = this.#context.lineJoin = 'round';
     this.#fill(GROUND);
-    this.#palette.append(...COLOURS.map(({ name, rgb }) => paintOf(name, `rgb(${rgb.join(' ')})`)));
+    this.#palette.append(...COLOURS.map(([name, css]) => paintOf(name, css)));
     this.#canvas.addEventListener('pointerdown', (event) => {
       this.#canvas.setPointerCapture(event.pointerId);
       this.#last = this.#placeOf(event);

@@ -37,8 +37,8 @@ export class LessonPictures {
   }
 
   /**
-   * Of each picture: what was written; where nothing was, what stands there in its place, and the word alone. So it can be
-   * said with colours, for the model knows hardly any sentence without them, and of any colour.
+   * Of each picture: what was written; where nothing was, what stands there in its place, and the word alone. So the word
+   * can be said with any colour, as all of the captions that the model learned from have one, and without.
    */
   get captions(): string[][] {
     return this.#items.map(({ colour, caption }) => {
