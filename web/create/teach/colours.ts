@@ -3,8 +3,11 @@ import { nearestName } from '../../../evaluation/analyser/colours.mjs';
 import { backgrounds, colours } from '../../../evaluation/analyser/palette.mjs';
 import type { Pixels } from '../pixels.ts';
 
-/** [name, CSS]; those that only backgrounds have come last. */
-export const COLOURS = Object.entries({ ...colours, ...backgrounds }).map(
+/** Those that only backgrounds have come last. */
+const ALL = { ...colours, ...backgrounds };
+
+/** [name, CSS]. */
+export const COLOURS = Object.entries(ALL).map(
   ([name, parts]) => [name, `rgb(${parts.map((part) => Math.round(255 * part)).join(' ')})`] as const,
 );
 
@@ -26,7 +29,7 @@ export function shapeColour(pixels: Pixels): string | undefined {
 
 function nameOf(pixels: Pixels, pixel: number): string {
   const parts = Array.from(pixels.subarray(pixel * 4, pixel * 4 + 3), (byte) => byte / 255);
-  return nearestName({ ...colours, ...backgrounds }, parts).name;
+  return nearestName(ALL, parts).name;
 }
 
 function mostFrequent(names: readonly string[]): string | undefined {
