@@ -1,6 +1,7 @@
 // npm run lint: what the style says, checked. --fix (npm run format) mends what can be mended.
 import path from 'node:path';
 import { buildDist, buildNative } from './lib/build.mjs';
+import { readCommandLine } from './lib/command_line.mjs';
 import { output, run } from './lib/commands.mjs';
 import { prepareEmscripten } from './lib/emscripten.mjs';
 import { prepareNodeModules } from './lib/node_modules.mjs';
@@ -53,10 +54,27 @@ export async function lint({ fix = false } = {}) {
   });
 }
 
+export const command = {
+  name: 'npm run lint',
+  summary:
+    'Checks the format, the style and the types of all sources: clang-format, Prettier, ESLint, TypeScript, clang-tidy.',
+  options: {
+    fix: {
+      type: 'boolean',
+      description: 'Fixes what the programs can fix; `npm run format` is `npm run lint -- --fix`.',
+    },
+  },
+  examples: [
+    ['', 'Checks all sources and changes nothing.'],
+    ['--fix', 'Formats all sources, then checks them.'],
+  ],
+};
+
 if (process.argv[1] === import.meta.filename) {
+  const options = readCommandLine(command);
   await main(async () => {
     // The site's and the tests' types look at dist/.
     await buildDist();
-    await lint({ fix: process.argv.includes('--fix') });
+    await lint(options);
   });
 }
