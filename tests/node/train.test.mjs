@@ -1,7 +1,11 @@
 // npm run train --engine wasm: files that the denoiser loads, breaks that leave no trace, settings that are refused.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { parseArguments } from '../../tools/lib/command_line.mjs';
+import { project } from '../../tools/lib/paths.mjs';
+import { command } from '../../tools/train/options.mjs';
 import { inWasm, train } from '../../tools/train/package.mjs';
 import { Denoiser, expectNoMemory } from '../support/denoiser.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
@@ -44,12 +48,12 @@ test('tells of every step, and leaves a checkpoint and weights that load', async
 });
 
 test('goes on after a break as if there had been none', async () => {
-  const whole = await trained({ fall: '0' });
+  const whole = await trained({ fall: 0 });
   const other = files();
   try {
     // Stopped after the steps that were saved.
-    const first = await trained({ steps: '3', fall: '0' }, other);
-    const second = await trained({ fall: '0' }, other);
+    const first = await trained({ steps: 3, fall: 0 }, other);
+    const second = await trained({ fall: 0 }, other);
     assert.equal(second.begun.step, 3);
     const losses = [...first.steps, ...second.steps].map(({ loss }) => loss);
     assert.deepEqual(
@@ -63,10 +67,10 @@ test('goes on after a break as if there had been none', async () => {
 });
 
 test('begins with weights that are given', async () => {
-  await trained({ steps: '1' });
+  await trained({ steps: 1 });
   const other = files();
   try {
-    const from = await trained({ steps: '1', from: out.weights, features: '32' }, other);
+    const from = await trained({ steps: 1, from: out.weights, features: 32 }, other);
     assert.equal(from.begun.step, 0);
     const shapes = (file) => parseSafetensors(readFileSync(file)).tensors.get('positions').shape;
     assert.deepEqual(shapes(other.weights), shapes(out.weights));
@@ -77,14 +81,27 @@ test('begins with weights that are given', async () => {
 
 test('settings that cannot be are named, and nothing is written', async () => {
   for (const [name, wrong] of [
-    ['steps', 'many'],
-    ['batch', ''],
-    ['batch', '0'],
-    ['insides', '1.5'],
-    ['learning-rate', 'NaN'],
+    ['batch', 0],
+    ['insides', 1.5],
   ]) {
-    const pattern = new RegExp(name === 'learning-rate' ? '--learning-rate' : name);
-    await assert.rejects(train({ ...settings, [name]: wrong }, out, listener(), inWasm), pattern);
+    await assert.rejects(train({ ...settings, [name]: wrong }, out, listener(), inWasm), new RegExp(name));
     assert.equal(existsSync(out.checkpoint), false);
   }
+});
+
+test('the command line refuses settings that cannot be', () => {
+  for (const [args, message] of [
+    [['--steps', 'many'], /^--steps is many; expected an integer of at least 1$/],
+    [['--batch', ''], /^--batch is ""; expected a multiple of 16 of at least 16$/],
+    [['--batch', '24'], /^--batch is 24; /],
+    [['--learning-rate', 'NaN'], /^--learning-rate is NaN; expected a number of at least 0$/],
+    [['--singles', '0.8'], /^--singles \+ --insides is 1\.15; expected at most 1$/],
+    [['--heads', '3'], /^--features is 128; expected a multiple of 4 and of --heads \(3\)$/],
+    [['--from', 'no such file'], /^--from is no such file; expected an existing file$/],
+  ]) {
+    assert.throws(() => parseArguments(command, args), { name: 'UsageError', message });
+  }
+  const values = parseArguments(command, ['--time-mean', '-1', '--fresh']);
+  assert.equal(path.resolve(values.out), path.join(project, 'build/training'));
+  assert.deepEqual([values['time-mean'], values.fresh, values.from], [-1, true, undefined]);
 });

@@ -21,7 +21,7 @@ afterEach(async () => {
 /** `fall`: the learning rate does not depend on where a run ends. */
 const lossesOf = async (start, steps, where = out) => {
   const progress = listener();
-  await train({ ...settings, steps: String(steps), fall: '0' }, where, progress, start);
+  await train({ ...settings, steps, fall: 0 }, where, progress, start);
   return progress.told.steps.map(({ loss }) => loss);
 };
 /** See denoiser_training.test.mjs. */

@@ -13,6 +13,7 @@
 //     examples: [['--shapes tiny --check', 'One shape; fails if a target is missed.'], ['', 'All of it.']],
 //   });
 //   // `--seconds 2` gives { shapes: ['tiny'], seconds: 2, json: undefined, check: false }
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { project } from './paths.mjs';
@@ -26,6 +27,8 @@ import { red } from './steps.mjs';
  * @property {string} summary one sentence
  * @property {Record<string, Option>} options by their names without dashes; `--help` (`-h`) is added
  * @property {[args: string, effect: string][]} examples two; `args` is '' for the command without arguments
+ * @property {(values: Record<string, any>) => string | undefined} [check] says what is wrong with values that are right
+ *   one by one
  */
 
 /**
@@ -38,6 +41,7 @@ import { red } from './steps.mjs';
  * @property {unknown} [default] the converted value (an array if `list`); default: false if boolean, else undefined
  * @property {string} [defaultText] describes the default in the help; default: the default itself
  * @property {string} [placeholder] stands for the value in the help; required if the type is string or path
+ * @property {boolean} [mustExist] of a path
  * @property {boolean} [list] accepts several values, separated by commas
  * @property {boolean} [allowEmpty] accepts an empty list
  * @property {readonly string[]} [allowed] the values of the type name
@@ -48,7 +52,9 @@ import { red } from './steps.mjs';
  */
 
 /** Arguments that a command does not accept. The message is all that the user needs. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  name = 'UsageError';
+}
 
 /**
  * Returns the values of the options in the arguments of this process, by their names. With `--help` or `-h`, prints the
@@ -105,6 +111,8 @@ export function parseArguments(command, args) {
     }
     if (token.kind === 'option') values[token.name] = valueOf(token, options, args[token.index]);
   }
+  const problem = command.check?.(values);
+  if (problem !== undefined) throw new UsageError(problem);
   return values;
 }
 
@@ -147,9 +155,11 @@ function valueOf({ name, rawName, value, inlineValue }, options, argument) {
 }
 
 /** The value that `text` stands for; undefined if `option` does not accept it. */
-function convert(text, { type, allowed, min, max, above, multipleOf }) {
+function convert(text, { type, mustExist, allowed, min, max, above, multipleOf }) {
   if (type === 'name') return allowed.includes(text) ? text : undefined;
-  if (type === 'string' || type === 'path') return text === '' ? undefined : text;
+  if (type === 'string' || type === 'path') {
+    return text === '' || (mustExist && !existsSync(text)) ? undefined : text;
+  }
   const number = text.trim() === '' ? NaN : Number(text);
   const isAllowed =
     Number.isFinite(number) &&
@@ -166,10 +176,10 @@ const joined = (names, conjunction) =>
 
 /** What an option accepts, in words that follow "expected". */
 function expectation(option) {
-  const { type, list, allowed, placeholder } = option;
-  if (type === 'string' || type === 'path') return placeholder;
+  const { type, list, mustExist, allowed, placeholder } = option;
+  if (type === 'string' || type === 'path') return mustExist ? 'an existing file' : placeholder;
   const one = type === 'name' ? joined(allowed, 'or') : `${numberKind(option)}${range(option)}`;
-  return list ? `a list, separated by commas, of ${one}` : one;
+  return list ? `a comma-separated list of ${one}` : one;
 }
 
 function numberKind({ type, list, multipleOf }) {

@@ -12,7 +12,8 @@ export async function trainNatively(settings, files, progress) {
   await step('the program that trains', async () => {
     program = await buildTrainer(include);
   });
-  const texts = Object.entries({ ...settings, ...files }).map(([name, value]) => `${name}=${value}`);
+  const given = { ...settings, from: settings.from ?? '', ...files };
+  const texts = Object.entries(given).map(([name, value]) => `${name}=${value}`);
   const child = spawn(program, texts, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => {

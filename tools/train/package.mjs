@@ -9,50 +9,28 @@ function write(file, bytes) {
   renameSync(`${file}.unfinished`, file);
 }
 
-/** Settings as the command line has them: texts, by their names. */
-class Settings {
-  #texts;
-
-  constructor(texts) {
-    this.#texts = texts;
-  }
-
-  text(name) {
-    return this.#texts[name];
-  }
-
-  number(name) {
-    const text = this.#texts[name];
-    const number = Number(text);
-    if (text.trim() === '' || !Number.isFinite(number)) {
-      throw new SetUpError(`--${name} is '${text}'; it takes a number`);
-    }
-    return number;
-  }
-}
-
 function makeModel(Denoiser, settings) {
-  if (settings.text('from') !== '') return Denoiser.load(readFileSync(settings.text('from')));
+  if (settings.from !== undefined) return Denoiser.load(readFileSync(settings.from));
   return Denoiser.create({
-    pixelFeatures: settings.number('pixel-features'),
-    pixelBlocks: settings.number('pixel-blocks'),
-    features: settings.number('features'),
-    blocks: settings.number('blocks'),
-    heads: settings.number('heads'),
-    seed: settings.number('seed'),
+    pixelFeatures: settings['pixel-features'],
+    pixelBlocks: settings['pixel-blocks'],
+    features: settings.features,
+    blocks: settings.blocks,
+    heads: settings.heads,
+    seed: settings.seed,
   });
 }
 
 const makeTrainer = (model, settings) =>
   model.trainer({
-    seed: settings.number('seed'),
-    batch: settings.number('batch'),
-    averageDecay: settings.number('average-decay'),
-    singles: settings.number('singles'),
-    insides: settings.number('insides'),
-    timeMean: settings.number('time-mean'),
-    timeDeviation: settings.number('time-deviation'),
-    alignment: settings.number('alignment'),
+    seed: settings.seed,
+    batch: settings.batch,
+    averageDecay: settings['average-decay'],
+    singles: settings.singles,
+    insides: settings.insides,
+    timeMean: settings['time-mean'],
+    timeDeviation: settings['time-deviation'],
+    alignment: settings.alignment,
   });
 
 /** How many steps are asked for before the first of them is done: a card computes while the next scenes are drawn. */
@@ -63,13 +41,12 @@ const stepsAhead = 2;
  * steps. `save` is called every so many steps and at the end.
  */
 async function takeSteps(settings, learningRate, trainer, engine, save, progress) {
-  const steps = settings.number('steps');
-  const saveEvery = settings.number('save-every');
+  const { steps, fall, 'save-every': saveEvery } = settings;
   const rates = {
-    most: settings.number('learning-rate'),
-    warmUp: settings.number('warm-up'),
+    most: settings['learning-rate'],
+    warmUp: settings['warm-up'],
     steps,
-    fall: settings.number('fall'),
+    fall,
   };
   const asked = [];
   let last = performance.now();
@@ -89,11 +66,10 @@ async function takeSteps(settings, learningRate, trainer, engine, save, progress
   }
 }
 
-/** `start(trainer)` gives an engine, as takeSteps has it. */
-export async function train(texts, { checkpoint, weights }, progress, start) {
+/** `settings`: the values of options.mjs. `start(trainer)` resolves to an engine of takeSteps. */
+export async function train(settings, { checkpoint, weights }, progress, start) {
   const { Denoiser, init, learningRate } = await import('diffusion-cross-attention/denoiser');
-  const settings = new Settings(texts);
-  await init({ threads: settings.number('threads') });
+  await init({ threads: settings.threads });
   const owned = [makeModel(Denoiser, settings)];
   try {
     const [model] = owned;
@@ -111,7 +87,7 @@ export async function train(texts, { checkpoint, weights }, progress, start) {
     progress.begin({
       parameters: model.parameterCount,
       step: trainer.steps,
-      steps: settings.number('steps'),
+      steps: settings.steps,
     });
     await takeSteps(settings, learningRate, trainer, engine, save, progress);
   } finally {
