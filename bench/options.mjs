@@ -1,8 +1,6 @@
-// What npm run bench takes: see run.mjs.
+// The command line of npm run bench. No npm packages: tools/bench.mjs checks the arguments before any set-up.
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 import { peers as portablePeers } from './contenders.mjs';
-import { partsOf } from './option_parts.mjs';
 import { shapes, tasks } from './shapes.mjs';
 
 export const allPeers = {
@@ -10,39 +8,51 @@ export const allPeers = {
   'onnxruntime-node': { label: 'ONNX Runtime native', name: 'onnxruntime_node', options: {} },
 };
 
-export const { values: given } = parseArgs({
+const names = (allowed) => ({ type: 'name', list: true, allowed, default: allowed });
+
+export const command = {
+  name: 'npm run bench',
+  summary:
+    'Measures the layer and its peers on this machine, and the microkernel by itself; --scaling measures how time and ' +
+    'memory grow.',
   options: {
-    shapes: { type: 'string', default: shapes.map(({ name }) => name).join() },
-    what: { type: 'string', default: Object.keys(tasks).join() },
-    dtype: { type: 'string', default: 'float32' },
-    simd: { type: 'string', default: 'relaxed,baseline' },
-    threads: { type: 'string', default: os.availableParallelism() > 1 ? '1,2' : '1' },
-    peers: { type: 'string', default: Object.keys(allPeers).join() },
-    seconds: { type: 'string', default: '1.5' },
-    json: { type: 'string' },
-    svg: { type: 'string' },
-    scaling: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
+    shapes: { ...names(shapes.map(({ name }) => name)), description: 'Shapes of the layers.' },
+    what: { ...names(Object.keys(tasks)), description: 'Tasks to measure.' },
+    dtype: { ...names(['float32', 'float64']), default: ['float32'], description: 'Precision.' },
+    simd: { ...names(['relaxed', 'baseline']), description: 'SIMD variants of the layer.' },
+    threads: {
+      type: 'integer',
+      list: true,
+      min: 1,
+      default: os.availableParallelism() > 1 ? [1, 2] : [1],
+      description: 'Numbers of threads; 1 and 2 if the machine has more than one core.',
+    },
+    peers: {
+      ...names(Object.keys(allPeers)),
+      allowEmpty: true,
+      description: "Other implementations to compare with; '' for none.",
+    },
+    seconds: {
+      type: 'number',
+      above: 0,
+      default: 1.5,
+      description: 'Seconds for each contender in each measurement.',
+    },
+    json: { type: 'path', placeholder: 'FILE', description: 'Writes all figures of every round.' },
+    svg: { type: 'path', placeholder: 'FILE', description: 'Writes a chart of the figures.' },
+    scaling: {
+      type: 'boolean',
+      description:
+        'Measures time and memory against N, L, C and the number of threads instead. Uses the first of --simd, ' +
+        '--seconds, --json, --svg and --check.',
+    },
+    check: {
+      type: 'boolean',
+      description: 'Ends with exit code 1 if a target is missed or none was measured.',
+    },
   },
-});
-
-const listOf = (option, allowed) => partsOf(given, option, allowed);
-
-function positiveNumbers(option, isAllowed) {
-  return given[option].split(',').map((part) => {
-    const value = Number(part);
-    if (!(value > 0 && isAllowed(value))) throw new Error(`--${option} ${part}: it takes a positive number`);
-    return value;
-  });
-}
-
-export const [seconds] = positiveNumbers('seconds', Number.isFinite);
-export const threadCounts = positiveNumbers('threads', Number.isInteger);
-export const simds = listOf('simd', ['relaxed', 'baseline']);
-export const peers = listOf('peers', Object.keys(allPeers));
-export const dtypes = listOf('dtype', ['float32', 'float64']);
-export const chosenTasks = listOf('what', Object.keys(tasks));
-export const chosenShapes = listOf(
-  'shapes',
-  shapes.map(({ name }) => name),
-).map((name) => shapes.find((shape) => shape.name === name));
+  examples: [
+    ['--shapes sd15-64,tiny --what forward', 'Measures the forward pass of two shapes.'],
+    ["--peers '' --threads 1 --json figures.json", 'Measures only the layer, and saves all figures.'],
+  ],
+};

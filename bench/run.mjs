@@ -1,61 +1,43 @@
-// npm run bench -- [options]: our layer and its peers on this machine, beside what the microkernel reaches by itself.
-//   --shapes sd15-64,tiny        some of shapes.mjs; default: all
-//   --what forward,training      some of forward, forward-cached, forward-compiled, training; default: all
-//   --dtype float32,float64      default: float32
-//   --simd relaxed,baseline      our SIMD variants; default: both
-//   --threads 1,2                default: 1 and, where there are more cores, 2
-//   --peers jax,tensorflow       names of peers in contenders.mjs and onnxruntime-node; default: all; '' for none
-//   --seconds 1.5                time for each contender in each measurement
-//   --json FILE                  all figures, every round among them
-//   --svg FILE                   the figures as a chart
-//   --scaling                    instead of all that: time and memory against N, L, C and threads
-//   --check                      ends with exit code 1 where a target is missed, or none was measured
+// npm run bench: the layer and its peers on this machine. `npm run bench -- --help` lists the options.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ceilingFile } from '../tools/lib/build.mjs';
+import { readCommandLine } from '../tools/lib/command_line.mjs';
 import { ContenderProcess } from './contender_process.mjs';
 import { chartFile, scalingChartFile } from './chart_file.mjs';
 import { entryOf } from './contenders.mjs';
 import { machine } from './machine.mjs';
 import { measureAll } from './measurement.mjs';
-import {
-  allPeers,
-  chosenShapes,
-  chosenTasks,
-  dtypes,
-  given,
-  peers,
-  seconds,
-  simds,
-  threadCounts,
-} from './options.mjs';
+import { allPeers, command } from './options.mjs';
 import { ceilingText, meanCores, measurementTable, memoryTable, notMeasuredText } from './report.mjs';
 import { measureCurves } from './scaling.mjs';
 import { curveText, scalingLines } from './scaling_report.mjs';
-import { isMeaningful, tasks } from './shapes.mjs';
+import { isMeaningful, shapes, tasks } from './shapes.mjs';
 import { toJson } from './summary.mjs';
 import { targetLines } from './targets.mjs';
+
+const options = readCommandLine(command);
 
 /** Ours first: the others' results are compared with them. */
 async function startEntries() {
   const entries = [];
-  const add = async (label, name, options, ceiling = []) => {
-    const entry = entryOf(label, name, options);
-    entries.push({ ...entry, process: await ContenderProcess.start(name, options), ceiling });
+  const add = async (label, name, setUp, ceiling = []) => {
+    const entry = entryOf(label, name, setUp);
+    entries.push({ ...entry, process: await ContenderProcess.start(name, setUp), ceiling });
   };
-  const addPeer = (label, name, options) =>
-    add(label, name, options).catch((error) =>
-      console.log(`Not measured: ${entryOf(label, name, options).title}: ${error.message}`),
+  const addPeer = (label, name, setUp) =>
+    add(label, name, setUp).catch((error) =>
+      console.log(`Not measured: ${entryOf(label, name, setUp).title}: ${error.message}`),
     );
-  for (const simd of simds) {
+  for (const simd of options.simd) {
     const bytes = readFileSync(ceilingFile(simd));
     const ceilings = [];
-    for (const threads of threadCounts) {
+    for (const threads of options.threads) {
       while (ceilings.length < threads) ceilings.push(await ContenderProcess.start('ceiling', { bytes }));
       await add(simd, 'cross_attention', { simd, threads }, ceilings.slice(0, threads));
     }
   }
-  for (const { label, name, options } of peers.map((peer) => allPeers[peer])) {
-    for (const threads of threadCounts) await addPeer(label, name, { ...options, threads });
+  for (const { label, name, options: setUp } of options.peers.map((peer) => allPeers[peer])) {
+    for (const threads of options.threads) await addPeer(label, name, { ...setUp, threads });
   }
   return entries;
 }
@@ -68,8 +50,9 @@ function showProgress(text) {
 const elapsedSince = (start) => `${((performance.now() - start) / 1000).toFixed(0)} s`;
 
 async function measureEverything(entries) {
-  const plan = dtypes.flatMap((dtype) =>
-    chosenTasks.flatMap((task) =>
+  const chosenShapes = options.shapes.map((name) => shapes.find((shape) => shape.name === name));
+  const plan = options.dtype.flatMap((dtype) =>
+    options.what.flatMap((task) =>
       chosenShapes.filter((shape) => isMeaningful(shape, task)).map((shape) => ({ dtype, task, shape })),
     ),
   );
@@ -79,7 +62,7 @@ async function measureEverything(entries) {
   for (const [index, what] of plan.entries()) {
     const title = `${what.dtype}, ${tasks[what.task].title}`;
     showProgress(`${index + 1} of ${plan.length}: ${what.shape.name}, ${title} (${elapsedSince(start)})`);
-    const { records, notMeasured } = await measureAll(what, entries, seconds);
+    const { records, notMeasured } = await measureAll(what, entries, options.seconds);
     showProgress('');
     if (title !== heading) console.log(`\n${title}\nGFLOP: ${tasks[what.task].flops}`);
     heading = title;
@@ -125,12 +108,12 @@ function printConclusion(measurements) {
 
 function printTargets(targets) {
   if (targets.length > 0) console.log(`\n${targets.map(({ text }) => text).join('\n')}`);
-  if (given.check && !(targets.length > 0 && targets.every(({ met }) => met))) process.exitCode = 1;
+  if (options.check && !(targets.length > 0 && targets.every(({ met }) => met))) process.exitCode = 1;
 }
 
 function write(json, drawChart) {
-  if (given.json) writeFileSync(given.json, `${JSON.stringify(json, null, 2)}\n`);
-  if (given.svg) writeFileSync(given.svg, drawChart(json));
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(json, null, 2)}\n`);
+  if (options.svg) writeFileSync(options.svg, drawChart(json));
 }
 
 async function compare() {
@@ -142,15 +125,16 @@ async function compare() {
 
 async function scale() {
   printMachine();
-  const curves = await measureCurves(simds[0], seconds, (title) => showProgress(title));
+  const [simd] = options.simd;
+  const curves = await measureCurves(simd, options.seconds, (title) => showProgress(title));
   showProgress('');
   for (const curve of curves) console.log(`\n${curveText(curve)}`);
   printTargets(scalingLines(curves));
-  write({ date: new Date().toISOString(), machine: machine(), simd: simds[0], curves }, scalingChartFile);
+  write({ date: new Date().toISOString(), machine: machine(), simd, curves }, scalingChartFile);
 }
 
 try {
-  await (given.scaling ? scale() : compare());
+  await (options.scaling ? scale() : compare());
 } finally {
   ContenderProcess.stopAll();
 }

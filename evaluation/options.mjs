@@ -1,52 +1,65 @@
-// What npm run evaluate takes: see run.mjs.
+// The command line of npm run evaluate. No npm packages: tools/evaluate.mjs checks the arguments before any set-up.
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 
-const { values: given } = parseArgs({
+const parts = ['adherence', 'edits', 'word'];
+
+export const command = {
+  name: 'npm run evaluate',
+  summary:
+    "Measures how well the denoiser's pictures match their prompts, after a test of the analyser that judges them.",
   options: {
-    weights: { type: 'string' },
-    prompts: { type: 'string', default: '500' },
-    steps: { type: 'string', default: '20' },
-    guidance: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    threads: { type: 'string', default: String(os.availableParallelism()) },
-    out: { type: 'string', default: 'build/evaluation' },
-    parts: { type: 'string', default: 'adherence,edits,word' },
-    check: { type: 'boolean', default: false },
+    weights: {
+      type: 'path',
+      placeholder: 'FILE',
+      mustExist: true,
+      default: 'web/model/scenes.safetensors',
+      description: 'The model, a .safetensors file.',
+    },
+    prompts: {
+      type: 'integer',
+      min: 2,
+      max: 1e6,
+      default: 500,
+      description:
+        'Number of prompts, rounded up to an even one: half have combinations seen in training, half have held-out ones.',
+    },
+    steps: { type: 'integer', min: 1, max: 1000, default: 20, description: 'Denoising steps.' },
+    guidance: {
+      type: 'number',
+      defaultText: "the package's",
+      description: 'Scale of classifier-free guidance.',
+    },
+    seed: {
+      type: 'integer',
+      min: 0,
+      max: 2 ** 31,
+      default: 1,
+      description: 'Seed of the prompts and the pictures.',
+    },
+    threads: {
+      type: 'integer',
+      min: 1,
+      max: 64,
+      default: os.availableParallelism(),
+      description: 'Number of threads; one per core unless given.',
+    },
+    out: {
+      type: 'path',
+      placeholder: 'FOLDER',
+      default: 'build/evaluation',
+      description: 'Folder for evaluation.json, evaluation.md, contact_sheet.png and new_word.png.',
+    },
+    parts: {
+      type: 'name',
+      list: true,
+      allowed: parts,
+      default: parts,
+      description: 'Parts of the evaluation; adherence includes the pointing game.',
+    },
+    check: { type: 'boolean', description: 'Ends with exit code 1 if a target is missed.' },
   },
-});
-
-function number(option, takes, isAllowed) {
-  const value = given[option].trim() === '' ? NaN : Number(given[option]);
-  if (!isAllowed(value))
-    throw new Error(`--${option} is ${JSON.stringify(given[option])}; it takes ${takes}`);
-  return value;
-}
-
-const integer = (option, least, most = 1e6) =>
-  number(
-    option,
-    `an integer from ${least} to ${most}`,
-    (value) => Number.isInteger(value) && value >= least && value <= most,
-  );
-
-if (given.weights === undefined) throw new Error('--weights is missing; it takes a .safetensors file');
-
-const allParts = ['adherence', 'edits', 'word'];
-const parts = given.parts.split(',');
-for (const part of parts) {
-  if (!allParts.includes(part)) throw new Error(`--parts names '${part}'; it takes some of ${allParts}`);
-}
-
-export const options = {
-  weights: given.weights,
-  // Half of them are seen, half held out.
-  prompts: 2 * Math.ceil(integer('prompts', 2) / 2),
-  steps: integer('steps', 1, 1000),
-  guidance: given.guidance === undefined ? undefined : number('guidance', 'a finite number', Number.isFinite),
-  seed: integer('seed', 0, 2 ** 31),
-  threads: integer('threads', 1, 64),
-  out: given.out,
-  parts,
-  check: given.check,
+  examples: [
+    ['--parts adherence --prompts 100', 'Judges 100 prompts and nothing else.'],
+    ['--weights build/training/scenes.safetensors --check', 'Judges the weights that `npm run train` wrote.'],
+  ],
 };

@@ -1,30 +1,26 @@
-// npm run evaluate -- --weights FILE [options]: does the model draw what prompts ask for?
-//   --weights FILE      the model, a .safetensors file
-//   --prompts 500       half of them of combinations seen in training, half of combinations held out
-//   --steps 20          denoising steps
-//   --guidance G        classifier-free guidance; default: the package's
-//   --seed 1            of prompts and pictures
-//   --threads 2         default: as many as there are cores
-//   --out FOLDER        for evaluation.json, evaluation.md and contact_sheet.png; default: build/evaluation
-//   --parts LIST        some of adherence (with the pointing game), edits, word; default: all
-//   --check             ends with exit code 1 where a target is missed
-// First the analyser proves itself on drawn scenes; where it cannot, nothing is judged, and the exit code is 1.
+// npm run evaluate: how well the model's pictures match their prompts. `npm run evaluate -- --help` lists the options.
+// The analyser is tested first, on drawn scenes. If it fails, no picture is judged and the exit code is 1.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Denoiser, init, randomScene } from 'diffusion-cross-attention/denoiser';
 import { machine } from '../bench/machine.mjs';
+import { readCommandLine } from '../tools/lib/command_line.mjs';
 import { adheres, analysePicture } from './analyser/index.mjs';
 import { contactSheet } from './contact_sheet.mjs';
 import { judgeEdits } from './editing.mjs';
 import { generate } from './generation.mjs';
 import { isProven, proveAnalyser } from './ground_truth.mjs';
 import { teachWord, wordPictures } from './new_word.mjs';
-import { options } from './options.mjs';
+import { command } from './options.mjs';
 import { playPointing } from './pointing.mjs';
 import { choosePrompts } from './prompts.mjs';
 import { figuresOf } from './rates.mjs';
 import { figuresMarkdown, figuresTable, proofText, targetTexts } from './report.mjs';
+
+const given = readCommandLine(command);
+// Half of the prompts are seen in training, half are held out.
+const options = { ...given, prompts: 2 * Math.ceil(given.prompts / 2) };
 
 const size = 32;
 const provenScenes = 2000;

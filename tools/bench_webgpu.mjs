@@ -1,10 +1,14 @@
-// npm run bench:webgpu: our speed on WebGPU, with all that it takes to build it. Arguments go to bench/webgpu/run.mjs.
+// npm run bench:webgpu: builds what bench/webgpu/run.mjs needs, then runs it with the same arguments.
 import path from 'node:path';
+import { command } from '../bench/webgpu/options.mjs';
 import { buildDist } from './lib/build.mjs';
+import { readCommandLine } from './lib/command_line.mjs';
 import { run } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
 import { main } from './lib/steps.mjs';
+
+readCommandLine(command);
 
 await main(async () => {
   await buildDist();

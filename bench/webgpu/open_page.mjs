@@ -1,7 +1,8 @@
 // The page, bundled, served and open in a Chromium that has WebGPU.
 import path from 'node:path';
 import { build } from 'esbuild';
-import { launchChromium, webGpuSwitches } from '../../tests/browser/support/chromium.mjs';
+import { launchChromium } from '../../tests/browser/support/chromium.mjs';
+import { webGpuSwitches } from '../../tests/browser/support/webgpu_switches.mjs';
 import { isolationHeaders, serve } from '../../tests/browser/support/server.mjs';
 import { project } from '../../tools/lib/paths.mjs';
 

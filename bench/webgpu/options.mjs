@@ -1,29 +1,32 @@
-// What npm run bench:webgpu takes: see run.mjs.
-import { parseArgs } from 'node:util';
-import { webGpuSwitches } from '../../tests/browser/support/chromium.mjs';
+// The command line of npm run bench:webgpu. No npm packages: tools/bench_webgpu.mjs checks the arguments before any
+// set-up.
+import { webGpuSwitches } from '../../tests/browser/support/webgpu_switches.mjs';
 import { shapes } from '../../tests/support/shapes.mjs';
-import { partsOf } from '../option_parts.mjs';
 import { contenders } from './contenders.mjs';
 
-export const { values: given } = parseArgs({
+const names = (allowed) => ({ type: 'name', list: true, allowed, default: allowed });
+
+export const command = {
+  name: 'npm run bench:webgpu',
+  summary: 'Measures the forward pass of the layer and its peers on WebGPU, in one page of Chromium.',
   options: {
-    shapes: { type: 'string', default: 'sd15-64,sd15-16' },
-    contenders: { type: 'string', default: Object.keys(contenders).join() },
-    adapter: { type: 'string', default: 'default' },
-    rounds: { type: 'string', default: '3' },
-    json: { type: 'string' },
+    shapes: {
+      ...names(shapes.map(({ name }) => name)),
+      default: ['sd15-64', 'sd15-16'],
+      description: 'Shapes of the layer.',
+    },
+    contenders: { ...names(Object.keys(contenders)), description: 'Implementations to compare.' },
+    adapter: {
+      type: 'name',
+      allowed: Object.keys(webGpuSwitches),
+      default: 'default',
+      description: "WebGPU adapter: the machine's own, or SwiftShader, which computes in software.",
+    },
+    rounds: { type: 'integer', min: 1, default: 3, description: 'Number of turns of each contender.' },
+    json: { type: 'path', placeholder: 'FILE', description: 'Writes all figures of every round.' },
   },
-});
-
-export const chosenShapes = partsOf(
-  given,
-  'shapes',
-  shapes.map(({ name }) => name),
-).map((name) => shapes.find((shape) => shape.name === name));
-
-export const chosenContenders = partsOf(given, 'contenders', Object.keys(contenders));
-export const [adapter] = partsOf(given, 'adapter', Object.keys(webGpuSwitches));
-export const rounds = Number(given.rounds);
-if (!(Number.isInteger(rounds) && rounds > 0)) {
-  throw new Error(`--rounds ${given.rounds}: it takes a positive integer`);
-}
+  examples: [
+    ['--shapes tiny --adapter swiftshader', 'Runs without a GPU; the times mean little.'],
+    ['--contenders diffusion-cross-attention,jax-whole --rounds 10', 'Compares the layer with one peer.'],
+  ],
+};

@@ -1,23 +1,23 @@
-// npm run bench:webgpu -- [options]: our layer and its peers on WebGPU, in one page of a real Chromium.
-//   --shapes sd15-64,sd15-16     some of tests/support/shapes.mjs; default: these two
-//   --contenders tensorflow      some of contenders.mjs; default: all
-//   --adapter swiftshader        compute in software; default: the machine's own adapter
-//   --rounds 3                   how often each contender has its turn
-//   --json FILE                  all figures, every round among them
+// npm run bench:webgpu: the layer and its peers on WebGPU, in one page of a real Chromium.
+// `npm run bench:webgpu -- --help` lists the options.
 import { writeFileSync } from 'node:fs';
+import { shapeNamed } from '../../tests/support/shapes.mjs';
+import { readCommandLine } from '../../tools/lib/command_line.mjs';
 import { machine } from '../machine.mjs';
 import { contenders } from './contenders.mjs';
 import { openPage } from './open_page.mjs';
-import { adapter, chosenContenders, chosenShapes, given, rounds } from './options.mjs';
+import { command } from './options.mjs';
 import { adapterText, measurementTable, notMeasuredText } from './report.mjs';
 import { toJson } from './summary.mjs';
+
+const options = readCommandLine(command);
 
 /** On a terminal one line that is written again and again. */
 function showProgress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-const { page, version, files, close } = await openPage(adapter, ({ shape, name, stage }) =>
+const { page, version, files, close } = await openPage(options.adapter, ({ shape, name, stage }) =>
   showProgress(`${shape}, ${contenders[name].label}: ${stage}`),
 );
 try {
@@ -39,13 +39,13 @@ try {
   );
   const failures = await page.evaluate(
     ([names, own]) => globalThis.benchmark.start(names, own),
-    [chosenContenders, files],
+    [options.contenders, files],
   );
   const measurements = [];
-  for (const shape of chosenShapes) {
+  for (const shape of options.shapes.map(shapeNamed)) {
     const { records, notMeasured } = await page.evaluate(
       ([one, count]) => globalThis.benchmark.measure(one, count),
-      [shape, rounds],
+      [shape, options.rounds],
     );
     showProgress('');
     const measurement = { shape, records, notMeasured: [...failures, ...notMeasured] };
@@ -53,8 +53,8 @@ try {
     console.log(`\n${measurementTable(measurement)}`);
     if (measurement.notMeasured.length > 0) console.log(notMeasuredText(measurement.notMeasured));
   }
-  if (given.json) {
-    writeFileSync(given.json, `${JSON.stringify(toJson(environment, measurements), null, 2)}\n`);
+  if (options.json) {
+    writeFileSync(options.json, `${JSON.stringify(toJson(environment, measurements), null, 2)}\n`);
   }
 } finally {
   await close();

@@ -2,6 +2,8 @@
 import { chromium } from 'playwright-core';
 import { prepareBrowser } from '../../../tools/lib/browser.mjs';
 
+export { webGpuSwitches } from './webgpu_switches.mjs';
+
 /** Quiet and offline: what a fresh profile would otherwise fetch by itself is not ours to test. */
 const switches = [
   '--headless',
@@ -12,20 +14,6 @@ const switches = [
   '--disable-component-update',
   '--disable-sync',
 ];
-
-const anyWebGpu = [
-  '--enable-unsafe-webgpu',
-  '--ignore-gpu-blocklist',
-  // A software adapter takes seconds for what a watchdog expects to take none.
-  '--disable-gpu-watchdog',
-];
-
-/** WebGPU, by the adapter that it shall be on: the machine's own, or a processor that plays one. */
-export const webGpuSwitches = {
-  // Without a desktop, Chromium on Linux finds the machine's GPU by way of Vulkan only.
-  default: [...anyWebGpu, ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : [])],
-  swiftshader: [...anyWebGpu, '--use-webgpu-adapter=swiftshader'],
-};
 
 /**
  * Chromium as CHROME_PATH names it, else as tools/lib/browser.mjs finds or installs it.
