@@ -1,8 +1,9 @@
 // The attention maps: what they show, and how a visitor lights up a vector's part of the painting.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { openSite } from './support/paint_page.mjs';
+import { until } from './support/until.mjs';
 
 describe('attention maps', () => {
   let site;
@@ -120,11 +121,9 @@ describe('attention maps', () => {
     const veil = await visit.pixels('highlight');
     const map = await visit.pixels(canvases().first());
     const step = await visit.reading('steps');
-    // Maps come at least every second; by then the vectors have moved.
     await visit.waitForReading('steps', step + 300);
-    await wait(1000);
-    assert.notDeepEqual(await visit.pixels(canvases().first()), map);
-    assert.notDeepEqual(await visit.pixels('highlight'), veil);
+    await until(async () => !isDeepStrictEqual(await visit.pixels(canvases().first()), map));
+    await until(async () => !isDeepStrictEqual(await visit.pixels('highlight'), veil));
   });
 
   test('did nothing that it must not do', () => visit.leave());

@@ -7,7 +7,7 @@ test('without headers: the service worker isolates the pages, and there are thre
   const site = await openCreate({ isolated: false, serviceWorker: true });
   try {
     const visit = await site.visit({ fragment: '#prompt=a+green+ring&seed=9' });
-    await visit.page.waitForFunction(() => globalThis.crossOriginIsolated, null, { timeout: 20_000 });
+    await visit.page.waitForFunction(() => globalThis.crossOriginIsolated);
     await visit.waitForStatus('finished');
     const threads = visit.page.locator('#runtime-threads');
     assert.ok(Number(await threads.getAttribute('data-value')) > 1, 'threads share memory');

@@ -86,7 +86,7 @@ describe('teaching a word', () => {
     t.diagnostic(await curve.getAttribute('aria-label'));
     await status()
       .filter({ hasText: 'has learned' })
-      .waitFor({ timeout: (lessonSeconds + 20) * 1000 });
+      .waitFor({ timeout: (lessonSeconds + 120) * 1000 });
     t.diagnostic(await curve.getAttribute('aria-label'));
     await visit.page.locator('#learned').filter({ hasText: word }).waitFor();
     await visit.drawn(() => visit.button(`Draw “a ${word}”`).click());

@@ -1,8 +1,8 @@
 // "Text to image": what each word looks at, how much it counts, and a word that is changed while the picture is kept.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import { differingPixels, openCreate } from './support/create_page.mjs';
+import { until } from './support/until.mjs';
 
 const firstPrompt = 'a red circle above a blue square';
 
@@ -101,12 +101,6 @@ describe('the words of a prompt', () => {
 
   test('did nothing that it must not do', () => visit.leave());
 });
-
-/** Waits for what comes within a second or so, or not at all. */
-async function until(isSo) {
-  for (const end = performance.now() + 5000; !(await isSo()); await wait(20))
-    assert.ok(performance.now() < end, `in vain: ${isSo}`);
-}
 
 /** In the page: the last word's slider, moved and let go. */
 function weighLastWord(weight) {

@@ -9,8 +9,6 @@ import { isolationHeaders, serve } from './support/server.mjs';
 
 /** Of a loss. Rounding alone, which Adam carries on where a gradient is nothing else: see tests/webgpu/denoiser_training. */
 const tolerance = 1e-5;
-/** A processor that plays a card compiles every pipeline for itself, and other programs keep it busy. */
-const timeout = 60_000;
 const steps = 3;
 
 describe('training by WebGPU in a browser', () => {
@@ -31,7 +29,7 @@ describe('training by WebGPU in a browser', () => {
     test(`${name}: the steps of WebAssembly, and nothing left`, async (t) => {
       const query = new URLSearchParams({ where, options: JSON.stringify({ steps }) });
       const address = `${serverOf().origin}/tests/browser/pages/denoiser_training.html?${query}`;
-      const { result, loaded } = await resultOfPage(browser, address, { timeout });
+      const { result, loaded } = await resultOfPage(browser, address);
       assert.equal(result.runtime.threads > 1, threads);
       assert.match(result.description, /swiftshader/);
       assert.ok(loaded.some((file) => file.endsWith('/denoiser_webgpu.js')));

@@ -2,33 +2,38 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openSite } from './support/paint_page.mjs';
+import { processorSeconds } from './support/processor_seconds.mjs';
 
-const leastPsnr = 28;
-const mostSeconds = 60;
+const minPsnr = 28;
+/** Processor time of all threads of the page. */
+const maxSeconds = 60;
 
 for (const isolated of [true, false]) {
   describe(`the page, ${isolated ? 'cross-origin isolated' : 'without isolation'}`, () => {
     let site;
     let visit;
+    /** Of processor time and of the clock, from the opening of the page to the likeness. */
     let seconds;
     before(async () => {
       site = await openSite({ isolated });
       const start = performance.now();
       visit = await site.visit({ viewport: { width: 1280, height: 900 } });
-      await visit.waitForReading('psnr', leastPsnr, mostSeconds * 1000);
-      seconds = (performance.now() - start) / 1000;
+      await visit.waitForReading('psnr', minPsnr);
+      const clock = (performance.now() - start) / 1000;
+      seconds = { processor: await processorSeconds(visit.page), clock };
     });
     after(() => site.close());
 
-    test(`paints the 64 × 64 sample to ${leastPsnr} dB within ${mostSeconds} s of opening the page`, async (t) => {
+    test(`paints the 64 × 64 sample to ${minPsnr} dB within ${maxSeconds} s of processor time`, async (t) => {
       const psnr = await visit.reading('psnr');
       const [pace, elapsed] = [await visit.reading('pace'), await visit.reading('elapsed')];
       t.diagnostic(
-        `${psnr.toFixed(2)} dB, ${seconds.toFixed(1)} s after opening the page, ` +
+        `${psnr.toFixed(2)} dB with ${seconds.processor.toFixed(1)} s of processor time, ` +
+          `${seconds.clock.toFixed(1)} s after opening the page, ` +
           `${elapsed.toFixed(1)} s of them training; ${pace.toFixed(0)} steps/s`,
       );
       assert.equal(await visit.menu('Pixels').inputValue(), '64');
-      assert.ok(seconds <= mostSeconds, `took ${seconds} s`);
+      assert.ok(seconds.processor <= maxSeconds, `it takes ${seconds.processor} s of processor time`);
     });
 
     test('says what it runs on, and why', async (t) => {
@@ -65,12 +70,12 @@ for (const isolated of [true, false]) {
 
     test('comes to the end of its planned steps, and is then kept as a picture', async (t) => {
       await visit.button('Resume').click();
-      await visit.waitForStatus('finished', mostSeconds * 1000);
+      await visit.waitForStatus('finished');
       const [psnr, elapsed] = [await visit.reading('psnr'), await visit.reading('elapsed')];
       t.diagnostic(
         `${psnr.toFixed(2)} dB after ${await visit.reading('steps')} steps, ${elapsed.toFixed(1)} s of training`,
       );
-      assert.ok(psnr >= leastPsnr);
+      assert.ok(psnr >= minPsnr);
       await visit.keepScreenshot(isolated ? 'painting-isolated' : 'painting-without-isolation');
     });
 

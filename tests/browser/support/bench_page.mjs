@@ -20,14 +20,14 @@ export class BenchmarkPage extends Visit {
   }
 
   /** The status line: 'ready', 'running', 'finished', 'stopped' or 'failed'. */
-  async waitForStatus(status, timeout = 60_000) {
-    await this.page.locator(`#status[data-status="${status}"]`).waitFor({ timeout });
+  async waitForStatus(status) {
+    await this.page.locator(`#status[data-status="${status}"]`).waitFor();
   }
 
-  async run(choices, timeout) {
+  async run(choices) {
     await this.chooseAll(choices);
     await this.button('Start').click();
-    await this.waitForStatus('finished', timeout);
+    await this.waitForStatus('finished');
   }
 
   /** A measurement's rows, by contender: { [column]: unrounded figure or null }, or the reason as text. */

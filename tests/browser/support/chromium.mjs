@@ -27,6 +27,9 @@ export async function launchChromium({ switches: more = [] } = {}) {
 /** What Chromium itself remarks where a page asks for an adapter, and there is none. */
 const noAdapter = 'No available adapters.';
 
+/** Ends a wait for what never happens: milliseconds. */
+const timeout = 180_000;
+
 /**
  * A page in a context (cookies, storage) of its own. `troubles` collects, as text, what no page of ours may do:
  * errors and warnings on the console, uncaught exceptions, failed requests, requests to other origins.
@@ -37,6 +40,7 @@ const noAdapter = 'No available adapters.';
  */
 export async function newWatchedPage(browser, origin, options) {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(timeout);
   const page = await context.newPage();
   const troubles = [];
   page.on('console', (message) => {

@@ -12,8 +12,8 @@ export class CreatePage extends Visit {
   caption = this.page.locator('#picture-caption');
 
   /** 'starting', 'drawing', 'finished', 'cancelled' or 'failed'. */
-  async waitForStatus(status, timeout = 60_000) {
-    await this.page.locator(`#status[data-status="${status}"]`).waitFor({ timeout });
+  async waitForStatus(status) {
+    await this.page.locator(`#status[data-status="${status}"]`).waitFor();
   }
 
   /** Does what makes the page draw; gives the picture, finished. */

@@ -11,17 +11,20 @@ import { newWatchedPage } from './chromium.mjs';
  * @returns {Promise<{ result: object, loaded: string[], wasm: string[] }>} and the paths of all that it loaded, and the names
  *   of the .wasm files among it
  */
-export async function resultOfPage(browser, address, options) {
+export async function resultOfPage(browser, address) {
   const watched = await newWatchedPage(browser, new URL(address).origin);
   try {
-    return await readResult(watched, address, options);
+    return await readResult(watched, address);
   } finally {
     await watched.close();
   }
 }
 
+/** Ends a page that hangs. A software adapter compiles every pipeline anew, which takes tens of seconds. */
+const timeout = 180_000;
+
 /** The same in a page that is open. */
-export async function readResult({ page, troubles }, address, { timeout = 15_000 } = {}) {
+export async function readResult({ page, troubles }, address) {
   const loaded = new Set();
   const note = (request) => loaded.add(new URL(request.url()).pathname);
   page.on('request', note);

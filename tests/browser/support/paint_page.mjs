@@ -15,14 +15,14 @@ export class PaintPage extends Visit {
   }
 
   /** Waits until a figure is at least so large. */
-  async waitForReading(id, least, timeout = 20_000) {
+  async waitForReading(id, least) {
     const reached = ([which, bound]) => Number(document.getElementById(which).dataset.value) >= bound;
-    await this.page.waitForFunction(reached, [id, least], { timeout, polling: 50 });
+    await this.page.waitForFunction(reached, [id, least], { polling: 50 });
   }
 
   /** 'training', 'paused' or 'finished'. */
-  async waitForStatus(status, timeout = 20_000) {
-    await this.page.locator(`#status[data-status="${status}"]`).waitFor({ timeout });
+  async waitForStatus(status) {
+    await this.page.locator(`#status[data-status="${status}"]`).waitFor();
   }
 
   /** Stops the training; everything shown then belongs to the same, last step. */

@@ -58,6 +58,19 @@ export class Visit {
     return this.page.getByRole('button', { name, exact: true });
   }
 
+  /** Clicks a button that then reads `text` for a while. Throws if it never does. */
+  async clickToRead(name, text) {
+    const button = await this.button(name).elementHandle();
+    const seen = await button.evaluateHandle((element, wanted) => {
+      const result = { isRead: false };
+      const note = () => (result.isRead ||= element.textContent.trim() === wanted);
+      new MutationObserver(note).observe(element, { childList: true, characterData: true, subtree: true });
+      return result;
+    }, text);
+    await button.click();
+    await this.page.waitForFunction(({ isRead }) => isRead, seen);
+  }
+
   /** The text of the message on the page, '' where there is none. */
   async notice() {
     const notice = this.page.locator('#notice');
