@@ -1,12 +1,11 @@
 // The demo site as static files, built once for what its sources are now.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { project } from '../../../tools/lib/paths.mjs';
 
-/** Test files run one process each; the stamp tells the second one that the site is there. */
-const stamp = path.join(project, 'build/site-built-from');
-const site = path.join(project, 'build/site');
+const sites = path.join(project, 'build/test-sites');
+const hour = 3_600_000;
 
 /** The benchmark's page takes from bench/ and tests/support/, too. */
 const sources = ['web', 'dist', 'bench', 'tests/support'];
@@ -23,13 +22,37 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** The folder of the built site. */
+/**
+ * The folder of the built site. Test files are processes of their own, which may call this at the same time: each builds in
+ * a folder of its own, and the first one to finish renames it.
+ */
 export async function buildSite() {
-  const wanted = fingerprint();
-  const isThere = existsSync(path.join(site, 'index.html'));
-  if (isThere && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return site;
+  const name = fingerprint();
+  const site = path.join(sites, name);
+  if (existsSync(site)) return site;
+  mkdirSync(sites, { recursive: true });
+  removeOldSites();
   const { build } = await import('vite');
-  await build({ configFile: path.join(project, 'web/vite.config.ts'), logLevel: 'warn' });
-  writeFileSync(stamp, wanted);
+  const own = `${site}-${process.pid}`;
+  await build({
+    configFile: path.join(project, 'web/vite.config.ts'),
+    logLevel: 'warn',
+    build: { outDir: own },
+  });
+  try {
+    renameSync(own, site);
+  } catch (error) {
+    if (!existsSync(site)) throw error;
+    rmSync(own, { recursive: true });
+  }
   return site;
+}
+
+/** Sites of earlier sources. Tests that are running do not use one that is older than an hour. */
+function removeOldSites() {
+  for (const name of readdirSync(sites)) {
+    const site = path.join(sites, name);
+    const { mtimeMs } = statSync(site, { throwIfNoEntry: false }) ?? { mtimeMs: Infinity };
+    if (mtimeMs < Date.now() - hour) rmSync(site, { recursive: true, force: true });
+  }
 }
