@@ -22,6 +22,8 @@ async function requestAdapter(options) {
 /** Buffers of all devices of this process. */
 export const counts = { created: 0, destroyed: 0, alive: 0, bytes: 0 };
 const uncaptured = [];
+/** Devices that are not lost. */
+const alive = new Set();
 
 /** Throws where a device has told of an error that nobody waited for. */
 export function assertNoUncapturedErrors() {
@@ -105,6 +107,8 @@ export async function requestTestDevice({ subgroups = true, limits = {} } = {}) 
 function watched(device) {
   watchBuffers(device);
   watchBindings(device);
+  alive.add(device);
+  device.lost.then(() => alive.delete(device));
   device.onuncapturederror = ({ error }) => uncaptured.push(error.message.slice(0, 300));
   return device;
 }
@@ -134,5 +138,11 @@ export function installNavigatorGpu({ adapter, device, onDevice = () => {} } = {
   });
 }
 
-/** Lets what is done once the queue is empty be done. */
-export const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+/** Waits until the queues of all devices are empty and no buffer is created or destroyed any more. */
+export async function settle() {
+  for (let before; before !== counts.created + counts.destroyed;) {
+    before = counts.created + counts.destroyed;
+    await Promise.all([...alive].map(({ queue }) => queue.onSubmittedWorkDone().catch(() => {})));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

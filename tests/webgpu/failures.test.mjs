@@ -12,6 +12,7 @@ import {
 } from '../support/webgpu_package.mjs';
 import { scoped } from '../support/cases.mjs';
 import { assertClose, maximumMagnitude } from '../support/compare.mjs';
+import { installManualClock } from '../support/manual_clock.mjs';
 import { assertNoUncapturedErrors, counts, installNavigatorGpu, settle } from '../support/webgpu.mjs';
 import { failBuffer, failPipelines } from '../support/webgpu_faults.mjs';
 
@@ -27,17 +28,30 @@ const assertRight = (values, wanted = expected) =>
   assertClose(values, wanted, 1e-4 * maximumMagnitude(wanted), 'output');
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Forwards until one is done on the graphics card again; its milliseconds. */
-async function untilOnCard(most = 5000) {
-  const start = performance.now();
-  while (performance.now() - start < most) {
-    const output = await layer.forwardAsync(input, context);
-    assertRight(output.data());
-    output.dispose();
-    if (layer.explain().startsWith('webgpu')) return performance.now() - start;
-    await pause(20);
-  }
-  assert.fail(`after ${most} ms calls are not done on the graphics card: ${layer.explain()}`);
+/** Times the pauses after failures. */
+const clock = installManualClock();
+/** No pause is longer: milliseconds. */
+const longestPause = 60_000;
+
+async function forward() {
+  const output = await layer.forwardAsync(input, context);
+  assertRight(output.data());
+  output.dispose();
+}
+
+/** Ends the pause after a failure, and repeats a forward until the GPU does it. */
+async function untilOnCard() {
+  clock.advance(longestPause);
+  await eventually(async () => {
+    await forward();
+    return layer.explain().startsWith('webgpu');
+  });
+}
+
+/** Waits for an event. Throws if it does not happen within a minute. */
+async function eventually(isSo) {
+  for (const end = process.uptime() + 60; !(await isSo()); await pause(20))
+    assert.ok(process.uptime() < end, `never true: ${isSo}; ${layer.explain()}`);
 }
 
 /** Gradients as WebAssembly has them. */
@@ -199,36 +213,35 @@ test('a shader that does not compile', () =>
   }));
 
 test('no adapter any more, then a device that is refused: tried again less and less often', async () => {
-  const times = [];
+  let requests = 0;
   const refuse = (answer) => () => {
-    times.push(performance.now());
+    requests++;
     return answer();
+  };
+  const reasons = new Set();
+  const forwardInWasm = async () => {
+    await forward();
+    assert.match(layer.explain(), /^wasm: /);
+    await settle();
+    reasons.add(layer.getDiagnostics().webgpuState);
   };
   installNavigatorGpu({ adapter: refuse(() => null) });
   device().destroy();
-  const start = performance.now();
-  const reasons = new Set();
-  while (performance.now() - start < 2200) {
-    if (times.length === 2) {
+  await forwardInWasm();
+  for (const [tries, milliseconds] of [250, 500, 1000].entries()) {
+    if (tries === 2) {
       const rejects = () => Promise.reject(new Error('not today'));
       installNavigatorGpu({ device: refuse(rejects) });
     }
-    const output = await layer.forwardAsync(input, context);
-    assertRight(output.data());
-    output.dispose();
-    assert.match(layer.explain(), /^wasm: /);
-    reasons.add(layer.getDiagnostics().webgpuState);
-    await pause(10);
+    clock.advance(milliseconds - 1);
+    await forwardInWasm();
+    assert.equal(requests, tries, `requests ${milliseconds - 1} ms after the last failure`);
+    clock.advance(1);
+    await forwardInWasm();
+    await eventually(() => requests > tries);
+    await forwardInWasm();
+    assert.equal(requests, tries + 1, `requests ${milliseconds} ms after the last failure`);
   }
-  // 250 ms after the loss, then 500, then 1000.
-  assert.ok(times.length >= 3, `${times.length} tries`);
-  const pauses = times.map((time, index) => time - (times[index - 1] ?? start));
-  [250, 500, 1000].forEach((least, index) => {
-    assert.ok(
-      pauses[index] >= least - 5 && pauses[index] < least + 250,
-      `pause ${index}: ${pauses[index]} ms`,
-    );
-  });
   const all = [...reasons].join('\n');
   assert.match(all, /not in use: no adapter answers/);
   assert.match(all, /not in use: the adapter gives no device: not today/);

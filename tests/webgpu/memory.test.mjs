@@ -1,8 +1,6 @@
 // Nothing grows over 1,000 runs – neither buffers nor their bytes nor JavaScript's memory –, and nothing is left after
 // dispose. Buffers are counted where they are made and destroyed, not by what the package says.
 import assert from 'node:assert/strict';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { after, test } from 'node:test';
 import {
   compile,
@@ -12,16 +10,14 @@ import {
   Tensor,
 } from '../support/webgpu_package.mjs';
 import { scoped } from '../support/cases.mjs';
+import { collectGarbage } from '../support/collect_garbage.mjs';
 import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc');
 
 async function measure() {
   await settle();
-  collect();
+  collectGarbage();
   await settle();
-  collect();
+  collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return { buffers: counts.alive, bytes: counts.bytes, wasm: memoryInUse(), heapUsed, arrayBuffers };
 }
