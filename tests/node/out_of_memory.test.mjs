@@ -63,7 +63,6 @@ describe('when nothing is left', () => {
       const same = run() === expected;
       layer.dispose(); input.dispose(); context.dispose();
       report({ codes, full, difference: stillFull - full, sameParameters, same, rest: memoryInUse() });`,
-      { seconds: 90 },
     );
     for (const [name, code] of Object.entries(result.codes)) assert.equal(code, failed, name);
     assert.ok(result.full > 3.5e9, `the memory was full: ${result.full} bytes`);

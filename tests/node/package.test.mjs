@@ -21,7 +21,7 @@ const program = `
 const printed = `${initOptions.simd} ${initOptions.threads} 3×8`;
 
 async function assertPrints(folder, file) {
-  const { code, output, errors } = await runNode([path.join(folder, file)], { folder, seconds: 30 });
+  const { code, output, errors } = await runNode([path.join(folder, file)], { folder });
   assert.equal(code, 0, errors);
   assert.equal(output.trim(), printed);
 }

@@ -69,9 +69,7 @@ describe('init', () => {
       await init(${options});
       const layer = new DiffusionCrossAttention(8, 8, 2, 1);
       console.log((await layer.forwardAsync(Tensor.zeros([3, 8]), null)).shape.join());`;
-    const { code, output, errors } = await runNode(['--input-type=module', '--eval', source], {
-      seconds: 15,
-    });
+    const { code, output, errors } = await runNode(['--input-type=module', '--eval', source]);
     assert.equal(code, 0, errors);
     assert.equal(output.trim(), '3,8');
   });
@@ -129,7 +127,7 @@ describe('init', () => {
       const info = await init(${options});
       console.log(JSON.stringify({ failures, sum: Tensor.full([3], 2).data()[2], simd: info.simd }));`;
     // It must also end by itself: the workers of the load that failed are not left behind.
-    const value = await runForValue(source, { seconds: 15 });
+    const value = await runForValue(source);
     assert.equal(value.failures.length, 2);
     for (const [isOurs, message] of value.failures) assert.ok(isOurs, `no error of this package: ${message}`);
     assert.match(value.failures[1][1], /wasmBaseUrl|there-is-no-such-folder/);

@@ -63,7 +63,6 @@ test('a Worker that has done its work ends by itself, and the process with it', 
       const layer = new DiffusionCrossAttention(8, 8, 2, 4);
       (await layer.forwardAsync(Tensor.zeros([1, 8, 4, 4]), null)).dispose();
     }`,
-    { seconds: 30 },
   );
   assert.equal(code, 0, errors);
   assert.match(output, /worker ended with 0/);

@@ -26,8 +26,8 @@ export async function runScript(source, options = {}) {
   }
 }
 
-/** The same for the arguments of Node itself. */
-export function runNode(args, { environment = {}, folder = project, seconds = 60 } = {}) {
+/** The same for the arguments of Node itself. `seconds` only ends a process that hangs. */
+export function runNode(args, { environment = {}, folder = project, seconds = 180 } = {}) {
   const start = performance.now();
   // NODE_TEST_CONTEXT would make the child report to our test runner.
   const env = { ...process.env, ...environment };
