@@ -18,6 +18,10 @@ struct LearnerHandle {
   std::shared_ptr<const void> model;
   std::shared_ptr<denoiser::Lora> lora;
   Learner learner;
+
+  static LearnerHandle* create(DenoiserModel& model, const val& options);
+  /// Returns the loss before the step.
+  double step(double done) { return learner.step(done); }
 };
 
 Tensor<float> toPictures(const val& pictures, Index size) {
@@ -50,7 +54,7 @@ Learner::Captions toCaptions(const val& captions) {
 
 /// `options`: all of them; each picture has the model's size: the package has seen to that. Goes on with the updates that
 /// are there, or makes new ones of `rank`, which stay with the model. JavaScript deletes the learner.
-LearnerHandle* create(DenoiserModel& model, const val& options) {
+LearnerHandle* LearnerHandle::create(DenoiserModel& model, const val& options) {
   const LearnerOptions given{.word = options["word"].as<std::string>(),
                              .like = options["like"].as<std::string>(),
                              .learningRate = options["learningRate"].as<double>(),
@@ -75,15 +79,12 @@ LearnerHandle* create(DenoiserModel& model, const val& options) {
   }
 }
 
-/// The loss before the step.
-double step(LearnerHandle& handle, double done) { return handle.learner.step(done); }
-
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(learner) {
   emscripten::class_<LearnerHandle>("Learner")
-      .class_function("create", &create, allow_raw_pointers())
-      .function("step", &step);
+      .class_function("create", &LearnerHandle::create, allow_raw_pointers())
+      .function("step", &LearnerHandle::step);
 }
 
 }  // namespace cross_attention::embind

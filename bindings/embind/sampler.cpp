@@ -19,6 +19,20 @@ struct SamplerHandle {
   std::shared_ptr<const void> model;
   Sampler sampler;
   std::vector<float> result;
+
+  static SamplerHandle* create(DenoiserModel& model, const val& options);
+  bool advance() { return sampler.advance(); }
+  double step() const { return static_cast<double>(sampler.step()); }
+
+  /// Views into the memory of `result`, valid until the next call of picture or maps.
+  val picture() {
+    result = sampler.picture();
+    return toView(std::span<const float>(result));
+  }
+  val maps(double block, double head) {
+    result = sampler.maps(static_cast<Index>(block), static_cast<Index>(head));
+    return toView(std::span<const float>(result));
+  }
 };
 
 std::vector<double> toNumbers(const val& array) {
@@ -34,7 +48,7 @@ denoiser::EditOptions toEdit(const val& edit) {
 }
 
 /// `options`: all of them, which the package has seen to be of their types. JavaScript deletes the sampler.
-SamplerHandle* create(DenoiserModel& model, const val& options) {
+SamplerHandle* SamplerHandle::create(DenoiserModel& model, const val& options) {
   SamplerOptions given{.prompt = options["prompt"].as<std::string>(),
                        .seed = static_cast<std::uint64_t>(options["seed"].as<double>()),
                        .steps = static_cast<Index>(options["steps"].as<double>()),
@@ -47,30 +61,15 @@ SamplerHandle* create(DenoiserModel& model, const val& options) {
   return new SamplerHandle{model.denoiser, Sampler(*model.denoiser, given), {}};
 }
 
-bool advance(SamplerHandle& handle) { return handle.sampler.advance(); }
-
-double step(const SamplerHandle& handle) { return static_cast<double>(handle.sampler.step()); }
-
-/// Views, good until the next one of this sampler.
-val picture(SamplerHandle& handle) {
-  handle.result = handle.sampler.picture();
-  return toView(std::span<const float>(handle.result));
-}
-
-val maps(SamplerHandle& handle, double block, double head) {
-  handle.result = handle.sampler.maps(static_cast<Index>(block), static_cast<Index>(head));
-  return toView(std::span<const float>(handle.result));
-}
-
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(sampler) {
   emscripten::class_<SamplerHandle>("Sampler")
-      .class_function("create", &create, allow_raw_pointers())
-      .function("advance", &advance)
-      .function("step", &step)
-      .function("picture", &picture)
-      .function("maps", &maps);
+      .class_function("create", &SamplerHandle::create, allow_raw_pointers())
+      .function("advance", &SamplerHandle::advance)
+      .function("step", &SamplerHandle::step)
+      .function("picture", &SamplerHandle::picture)
+      .function("maps", &SamplerHandle::maps);
 }
 
 }  // namespace cross_attention::embind

@@ -36,10 +36,21 @@ struct TrainerHandle {
   denoiser::SceneShares shares;
   Trainer<float> trainer;
   Drawn drawn;
+
+  static TrainerHandle* create(DenoiserModel& model, const val& options);
+  Batch<float> scenesOf(Index step) const;
+  /// Trains on the next batch and returns the loss before the step.
+  double step(double learningRate);
+  val draw(double step);
+  double steps() { return static_cast<double>(trainer.adam().step()); }
+  void swapAverages() { trainer.adam().swapAverages(); }
+  val adamOptions() const;
+  Bytes* saveCheckpoint() { return new Bytes(denoiser::saveCheckpoint(*denoiser, trainer)); }
+  void loadCheckpoint(const Bytes& file) { denoiser::loadCheckpoint(file, *denoiser, trainer); }
 };
 
 /// `options`: all of them, which the package has checked. JavaScript deletes the trainer.
-TrainerHandle* create(DenoiserModel& model, const val& options) {
+TrainerHandle* TrainerHandle::create(DenoiserModel& model, const val& options) {
   const auto number = [&](const char* name) { return options[name].as<double>(); };
   const auto seed = static_cast<std::uint64_t>(number("seed"));
   const denoiser::TrainerOptions given{.seed = seed,
@@ -55,31 +66,28 @@ TrainerHandle* create(DenoiserModel& model, const val& options) {
                            {}};
 }
 
-Batch<float> scenesOf(const TrainerHandle& handle, Index step) {
-  Random random(denoiser::randomSeed(~handle.seed, step));
-  return denoiser::sceneBatch(*handle.denoiser, handle.batch, random, handle.shares);
+Batch<float> TrainerHandle::scenesOf(Index step) const {
+  Random random(denoiser::randomSeed(~seed, step));
+  return denoiser::sceneBatch(*denoiser, batch, random, shares);
 }
 
-/// The loss before the step.
-double step(TrainerHandle& handle, double learningRate) {
-  const Batch<float> batch = scenesOf(handle, handle.trainer.adam().step());
-  return handle.trainer.step(batch, learningRate);
+double TrainerHandle::step(double learningRate) {
+  return trainer.step(scenesOf(trainer.adam().step()), learningRate);
 }
 
 /// What step number `step` learns from, for a step that is taken elsewhere: views, good until the next one of this trainer.
-val draw(TrainerHandle& handle, double step) {
+val TrainerHandle::draw(double step) {
   const auto number = static_cast<Index>(step);
-  const Batch<float> batch = scenesOf(handle, number);
-  Random random(denoiser::randomSeed(handle.seed, number));
-  const auto noisy = handle.trainer.addNoise(batch, random);
-  const denoiser::Prompts prompts(noisy.prompts, handle.denoiser->configuration().mostWords);
-  handle.drawn = {denoiser::toPixels(batch.pictures),
-                  denoiser::toPixels(noisy.noisy),
-                  denoiser::timeWaves<float>(noisy.times),
-                  batch.places,
-                  noisy.weights,
-                  {prompts.ids.begin(), prompts.ids.end()}};
-  const Drawn& drawn = handle.drawn;
+  const Batch<float> scenes = scenesOf(number);
+  Random random(denoiser::randomSeed(seed, number));
+  const auto noisy = trainer.addNoise(scenes, random);
+  const denoiser::Prompts prompts(noisy.prompts, denoiser->configuration().mostWords);
+  drawn = {denoiser::toPixels(scenes.pictures),
+           denoiser::toPixels(noisy.noisy),
+           denoiser::timeWaves<float>(noisy.times),
+           scenes.places,
+           noisy.weights,
+           {prompts.ids.begin(), prompts.ids.end()}};
   val result = val::object();
   const auto set = [&](const char* name, const auto& values) {
     result.set(name, toView(std::span(values.data(), static_cast<std::size_t>(values.size()))));
@@ -94,8 +102,8 @@ val draw(TrainerHandle& handle, double step) {
 }
 
 /// Of Adam, as TrainerOptions begins with them.
-val adamOptions(const TrainerHandle& handle) {
-  const operators::AdamOptions& options = handle.trainer.options().adam;
+val TrainerHandle::adamOptions() const {
+  const operators::AdamOptions& options = trainer.options().adam;
   val result = val::object();
   result.set("beta1", options.beta1);
   result.set("beta2", options.beta2);
@@ -103,18 +111,6 @@ val adamOptions(const TrainerHandle& handle) {
   result.set("mostGradientNorm", options.mostGradientNorm);
   result.set("averageDecay", options.averageDecay);
   return result;
-}
-
-double steps(TrainerHandle& handle) { return static_cast<double>(handle.trainer.adam().step()); }
-
-void swapAverages(TrainerHandle& handle) { handle.trainer.adam().swapAverages(); }
-
-Bytes* saveCheckpoint(TrainerHandle& handle) {
-  return new Bytes(denoiser::saveCheckpoint(*handle.denoiser, handle.trainer));
-}
-
-void loadCheckpoint(TrainerHandle& handle, const Bytes& file) {
-  denoiser::loadCheckpoint(file, *handle.denoiser, handle.trainer);
 }
 
 double learningRate(double step, double most, double warmUp, double steps, double fall) {
@@ -125,14 +121,14 @@ double learningRate(double step, double most, double warmUp, double steps, doubl
 
 EMSCRIPTEN_BINDINGS(trainer) {
   emscripten::class_<TrainerHandle>("Trainer")
-      .class_function("create", &create, allow_raw_pointers())
-      .function("step", &step)
-      .function("draw", &draw)
-      .function("adamOptions", &adamOptions)
-      .function("steps", &steps)
-      .function("swapAverages", &swapAverages)
-      .function("saveCheckpoint", &saveCheckpoint, allow_raw_pointers())
-      .function("loadCheckpoint", &loadCheckpoint);
+      .class_function("create", &TrainerHandle::create, allow_raw_pointers())
+      .function("step", &TrainerHandle::step)
+      .function("draw", &TrainerHandle::draw)
+      .function("adamOptions", &TrainerHandle::adamOptions)
+      .function("steps", &TrainerHandle::steps)
+      .function("swapAverages", &TrainerHandle::swapAverages)
+      .function("saveCheckpoint", &TrainerHandle::saveCheckpoint, allow_raw_pointers())
+      .function("loadCheckpoint", &TrainerHandle::loadCheckpoint);
   emscripten::function("learningRate", &learningRate);
 }
 

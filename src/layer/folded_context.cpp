@@ -16,7 +16,7 @@ using linalg::RowPanels;
 
 /// Channels that one task folds.
 template <class T>
-constexpr Index kTaskChannels = 32 * kTileRows<T>;
+constexpr Index kFoldedChannelsPerTask = 32 * kTileRows<T>;
 
 }  // namespace
 
@@ -84,13 +84,13 @@ void FoldedContext<T>::addStage(Schedule& schedule, const PackedWeights<T>& weig
   const Index channels = configuration_.queryDim;
   const Index headDim = configuration_.headDim();
   const Index heads = configuration_.numHeads;
-  const Index chunks = ceilDivide(channels, kTaskChannels<T>);
+  const Index chunks = ceilDivide(channels, kFoldedChannelsPerTask<T>);
   Index mostRows = 0;
   for (Index set = 0; set < static_cast<Index>(sets_.size()); ++set) {
     mostRows = std::max(mostRows, headStride(set));
   }
   const Amount scratchBytes =
-      Scratch::bytesFor<T>(Amount{kTaskChannels<T>} * roundUp(mostRows, kTileColumns<T>));
+      Scratch::bytesFor<T>(Amount{kFoldedChannelsPerTask<T>} * roundUp(mostRows, kTileColumns<T>));
   schedule.add(static_cast<Index>(sets_.size()) * heads * 2 * chunks, scratchBytes,
                [=, this, keyColumns = std::move(keyColumns), valueColumns = std::move(valueColumns),
                 &weights](Index task, Scratch& scratch) {
@@ -98,8 +98,8 @@ void FoldedContext<T>::addStage(Schedule& schedule, const PackedWeights<T>& weig
                  const bool isKey = task / chunks % 2 == 0;
                  const Index head = task / chunks / 2 % heads;
                  const Index set = task / chunks / 2 / heads;
-                 const Index first = chunk * kTaskChannels<T>;
-                 const Index count = std::min(kTaskChannels<T>, channels - first);
+                 const Index first = chunk * kFoldedChannelsPerTask<T>;
+                 const Index count = std::min(kFoldedChannelsPerTask<T>, channels - first);
                  const auto part = [&](PackedWeight weight) {
                    return weights[weight]
                        .panelRange(first / kTileRows<T>, ceilDivide(first + count, kTileRows<T>))

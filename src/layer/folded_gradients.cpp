@@ -22,7 +22,7 @@ using linalg::Start;
 
 /// Channels that one task packs.
 template <class T>
-constexpr Index kTaskChannels = 16 * kTileColumns<T>;
+constexpr Index kPackedChannelsPerTask = 16 * kTileColumns<T>;
 
 }  // namespace
 
@@ -59,14 +59,14 @@ void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begi
   const Index set = projected().setOf(batchRow);
   const Index tokenBlock = task_.plan.tokenBlock;
   const Index blocks = ceilDivide(count, tokenBlock);
-  const Index packings = ceilDivide(queryDim(), kTaskChannels<T>);
+  const Index packings = ceilDivide(queryDim(), kPackedChannelsPerTask<T>);
   schedule.add(blocks + packings, 0, [=, this](Index task, Scratch&) {
     if (task < blocks) {
       const Index first = task * tokenBlock;
       computeBlock(batchRow, begin, first, std::min(tokenBlock, count - first));
     } else {
-      const Index channel = (task - blocks) * kTaskChannels<T>;
-      const Index channels = std::min(kTaskChannels<T>, queryDim() - channel);
+      const Index channel = (task - blocks) * kPackedChannelsPerTask<T>;
+      const Index channels = std::min(kPackedChannelsPerTask<T>, queryDim() - channel);
       packTokens(batchRow, begin, count, channel, channels);
       task_.parameters.addBiasGradient(
           tokens(task_.outputGradient, batchRow, begin, count).rowRange(channel, channels),

@@ -13,7 +13,6 @@ using simd::kLanes;
 using simd::splat;
 using simd::Vector;
 
-constexpr Index kElementsPerTask = 16384;
 /// √(8/π): twice the factor within tanh, for tanh(a) = 2·sigmoid(2a) - 1.
 constexpr double kGeluFactor = 1.5957691216057308;
 constexpr double kGeluCubic = 0.044715;

@@ -9,8 +9,6 @@ namespace cross_attention::operators {
 
 namespace {
 
-constexpr Index kElementsPerTask = 16384;
-
 template <class T>
 double squaredNorm(const ParameterSet<T>& parameters) {
   double sum = 0;

@@ -2,6 +2,7 @@
 
 #include "linalg/multiply.hpp"
 #include "operators/rows.hpp"
+#include "operators/window.hpp"
 #include "simd/vector.hpp"
 
 namespace cross_attention::operators {
@@ -16,10 +17,6 @@ using linalg::rowMajor;
 using linalg::RowPanels;
 using simd::kLanes;
 using simd::Vector;
-
-constexpr Index kReach = 1;
-constexpr Index kWidth = 2 * kReach + 1;
-constexpr Index kTaps = kWidth * kWidth;
 
 constexpr Index kTileRows = 6;
 constexpr Index kTileVectors = 2;

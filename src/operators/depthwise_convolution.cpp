@@ -1,15 +1,14 @@
 #include "operators/depthwise_convolution.hpp"
 
 #include "operators/rows.hpp"
+#include "operators/window.hpp"
 
 namespace cross_attention::operators {
 
 namespace {
 
-constexpr Index kReach = 1;
-constexpr Index kWidth = 2 * kReach + 1;
 /// A task's features: those of all tokens stay in the first-level cache.
-constexpr Index kBlockFeatures = 64;
+constexpr Index kFeaturesPerTask = 64;
 
 /// Calls work(tap, token, neighbour) for each of the nine taps and each token whose neighbour there lies on the grid.
 template <class Work>
@@ -37,11 +36,11 @@ Tensor<T> convolve(const Tensor<T>& input, const T* weights, Index side, Directi
   Tensor<T> output = Tensor<T>::zeros(input.shape());
   const T* x = input.data();
   T* y = output.data();
-  const Index blocks = ceilDivide(features, kBlockFeatures);
+  const Index blocks = ceilDivide(features, kFeaturesPerTask);
   forRowBlocks(input.shape()[0] * blocks, 1, [=](Index task, Index) {
     const Index row = task / blocks;
-    const Index begin = task % blocks * kBlockFeatures;
-    const Index end = std::min(begin + kBlockFeatures, features);
+    const Index begin = task % blocks * kFeaturesPerTask;
+    const Index end = std::min(begin + kFeaturesPerTask, features);
     forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
       const bool isForward = direction == Direction::kForward;
       const T* __restrict weight = weights + tap * features;
@@ -86,7 +85,7 @@ void DepthwiseConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient)
   const T* x = input_.data();
   const T* dy = outputGradient.data();
   T* gradient = weight_.gradient.data();
-  forRowBlocks(features, kBlockFeatures, [=](Index begin, Index end) {
+  forRowBlocks(features, kFeaturesPerTask, [=](Index begin, Index end) {
     for (Index row = 0; row < batch; ++row) {
       forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
         T* __restrict sum = gradient + tap * features;

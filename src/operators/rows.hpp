@@ -27,6 +27,9 @@ inline Shape withFeatures(const Shape& shape, Index features) {
   return Shape::checked(dimensions, "features");
 }
 
+/// Elements that one task of an elementwise operator computes.
+constexpr Index kElementsPerTask = 16384;
+
 /// Calls work(begin, end) for all rows in blocks, on all threads. What a block computes must not depend on the others.
 template <class Work>
 void forRowBlocks(Index rows, Index rowsPerBlock, Work work) {

@@ -10,6 +10,9 @@
 
 namespace cross_attention::weights {
 
+/// A file starts with the length of its header, a little-endian integer of 8 bytes.
+constexpr std::size_t kLengthBytes = 8;
+
 /// One tensor of a file: its bytes lie in the file's memory, little-endian, row-major.
 struct StoredTensor {
   std::string name;

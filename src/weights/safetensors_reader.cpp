@@ -13,7 +13,6 @@ namespace cross_attention::weights {
 
 namespace {
 
-constexpr std::size_t kLengthBytes = 8;
 /// As the format's own reader: a header beyond is no header.
 constexpr std::uint64_t kMostHeaderBytes = 100'000'000;
 

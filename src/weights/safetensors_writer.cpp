@@ -12,8 +12,6 @@ namespace cross_attention::weights {
 
 namespace {
 
-constexpr std::size_t kLengthBytes = 8;
-
 /// What the header tells of a tensor, whatever its type.
 struct Entry {
   const std::string* name;
