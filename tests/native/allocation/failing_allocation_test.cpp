@@ -13,7 +13,7 @@
 
 /// Each call of the layer with each of its allocations failing in turn: it throws Error(kOutOfMemory) or
 /// std::bad_alloc, and the layer is as if the call had never been.
-namespace cross_attention::test {
+namespace cross_attention::test::allocation_failing_allocation_test {
 
 namespace {
 
@@ -57,7 +57,7 @@ struct Prepared {
 
 using Call = std::function<void(FloatCase&)>;
 
-void expectSafe(bool folded, const Call& call) {
+void expectCallIsSafe(bool folded, const Call& call) {
   // Of a layer that is gone again: all layers share their scratch, which shall go with each of those below.
   const Tensor<float> expectedOutput = FloatCase(callShape(folded)).forward();
   long failures = 0;
@@ -104,7 +104,7 @@ Tensor<float> otherInput() {
 class FailingAllocationTest : public testing::TestWithParam<std::tuple<int, bool>> {
  protected:
   bool folded() const { return std::get<1>(GetParam()); }
-  void expectSafe(const Call& call) { test::expectSafe(folded(), call); }
+  void expectSafe(const Call& call) { expectCallIsSafe(folded(), call); }
 
   ThreadsInScope threads_{std::get<0>(GetParam())};
 };
@@ -281,4 +281,4 @@ TEST_P(FailingAllocationTest, RefreshThatFailsLeavesTheOldPlan) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::allocation_failing_allocation_test

@@ -11,7 +11,7 @@
 #include "support/random_data.hpp"
 #include "support/reference_head.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::attention_flash_test {
 
 namespace {
 
@@ -321,4 +321,4 @@ TYPED_TEST(FlashTest, ProbabilitiesAreAddedToTheMap) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::attention_flash_test

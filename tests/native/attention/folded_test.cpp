@@ -8,7 +8,7 @@
 #include "support/random_data.hpp"
 #include "support/reference_head.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::attention_folded_test {
 
 namespace {
 
@@ -258,4 +258,4 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::attention_folded_test

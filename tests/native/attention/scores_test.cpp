@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::attention_scores_test {
 
 namespace {
 
@@ -180,4 +180,4 @@ TYPED_TEST(ScoresTest, SumsAreInvertedButForZero) {
   EXPECT_EQ(sums.back(), T(0.25));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::attention_scores_test

@@ -4,7 +4,7 @@
 
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::compiler_association_test {
 
 namespace {
 
@@ -75,4 +75,4 @@ TEST(AssociationTest, SaysWhereOnlyAMeasurementCanTell) {
       compiler::chooseAssociation(configurationOf(1280, 768, 8), promptSizes(2, 256)).isClose);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::compiler_association_test

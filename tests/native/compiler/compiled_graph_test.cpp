@@ -10,7 +10,7 @@
 #include "support/random_data.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::compiler_compiled_graph_test {
 
 namespace {
 
@@ -310,4 +310,4 @@ TEST(CompiledGraphTest, CopiesWhatIsNothingButAnInput) {
   EXPECT_NE(output.data(), given.data());
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::compiler_compiled_graph_test

@@ -8,7 +8,7 @@
 #include "core/tensor.hpp"
 #include "support/comparison.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::compiler_operator_kernels_test {
 
 namespace {
 
@@ -103,4 +103,4 @@ TEST(OperatorKernelsTest, SoftmaxOfLargeScoresIsFinite) {
       isNear(compute(Operator::kSoftmax, {2}, {{{2}, {1e4, 1e4}}}, {-1}), Values{0.5, 0.5}, 0));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::compiler_operator_kernels_test

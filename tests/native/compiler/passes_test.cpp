@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/graph_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::compiler_passes_test {
 
 namespace {
 
@@ -200,4 +200,4 @@ TEST(PlanMemoryTest, NoTwoLivingValuesOverlap) {
   EXPECT_GT(living, 3);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::compiler_passes_test

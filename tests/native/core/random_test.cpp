@@ -5,7 +5,7 @@
 #include <array>
 #include <cmath>
 
-namespace cross_attention::test {
+namespace cross_attention::test::core_random_test {
 
 namespace {
 
@@ -108,4 +108,4 @@ TEST(RandomTest, NormalHasTheMomentsOfTheNormalDistribution) {
   EXPECT_NEAR(beyondThree, 0.0026998 * kDraws, 5 * std::sqrt(0.0026998 * kDraws));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::core_random_test

@@ -10,7 +10,7 @@
 #include "support/comparison.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::core_schedule_test {
 
 namespace {
 
@@ -196,4 +196,4 @@ TEST(ScheduleScratchTest, EachTaskHasTheWholeReservation) {
   EXPECT_NO_THROW(schedule.run());
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::core_schedule_test

@@ -8,7 +8,7 @@
 
 #include "support/comparison.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::core_tensor_test {
 
 namespace {
 
@@ -175,4 +175,4 @@ TEST(MemoryTest, BuffersMove) {
   EXPECT_EQ(second.size(), 20);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::core_tensor_test

@@ -14,7 +14,7 @@
 #include "support/comparison.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::core_thread_pool_test {
 
 namespace {
 
@@ -177,4 +177,4 @@ TEST(ThreadPoolLimitsTest, TakesOneToSixtyFourThreads) {
   EXPECT_EQ(pool.threads(), 1);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::core_thread_pool_test

@@ -10,7 +10,7 @@
 #include "support/layer_case.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_attention_test {
 
 namespace {
 
@@ -233,4 +233,4 @@ TEST(DenoiserAttentionTest, GivenProbabilitiesChooseTheValues) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_attention_test

@@ -10,7 +10,7 @@
 #include "support/comparison.hpp"
 #include "support/tiny_denoiser.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_test {
 
 namespace {
 
@@ -244,4 +244,4 @@ TEST(DenoiserTest, TheSeedDecidesTheParameters) {
   EXPECT_FALSE(isIdentical(valuesOf(1), valuesOf(2)));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_test

@@ -9,7 +9,7 @@
 #include "support/tiny_denoiser.hpp"
 
 /// The gradient of the training loss by every parameter of a whole denoiser.
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_gradients_test {
 
 namespace {
 
@@ -163,4 +163,4 @@ TEST(DenoiserGradientsTest, ALossWithoutLearningLeavesThemAlone) {
   EXPECT_EQ(lossOf(denoiser, tinyBatch<float>(), true), loss);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_gradients_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_learning_rate_test {
 
 using denoiser::learningRate;
 using denoiser::LearningRateOptions;
@@ -36,4 +36,4 @@ TEST(LearningRateTest, WithoutWarmUpAndFallStays) {
   EXPECT_EQ(learningRate(19, options), 0.01);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_learning_rate_test

@@ -5,7 +5,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_low_rank_update_test {
 
 namespace {
 
@@ -137,4 +137,4 @@ TEST(LowRankUpdateTest, WeightsLearnBesideTheirUpdates) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_low_rank_update_test

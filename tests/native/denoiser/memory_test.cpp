@@ -4,7 +4,7 @@
 #include "support/threads.hpp"
 #include "support/tiny_denoiser.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_memory_test {
 
 using denoiser::Denoiser;
 using denoiser::Prompts;
@@ -70,4 +70,4 @@ TEST(DenoiserMemoryTest, WhatIsKeptForABackwardGoesWithTheNextChange) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_memory_test

@@ -5,7 +5,7 @@
 #include "support/comparison.hpp"
 #include "support/tiny_denoiser.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_prompts_test {
 
 namespace {
 
@@ -102,4 +102,4 @@ TEST(PromptsTest, AreFilledUpToAnyLength) {
   EXPECT_EQ(Prompts(given, 2).ids, Prompts(given).ids);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_prompts_test

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_sampling_step_test {
 
 namespace {
 
@@ -80,4 +80,4 @@ TEST(SamplingStepTest, TheLastStepIsTheEstimate) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_sampling_step_test

@@ -7,7 +7,7 @@
 
 #include "scenes/scene.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_scene_batch_test {
 
 namespace {
 
@@ -81,4 +81,4 @@ TEST(SceneBatchTest, AShareOfOneIsAll) {
   EXPECT_EQ(kindsOf({.insides = 1}).insides, kScenes);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_scene_batch_test

@@ -7,7 +7,7 @@
 #include "denoiser/trainer.hpp"
 #include "support/tiny_denoiser.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_scene_places_test {
 
 namespace {
 
@@ -112,4 +112,4 @@ TEST(ScenePlacesTest, OfAnotherShapeTheyAreRefused) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_scene_places_test

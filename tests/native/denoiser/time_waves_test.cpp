@@ -5,7 +5,7 @@
 #include <array>
 #include <cmath>
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_time_waves_test {
 
 using denoiser::kTimeFeatures;
 using denoiser::timeWaves;
@@ -28,4 +28,4 @@ TEST(TimeWavesTest, AreCosinesAndSinesFromFastToSlow) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_time_waves_test

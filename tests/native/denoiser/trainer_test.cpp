@@ -9,7 +9,7 @@
 #include "support/comparison.hpp"
 #include "support/tiny_denoiser.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_trainer_test {
 
 namespace {
 
@@ -189,4 +189,4 @@ TEST(TrainerTest, RefusesPicturesOfAnotherSize) {
   EXPECT_EQ(largestMagnitude(allGradients(denoiser.parameters())), 0);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_trainer_test

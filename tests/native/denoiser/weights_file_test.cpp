@@ -13,7 +13,7 @@
 #include "support/tiny_denoiser.hpp"
 #include "support/weight_files.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::denoiser_weights_file_test {
 
 namespace {
 
@@ -196,4 +196,4 @@ TEST(CheckpointTest, ARefusedOneChangesNothing) {
   EXPECT_TRUE(saveCheckpoint(other, otherTrainer) == whole);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::denoiser_weights_file_test

@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/graph_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::graph_node_test {
 
 namespace {
 
@@ -106,4 +106,4 @@ TEST(ComputationGraphTest, RefusesASharedContextOfAnotherSize) {
   EXPECT_EQ(inputs.size(), 0U);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::graph_node_test

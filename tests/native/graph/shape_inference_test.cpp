@@ -4,7 +4,7 @@
 
 #include "support/comparison.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::graph_shape_inference_test {
 
 namespace {
 
@@ -86,4 +86,4 @@ TEST(ShapeInferenceTest, ErrorsNameTheNodeAndTheShapes) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::graph_shape_inference_test

@@ -7,7 +7,7 @@
 #include "support/measured_shapes.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_accuracy_test {
 
 class AccuracyTest : public testing::TestWithParam<MeasuredShape> {};
 INSTANTIATE_TEST_SUITE_P(MeasuredShapes, AccuracyTest, testing::ValuesIn(measuredShapes()),
@@ -41,4 +41,4 @@ TEST_P(AccuracyTest, Float32ForwardIsWithinItsBound) {
               largestMagnitude(expected));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_accuracy_test

@@ -5,7 +5,7 @@
 #include "support/comparison.hpp"
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_arguments_test {
 
 namespace {
 
@@ -152,4 +152,4 @@ TEST(ConfigurationTest, ScaleIsOneOverTheRootOfHeadDimUnlessGiven) {
   EXPECT_TRUE(isNear(maps, std::vector<double>(4 * 10 * 3, 0.1), 1e-15));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_arguments_test

@@ -6,7 +6,7 @@
 
 /// Additive masks of the largest and lowest numbers, which some take for "ignore", in each way that a layer computes:
 /// folded, and by flash attention in one tile of keys and in several.
-namespace cross_attention::test {
+namespace cross_attention::test::layer_extreme_masks_test {
 
 namespace {
 
@@ -77,4 +77,4 @@ TYPED_TEST(ExtremeMasksTest, OutputMapsAndGradients) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_extreme_masks_test

@@ -5,7 +5,7 @@
 
 /// Layers whose context is folded with the weights: the same call gives the same bits, whatever is cached or packed
 /// already, in whichever layout the tokens lie. (For any number of threads: threads_test.)
-namespace cross_attention::test {
+namespace cross_attention::test::layer_folded_bits_test {
 
 namespace {
 
@@ -188,4 +188,4 @@ TYPED_TEST(FoldedBitsTest, AlternatingWithBackwardsThatDoNotFold) {
   EXPECT_TRUE(isIdentical(*one.layer.contextGradient(), *fresh.layer.contextGradient()));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_folded_bits_test

@@ -9,7 +9,7 @@
 
 /// Layers whose context is folded with the weights (layer/folded_context), against the reference, and their neighbours
 /// that just do not fold.
-namespace cross_attention::test {
+namespace cross_attention::test::layer_folded_test {
 
 namespace {
 
@@ -315,4 +315,4 @@ TYPED_TEST(FoldedTest, NaNAndInfinityOfTheInputShowInTheirTokenAlone) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_folded_test

@@ -6,7 +6,7 @@
 #include "support/comparison.hpp"
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_forward_test {
 
 namespace {
 
@@ -337,4 +337,4 @@ TYPED_TEST(ForwardTest, AnEmptyBatchReadsNoContext) {
   EXPECT_EQ(LayerCase<T>(shape).forward().size(), 0);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_forward_test

@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_gradients_test {
 
 namespace {
 
@@ -209,4 +209,4 @@ TEST(GradientsTest, LargerShapes) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_gradients_test

@@ -8,7 +8,7 @@
 #include "support/measured_shapes.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_memory_test {
 
 namespace {
 
@@ -210,4 +210,4 @@ TEST(LayerMemoryTest, AFailedCallLeavesNothingBehind) {
   EXPECT_EQ(withTensor, before + 48);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_memory_test

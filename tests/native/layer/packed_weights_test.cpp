@@ -6,7 +6,7 @@
 #include "support/layer_case.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_packed_weights_test {
 
 namespace {
 
@@ -127,4 +127,4 @@ TYPED_TEST(PackedWeightsTest, ALayerPacksOnlyWhatItsCallsTake) {
   EXPECT_EQ(packedBytes(), 0);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_packed_weights_test

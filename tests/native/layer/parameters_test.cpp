@@ -7,7 +7,7 @@
 #include "support/comparison.hpp"
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_parameters_test {
 
 namespace {
 
@@ -191,4 +191,4 @@ TYPED_TEST(ParametersTest, DescentLearnsATarget) {
   EXPECT_LT(loss(), first / 2);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_parameters_test

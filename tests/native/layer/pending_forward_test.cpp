@@ -7,7 +7,7 @@
 #include "support/layer_case.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_pending_forward_test {
 
 namespace {
 
@@ -179,4 +179,4 @@ TEST_P(PendingForwardTest, TheInputMayGoBeforeItIsDone) {
   EXPECT_TRUE(isIdentical(pending->result(), expected_));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_pending_forward_test

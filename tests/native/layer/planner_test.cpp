@@ -6,7 +6,7 @@
 #include "support/layer_case.hpp"
 #include "support/threads.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_planner_test {
 
 namespace {
 
@@ -146,4 +146,4 @@ TYPED_TEST(PlannerTest, BackwardChunksAreWholeBlocksOfBoundedSize) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_planner_test

@@ -7,7 +7,7 @@
 #include "support/folding.hpp"
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_state_test {
 
 namespace {
 
@@ -276,4 +276,4 @@ TYPED_TEST(StateTest, DiagnosticsCountTheWorkOfAFoldedCall) {
   EXPECT_EQ(diagnosticsOf(one).at("forwardFlops"), std::to_string(kTokens));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_state_test

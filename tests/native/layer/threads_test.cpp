@@ -9,7 +9,7 @@
 #include "support/folding.hpp"
 #include "support/layer_case.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::layer_threads_test {
 
 namespace {
 
@@ -166,4 +166,4 @@ TYPED_TEST(ThreadsTest, WeightsArePackedBesideAForwardBehind) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::layer_threads_test

@@ -8,7 +8,7 @@
 #include "linalg/panels.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::linalg_microkernel_test {
 
 namespace {
 
@@ -87,4 +87,4 @@ TYPED_TEST(MicrokernelTest, RunsOfTilesTouchTheirTilesAlone) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::linalg_microkernel_test

@@ -10,7 +10,7 @@
 #include "support/build.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::linalg_multiply_test {
 
 namespace {
 
@@ -259,4 +259,4 @@ TYPED_TEST(MultiplyTest, RoundsAsAFormatOfItsPrecisionMay) {
               static_cast<int>(kDepth), sizeof(T), worst);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::linalg_multiply_test

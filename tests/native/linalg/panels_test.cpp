@@ -8,7 +8,7 @@
 
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::linalg_panels_test {
 
 namespace {
 
@@ -224,4 +224,4 @@ TYPED_TEST(PanelsTest, RangesAreTheSamePartsOfTheMatrix) {
                      source.view.columnRange(2 * kTileColumns<T>, kTileColumns<T> + 1));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::linalg_panels_test

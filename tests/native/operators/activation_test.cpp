@@ -9,7 +9,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_activation_test {
 
 namespace {
 
@@ -125,4 +125,4 @@ TYPED_TEST(ActivationTest, SameBitsForAllThreads) {
   });
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_activation_test

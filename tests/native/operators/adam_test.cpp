@@ -9,7 +9,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_adam_test {
 
 namespace {
 
@@ -210,4 +210,4 @@ TEST(AdamTest, SameBitsForAllThreads) {
   });
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_adam_test

@@ -4,7 +4,7 @@
 
 #include "support/central_differences.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_convolution_test {
 
 namespace {
 
@@ -101,4 +101,4 @@ TEST(ConvolutionTest, AFrozenWeightGetsNoGradient) {
 
 }  // namespace
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_convolution_test

@@ -4,7 +4,7 @@
 
 #include "support/central_differences.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_depthwise_convolution_test {
 
 namespace {
 
@@ -95,4 +95,4 @@ TEST(DepthwiseConvolutionTest, AFrozenWeightGetsNoGradient) {
 
 }  // namespace
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_depthwise_convolution_test

@@ -6,7 +6,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_embedding_test {
 
 namespace {
 
@@ -130,4 +130,4 @@ TEST(EmbeddingTest, FloatLikeDouble) {
                      inDouble.embedding.forward(kIds, kTokens, false), 1e-6));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_embedding_test

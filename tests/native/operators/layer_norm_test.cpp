@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_layer_norm_test {
 
 namespace {
 
@@ -128,4 +128,4 @@ TEST(LayerNormTest, SameBitsForAllThreads) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_layer_norm_test

@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_linear_test {
 
 namespace {
 
@@ -184,4 +184,4 @@ TEST(LinearTest, TakesAnyRankAndKeepsNothingUnasked) {
   EXPECT_TRUE(one.input.isShared());
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_linear_test

@@ -8,7 +8,7 @@
 #include "support/comparison.hpp"
 #include "support/random_data.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_modulation_test {
 
 namespace {
 
@@ -179,4 +179,4 @@ TEST(ModulationTest, SameBitsForAllThreads) {
   });
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_modulation_test

@@ -7,7 +7,7 @@
 #include "support/central_differences.hpp"
 #include "support/comparison.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::operators_parameter_test {
 
 namespace {
 
@@ -68,4 +68,4 @@ TEST(ParameterSetTest, FindsCountsAndClears) {
   EXPECT_GT(set.version(), version);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::operators_parameter_test

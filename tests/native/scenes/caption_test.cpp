@@ -15,7 +15,7 @@
 #include "scenes/vocabulary.hpp"
 #include "support/build.hpp"
 
-namespace cross_attention::scenes::test {
+namespace cross_attention::scenes::test::caption_test {
 
 namespace {
 
@@ -309,4 +309,4 @@ TEST(CaptionTest, ScenesThatCannotBeSaidAreErrors) {
   EXPECT_EQ(random.next(), Random(4).next());
 }
 
-}  // namespace cross_attention::scenes::test
+}  // namespace cross_attention::scenes::test::caption_test

@@ -15,7 +15,7 @@
 #include "scenes/random_scene.hpp"
 #include "support/build.hpp"
 
-namespace cross_attention::scenes::test {
+namespace cross_attention::scenes::test::draw_test {
 
 namespace {
 
@@ -336,4 +336,4 @@ TEST(DrawTest, ASeedGivesTheSameScenesEverywhere) {
   EXPECT_EQ(hash, 18301079674289089815U);
 }
 
-}  // namespace cross_attention::scenes::test
+}  // namespace cross_attention::scenes::test::draw_test

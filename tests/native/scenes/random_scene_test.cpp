@@ -12,7 +12,7 @@
 #include "scenes/geometry.hpp"
 #include "support/build.hpp"
 
-namespace cross_attention::scenes::test {
+namespace cross_attention::scenes::test::random_scene_test {
 
 namespace {
 
@@ -302,4 +302,4 @@ TEST(RandomSceneTest, UntrueScenesAreSeen) {
   EXPECT_FALSE(isTrueWith([](Scene& s) { s.objects[1].y = 27.1F; }));
 }
 
-}  // namespace cross_attention::scenes::test
+}  // namespace cross_attention::scenes::test::random_scene_test

@@ -8,7 +8,7 @@
 #include "scenes/random_scene.hpp"
 #include "support/build.hpp"
 
-namespace cross_attention::scenes::test {
+namespace cross_attention::scenes::test::split_test {
 
 namespace {
 
@@ -147,4 +147,4 @@ TEST(SplitTest, BothSidesOfARelationCount) {
   EXPECT_FALSE(isHeldOut(alone));
 }
 
-}  // namespace cross_attention::scenes::test
+}  // namespace cross_attention::scenes::test::split_test

@@ -8,7 +8,7 @@
 #include "simd/exponential.hpp"
 #include "support/build.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::simd_power_of_two_test {
 
 namespace {
 
@@ -183,4 +183,4 @@ TYPED_TEST(PowerOfTwoTest, LanesDoNotDependOnEachOther) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::simd_power_of_two_test

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <vector>
 
-namespace cross_attention::test {
+namespace cross_attention::test::simd_transpose_test {
 
 template <class T>
 class TransposeTest : public testing::Test {};
@@ -35,4 +35,4 @@ TYPED_TEST(TransposeTest, RowsBecomeColumnsAndNothingElseIsTouched) {
   }
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::simd_transpose_test

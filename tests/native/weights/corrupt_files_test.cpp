@@ -10,7 +10,7 @@
 
 /// The reader's bytes come from strangers. Each file here lies in memory of exactly its size, so that the address
 /// sanitizer sees every byte that is read beyond it.
-namespace cross_attention::test {
+namespace cross_attention::test::weights_corrupt_files_test {
 
 namespace {
 
@@ -325,4 +325,4 @@ TEST(CorruptFilesTest, MutatedFilesAreReadOrRefused) {
   EXPECT_LT(read, count);
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::weights_corrupt_files_test

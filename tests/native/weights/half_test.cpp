@@ -10,7 +10,7 @@
 
 #include "support/build.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::weights_half_test {
 
 namespace {
 
@@ -140,4 +140,4 @@ TEST_P(HalfTest, DoublesBeyondFloatAreRounded) {
   EXPECT_TRUE(std::isnan(format_.toFloat(format_.fromFloat(weights::toFloatForHalf(nan)))));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::weights_half_test

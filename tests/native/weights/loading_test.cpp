@@ -6,7 +6,7 @@
 #include "support/layer_case.hpp"
 #include "support/weight_files.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::weights_loading_test {
 
 namespace {
 
@@ -150,4 +150,4 @@ TYPED_TEST(LoadingTest, LoadingNothingKeepsActivationsAndLoadingMakesThemStale) 
   EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.layer.backward(one.outputGradient); }));
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::weights_loading_test

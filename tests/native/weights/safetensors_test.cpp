@@ -10,7 +10,7 @@
 #include "support/weight_files.hpp"
 #include "weights/half.hpp"
 
-namespace cross_attention::test {
+namespace cross_attention::test::weights_safetensors_test {
 
 namespace {
 
@@ -161,4 +161,4 @@ TEST(SafetensorsFormatTest, AFileWithoutTensorsIsOne) {
   EXPECT_TRUE(weights::readSafetensors(fileOf(R"({"__metadata__":{}})", 0)).empty());
 }
 
-}  // namespace cross_attention::test
+}  // namespace cross_attention::test::weights_safetensors_test
