@@ -1,7 +1,7 @@
 // npm run bench: builds what bench/run.mjs needs, then runs it with the same arguments.
 import path from 'node:path';
 import { command } from '../bench/options.mjs';
-import { buildCeilings, buildDist } from './lib/build.mjs';
+import { buildDist } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { run } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
@@ -11,7 +11,7 @@ import { main } from './lib/steps.mjs';
 readCommandLine(command);
 
 await main(async () => {
-  await buildCeilings(await buildDist());
+  await buildDist();
   const node = await prepareNewerNode();
   console.log();
   await run(node, [path.join(project, 'bench/run.mjs'), ...process.argv.slice(2)], { show: true });

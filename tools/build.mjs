@@ -15,4 +15,4 @@ readCommandLine({
   ],
 });
 
-await main(buildDist);
+await main(() => buildDist());

@@ -1,6 +1,6 @@
 // npm run build:site: the demo site as static files in build/site.
 import path from 'node:path';
-import { buildCeilings, buildDist } from './lib/build.mjs';
+import { buildDist } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
@@ -16,7 +16,7 @@ readCommandLine({
 });
 
 await main(async () => {
-  await buildCeilings(await buildDist());
+  await buildDist();
   await step('site in build/site', async () => {
     const { build } = await import('vite');
     await build({ configFile: path.join(project, 'web/vite.config.ts'), logLevel: 'warn' });

@@ -1,56 +1,62 @@
-// npm run lint: what the style says, checked. --fix (npm run format) mends what can be mended.
+// npm run lint: the format, the style and the types of all sources.
 import path from 'node:path';
 import { buildDist, buildNative } from './lib/build.mjs';
+import { runClangTidy } from './lib/clang_tidy.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { output, run } from './lib/commands.mjs';
 import { prepareEmscripten } from './lib/emscripten.mjs';
 import { prepareNodeModules } from './lib/node_modules.mjs';
+import { inParallel } from './lib/parallel.mjs';
 import { project } from './lib/paths.mjs';
-import { main, SetUpError, step } from './lib/steps.mjs';
+import { main, step } from './lib/steps.mjs';
 import { ensureSystemPackages } from './lib/system_packages.mjs';
 
-const program = (name) => path.join('node_modules/.bin', name);
-const tracked = (...patterns) =>
-  output('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...patterns], { cwd: project })
-    .split('\n')
-    .filter(Boolean);
+const git = (...args) => (output('git', args, { cwd: project }) ?? '').split('\n').filter(Boolean);
 
-/** clang-tidy over the sources, as many at a time as there are cores. */
-async function runClangTidy(files) {
-  const { availableParallelism } = await import('node:os');
-  const waiting = [...files];
-  const failures = [];
-  const work = async () => {
-    for (let file = waiting.shift(); file; file = waiting.shift()) {
-      await run('clang-tidy', ['--quiet', '-p', 'build/release', file], { cwd: project }).catch((error) =>
-        failures.push(error.message),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
-  if (failures.length > 0) throw new SetUpError(failures.join('\n'));
+/** All files of the project that git does not ignore. */
+const allFiles = () => git('ls-files', '--cached', '--others', '--exclude-standard');
+
+/** Those that differ from the upstream branch, from the last commit if there is none. */
+function changedFiles() {
+  const [base = 'HEAD'] = git('merge-base', 'HEAD', '@{upstream}');
+  const deleted = git('ls-files', '--deleted');
+  const changed = [...git('diff', '--name-only', base), ...git('ls-files', '--others', '--exclude-standard')];
+  return changed.filter((file) => !deleted.includes(file));
 }
 
-export async function lint({ fix = false } = {}) {
+const isCpp = (file) => /\.[ch]pp$/.test(file);
+const isScript = (file) => /\.(mjs|js|ts)$/.test(file);
+const isFormatted = (file) => /\.(mjs|js|ts|json|html|css|yml)$/.test(file);
+
+/** Throws the complaints of the first program that has some. */
+export async function lint({ fix = false, changed = false } = {}) {
   await prepareNodeModules();
   await ensureSystemPackages(['clangFormat', 'clangTidy']);
-  const cpp = tracked('*.cpp', '*.hpp');
-  await step('clang-format', () =>
-    run('clang-format', [...(fix ? ['-i'] : ['--dry-run', '-Werror']), ...cpp], { cwd: project }),
-  );
-  await step('Prettier', () =>
-    run(program('prettier'), [fix ? '--write' : '--check', '.'], { cwd: project }),
-  );
-  await step('ESLint', () => run(program('eslint'), ['.', ...(fix ? ['--fix'] : [])], { cwd: project }));
-  await step('TypeScript', async () => {
-    for (const config of tracked('*tsconfig.json')) {
-      await run(program('tsc'), ['--noEmit', '-p', config], { cwd: project });
-    }
-  });
+  const files = changed ? changedFiles() : allFiles();
+  const checks = [];
+  const add = (title, needed, program, args, given = needed) => {
+    if (needed.length === 0) return;
+    const file = program.startsWith('clang') ? program : path.join('node_modules/.bin', program);
+    checks.push({ title, work: () => run(file, [...args, ...given], { cwd: project }).then(() => '') });
+  };
+  const everything = (some) => (changed ? some : ['.']);
+  const scripts = files.filter(isScript);
+  const formatted = files.filter(isFormatted);
+  add('clang-format', files.filter(isCpp), 'clang-format', fix ? ['-i'] : ['--dry-run', '-Werror']);
+  add('Prettier', formatted, 'prettier', [fix ? '--write' : '--check'], everything(formatted));
+  add('ESLint', scripts, 'eslint', fix ? ['--fix'] : [], everything(scripts));
+  // tests/node/types.test.mjs runs those of tests/types.
+  const isProject = (file) => file.endsWith('tsconfig.json') && !file.startsWith('tests/');
+  for (const config of allFiles().filter(isProject)) {
+    add(`TypeScript, ${config}`, scripts, 'tsc', ['--noEmit', '-p'], [config]);
+  }
+  // Fixes change files, one program after another.
+  await inParallel(checks, ({ title, work }) => step(title, work), fix ? 1 : 2);
+  if (!files.some(isCpp)) return;
   const { include } = await prepareEmscripten();
   await step('clang-tidy', async () => {
     await buildNative('release', include);
-    await runClangTidy(cpp.filter((file) => file.startsWith('src/') && file.endsWith('.cpp')));
+    return runClangTidy('release');
   });
 }
 
@@ -63,10 +69,15 @@ export const command = {
       type: 'boolean',
       description: 'Fixes what the programs can fix; `npm run format` is `npm run lint -- --fix`.',
     },
+    changed: {
+      type: 'boolean',
+      description:
+        'Checks only files that differ from the upstream branch, or from the last commit if there is none.',
+    },
   },
   examples: [
     ['', 'Checks all sources and changes nothing.'],
-    ['--fix', 'Formats all sources, then checks them.'],
+    ['--changed', 'Checks what was changed.'],
   ],
 };
 

@@ -1,122 +1,198 @@
-// npm test: every test there is, with all that it takes to run it.
-//   npm test -- --only native,node    only these parts: native, sanitize, node, webgpu, browser, lint
-import { readdirSync } from 'node:fs';
+// npm test: all tests, with the set-up and the builds that they need.
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { prepareBrowser } from './lib/browser.mjs';
-import { buildCeilings, buildDist, buildNative } from './lib/build.mjs';
+import { buildDist, buildNative, prepareBuild, variants } from './lib/build.mjs';
+import { readCommandLine } from './lib/command_line.mjs';
 import { run } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
 import { bold, green, grey, main, red, step } from './lib/steps.mjs';
+import {
+  alone,
+  needAllVariants,
+  once,
+  testFiles,
+  variantTests,
+  webGpuSmokeTests,
+} from './lib/test_files.mjs';
+import { googleTests, nodeTests, printSlowest, runPrograms } from './lib/test_run.mjs';
 import { prepareWebGpu } from './lib/webgpu.mjs';
 import { lint } from './lint.mjs';
 
-const { values: options } = parseArgs({ options: { only: { type: 'string' } } });
-const parts = ['native', 'sanitize', 'node', 'webgpu', 'browser', 'lint'];
-const wanted = options.only?.split(',') ?? parts;
-for (const name of wanted) {
-  if (!parts.includes(name)) throw new Error(`--only ${name}: takes some of ${parts.join(', ')}`);
+const parts = ['lint', 'native', 'sanitize', 'node', 'webgpu', 'browser', 'no-unity'];
+
+export const command = {
+  name: 'npm test',
+  summary:
+    'Runs all tests: the native ones, with sanitizers too, those of the package in two versions of Node, WebGPU, ' +
+    'Chromium, and lint. Installs and builds what they need.',
+  options: {
+    only: {
+      type: 'name',
+      list: true,
+      allowed: parts,
+      default: parts.filter((name) => name !== 'no-unity'),
+      description: 'Parts to run.',
+    },
+    match: {
+      type: 'string',
+      placeholder: 'PATTERN',
+      description: 'Runs only test files whose path matches this regular expression, and no native tests.',
+    },
+    quick: {
+      type: 'boolean',
+      description:
+        'Feedback in minutes: lint of changed files, native tests, one version of Node with one WebAssembly variant.',
+    },
+    full: {
+      type: 'boolean',
+      description:
+        'All files with all variants and both versions of Node, and a build without unity files; `npm run test:full`.',
+    },
+  },
+  examples: [
+    ['--quick', 'After each change.'],
+    ['--only node,webgpu --match backward', 'The test files about the backward pass.'],
+  ],
+  check: ({ match, quick, full }) => {
+    if (quick && full) return '--quick and --full exclude each other; expected one of them';
+    try {
+      new RegExp(match ?? '');
+    } catch (error) {
+      return `--match is ${match}; expected a regular expression (${error.message})`;
+    }
+  },
+};
+
+/** The version of Node that runs this, which may be 20 and then has no relaxed SIMD. */
+const thisNode = { name: process.version, prepare: () => process.execPath };
+const newerNode = { name: 'newer Node', prepare: prepareNewerNode };
+
+async function test({ only, match, quick, full }) {
+  const results = [];
+  /** Runs one part; a failure does not stop the other parts. */
+  const part = async (name, work) => {
+    console.log(`\n${bold(name)}`);
+    const start = performance.now();
+    let counts;
+    try {
+      counts = await work();
+    } catch (error) {
+      console.error(error.message);
+      counts = { passed: 0, failed: 1, skipped: [] };
+    }
+    results.push({ name, counts, seconds: (performance.now() - start) / 1000 });
+  };
+  const matches = (file) => match === undefined || new RegExp(match).test(file);
+  const wants = (name) => only.includes(name) && !(quick && !['lint', 'native', 'node'].includes(name));
+  const wantsNative = (name) => wants(name) && match === undefined;
+
+  const runFiles = (name, program, files, environment) =>
+    runPrograms(
+      name,
+      files
+        .filter(matches)
+        .map((file) => nodeTests(program, file, { environment, alone: alone.includes(file) })),
+    );
+
+  const emscripten = await prepareBuild();
+  await buildDist({ only: quick ? [variants[0]] : variants, emscripten });
+  if (wantsNative('lint')) await part('lint', () => lint({ changed: quick }));
+  if (wantsNative('native')) await part('native', () => testNative('release', emscripten.include));
+  if (wantsNative('sanitize')) await part('sanitize', () => testNative('sanitize', emscripten.include));
+  if (wantsNative('no-unity') || (full && match === undefined)) {
+    await part('no-unity', () => buildWithoutUnity(emscripten.include));
+  }
+  if (wants('node')) {
+    for (const { node, variant, files } of nodeSuites({ quick, full })) {
+      const name = `${node.name}, ${variant}`;
+      if (!files.some(matches)) continue;
+      await part(name, async () =>
+        runFiles(name, await node.prepare(), files, { CROSS_ATTENTION_VARIANT: variant }),
+      );
+    }
+    if (quick) console.log(`  not run by --quick, they need all variants: ${needAllVariants.join(', ')}`);
+  }
+  if (wants('webgpu')) {
+    // A machine without an adapter fails here and says why.
+    const all = testFiles('tests/webgpu');
+    for (const [node, files] of [
+      [newerNode, all],
+      [thisNode, full ? all : webGpuSmokeTests],
+    ]) {
+      const name = `${node.name}, WebGPU`;
+      if (!files.some(matches)) continue;
+      await part(name, async () => {
+        const environment = await prepareWebGpu();
+        return runFiles(name, await node.prepare(), files, environment);
+      });
+    }
+  }
+  if (wants('browser') && testFiles('tests/browser').some(matches)) {
+    await part('browser', async () => {
+      await prepareBrowser();
+      await step('site', () =>
+        run(process.execPath, ['tests/browser/support/build_site.mjs'], { cwd: project }),
+      );
+      return runFiles('browser', process.execPath, testFiles('tests/browser'));
+    });
+  }
+  printResults(results);
 }
 
-const results = [];
-
-/** Runs one part of the tests; a failure is told at the end, after the other parts have had their turn. */
-async function part(name, work) {
-  console.log(`\n${bold(name)}`);
-  const start = performance.now();
-  let failure = null;
-  try {
-    await work();
-  } catch (error) {
-    failure = error;
-    console.error(error.message);
+/** Which files run in which version of Node with which variant. */
+function nodeSuites({ quick, full }) {
+  const all = testFiles('tests/node');
+  const best = all.filter((file) => !once.includes(file));
+  if (quick) {
+    const files = best.filter((file) => !needAllVariants.includes(file));
+    return [{ node: newerNode, variant: 'relaxed-threads', files }];
   }
-  results.push({ name, failure, seconds: (performance.now() - start) / 1000 });
+  const others = full ? best : variantTests;
+  return [
+    { node: newerNode, variant: 'relaxed-threads', files: best },
+    { node: thisNode, variant: 'baseline', files: all },
+    { node: newerNode, variant: 'relaxed', files: others },
+    { node: newerNode, variant: 'baseline-threads', files: others },
+    { node: newerNode, variant: 'baseline', files: others },
+    { node: thisNode, variant: 'baseline-threads', files: others },
+  ];
 }
 
 async function testNative(preset, include) {
   await step(`build of the preset ${preset}`, () => buildNative(preset, include));
-  await run('ctest', ['--test-dir', `build/${preset}`, '--output-on-failure', '-j', '2'], {
-    cwd: project,
-    show: true,
-  });
+  const folder = path.join(project, `build/${preset}/tests/native`);
+  const shards = 2;
+  return runPrograms(preset, [
+    ...Array.from({ length: shards }, (_, shard) =>
+      googleTests(path.join(folder, 'cross_attention_tests'), { shard, shards }),
+    ),
+    googleTests(path.join(folder, 'failing_allocation_tests')),
+  ]);
 }
 
-const testFiles = (folder) =>
-  readdirSync(path.join(project, folder))
-    .filter((name) => name.endsWith('.test.mjs'))
-    .map((name) => path.join(folder, name));
-
-/** What these are about is JavaScript and types alone, the same for every variant: each host runs them once. */
-const onceForAHost = ['analyser', 'onnx_malformed', 'types'].map((name) => `tests/node/${name}.test.mjs`);
-
-/**
- * Every file in a process of its own, one after another; a failure is told after the others have had their turn. Not by
- * `node --test`, whose line to its child processes Node 20 now and then misreads ("Unable to deserialize cloned data").
- */
-async function testNode(program, files, environment = {}) {
-  const failures = [];
-  for (const file of files) {
-    console.log(`\n${bold(file)}`);
-    const options = { cwd: project, show: true, env: { ...process.env, ...environment } };
-    await run(program, ['--test-reporter=spec', file], options).catch((error) =>
-      failures.push(error.message),
-    );
-  }
-  if (failures.length > 0) throw new Error(failures.join('\n'));
+/** Each source by itself: finds includes that are missing. */
+async function buildWithoutUnity(include) {
+  await step('build of the preset no-unity', () => buildNative('no-unity', include));
+  return { passed: 1, failed: 0, skipped: [] };
 }
 
-await main(async () => {
-  const emscripten = await buildDist();
-  await buildCeilings(emscripten);
-  if (wanted.includes('lint')) await part('lint', () => lint());
-  if (wanted.includes('native')) await part('native', () => testNative('release', emscripten.include));
-  if (wanted.includes('sanitize')) {
-    await part('native, with sanitizers', () => testNative('sanitize', emscripten.include));
-  }
-  if (wanted.includes('node')) {
-    // The Node that runs us, which may be 20 and then has no relaxed SIMD, and a newer one, which runs everything.
-    const newerNode = await prepareNewerNode();
-    const hosts = [
-      [process.execPath, process.version, ['baseline-threads', 'baseline']],
-      [newerNode, 'newer Node', ['relaxed-threads', 'relaxed', 'baseline-threads', 'baseline']],
-    ];
-    for (const [program, name, variants] of hosts) {
-      for (const variant of variants) {
-        const files = testFiles('tests/node').filter(
-          (file) => variant === variants[0] || !onceForAHost.includes(file),
-        );
-        await part(`${name}, ${variant}`, () =>
-          testNode(program, files, { CROSS_ATTENTION_VARIANT: variant }),
-        );
-      }
-    }
-  }
-  if (wanted.includes('webgpu')) {
-    // A machine without an adapter fails here and says why.
-    for (const [prepareProgram, name] of [
-      [() => process.execPath, process.version],
-      [prepareNewerNode, 'newer Node'],
-    ]) {
-      await part(`${name}, WebGPU`, async () => {
-        const environment = await prepareWebGpu();
-        await testNode(await prepareProgram(), testFiles('tests/webgpu'), environment);
-      });
-    }
-  }
-  if (wanted.includes('browser')) {
-    await part('browser', async () => {
-      await prepareBrowser();
-      await testNode(process.execPath, testFiles('tests/browser'));
-    });
-  }
+function printResults(results) {
+  printSlowest();
   console.log();
-  for (const { name, failure, seconds } of results) {
-    const mark = failure ? red('✗') : green('✓');
-    console.log(`${mark} ${name.padEnd(40)} ${grey(`${seconds.toFixed(0).padStart(5)} s`)}`);
+  for (const { name, counts, seconds } of results) {
+    const mark = counts.failed > 0 ? red('✗') : green('✓');
+    const skipped = counts.skipped.length > 0 ? `, ${counts.skipped.length} skipped` : '';
+    const tests = `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+    console.log(`${mark} ${name.padEnd(30)} ${grey(`${seconds.toFixed(0).padStart(5)} s`)}  ${tests}`);
   }
-  const failed = results.filter(({ failure }) => failure).length;
-  console.log(`${results.length - failed} passed, ${failed} failed`);
-  if (failed > 0) process.exitCode = 1;
-});
+  const sum = (key) => results.reduce((total, { counts }) => total + counts[key], 0);
+  const skipped = results.reduce((total, { counts }) => total + counts.skipped.length, 0);
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${skipped} skipped`);
+  if (sum('failed') > 0) process.exitCode = 1;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const options = readCommandLine(command);
+  await main(() => test(options));
+}

@@ -1,60 +1,96 @@
-// Building: the four WebAssembly variants, the package around them, and the native tests.
-import { readFileSync, rmSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+// Building: the four WebAssembly variants, the package around them, and the native programs.
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from './commands.mjs';
+import { compilerCacheEnvironment, hasCompilerCache } from './compiler_cache.mjs';
 import { prepareEmscripten } from './emscripten.mjs';
 import { prepareNodeModules } from './node_modules.mjs';
+import { cachedOutputs } from './output_cache.mjs';
 import { project } from './paths.mjs';
-import { fingerprint, isDone, markDone, unlessDone } from './stamps.mjs';
-import { step } from './steps.mjs';
+import { fingerprint, isDone, unlessDone } from './stamps.mjs';
+import { showProgress, step } from './steps.mjs';
 import { ensureSystemPackages } from './system_packages.mjs';
 
 /** The WebAssembly modules of every variant: the layer, and the diffusion model made of it. */
 const modules = ['cross-attention', 'denoiser'];
 export const variants = ['relaxed-threads', 'relaxed', 'baseline-threads', 'baseline'];
 
-async function buildVariant(emscripten, variant, { options = [], target = 'all' } = {}) {
+/** The microkernel alone, for the benchmarks. Threads do not change it. */
+export const ceilingFile = (simd) => path.join(project, ceilingOf(simd));
+const ceilingOf = (simd) => `build/wasm-${simd}/bench/ceiling/cross_attention_ceiling.wasm`;
+
+/** The files that the build of a variant makes. */
+export const variantFiles = (variant) => [
+  ...modules.flatMap((module) => ['js', 'wasm'].map((ending) => `dist/wasm/${module}-${variant}.${ending}`)),
+  ...(variant.endsWith('-threads') ? [] : [ceilingOf(variant)]),
+];
+
+/** The files that a variant is made of. */
+const variantSources = [
+  ...['src', 'bindings/embind', 'bindings/CMakeLists.txt', 'bench/ceiling', 'cmake', 'CMakeLists.txt'],
+  ...['CMakePresets.json', 'tools/lib/build.mjs'],
+];
+
+const variantKey = ({ identity }, variant) => fingerprint([identity, variant], variantSources);
+const stampOf = (variant) => `wasm-${variant}`;
+
+/** True if the modules of a variant are those of the current sources. */
+export const isBuilt = (emscripten, variant) =>
+  isDone(stampOf(variant), variantKey(emscripten, variant), variantFiles(variant));
+
+/** The modules of one variant, in dist/wasm. */
+export function buildWasm(emscripten, variant) {
+  return step(`WebAssembly, ${variant}`, async () => {
+    const key = variantKey(emscripten, variant);
+    const results = variantFiles(variant);
+    let copied = false;
+    await unlessDone(stampOf(variant), key, results, async () => {
+      copied = await cachedOutputs(key, results, () => compileVariant(emscripten, variant));
+    });
+    return copied ? 'copied, these sources were built before' : '';
+  });
+}
+
+async function compileVariant(emscripten, variant) {
   const preset = `wasm-${variant}`;
-  const start = (program, ...args) => run(...emscripten.command(program, args), { cwd: project });
-  const include = `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`;
-  const configure = ['cmake', '--preset', preset, include, ...options];
-  const key = fingerprint([...emscripten.command('emcmake', configure)], ['CMakePresets.json']);
-  await unlessDone(`${preset}-${target}`, key, [`build/${preset}/build.ninja`], () =>
-    start('emcmake', ...configure),
-  );
-  // Ninja itself sees to it that CMake runs again where a CMakeLists.txt has changed.
-  await start('ninja', '-C', `build/${preset}`, target);
-  if (target === 'all') for (const module of modules) await minifyLoader(`${module}-${variant}`);
+  const start = (program, ...args) =>
+    run(...emscripten.command(program, args), { cwd: project, onLine: showProgress });
+  await start('emcmake', 'cmake', '--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`);
+  await start('ninja', '-C', `build/${preset}`);
+  mkdirSync(path.join(project, 'dist/wasm'), { recursive: true });
+  for (const name of modules.map((module) => `${module}-${variant}`)) {
+    const built = path.join(project, `build/${preset}/bindings`, name);
+    const target = path.join(project, 'dist/wasm', name);
+    cpSync(`${built}.wasm`, `${target}.wasm`);
+    writeFileSync(`${target}.js`, await minified(readFileSync(`${built}.js`, 'utf8')));
+  }
 }
 
-/** Emscripten shortens its module's spaces, not its names: a fifth of what is downloaded of it. */
-async function minifyLoader(name) {
-  const loader = path.join(project, `dist/wasm/${name}.js`);
-  const stamp = `loader-${name}`;
-  const key = () => fingerprint([], [`dist/wasm/${name}.js`]);
-  const code = readFileSync(loader, 'utf8');
-  if (isDone(stamp, key())) return;
+/** Emscripten shortens its module's spaces, not its names: a fifth of the loader's download. */
+async function minified(loader) {
   const { transform } = await import('esbuild');
-  const { code: minified } = await transform(code, { minify: true, format: 'esm', target: 'es2022' });
-  writeFileSync(loader, minified);
-  markDone(stamp, key());
+  return (await transform(loader, { minify: true, format: 'esm', target: 'es2022' })).code;
 }
 
-async function buildPackage() {
+/** The JavaScript and the types of the package, in dist/ beside wasm/. */
+async function bundlePackage() {
+  for (const name of readdirSync(path.join(project, 'dist'))) {
+    if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
+  }
   const { build } = await import('esbuild');
   await build({
     entryPoints: {
       index: path.join(project, 'bindings/package/index.ts'),
       onnx: path.join(project, 'bindings/package/onnx.ts'),
       denoiser: path.join(project, 'bindings/package/denoiser.ts'),
-      // Loaded by init where there may be a graphics card.
+      // Loaded by init if there may be a GPU.
       webgpu: path.join(project, 'bindings/webgpu/index.ts'),
       // Loaded by Trainer.onWebGPU.
       denoiser_webgpu: path.join(project, 'bindings/webgpu/denoiser/index.ts'),
     },
     outdir: path.join(project, 'dist'),
     bundle: true,
-    // What several entries have: its classes must be the same ones.
+    // Code that several entries use: its classes must be the same ones.
     splitting: true,
     chunkNames: 'package-[hash]',
     minify: true,
@@ -67,12 +103,22 @@ async function buildPackage() {
     external: ['./wasm/*', './webgpu.js', './denoiser_webgpu.js', 'node:*'],
   });
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
-  // What is bundled asks for its licence to be passed on.
-  const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map(
-    (name) =>
-      `${name}\n\n${readFileSync(path.join(project, `node_modules/${name}/${name === 'idb-keyval' ? 'LICENCE' : 'LICENSE'}`), 'utf8')}`,
-  );
+  // The licences of bundled packages must be passed on.
+  const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map((name) => {
+    const file = name === 'idb-keyval' ? 'LICENCE' : 'LICENSE';
+    return `${name}\n\n${readFileSync(path.join(project, 'node_modules', name, file), 'utf8')}`;
+  });
   writeFileSync(path.join(project, 'dist/licenses.txt'), licences.join('\n'));
+}
+
+const packageFiles = [
+  ...['index', 'onnx', 'denoiser', 'webgpu', 'denoiser_webgpu'].map((name) => `dist/${name}.js`),
+  'dist/index.d.ts',
+];
+
+function buildPackage() {
+  const sources = ['bindings/package', 'bindings/webgpu', 'package.json', 'tools/lib/build.mjs'];
+  return unlessDone('package', fingerprint([], sources), packageFiles, bundlePackage);
 }
 
 function sizes() {
@@ -81,65 +127,38 @@ function sizes() {
   return wasm.map((name) => `${(statSync(path.join(folder, name)).size / 1000).toFixed(0)} KB`).join(', ');
 }
 
-/** dist/, the importable package. */
-export async function buildDist() {
-  await prepareNodeModules();
-  const emscripten = await prepareEmscripten();
-  for (const variant of variants) {
-    await step(`WebAssembly, ${variant}`, () => buildVariant(emscripten, variant));
-  }
+/** The npm packages and Emscripten, at the same time: both wait for the network most of the time. */
+export async function prepareBuild() {
+  const packages = prepareNodeModules();
+  const [emscripten] = await Promise.all([prepareEmscripten(), packages]);
+  return emscripten;
+}
+
+/** dist/, the importable package, with all variants or only some of them. */
+export async function buildDist({ only = variants, emscripten = null } = {}) {
+  emscripten ??= await prepareBuild();
+  for (const variant of only) await buildWasm(emscripten, variant);
   await step('package in dist/', async () => {
-    const key = fingerprint(
-      [],
-      ['bindings/package', 'bindings/webgpu', 'package.json', 'tools/lib/build.mjs'],
-    );
-    await unlessDone(
-      'package',
-      key,
-      [
-        ...['index', 'onnx', 'denoiser', 'webgpu', 'denoiser_webgpu'].map((name) => `dist/${name}.js`),
-        'dist/index.d.ts',
-      ],
-      async () => {
-        for (const name of readdirSync(path.join(project, 'dist'))) {
-          if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
-        }
-        await buildPackage();
-      },
-    );
+    await buildPackage();
     return `(.wasm: ${sizes()})`;
   });
   return emscripten;
 }
 
-/** Variants without threads: the microkernel is the same with them. */
-export const ceilingVariants = ['relaxed', 'baseline'];
-export const ceilingFile = (simd) =>
-  path.join(project, `build/wasm-${simd}/bench/ceiling/cross_attention_ceiling.wasm`);
-
-/** The microkernel by itself, in WebAssembly, for npm run bench: ceilingFile(simd). */
-export async function buildCeilings(emscripten) {
-  await step('the microkernel by itself', async () => {
-    for (const variant of ceilingVariants) {
-      await buildVariant(emscripten, variant, {
-        options: ['-DCROSS_ATTENTION_BUILD_BENCH=ON'],
-        target: 'cross_attention_ceiling',
-      });
-    }
-  });
-}
-
-/** The native tests of a CMake preset, built. `include`: as prepareEmscripten gives it. */
-export async function buildNative(preset, include) {
-  await ensureSystemPackages(['compiler', 'cmake', 'ninja', 'googletest']);
-  await run('cmake', ['--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${include}`], { cwd: project });
-  await run('cmake', ['--build', `build/${preset}`], { cwd: project });
+/** The targets of a CMake preset, built for this machine. `include`: as prepareEmscripten returns it. */
+export async function buildNative(preset, include, targets = []) {
+  const compiler = preset === 'sanitize' ? 'sanitizers' : 'compiler';
+  await ensureSystemPackages([compiler, 'cmake', 'ninja', 'googletest']);
+  const launcher = (await hasCompilerCache()) ? 'ccache' : '';
+  const options = [`-DCROSS_ATTENTION_INCLUDE=${include}`, `-DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}`];
+  const environment = { cwd: project, env: { ...process.env, ...compilerCacheEnvironment } };
+  await run('cmake', ['--preset', preset, ...options], environment);
+  const target = targets.flatMap((name) => ['--target', name]);
+  await run('cmake', ['--build', `build/${preset}`, ...target], environment);
 }
 
 /** The program that trains the denoiser, built for this machine; its path. */
 export async function buildTrainer(include) {
-  await ensureSystemPackages(['compiler', 'cmake', 'ninja']);
-  await run('cmake', ['--preset', 'train', `-DCROSS_ATTENTION_INCLUDE=${include}`], { cwd: project });
-  await run('cmake', ['--build', 'build/train', '--target', 'train_denoiser'], { cwd: project });
+  await buildNative('train', include, ['train_denoiser']);
   return path.join(project, 'build/train/tools/train/train_denoiser');
 }

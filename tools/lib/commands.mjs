@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 
 /** The full path of a program on PATH, or null. */
 export function which(program) {
@@ -23,23 +24,63 @@ export function output(program, args, options = {}) {
   return result.status === 0 ? result.stdout : null;
 }
 
+/** A program that failed. `printed`: the last of its output. */
+export class CommandError extends Error {
+  constructor(command, end, printed) {
+    super(`${command}\nended with ${end}\n${printed}`);
+    this.printed = printed;
+  }
+}
+
+/** The programs that run() has started and that have not ended. */
+const running = new Set();
+
+// Nothing goes on after Ctrl+C.
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const child of running) child.kill();
+    process.kill(process.pid, signal);
+  });
+}
+
+/** Characters of a program's output that are kept. */
+const maxPrinted = 1_000_000;
+
 /**
- * Runs a program to its end. Rejects, with the last of its output, where it fails.
- * `show`: its output goes to the terminal as it comes; else it is kept for the error only.
+ * Runs a program to its end. Resolves to the last of its output; rejects with a CommandError if it fails.
+ *
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {object} [options] of child_process.spawn, and:
+ * @param {boolean} [options.show] its output goes to the terminal as it comes
+ * @param {(line: string) => void} [options.onLine] is called for each line of its output
+ * @param {(chunk: Buffer) => void} [options.onOutput] is called with its standard output
+ * @param {number} [options.seconds] stops it after that time, which is a failure
  */
-export function run(program, args, { show = false, ...options } = {}) {
+export function run(program, args, { show = false, onLine, onOutput, seconds, ...options } = {}) {
   return new Promise((resolve, reject) => {
     const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'];
     const child = spawn(program, args, { stdio, ...options });
+    running.add(child);
     let printed = '';
-    const keep = (chunk) => (printed = (printed + chunk).slice(-20000));
-    child.stdout?.on('data', keep);
-    child.stderr?.on('data', keep);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => (printed = (printed + chunk).slice(-maxPrinted)));
+      if (stream && onLine) createInterface({ input: stream }).on('line', onLine);
+    }
+    if (onOutput) child.stdout.on('data', onOutput);
+    let timedOut = false;
+    const stop = () => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    };
+    const timer = seconds === undefined ? null : setTimeout(stop, seconds * 1000);
     child.on('error', reject);
     child.on('close', (code, signal) => {
+      running.delete(child);
+      clearTimeout(timer);
       if (code === 0) return resolve(printed);
-      const command = [program, ...args].join(' ').slice(0, 300);
-      reject(new Error(`${command}\nended with ${signal ?? `exit code ${code}`}\n${printed}`));
+      const end = timedOut ? `a timeout after ${seconds} s` : (signal ?? `exit code ${code}`);
+      reject(new CommandError([program, ...args].join(' ').slice(0, 300), end, printed));
     });
   });
 }

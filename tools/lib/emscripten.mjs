@@ -6,15 +6,19 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { output, run, which } from './commands.mjs';
+import { compilerCacheEnvironment, hasCompilerCache } from './compiler_cache.mjs';
 import { cache, project } from './paths.mjs';
 import { SetUpError, step } from './steps.mjs';
 import { ensureSystemPackages } from './system_packages.mjs';
 
 const oldest = 6;
 /** Counted up when the packages change, so that old containers are not taken. */
-const containerName = 'emscripten-container-1';
+const containerName = 'emscripten-container-2';
+/** The sources of Emscripten's system libraries, in the container. */
+const systemLibraries = 'usr/share/emscripten/system/lib';
 const containerPackages =
-  'emscripten,libxsimd-dev,rapidjson-dev,dash,bash,coreutils,sed,grep,findutils,cmake,ninja-build';
+  'emscripten,libxsimd-dev,rapidjson-dev,ccache,clang-tidy,' +
+  'dash,bash,coreutils,sed,grep,findutils,cmake,ninja-build';
 
 function versionOf(emcc) {
   const version = output(emcc, ['--version'])?.match(/\) (\d+)\.(\d+)\.(\d+)/);
@@ -74,8 +78,9 @@ function copyHeaders(root) {
 }
 
 /**
- * Emscripten, ready to run: `command(program, args)` gives what to start, `include` the folder with the headers of xsimd
- * and RapidJSON, '' where CMake shall look for them itself.
+ * Emscripten, ready to run: `command(program, args)` returns the program and the arguments to start; `include` is the
+ * folder with the headers of xsimd and RapidJSON, '' if CMake finds them itself; `identity` is a text that changes with
+ * the toolchain.
  */
 export async function prepareEmscripten() {
   let emscripten;
@@ -84,8 +89,12 @@ export async function prepareEmscripten() {
     if (folder !== null) {
       if (folder) process.env.PATH = `${folder}${path.delimiter}${process.env.PATH}`;
       await ensureSystemPackages(['cmake', 'ninja']);
-      emscripten = { include: '', command: (program, args) => [program, args] };
-      return `${versionOf('emcc').join('.')} ${folder ? `in ${folder}` : 'on PATH'}`;
+      if (await hasCompilerCache()) {
+        Object.assign(process.env, compilerCacheEnvironment, { EM_COMPILER_WRAPPER: 'ccache' });
+      }
+      const version = versionOf('emcc').join('.');
+      emscripten = { include: '', identity: version, command: (program, args) => [program, args] };
+      return `${version} ${folder ? `in ${folder}` : 'on PATH'}`;
     }
     const root = path.join(cache, containerName);
     if (!existsSync(root)) {
@@ -100,14 +109,23 @@ export async function prepareEmscripten() {
     const bind = (from, to = from) => ['--ro-bind', from, to];
     const container = [
       ...bind(`${root}/usr`, '/usr'),
+      // Where compiler_wrapper.py puts objects for a moment.
+      ...['--bind', `${root}/${systemLibraries}`, `/${systemLibraries}`],
       ...['lib', 'lib64', 'bin', 'sbin'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
       ...bind(`${root}/etc`, '/etc'),
-      ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp'],
+      ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--die-with-parent'],
       ...['--bind', cache, cache, '--bind', project, project],
-      ...['--setenv', 'EM_CACHE', emCache, '--setenv', 'PATH', '/usr/bin:/bin', '--chdir', project, '--'],
+      ...Object.entries({
+        ...compilerCacheEnvironment,
+        EM_CACHE: emCache,
+        EM_COMPILER_WRAPPER: path.join(project, 'tools/emscripten/compiler_wrapper.py'),
+        PATH: '/usr/bin:/bin',
+      }).flatMap(([name, value]) => ['--setenv', name, value]),
+      ...['--chdir', project, '--'],
     ];
     emscripten = {
       include: copyHeaders(root),
+      identity: containerName,
       command: (program, args) => ['bwrap', [...container, program, ...args]],
     };
     return `in the container ${root}`;

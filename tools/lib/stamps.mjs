@@ -26,21 +26,17 @@ export function fingerprint(texts, files = []) {
 
 const stampOf = (name) => path.join(folder, name);
 
-/** Whether what goes by that name was done for this key. */
-export function isDone(name, key) {
-  return existsSync(stampOf(name)) && readFileSync(stampOf(name), 'utf8') === key;
-}
-
-export function markDone(name, key) {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(stampOf(name), key);
-}
-
-/** Does `work` unless it was done for this `key` and all of `results` (paths below the project) are still there. */
-export async function unlessDone(name, key, results, work) {
+/** True if the work `name` was done for this `key` and all of its `results` (paths below the project) exist. */
+export function isDone(name, key, results) {
   const isThere = (result) => existsSync(path.join(project, result));
-  if (isDone(name, key) && results.every(isThere)) return;
+  return existsSync(stampOf(name)) && readFileSync(stampOf(name), 'utf8') === key && results.every(isThere);
+}
+
+/** Does `work` unless isDone. */
+export async function unlessDone(name, key, results, work) {
+  if (isDone(name, key, results)) return;
   rmSync(stampOf(name), { force: true });
   await work();
-  markDone(name, key);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(stampOf(name), key);
 }

@@ -11,13 +11,20 @@ const seconds = (start) => `${((performance.now() - start) / 1000).toFixed(1)} s
 /** Something that is missing and that only the person can get. Its message is all that needs to be shown. */
 export class SetUpError extends Error {}
 
-/** Announces `title`, does `work`, says how long it took. `work` may return a remark that is shown. */
+/** Shows a line of a running program, on a terminal only; the next line replaces it. */
+export function showProgress(line) {
+  if (!process.stdout.isTTY || line.trim() === '') return;
+  process.stdout.write(`\r\x1b[K  ${grey(line.trim().slice(0, (process.stdout.columns ?? 80) - 4))}`);
+}
+const clearProgress = () => process.stdout.isTTY && process.stdout.write('\r\x1b[K');
+
+/** Announces `title`, does `work`, prints how long it took. `work` may return a remark, which is printed. */
 export async function step(title, work) {
   const start = performance.now();
   console.log(`${bold('•')} ${title} …`);
-  const remark = await work();
-  const said = typeof remark === 'string' ? ` ${remark}` : '';
-  console.log(`  ${green('✓')}${said} ${grey(seconds(start))}`);
+  const remark = await Promise.resolve(work()).finally(clearProgress);
+  const said = typeof remark === 'string' && remark !== '' ? `: ${remark}` : '';
+  console.log(`${green('✓')} ${title}${said} ${grey(seconds(start))}`);
   return remark;
 }
 

@@ -1,11 +1,14 @@
 // Programs and libraries of the operating system: taken where they are, else installed by apt-get.
 import { existsSync } from 'node:fs';
+import os from 'node:os';
 import { output, run, which } from './commands.mjs';
 import { SetUpError } from './steps.mjs';
 
 /** What we need, the Debian package that has it, and how to see that it is there. */
 const requirements = {
   compiler: { package: 'g++', what: 'a C++20 compiler', there: () => which('g++') ?? which('clang++') },
+  sanitizers: { package: 'clang libclang-rt-dev', what: 'clang with sanitizers', there: hasSanitizers },
+  ccache: { package: 'ccache', what: 'ccache', there: () => which('ccache') },
   cmake: { package: 'cmake', what: 'CMake 3.25 or newer', there: hasCmake },
   ninja: { package: 'ninja-build', what: 'Ninja', there: () => which('ninja') },
   googletest: { package: 'libgtest-dev', what: 'GoogleTest', there: hasGoogleTest },
@@ -22,6 +25,12 @@ function hasCmake() {
   return version && (version[1] > 3 || (version[1] === '3' && version[2] >= 25));
 }
 
+/** Their libraries may be a package of their own. */
+function hasSanitizers() {
+  const args = ['-fsanitize=address,undefined', '-x', 'c++', '-', '-o', os.devNull];
+  return output('clang++', args, { input: 'int main() {}', stdio: ['pipe', 'pipe', 'ignore'] }) !== null;
+}
+
 function hasGoogleTest() {
   return ['/usr/include', '/usr/local/include', '/opt/homebrew/include'].some((folder) =>
     existsSync(`${folder}/gtest/gtest.h`),
@@ -35,11 +44,20 @@ function hasVulkan() {
   );
 }
 
-/** Sees to it that all of `names` (keys of requirements) are there. Returns what was installed. */
-export async function ensureSystemPackages(names) {
+/** Installs those of `names` (keys of requirements) that are missing. Returns what it installed. */
+export function ensureSystemPackages(names) {
+  // One after another: apt-get locks its database.
+  const result = previous.then(() => install(names));
+  previous = result.catch(() => {});
+  return result;
+}
+
+let previous = Promise.resolve();
+
+async function install(names) {
   const missing = names.map((name) => requirements[name]).filter(({ there }) => !there());
   if (missing.length === 0) return 'all there';
-  const packages = missing.map((requirement) => requirement.package);
+  const packages = missing.flatMap((requirement) => requirement.package.split(' '));
   const list = missing.map(({ what }) => what).join(', ');
   const asRoot = process.getuid?.() === 0 ? [] : which('sudo') ? ['sudo', '-n'] : null;
   if (!which('apt-get') || asRoot === null) {

@@ -1,0 +1,4 @@
+// Builds the site for the browser tests, before several of them would do it at the same time.
+import { buildSite } from './site.mjs';
+
+await buildSite();

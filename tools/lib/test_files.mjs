@@ -1,0 +1,64 @@
+// Which test files run where. Everything that decides it stands in the lists of this file.
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { project } from './paths.mjs';
+
+export const testFiles = (folder) =>
+  readdirSync(path.join(project, folder))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => path.join(folder, name));
+
+const files = (folder, names) => names.map((name) => path.join(folder, `${name}.test.mjs`));
+
+/** No other file runs at the same time. All other tests measure processor time, or no time. */
+export const alone = [
+  // Fills its 4 GB of WebAssembly memory: two of them, or one beside Chromium, exhaust a small machine.
+  ...files('tests/node', ['out_of_memory']),
+  // Asserts that the port of the server is free afterwards.
+  ...files('tests/browser', ['start']),
+];
+
+/** Tests of JavaScript, types and tools: neither the variant nor the version of Node matters, so they run once. */
+export const once = files('tests/node', [
+  'analyser',
+  'bench_measurement',
+  'bench_webgpu',
+  'command_line',
+  'evaluation',
+  'onnx_malformed',
+  'onnx_refused',
+  'train',
+  'types',
+  'weights_validate',
+]);
+
+/** Tests in which the variant can matter: numbers, bits, memory, threads, loading. */
+export const variantTests = files('tests/node', [
+  'async',
+  'attention_maps',
+  'backward',
+  'bits',
+  'compile',
+  'denoiser_bits',
+  'denoiser_memory',
+  'denoiser_sampling',
+  'denoiser_training',
+  'forward',
+  'gradient_check',
+  'many_errors',
+  'masks',
+  'memory',
+  'oracle',
+  'out_of_memory',
+  'package',
+  'properties',
+  'runtime',
+  'training',
+  'worker',
+]);
+
+/** Tests that need more variants than the one that they are about. */
+export const needAllVariants = files('tests/node', ['bench_measurement', 'package', 'runtime']);
+
+/** What shows that WebGPU works in a Node at all: loading Dawn, a layer's results, their gradients, a lost device. */
+export const webGpuSmokeTests = files('tests/webgpu', ['attention', 'failures', 'init', 'tensors']);
