@@ -24,6 +24,8 @@ function show({ title, state }: PendingBuild): void {
   if (notice === undefined) {
     notice = document.createElement('p');
     notice.className = 'build-notice';
+    notice.style.cssText =
+      'margin: 0; padding: 0.5rem 1rem; background: var(--accent); color: var(--on-accent)';
     notice.role = 'status';
     notices.set(title, notice);
     document.body.prepend(notice);

@@ -1,0 +1,83 @@
+// The development server while variants are still being built: a request for one waits, and the page says so.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createServer } from 'vite';
+import { variantFiles } from '../../tools/lib/build.mjs';
+import { project } from '../../tools/lib/paths.mjs';
+import { PendingBuilds } from '../../tools/lib/pending_builds.mjs';
+import { launchChromium, newWatchedPage } from './support/chromium.mjs';
+
+const title = 'the WebAssembly variant relaxed-threads';
+
+/** A build whose end the test decides. */
+function controlledBuild() {
+  let settle;
+  const promise = new Promise((resolve, reject) => (settle = { resolve, reject }));
+  promise.catch(() => {});
+  return { promise, ...settle };
+}
+
+async function serveWith(builds, config) {
+  const server = await createServer({ logLevel: 'silent', plugins: [builds.plugin()], ...config });
+  await server.listen();
+  return { origin: new URL(server.resolvedUrls.local[0]).origin, close: () => server.close() };
+}
+
+describe('a page that needs a variant', () => {
+  let browser;
+  before(async () => (browser = await launchChromium()));
+  after(() => browser.close());
+
+  /** Opens the page "Paint by attention" while `build` makes the variant that it chooses. */
+  async function openPage(t, build) {
+    const builds = new PendingBuilds();
+    builds.add(title, variantFiles('relaxed-threads'), build.promise);
+    const server = await serveWith(builds, { configFile: path.join(project, 'web/vite.config.ts') });
+    t.after(server.close);
+    const watched = await newWatchedPage(browser, server.origin);
+    t.after(watched.close);
+    await watched.page.goto(`${server.origin}/paint/`);
+    const notice = watched.page.locator('.build-notice');
+    await notice.waitFor();
+    assert.equal(await notice.innerText(), `Building ${title}. The page continues when it is ready.`);
+    return { ...watched, notice };
+  }
+
+  test('says what it waits for, and continues when the build ends', async (t) => {
+    const build = controlledBuild();
+    const { page, notice, troubles } = await openPage(t, build);
+    assert.equal(await page.locator('#psnr').innerText(), '–');
+    build.resolve();
+    await notice.waitFor({ state: 'detached' });
+    await page.waitForFunction(() => Number.parseFloat(document.querySelector('#psnr').textContent) > 10);
+    assert.deepEqual(troubles, []);
+  });
+
+  test('says that the build failed, and does not wait for ever', async (t) => {
+    const build = controlledBuild();
+    const { page, notice } = await openPage(t, build);
+    build.reject(new Error('a compiler error'));
+    await notice.filter({ hasText: `The build of ${title} failed.` }).waitFor();
+    await page.locator('#notice, [role="alert"]').filter({ hasText: /\S/ }).first().waitFor();
+  });
+});
+
+test('a file that does not exist yet is imported when its build made it', async (t) => {
+  mkdirSync(path.join(project, 'build'), { recursive: true });
+  const root = mkdtempSync(path.join(project, 'build/pending-builds-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  writeFileSync(path.join(root, 'page.js'), "export const later = () => import('./later.js');");
+  const build = controlledBuild();
+  const builds = new PendingBuilds();
+  builds.add('a file', [path.relative(project, path.join(root, 'later.js'))], build.promise);
+  const server = await serveWith(builds, { configFile: false, root });
+  t.after(server.close);
+  const code = await (await fetch(`${server.origin}/page.js`)).text();
+  const [, address] = code.match(/import\("([^"]+)"\)/);
+  const answer = fetch(new URL(address, server.origin));
+  writeFileSync(path.join(root, 'later.js'), "export const value = 'built';");
+  build.resolve();
+  assert.match(await (await answer).text(), /'built'/);
+});
