@@ -2,7 +2,8 @@
 
 /**
  * Lets a device have no memory for the buffer of number `place` (from 0) that is asked for from now on: it is one that is not
- * valid, and the error scope around it tells why, as the specification has it. Returns {failed(), label(), end()}.
+ * valid, and the error scope around it tells why, as the specification has it. With Infinity all buffers are made. Returns
+ * {failed(), label(), count(), end()}; count() is the number of buffers that were asked for.
  */
 export function failBuffer(device, place) {
   const { createBuffer, pushErrorScope, popErrorScope } = device;
@@ -34,6 +35,7 @@ export function failBuffer(device, place) {
   return {
     failed: () => label !== null,
     label: () => label,
+    count: () => count,
     end: () => Object.assign(device, { createBuffer, pushErrorScope, popErrorScope }),
   };
 }
