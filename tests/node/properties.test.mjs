@@ -24,7 +24,7 @@ for (const dtype of dtypes) {
             assertWithin(toTokens(output.data()), forward(problem), forwardBound(problem, dtype), 'output');
           }),
         ),
-        160,
+        120,
       );
     });
 

@@ -58,14 +58,23 @@ export function splitParameters(layer, flat) {
   const parts = layer.getParameterNames().map((name, index) => {
     const size = sizeOf(layer.getParameterShape(name));
     begin += size;
-    return [parameterKeys[index], Float64Array.from(flat.subarray(begin - size, begin))];
+    return [parameterKeys[index], new Float64Array(flat.subarray(begin - size, begin))];
   });
   return Object.fromEntries(parts);
 }
 
 /** The five gradients of the reference as the layer's flat array. */
-export const joinParameters = (parts) =>
-  Float64Array.from(parameterKeys.flatMap((key) => Array.from(parts[key])));
+export const joinParameters = (parts) => concatenate(parameterKeys.map((key) => parts[key]));
+
+function concatenate(arrays) {
+  const all = new Float64Array(arrays.reduce((length, array) => length + array.length, 0));
+  let begin = 0;
+  for (const array of arrays) {
+    all.set(array, begin);
+    begin += array.length;
+  }
+  return all;
+}
 
 /**
  * Makes {layer, input, context (null: self-attention), options, problem, dispose(), toTokens(data)}.
@@ -115,7 +124,7 @@ export function makeCase({
   const maskTensor = mask === null ? null : Tensor.from(mask.values, mask.shape, maskDType);
 
   const toTokens = (data) =>
-    layout === 'image' ? exchangeAxes(data, batch, queryDim, tokens) : Float64Array.from(data);
+    layout === 'image' ? exchangeAxes(data, batch, queryDim, tokens) : new Float64Array(data);
   const inputTokens = toTokens(input.data());
   return {
     layer,
@@ -132,7 +141,7 @@ export function makeCase({
       numHeads,
       scale: layerOptions.scale ?? 1 / Math.sqrt(queryDim / numHeads),
       input: inputTokens,
-      context: isSelfAttention ? inputTokens : Float64Array.from(context.data()),
+      context: isSelfAttention ? inputTokens : new Float64Array(context.data()),
       contextBatch: isSelfAttention ? batch : contextLayout === 'single' ? 1 : contextBatch,
       isSelfAttention,
       parameters: splitParameters(layer, layer.getParameters()),

@@ -22,11 +22,12 @@ export function assertWithin(actual, expected, tolerances, what) {
   let most = 0;
   for (let index = 0; index < actual.length; ++index) {
     const difference = Math.abs(actual[index] - expected[index]);
-    assert.ok(
-      difference <= tolerances[index],
-      `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]}: ` +
-        `differs by ${difference}, allowed are ${tolerances[index]}`,
-    );
+    if (!(difference <= tolerances[index])) {
+      assert.fail(
+        `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]}: ` +
+          `differs by ${difference}, allowed are ${tolerances[index]}`,
+      );
+    }
     if (difference > 0) most = Math.max(most, difference / tolerances[index]);
   }
   return most;

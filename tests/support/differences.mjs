@@ -18,5 +18,7 @@ export function worstDifference(actual, expected) {
 }
 
 export function maximumMagnitude(values) {
-  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  let most = 0;
+  for (const value of values) most = Math.max(most, Math.abs(value));
+  return most;
 }

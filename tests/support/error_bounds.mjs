@@ -29,25 +29,31 @@ export function forProbabilityBounds(problem, dtype, tokens, visit) {
     { ...problem, input: magnitudes(problem.input), context: magnitudes(problem.context), parameters },
     tokens,
   );
+  const [queryGamma, keyGamma] = [gamma(queryDim, unit), gamma(contextDim + 2, unit)];
   forScores(problem, exact, tokens, (row) => {
     const { head, queryRow, keyRow, scores } = row;
-    const errors = scores.map((score, l) => {
-      if (score === -Infinity) return 0;
+    const queryBegin = queryRow * queryDim + head * headDim;
+    let largest = 0;
+    let maximum = -Infinity;
+    for (let l = 0; l < length; ++l) {
+      const score = scores[l];
+      if (score === -Infinity) continue;
+      const keyBegin = (keyRow + l) * queryDim + head * headDim;
       let propagated = 0;
       let rounded = 0;
-      for (let c = head * headDim; c < (head + 1) * headDim; ++c) {
-        const q = queryRow * queryDim + c;
-        const k = (keyRow + l) * queryDim + c;
+      for (let c = 0; c < headDim; ++c) {
+        const query = Math.abs(exact.query[queryBegin + c]);
+        const key = Math.abs(exact.key[keyBegin + c]);
         propagated +=
-          gamma(queryDim, unit) * absolute.query[q] * Math.abs(exact.key[k]) +
-          gamma(contextDim + 2, unit) * absolute.key[k] * Math.abs(exact.query[q]);
-        rounded += Math.abs(exact.query[q] * exact.key[k]);
+          queryGamma * absolute.query[queryBegin + c] * key + keyGamma * absolute.key[keyBegin + c] * query;
+        rounded += query * key;
       }
       // One more rounding for the mask's addition.
-      return Math.abs(scale) * (propagated + gamma(headDim + 2, unit) * rounded) + unit * Math.abs(score);
-    });
-    const largest = errors.reduce((most, error) => Math.max(most, error), 0);
-    const maximum = scores.reduce((most, score) => Math.max(most, score), -Infinity);
+      const error =
+        Math.abs(scale) * (propagated + gamma(headDim + 2, unit) * rounded) + unit * Math.abs(score);
+      largest = Math.max(largest, error);
+      maximum = Math.max(maximum, score);
+    }
     const probabilities = softmax(scores);
     // exp(score - maximum), or exp(score - logSumExp): differences are rounded, and so is what is subtracted; the sum has
     // `length` terms, each rescaled at most once a tile.
@@ -74,14 +80,15 @@ export function forwardBound(problem, dtype, tokens = allTokens(problem)) {
   const attendedBound = new Float64Array(rows * queryDim);
   forProbabilityBounds(problem, dtype, tokens, (row) => {
     const { head, queryRow, keyRow, exact, absolute, probabilities, probabilityBound } = row;
+    const begin = queryRow * queryDim + head * headDim;
     for (let l = 0; l < length; ++l) {
-      for (let c = head * headDim; c < (head + 1) * headDim; ++c) {
-        const v = (keyRow + l) * queryDim + c;
-        const value = Math.abs(exact.value[v]);
-        attended[queryRow * queryDim + c] += probabilities[l] * value;
-        attendedBound[queryRow * queryDim + c] +=
-          (probabilityBound[l] + gamma(2 * length + 2, unit) * probabilities[l]) * value +
-          (probabilities[l] + probabilityBound[l]) * gamma(contextDim, unit) * absolute.value[v];
+      const valueBegin = (keyRow + l) * queryDim + head * headDim;
+      const ofValue = probabilityBound[l] + gamma(2 * length + 2, unit) * probabilities[l];
+      const ofAbsolute = (probabilities[l] + probabilityBound[l]) * gamma(contextDim, unit);
+      for (let c = 0; c < headDim; ++c) {
+        const value = Math.abs(exact.value[valueBegin + c]);
+        attended[begin + c] += probabilities[l] * value;
+        attendedBound[begin + c] += ofValue * value + ofAbsolute * absolute.value[valueBegin + c];
       }
     }
   });

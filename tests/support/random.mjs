@@ -30,5 +30,7 @@ export function normalArray(size, seed, { dtype = 'float64', deviation = 1 } = {
 /** Ones with the given probability, else zeros. */
 export function bitArray(size, seed, { probability = 0.7 } = {}) {
   const uniform = uniformGenerator(seed);
-  return Array.from({ length: size }, () => (uniform() < probability ? 1 : 0));
+  const bits = new Array(size);
+  for (let index = 0; index < size; ++index) bits[index] = uniform() < probability ? 1 : 0;
+  return bits;
 }

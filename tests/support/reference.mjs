@@ -7,27 +7,61 @@
 //    mask: (batchRow, head, token, key) => number that is added to the score; -Infinity: ignore}
 // with flat row-major arrays.
 
+/**
+ * sums[sumsBegin + j] = Σ_k a[aBegin + k]·b[bBegin + j·stride + k], j < count, k < depth. Four sums at a time hide the
+ * latency of additions; each is added up in the order of k.
+ */
+function dotProducts(a, aBegin, b, bBegin, stride, count, depth, sums, sumsBegin) {
+  let j = 0;
+  for (; j + 4 <= count; j += 4) {
+    const begin0 = bBegin + j * stride;
+    const [begin1, begin2, begin3] = [begin0 + stride, begin0 + 2 * stride, begin0 + 3 * stride];
+    let sum0 = 0;
+    let sum1 = 0;
+    let sum2 = 0;
+    let sum3 = 0;
+    for (let k = 0; k < depth; ++k) {
+      const factor = a[aBegin + k];
+      sum0 += factor * b[begin0 + k];
+      sum1 += factor * b[begin1 + k];
+      sum2 += factor * b[begin2 + k];
+      sum3 += factor * b[begin3 + k];
+    }
+    sums[sumsBegin + j] = sum0;
+    sums[sumsBegin + j + 1] = sum1;
+    sums[sumsBegin + j + 2] = sum2;
+    sums[sumsBegin + j + 3] = sum3;
+  }
+  for (; j < count; ++j) {
+    const begin = bBegin + j * stride;
+    let sum = 0;
+    for (let k = 0; k < depth; ++k) sum += a[aBegin + k] * b[begin + k];
+    sums[sumsBegin + j] = sum;
+  }
+}
+
 /** c[i, j] = Σ_k a[i, k]·b[j, k]: rows times the transposed of a weight [outFeatures, inFeatures]. */
 export function timesTransposed(a, b, rows, columns, depth) {
   const c = new Float64Array(rows * columns);
   for (let row = 0; row < rows; ++row) {
-    for (let column = 0; column < columns; ++column) {
-      const [rowBegin, columnBegin] = [row * depth, column * depth];
-      let sum = 0;
-      for (let k = 0; k < depth; ++k) sum += a[rowBegin + k] * b[columnBegin + k];
-      c[row * columns + column] = sum;
-    }
+    dotProducts(a, row * depth, b, 0, depth, columns, depth, c, row * columns);
   }
   return c;
 }
 
 /** softmax(scores), or zeros where all of them are -Infinity: there is nothing to attend to. */
 export function softmax(scores) {
-  const maximum = scores.reduce((most, score) => Math.max(most, score), -Infinity);
-  if (maximum === -Infinity) return new Float64Array(scores.length);
-  const exponentials = scores.map((score) => Math.exp(score - maximum));
-  const sum = exponentials.reduce((total, value) => total + value, 0);
-  return exponentials.map((value) => value / sum);
+  let maximum = -Infinity;
+  for (const score of scores) maximum = Math.max(maximum, score);
+  const probabilities = new Float64Array(scores.length);
+  if (maximum === -Infinity) return probabilities;
+  let sum = 0;
+  for (let l = 0; l < scores.length; ++l) {
+    probabilities[l] = Math.exp(scores[l] - maximum);
+    sum += probabilities[l];
+  }
+  for (let l = 0; l < scores.length; ++l) probabilities[l] /= sum;
+  return probabilities;
 }
 
 /** The rows of `tokens` out of [batch, allTokens, channels]. */
@@ -57,27 +91,33 @@ export function project(problem, tokens = allTokens(problem)) {
   };
 }
 
-/** Calls visit({batchRow, head, token, index, queryRow, keyRow, scores}) for each row of scores. */
-export function forScores(problem, { query, key }, tokens, visit) {
-  const { batch, length, queryDim, numHeads, scale, contextBatch, mask } = problem;
-  const headDim = queryDim / numHeads;
+/** Calls visit({batchRow, head, token, index, queryRow, keyRow}) for each row of scores. */
+export function forRows({ batch, length, numHeads, contextBatch }, tokens, visit) {
   for (let batchRow = 0; batchRow < batch; ++batchRow) {
     const keyRow = (contextBatch === 1 ? 0 : batchRow) * length;
     for (let head = 0; head < numHeads; ++head) {
       tokens.forEach((token, index) => {
-        const queryRow = batchRow * tokens.length + index;
-        const scores = new Float64Array(length);
-        for (let l = 0; l < length; ++l) {
-          let sum = 0;
-          for (let c = head * headDim; c < (head + 1) * headDim; ++c) {
-            sum += query[queryRow * queryDim + c] * key[(keyRow + l) * queryDim + c];
-          }
-          scores[l] = scale * sum + (mask === null ? 0 : mask(batchRow, head, token, l));
-        }
-        visit({ batchRow, head, token, index, queryRow, keyRow, scores });
+        visit({ batchRow, head, token, index, queryRow: batchRow * tokens.length + index, keyRow });
       });
     }
   }
+}
+
+/** Calls visit with the same and `scores`. */
+export function forScores(problem, { query, key }, tokens, visit) {
+  const { length, queryDim, numHeads, scale, mask } = problem;
+  const headDim = queryDim / numHeads;
+  forRows(problem, tokens, (row) => {
+    const { batchRow, head, token, queryRow, keyRow } = row;
+    const scores = new Float64Array(length);
+    const column = head * headDim;
+    const [queryBegin, keyBegin] = [queryRow * queryDim + column, keyRow * queryDim + column];
+    dotProducts(query, queryBegin, key, keyBegin, queryDim, length, headDim, scores, 0);
+    for (let l = 0; l < length; ++l) {
+      scores[l] = scale * scores[l] + (mask === null ? 0 : mask(batchRow, head, token, l));
+    }
+    visit({ ...row, scores });
+  });
 }
 
 /** The layer's output for the chosen tokens, [batch, tokens.length, queryDim]. */
@@ -88,10 +128,12 @@ export function forward(problem, tokens = allTokens(problem)) {
   const attended = new Float64Array(batch * tokens.length * queryDim);
   forScores(problem, projected, tokens, ({ head, queryRow, keyRow, scores }) => {
     const probabilities = softmax(scores);
+    const { value } = projected;
+    const begin = queryRow * queryDim + head * headDim;
     for (let l = 0; l < length; ++l) {
-      for (let c = head * headDim; c < (head + 1) * headDim; ++c) {
-        attended[queryRow * queryDim + c] += probabilities[l] * projected.value[(keyRow + l) * queryDim + c];
-      }
+      const probability = probabilities[l];
+      const valueBegin = (keyRow + l) * queryDim + head * headDim;
+      for (let c = 0; c < headDim; ++c) attended[begin + c] += probability * value[valueBegin + c];
     }
   });
   const output = timesTransposed(attended, parameters.output, batch * tokens.length, queryDim, queryDim);
@@ -114,12 +156,13 @@ export function attentionMaps(problem) {
 /** The mean over the heads of [batch, heads, size] → [batch, size]. */
 export function meanOverHeads(values, batch, numHeads) {
   const size = values.length / (batch * numHeads);
-  return Float64Array.from({ length: batch * size }, (_, index) => {
-    const batchRow = Math.floor(index / size);
-    let sum = 0;
-    for (let head = 0; head < numHeads; ++head) {
-      sum += values[(batchRow * numHeads + head) * size + (index % size)];
+  const mean = new Float64Array(batch * size);
+  for (let batchRow = 0; batchRow < batch; ++batchRow) {
+    for (let index = 0; index < size; ++index) {
+      let sum = 0;
+      for (let head = 0; head < numHeads; ++head) sum += values[(batchRow * numHeads + head) * size + index];
+      mean[batchRow * size + index] = sum / numHeads;
     }
-    return sum / numHeads;
-  });
+  }
+  return mean;
 }

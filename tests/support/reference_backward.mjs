@@ -1,15 +1,14 @@
 // The gradients of the layer as a textbook derives them, in float64; a problem is as in reference.mjs.
-import { allTokens, forScores, project, softmax } from './reference.mjs';
+import { allTokens, forRows, forScores, project, softmax } from './reference.mjs';
 
 /** c[i, j] = Σ_k a[i, k]·b[k, j] */
 function times(a, b, rows, columns, depth) {
   const c = new Float64Array(rows * columns);
-  for (let row = 0; row < rows; ++row) {
-    for (let k = 0; k < depth; ++k) {
+  for (let k = 0; k < depth; ++k) {
+    for (let row = 0; row < rows; ++row) {
       const factor = a[row * depth + k];
-      for (let column = 0; column < columns; ++column) {
-        c[row * columns + column] += factor * b[k * columns + column];
-      }
+      const [cBegin, bBegin] = [row * columns, k * columns];
+      for (let column = 0; column < columns; ++column) c[cBegin + column] += factor * b[bBegin + column];
     }
   }
   return c;
@@ -18,10 +17,11 @@ function times(a, b, rows, columns, depth) {
 /** c[i, j] = Σ_r a[r, i]·b[r, j]: a weight's gradient, from all rows. */
 function transposedTimes(a, b, rows, columnsA, columnsB) {
   const c = new Float64Array(columnsA * columnsB);
-  for (let row = 0; row < rows; ++row) {
-    for (let i = 0; i < columnsA; ++i) {
+  for (let i = 0; i < columnsA; ++i) {
+    for (let row = 0; row < rows; ++row) {
       const factor = a[row * columnsA + i];
-      for (let j = 0; j < columnsB; ++j) c[i * columnsB + j] += factor * b[row * columnsB + j];
+      const [cBegin, bBegin] = [i * columnsB, row * columnsB];
+      for (let j = 0; j < columnsB; ++j) c[cBegin + j] += factor * b[bBegin + j];
     }
   }
   return c;
@@ -51,8 +51,7 @@ function differentiate(problem, probabilities, outputGradient, sign) {
   const factor = sign < 0 ? scale : Math.abs(scale);
   const rows = batch * tokens;
   const keys = contextBatch * length;
-  const projected = project(problem);
-  const { query, key, value } = projected;
+  const { query, key, value } = project(problem);
 
   // out = attended·Woᵀ + bo
   const attendedGradient = times(outputGradient, parameters.output, rows, queryDim, queryDim);
@@ -61,27 +60,30 @@ function differentiate(problem, probabilities, outputGradient, sign) {
   const keyGradient = new Float64Array(keys * queryDim);
   const valueGradient = new Float64Array(keys * queryDim);
   let visited = 0;
-  forScores({ ...problem, mask: null }, projected, allTokens(problem), ({ head, queryRow, keyRow }) => {
+  forRows(problem, allTokens(problem), ({ head, queryRow, keyRow }) => {
     const p = probabilities[visited++];
     const channels = (row) => row * queryDim + head * headDim;
     const token = channels(queryRow);
     const probabilityGradient = new Float64Array(length);
     for (let l = 0; l < length; ++l) {
       const source = channels(keyRow + l);
+      const probability = p[l];
+      let sum = 0;
       for (let c = 0; c < headDim; ++c) {
-        attended[token + c] += p[l] * value[source + c];
-        valueGradient[source + c] += p[l] * attendedGradient[token + c];
-        probabilityGradient[l] += attendedGradient[token + c] * value[source + c];
+        attended[token + c] += probability * value[source + c];
+        valueGradient[source + c] += probability * attendedGradient[token + c];
+        sum += attendedGradient[token + c] * value[source + c];
       }
+      probabilityGradient[l] = sum;
     }
     // dS = P ∘ (dP - Σ P∘dP)
     const shift = probabilityGradient.reduce((sum, gradient, l) => sum + p[l] * gradient, 0);
     for (let l = 0; l < length; ++l) {
-      const scoreGradient = p[l] * (probabilityGradient[l] + sign * shift);
+      const scoreGradient = factor * (p[l] * (probabilityGradient[l] + sign * shift));
       const source = channels(keyRow + l);
       for (let c = 0; c < headDim; ++c) {
-        queryGradient[token + c] += factor * scoreGradient * key[source + c];
-        keyGradient[source + c] += factor * scoreGradient * query[token + c];
+        queryGradient[token + c] += scoreGradient * key[source + c];
+        keyGradient[source + c] += scoreGradient * query[token + c];
       }
     }
   });
