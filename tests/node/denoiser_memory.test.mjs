@@ -76,7 +76,7 @@ describe('after disposal nothing is in use', () => {
   });
 });
 
-test('100 pictures, and 100 steps of learning, leave memory as it was', () =>
+test('25 pictures, and 25 steps of learning, leave memory as it was', () =>
   scoped((own) => {
     const model = randomModel(own);
     // Without scenes, whose captions are longer and shorter, every step has the same shapes.
@@ -87,7 +87,7 @@ test('100 pictures, and 100 steps of learning, leave memory as it was', () =>
     };
     for (let count = 0; count < 3; ++count) round();
     const inUse = memoryInUse();
-    for (let count = 0; count < 100; ++count) round();
+    for (let count = 0; count < 25; ++count) round();
     assert.equal(memoryInUse(), inUse);
   }));
 

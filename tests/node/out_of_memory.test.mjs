@@ -7,6 +7,7 @@ import { initOptions } from '../support/variant.mjs';
 
 const load = `
   import { init, memoryInUse, OutOfMemoryError, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
+  import { allocate } from '${new URL('../support/allocate.mjs', import.meta.url)}';
   await init(${JSON.stringify(initOptions)});
   const layer = new DiffusionCrossAttention(256, 128, 4, 16, { seed: 1 });
   const input = Tensor.randn([1, 256, 16, 16], { seed: 2 });
@@ -23,10 +24,6 @@ const load = `
   const parameters = layer.getParameters().join();
   const codeOf = (work) => { try { work(); return 'no error'; } catch (error) {
     return error instanceof OutOfMemoryError ? error.code : String(error?.stack ?? error); } };
-  // Tensor.from copies an array without elements, whatever its \`length\` says: the memory is allocated and not written.
-  // Writing 4 GB costs 25 seconds, nearly all of them page faults.
-  const allocate = (length) =>
-    Tensor.from(Object.defineProperty(new Float32Array(0), 'length', { value: length }), [length]);
   // Allocates all memory, in large pieces and then in smaller ones, down to 64 KB: less than any call below needs.
   const fill = () => {
     const hoard = [];
