@@ -28,9 +28,12 @@ describe('the benchmark', () => {
       task: ['forward'],
       threads: ['1'],
     });
+    const now = () => page.evaluate(() => performance.now());
+    const clicked = await now();
     await visit.button('Start').click();
     // After the first chart the page only shows results: the work of a start is done.
     await page.locator('#chart svg').waitFor();
+    const charted = await now();
     const { trace } = await recordTasks(page, () => visit.waitForStatus('finished'));
     const tasks = trace.mainThread;
     t.diagnostic(`longest of ${tasks.length} tasks of the main thread: ${describeTasks(tasks)}`);
@@ -71,7 +74,12 @@ describe('the benchmark', () => {
     assert.match(svg.text, /^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
     assert.doesNotMatch(svg.text, /var\(--/, 'its colours are its own');
 
-    assert.equal(await page.evaluate(() => globalThis.layoutShift), 0, 'nothing moves by itself');
+    // The click moves things. On a busy machine they move later than the 500 ms after which a browser no longer counts
+    // a shift as caused by input.
+    const shifts = (await page.evaluate(() => globalThis.layoutShifts)).filter(
+      ({ at }) => at < clicked || at > charted,
+    );
+    assert.deepEqual(shifts, [], 'nothing moves by itself');
     await checkDownloads(t, page, bytes);
     await checkReadability(t, visit);
     await visit.leave();
@@ -241,12 +249,12 @@ async function checkReadability(t, visit) {
   }
 }
 
-/** In the page: adds up the layout shifts that no input of the visitor causes. */
+/** In the page: collects the layout shifts without recent input of the visitor. */
 function watchLayoutShift() {
-  globalThis.layoutShift = 0;
+  globalThis.layoutShifts = [];
   new PerformanceObserver((list) => {
-    for (const { value, hadRecentInput } of list.getEntries()) {
-      if (!hadRecentInput) globalThis.layoutShift += value;
+    for (const { startTime, value, hadRecentInput } of list.getEntries()) {
+      if (!hadRecentInput) globalThis.layoutShifts.push({ at: startTime, value });
     }
   }).observe({ type: 'layout-shift', buffered: true });
 }
