@@ -4,9 +4,9 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { project, runForValue, runNode, runScript } from '../support/child.mjs';
+import { project, runForValue, runNode } from '../support/child.mjs';
 import { assertRejects } from '../support/errors.mjs';
 import { ArgumentError, init, memoryInUse, runtimeInfo } from '../support/package.mjs';
 import { hasRelaxedSimd, initOptions, variant } from '../support/variant.mjs';
@@ -14,7 +14,7 @@ import { hasRelaxedSimd, initOptions, variant } from '../support/variant.mjs';
 const require = createRequire(import.meta.url);
 const options = JSON.stringify(initOptions);
 
-describe('RuntimeInfo', () => {
+describe('RuntimeInfo', { concurrency: true }, () => {
   test(`says what was asked for: ${variant}`, () => {
     assert.equal(runtimeInfo.simd, initOptions.simd);
     assert.equal(runtimeInfo.threads, initOptions.threads);
@@ -181,18 +181,19 @@ describe('before init', () => {
   });
 });
 
-describe('where the .wasm files are', () => {
-  const use = (modulePath, initExtra) => `
-    import { init, Tensor } from ${JSON.stringify(modulePath)};
-    await init({ ...${options}, ${initExtra} });
-    const tensor = Tensor.full([2, 2], 3);
-    console.log(tensor.data().join());
-    tensor.dispose();`;
-  const runUse = async (...parts) => {
-    const { code, output, errors } = await runScript(use(...parts));
-    assert.equal(code, 0, errors);
-    assert.equal(output.trim(), '3,3,3,3');
-  };
+describe('where the .wasm files are', { concurrency: true }, () => {
+  /** Uses packages one after another; each is of its own modules, so that each has its own init. */
+  const use = (packages) => `
+    const sums = {};
+    for (const [name, { module, wasmBaseUrl }] of Object.entries({ ${packages} })) {
+      const { init, Tensor } = await import(module);
+      await init({ ...${options}, wasmBaseUrl });
+      const tensor = Tensor.full([2, 2], 3);
+      sums[name] = tensor.data().join();
+      tensor.dispose();
+    }
+    console.log(JSON.stringify(sums));`;
+  const ownPackage = "module: 'diffusion-cross-attention'";
 
   for (const name of [
     'dist with spaces',
@@ -201,30 +202,50 @@ describe('where the .wasm files are', () => {
     'dist?question',
     'dïst·ünïcode',
   ]) {
-    test(`beside the module, in a folder named ${name}`, () =>
-      inCopy(name, (folder) => runUse(pathToFileURL(path.join(folder, 'index.js')).href, '')));
-
-    test(`in wasmBaseUrl, a URL and a string, of a folder named ${name}`, () =>
-      inCopy(name, async (folder) => {
-        const url = pathToFileURL(path.join(folder, 'wasm')).href;
-        await runUse('diffusion-cross-attention', `wasmBaseUrl: ${JSON.stringify(url)}`);
-        await runUse('diffusion-cross-attention', `wasmBaseUrl: new URL(${JSON.stringify(`${url}/`)})`);
-      }));
+    describe(`a folder named ${name}`, () => {
+      let sums;
+      before(() =>
+        inCopies([name, 'another'], async (folder, another) => {
+          const moduleIn = (each) => `module: ${JSON.stringify(urlOf(each, 'index.js'))}`;
+          const wasm = urlOf(folder, 'wasm');
+          const script = use(`
+            beside: { ${moduleIn(folder)} },
+            string: { ${ownPackage}, wasmBaseUrl: ${JSON.stringify(wasm)} },
+            url: { ${moduleIn(another)}, wasmBaseUrl: new URL(${JSON.stringify(`${wasm}/`)}) }`);
+          sums = await runForValue(script);
+        }),
+      );
+      test('beside the module', () => assert.equal(sums.beside, '3,3,3,3'));
+      test('in wasmBaseUrl, a string', () => assert.equal(sums.string, '3,3,3,3'));
+      test('in wasmBaseUrl, a URL', () => assert.equal(sums.url, '3,3,3,3'));
+    });
   }
 
   test('in wasmBaseUrl, a path of the file system', () =>
-    inCopy('dist', (folder) =>
-      runUse('diffusion-cross-attention', `wasmBaseUrl: ${JSON.stringify(path.join(folder, 'wasm'))}`),
-    ));
+    inCopies(['dist'], async (folder) => {
+      const wasmBaseUrl = JSON.stringify(path.join(folder, 'wasm'));
+      const sums = await runForValue(use(`path: { ${ownPackage}, wasmBaseUrl: ${wasmBaseUrl} }`));
+      assert.equal(sums.path, '3,3,3,3');
+    }));
 
-  async function inCopy(name, work) {
+  const urlOf = (...parts) => pathToFileURL(path.join(...parts)).href;
+
+  /** The package's own modules and this variant, of all files in dist. */
+  const filter = (file) =>
+    !/\.(map|d\.ts)$/.test(file) &&
+    (path.basename(path.dirname(file)) !== 'wasm' || path.parse(file).name === `cross-attention-${variant}`);
+
+  /** Calls work(...folders) with copies of dist of these names. */
+  async function inCopies(names, work) {
     const parent = await mkdtemp(path.join(os.tmpdir(), 'cross-attention-'));
     try {
-      const folder = path.join(parent, name);
-      await cp(path.join(project, 'dist'), folder, { recursive: true });
-      // A module's type is told by the package.json above it.
+      const folders = names.map((name) => path.join(parent, name));
+      for (const folder of folders) {
+        await cp(path.join(project, 'dist'), folder, { recursive: true, filter });
+      }
+      // The package.json above a module says what type it is.
       await cp(path.join(project, 'package.json'), path.join(parent, 'package.json'));
-      await work(folder);
+      await work(...folders);
     } finally {
       await rm(parent, { recursive: true });
     }
