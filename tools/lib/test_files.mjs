@@ -3,12 +3,29 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { project } from './paths.mjs';
 
-export const testFiles = (folder) =>
-  readdirSync(path.join(project, folder))
-    .filter((name) => name.endsWith('.test.mjs'))
-    .map((name) => path.join(folder, name));
-
 const files = (folder, names) => names.map((name) => path.join(folder, `${name}.test.mjs`));
+
+/** The longest start first: otherwise one of them runs alone at the end, and a core waits. */
+const longest = [
+  ...files('tests/browser', [
+    'webgpu',
+    'bench',
+    'package',
+    'weights',
+    'accessibility',
+    'create_accessibility',
+  ]),
+  ...files('tests/webgpu', ['properties', 'denoiser_training', 'attention', 'multiply', 'memory']),
+  ...files('tests/node', ['onnx_malformed', 'evaluation', 'analyser', 'properties', 'bits', 'runtime']),
+];
+
+/** All test files of a folder, in the order in which they start. */
+export function testFiles(folder) {
+  const names = readdirSync(path.join(project, folder)).filter((name) => name.endsWith('.test.mjs'));
+  const all = names.map((name) => path.join(folder, name));
+  const rank = (file) => (longest.includes(file) ? longest.indexOf(file) : longest.length);
+  return all.sort((one, other) => rank(one) - rank(other));
+}
 
 /** No other file runs at the same time. All other tests measure processor time, or no time. */
 export const alone = [
