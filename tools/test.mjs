@@ -84,7 +84,8 @@ async function test({ only, match, quick, full }) {
     results.push({ name, counts, seconds: (performance.now() - start) / 1000 });
   };
   const matches = (file) => match === undefined || new RegExp(match).test(file);
-  const wants = (name) => only.includes(name) && !(quick && !['lint', 'native', 'node'].includes(name));
+  const chosen = full && only === command.options.only.default ? parts : only;
+  const wants = (name) => chosen.includes(name) && !(quick && !['lint', 'native', 'node'].includes(name));
   const wantsNative = (name) => wants(name) && match === undefined;
 
   const runFiles = (name, program, files, environment) =>
@@ -100,7 +101,7 @@ async function test({ only, match, quick, full }) {
   if (wantsNative('lint')) await part('lint', () => lint({ changed: quick }));
   if (wantsNative('native')) await part('native', () => testNative('release', emscripten.include));
   if (wantsNative('sanitize')) await part('sanitize', () => testNative('sanitize', emscripten.include));
-  if (wantsNative('no-unity') || (full && match === undefined)) {
+  if (wantsNative('no-unity')) {
     await part('no-unity', () => buildWithoutUnity(emscripten.include));
   }
   if (wants('node')) {
@@ -148,7 +149,7 @@ function nodeSuites({ quick, full }) {
     const files = best.filter((file) => !needAllVariants.includes(file));
     return [{ node: newerNode, variant: 'relaxed-threads', files }];
   }
-  const others = full ? best : variantTests;
+  const others = full ? best : best.filter((file) => variantTests.includes(file));
   return [
     { node: newerNode, variant: 'relaxed-threads', files: best },
     { node: thisNode, variant: 'baseline', files: all },
