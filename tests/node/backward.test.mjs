@@ -49,7 +49,13 @@ describe('float32 is within 1e-4 relative of the float64 reference', () => {
   const cases = {
     tiny: shapeNamed('tiny'),
     'sd15-64 with 8 × 7 tokens': { ...shapeNamed('sd15-64'), height: 8, width: 7 },
-    'sd15-16 with 3 × 3 tokens': { ...shapeNamed('sd15-16'), batch: 1, height: 3, width: 3 },
+    'sd15-16 with 3 × 3 tokens and 260 context channels': {
+      ...shapeNamed('sd15-16'),
+      batch: 1,
+      height: 3,
+      width: 3,
+      contextDim: 260,
+    },
     'self-64 with 12 × 12 tokens': { ...shapeNamed('self-64'), height: 12, width: 12 },
   };
   for (const [name, description] of Object.entries(cases)) {
