@@ -97,6 +97,8 @@ async function test({ only, match, quick, full }) {
         .map((file) => nodeTests(program, file, { environment, alone: alone.includes(file) })),
     );
 
+  // Tests draw more random cases.
+  if (full) process.env.CROSS_ATTENTION_FULL = '1';
   const emscripten = await prepareBuild();
   await buildDist({ only: quick ? [variants[0]] : variants, emscripten });
   if (wantsNative('lint')) await part('lint', () => lint({ changed: quick }));

@@ -29,8 +29,6 @@ export function testFiles(folder) {
 
 /** No other file runs at the same time. All other tests measure processor time, or no time. */
 export const alone = [
-  // Fills its 4 GB of WebAssembly memory: two of them, or one beside Chromium, exhaust a small machine.
-  ...files('tests/node', ['out_of_memory']),
   // Asserts that the port of the server is free afterwards.
   ...files('tests/browser', ['start']),
 ];
@@ -59,13 +57,11 @@ export const variantTests = files('tests/node', [
   'denoiser_bits',
   'denoiser_memory',
   'denoiser_sampling',
-  'denoiser_training',
   'forward',
   'gradient_check',
   'many_errors',
   'masks',
   'memory',
-  'oracle',
   'out_of_memory',
   'package',
   'properties',

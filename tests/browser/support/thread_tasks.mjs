@@ -86,16 +86,23 @@ class ThreadTasks {
   #tasksOf({ pid, tid }) {
     const tasks = [];
     let end = -Infinity;
+    // Without a duration: a task that the recording cut off.
     const events = this.#events.filter(
-      (event) => event.name === 'ThreadControllerImpl::RunTask' && event.pid === pid && event.tid === tid,
+      (event) =>
+        event.name === 'ThreadControllerImpl::RunTask' &&
+        event.pid === pid &&
+        event.tid === tid &&
+        event.dur !== undefined,
     );
+    if (!events.some(({ tdur }) => tdur !== undefined)) {
+      throw new Error('the trace has no processor times (tdur) of tasks');
+    }
     for (const { ts, dur, tdur } of events.sort((one, other) => one.ts - other.ts)) {
-      if (tdur === undefined) throw new Error('the trace has no processor times (tdur) of tasks');
       if (ts < end) continue;
       end = ts + dur;
-      tasks.push({ start: ts / 1000, duration: dur / 1000, processor: tdur / 1000 });
+      // Chromium omits some processor times; they are at most the duration.
+      tasks.push({ start: ts / 1000, duration: dur / 1000, processor: (tdur ?? dur) / 1000 });
     }
-    if (tasks.length === 0) throw new Error('the trace has no tasks of the thread');
     return tasks;
   }
 }
