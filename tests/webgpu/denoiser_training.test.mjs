@@ -310,20 +310,33 @@ describe('where there is no card, or it fails,', () => {
   test('memory that cannot be had is an OutOfMemoryError; what was taken is freed', () =>
     scoped(async (own) => {
       const { trainer } = inWasm(own);
-      // Of one device: another test's device, which recovers meanwhile, makes buffers too.
-      const counted = await requestTestDevice();
-      const counter = failBuffer(counted, Infinity);
-      own(await trainer.onWebGPU({ gpuDevice: counted })).dispose();
-      const total = counter.count();
-      counted.destroy();
-      for (const place of [total - 1, total - 2, Math.floor(total / 2), Math.floor(total / 3)]) {
+      /** Starts a training whose buffer number `place` fails; returns the number of buffers. */
+      const startWith = async (place) => {
         const gpuDevice = await requestTestDevice();
         const fault = failBuffer(gpuDevice, place);
-        await assertRejects(() => trainer.onWebGPU({ gpuDevice }), OutOfMemoryError, 'no memory');
-        assert.ok(fault.failed());
+        const starting = trainer.onWebGPU({ gpuDevice });
+        const training = await starting.catch(() => null);
+        if (fault.failed()) await assertRejects(() => starting, OutOfMemoryError, 'no memory');
+        else training.dispose();
         fault.end();
         assert.equal(counts.alive, 0, `buffers are alive after the failure of ${fault.label()}`);
         gpuDevice.destroy();
+        return { failed: fault.failed(), total: fault.count() };
+      };
+      let { total } = await startWith(Infinity);
+      for (const placeOf of [
+        () => total - 1,
+        () => total - 2,
+        () => Math.floor(total / 2),
+        () => Math.floor(total / 3),
+      ]) {
+        // Measured times decide how many buffers a start needs: if there are fewer than the last time, it is tried again.
+        let result = { failed: false, total };
+        for (let attempt = 0; attempt < 10 && !result.failed; ++attempt) {
+          ({ total } = result);
+          result = await startWith(placeOf());
+        }
+        assert.ok(result.failed, `no start needed ${total} buffers again`);
       }
       assert.equal(trainer.step(rate).step, 1);
     }));
