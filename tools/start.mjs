@@ -58,10 +58,13 @@ async function start({ port, 'no-open': noOpen }) {
     const { default: open } = await import('open');
     await open(address);
   }
-  if ((await rest()) > 0) console.log('  All variants are built.');
+  if (await rest()) console.log('  All variants are built.');
 }
 
-/** Registers the variants that are not built yet; the function that it returns builds them, one after another. */
+/**
+ * Registers the variants that are not built yet. Returns a function that builds them, one after another, and resolves to
+ * true if there were some and all builds succeeded.
+ */
 function buildInBackground(emscripten, builds) {
   const missing = others.filter((variant) => !isBuilt(emscripten, variant));
   const works = missing.map((variant) => {
@@ -73,13 +76,15 @@ function buildInBackground(emscripten, builds) {
     return { variant, ...settle };
   });
   return async () => {
+    let failures = 0;
     for (const { variant, resolve, reject } of works) {
       await buildWasm(emscripten, variant).then(resolve, (error) => {
+        failures += 1;
         console.error(error.message);
         reject(error);
       });
     }
-    return works.length;
+    return works.length > 0 && failures === 0;
   };
 }
 

@@ -31,7 +31,7 @@ describe('text to image', () => {
   test('the first picture is there soon after the page, with nothing done', async (t) => {
     const { processor, clock } = secondsToFirst;
     t.diagnostic(`${processor.toFixed(2)} s of processor time, within ${clock.toFixed(2)} s of the request`);
-    assert.ok(processor < maxSecondsToFirstPicture, `it takes ${processor} s of processor time`);
+    assert.ok(processor < maxSecondsToFirstPicture, `the page used ${processor} s of processor time`);
     assert.equal(await visit.prompt.inputValue(), firstPrompt);
     assert.equal(await visit.steps.count(), 20);
     assert.equal(first.size, 32);

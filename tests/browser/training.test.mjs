@@ -33,7 +33,7 @@ for (const isolated of [true, false]) {
           `${elapsed.toFixed(1)} s of them training; ${pace.toFixed(0)} steps/s`,
       );
       assert.equal(await visit.menu('Pixels').inputValue(), '64');
-      assert.ok(seconds.processor <= maxSeconds, `it takes ${seconds.processor} s of processor time`);
+      assert.ok(seconds.processor <= maxSeconds, `the page used ${seconds.processor} s of processor time`);
     });
 
     test('says what it runs on, and why', async (t) => {
