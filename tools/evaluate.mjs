@@ -3,7 +3,7 @@ import path from 'node:path';
 import { command } from '../evaluation/options.mjs';
 import { buildDist } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
-import { run } from './lib/commands.mjs';
+import { runAsMain } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
 import { main } from './lib/steps.mjs';
@@ -14,5 +14,5 @@ await main(async () => {
   await buildDist();
   const node = await prepareNewerNode();
   console.log();
-  await run(node, [path.join(project, 'evaluation/run.mjs'), ...process.argv.slice(2)], { show: true });
+  await runAsMain(node, [path.join(project, 'evaluation/run.mjs'), ...process.argv.slice(2)]);
 });

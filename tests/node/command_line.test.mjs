@@ -237,3 +237,14 @@ test('values are converted', () => {
   assert.equal(parseArguments(command, ['-h', '--unknown']), null);
   assert.equal(parseArguments(command, ['--help']), null);
 });
+
+test('a program that runs as the command itself: the command has its exit code, and prints no stack', () => {
+  const commands = path.join(project, 'tools/lib/commands.mjs');
+  const script = `
+    import { runAsMain } from ${JSON.stringify(commands)};
+    await runAsMain(process.execPath, ['-e', 'console.error("a target is missed"); process.exitCode = 3']);`;
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
+  assert.deepEqual({ status, stderr }, { status: 3, stderr: 'a target is missed\n' });
+});

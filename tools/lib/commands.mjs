@@ -24,11 +24,12 @@ export function output(program, args, options = {}) {
   return result.status === 0 ? result.stdout : null;
 }
 
-/** A program that failed. `printed`: the last of its output. */
+/** A program that failed. `printed`: the last of its output; `code`: its exit code, null after a signal. */
 export class CommandError extends Error {
-  constructor(command, end, printed) {
+  constructor(command, end, printed, code) {
     super(`${command}\nended with ${end}\n${printed}`);
     this.printed = printed;
+    this.code = code;
   }
 }
 
@@ -52,15 +53,13 @@ const maxPrinted = 1_000_000;
  * @param {string} program
  * @param {readonly string[]} args
  * @param {object} [options] of child_process.spawn, and:
- * @param {boolean} [options.show] its output goes to the terminal as it comes
  * @param {(line: string) => void} [options.onLine] is called for each line of its output
  * @param {(chunk: Buffer) => void} [options.onOutput] is called with its standard output
  * @param {number} [options.seconds] stops it after that time, which is a failure
  */
-export function run(program, args, { show = false, onLine, onOutput, seconds, ...options } = {}) {
+export function run(program, args, { onLine, onOutput, seconds, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'];
-    const child = spawn(program, args, { stdio, ...options });
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     running.add(child);
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -80,7 +79,17 @@ export function run(program, args, { show = false, onLine, onOutput, seconds, ..
       clearTimeout(timer);
       if (code === 0) return resolve(printed);
       const end = timedOut ? `a timeout after ${seconds} s` : (signal ?? `exit code ${code}`);
-      reject(new CommandError([program, ...args].join(' ').slice(0, 300), end, printed));
+      reject(new CommandError([program, ...args].join(' ').slice(0, 300), end, printed, code));
     });
   });
+}
+
+/** Runs a program whose output goes to the terminal. This process ends with its exit code. */
+export async function runAsMain(program, args) {
+  try {
+    await run(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.code === null) throw error;
+    process.exitCode = error.code;
+  }
 }
