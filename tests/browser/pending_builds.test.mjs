@@ -81,3 +81,22 @@ test('a file that does not exist yet is imported when its build made it', async 
   build.resolve();
   assert.match(await (await answer).text(), /'built'/);
 });
+
+test('the address of a file that does not exist yet can be imported', async (t) => {
+  mkdirSync(path.join(project, 'build'), { recursive: true });
+  const root = mkdtempSync(path.join(project, 'build/pending-builds-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  writeFileSync(path.join(root, 'page.js'), "export { default } from './later.wasm?url';");
+  const build = controlledBuild();
+  const builds = new PendingBuilds();
+  builds.add('a file', [path.relative(project, path.join(root, 'later.wasm'))], build.promise);
+  const server = await serveWith(builds, { configFile: false, root });
+  t.after(server.close);
+  const code = await (await fetch(`${server.origin}/page.js`)).text();
+  const [, module] = code.match(/from "([^"]+)"/);
+  const [, address] = (await (await fetch(new URL(module, server.origin))).text()).match(/"([^"]+)"/);
+  const answer = fetch(new URL(address, server.origin));
+  writeFileSync(path.join(root, 'later.wasm'), 'built');
+  build.resolve();
+  assert.equal(await (await answer).text(), 'built');
+});

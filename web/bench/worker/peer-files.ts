@@ -4,16 +4,11 @@ import onnxruntimeWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import tensorflowWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url';
 import tensorflowSimdWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import tensorflowThreadsWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
+import baselineCeiling from '../../../build/wasm-baseline/bench/ceiling/cross_attention_ceiling.wasm?url';
+import relaxedCeiling from '../../../build/wasm-relaxed/bench/ceiling/cross_attention_ceiling.wasm?url';
 
-/** The microkernels by themselves; none where the project was built without them. */
-const ceilings = import.meta.glob<string>(
-  '../../../build/wasm-*/bench/ceiling/cross_attention_ceiling.wasm',
-  {
-    query: '?url',
-    import: 'default',
-    eager: true,
-  },
-);
+/** The microkernel alone, by SIMD level. Imported by name, so that a page waits for a build that is still running. */
+const CEILINGS: Record<string, string> = { relaxed: relaxedCeiling, baseline: baselineCeiling };
 
 /** By the names that each contender takes. */
 const FILES: Record<string, Record<string, string>> = {
@@ -31,9 +26,9 @@ export function filesOf(contenderName: string): Record<string, string> | undefin
   return files && Object.fromEntries(Object.entries(files).map(([name, url]) => [name, absolute(url)]));
 }
 
-/** The .wasm of the microkernel by itself; null where this site has none. */
+/** The .wasm of the microkernel alone; null if there is none for this SIMD level. */
 export async function ceilingBytes(simd: string): Promise<Uint8Array | null> {
-  const url = Object.entries(ceilings).find(([path]) => path.includes(`/wasm-${simd}/`))?.[1];
+  const url = CEILINGS[simd];
   if (url === undefined) return null;
   const response = await fetch(absolute(url));
   if (!response.ok) throw new Error(`the microkernel's ceiling: ${response.status} ${response.statusText}`);
