@@ -25,6 +25,7 @@ const timeout = 180_000;
 
 /** The same in a page that is open. */
 export async function readResult({ page, troubles }, address) {
+  troubles.length = 0;
   const loaded = new Set();
   const note = (request) => loaded.add(new URL(request.url()).pathname);
   page.on('request', note);
