@@ -248,3 +248,10 @@ test('a program that runs as the command itself: the command has its exit code, 
   });
   assert.deepEqual({ status, stderr }, { status: 3, stderr: 'a target is missed\n' });
 });
+
+test('all clones of the same sources share results of builds', async () => {
+  const { fingerprint } = await import('../../tools/lib/stamps.mjs');
+  const { fingerprint: ofClone } = await import(path.join(clone(), 'tools/lib/stamps.mjs'));
+  assert.equal(ofClone(['a compiler'], ['tools/lib']), fingerprint(['a compiler'], ['tools/lib']));
+  assert.notEqual(fingerprint(['another'], ['tools/lib']), fingerprint(['a compiler'], ['tools/lib']));
+});

@@ -13,13 +13,16 @@ function filesOf(full) {
   return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
 }
 
-/** A fingerprint of texts and of files (a folder stands for the files in it), all below the project. */
+/**
+ * A fingerprint of texts and of files (a folder stands for the files in it), all below the project. All clones of the
+ * same sources have the same one.
+ */
 export function fingerprint(texts, files = []) {
   const hash = createHash('sha256');
   for (const text of texts) hash.update(`${text}\0`);
   for (const file of files) {
     const names = filesOf(path.join(project, file));
-    for (const name of names.sort()) hash.update(`${name}\0`).update(readFileSync(name));
+    for (const name of names.sort()) hash.update(`${path.relative(project, name)}\0`).update(readFileSync(name));
   }
   return hash.digest('hex');
 }
