@@ -1,5 +1,5 @@
 // The numbers that all contenders compute with: the same from the same shape, in every process.
-import { arrayOf, normalArray, uniformGenerator } from '../tests/support/random.mjs';
+import { arrayOf, normalArray, uniformGenerator } from '../support/random.mjs';
 
 /**
  * Unit-normal image, two contexts (null for self-attention) and output gradient; Xavier-uniform weights. Other numbers for

@@ -1,6 +1,6 @@
 // One measurement: all contenders that can do it, checked against each other, then timed by turns. No Node in here: pages
 // measure as well.
-import { maximumMagnitude, worstDifference } from '../tests/support/differences.mjs';
+import { maximumMagnitude, worstDifference } from '../support/differences.mjs';
 import { layersOf, mostChannelsOf } from './shapes.mjs';
 
 /**

@@ -5,7 +5,7 @@ import { readCommandLine } from '../tools/lib/command_line.mjs';
 import { ContenderProcess } from './contender_process.mjs';
 import { chartFile, scalingChartFile } from './chart_file.mjs';
 import { entryOf } from './contenders.mjs';
-import { machine } from './machine.mjs';
+import { machine } from '../support/machine.mjs';
 import { measureAll } from './measurement.mjs';
 import { allPeers, command } from './options.mjs';
 import { ceilingText, meanCores, measurementTable, memoryTable, notMeasuredText } from './report.mjs';

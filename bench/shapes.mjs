@@ -1,5 +1,5 @@
 // What is measured: shapes of layers, what is done with them, and the work of it by a formula that knows no contender.
-import { shapeNamed, shapes as layerShapes } from '../tests/support/shapes.mjs';
+import { shapeNamed, shapes as layerShapes } from '../support/shapes.mjs';
 
 /** So small that a call is nothing but overhead: only the time of a call tells anything. */
 const overhead = {

@@ -2,7 +2,7 @@
 // the word show that shape, in the colour that is asked for?
 import { analysePicture } from './analyser/index.mjs';
 import { coverageAt, mirrored, shapes } from './analyser/shapes.mjs';
-import { backgrounds, colours } from './analyser/palette.mjs';
+import { backgrounds, colours } from '../support/palette.mjs';
 import { rateOf } from './rates.mjs';
 
 const size = 32;

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Denoiser, init, randomScene } from 'diffusion-cross-attention/denoiser';
-import { machine } from '../bench/machine.mjs';
+import { machine } from '../support/machine.mjs';
 import { readCommandLine } from '../tools/lib/command_line.mjs';
 import { adheres, analysePicture } from './analyser/index.mjs';
 import { contactSheet } from './contact_sheet.mjs';

@@ -2,7 +2,7 @@
 // painting finished, in light colours, 1280 pixels wide. It takes what `npm run build` leaves in dist/.
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { openSite } from '../tests/browser/support/paint_page.mjs';
+import { openSite } from '../support/browser/paint_page.mjs';
 import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
 

@@ -1,5 +1,5 @@
 // A layer in ONNX Runtime, native, in WebAssembly or on WebGPU: all have the same interface.
-import { onnxLayer } from '../../tests/support/onnx_layer.mjs';
+import { onnxLayer } from '../../support/onnx_layer.mjs';
 import { makeLayerData } from '../layer_data.mjs';
 import { contextLengthOf, tokensOf } from '../shapes.mjs';
 

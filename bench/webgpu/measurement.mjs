@@ -1,5 +1,5 @@
 // One shape on WebGPU: all contenders, checked against a reference, then timed by turns. No Node in here: the page measures.
-import { maximumMagnitude, worstDifference } from '../../tests/support/differences.mjs';
+import { maximumMagnitude, worstDifference } from '../../support/differences.mjs';
 
 /** A round lasts so long, or one call where that takes longer. */
 const roundSeconds = 0.2;

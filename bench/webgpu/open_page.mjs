@@ -1,9 +1,9 @@
 // The page, bundled, served and open in a Chromium that has WebGPU.
 import path from 'node:path';
 import { build } from 'esbuild';
-import { launchChromium } from '../../tests/browser/support/chromium.mjs';
-import { webGpuSwitches } from '../../tests/browser/support/webgpu_switches.mjs';
-import { isolationHeaders, serve } from '../../tests/browser/support/server.mjs';
+import { launchChromium } from '../../support/browser/chromium.mjs';
+import { webGpuSwitches } from '../../support/browser/webgpu_switches.mjs';
+import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 import { project } from '../../tools/lib/paths.mjs';
 
 /** What a contender loads itself, by the contender's name in contenders.mjs. */

@@ -1,7 +1,7 @@
 // The command line of npm run bench:webgpu. No npm packages: tools/bench_webgpu.mjs checks the arguments before any
 // set-up.
-import { webGpuSwitches } from '../../tests/browser/support/webgpu_switches.mjs';
-import { shapes } from '../../tests/support/shapes.mjs';
+import { webGpuSwitches } from '../../support/browser/webgpu_switches.mjs';
+import { shapes } from '../../support/shapes.mjs';
 import { contenders } from './contenders.mjs';
 
 const names = (allowed) => ({ type: 'name', list: true, allowed, default: allowed });

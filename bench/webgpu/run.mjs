@@ -1,9 +1,9 @@
 // npm run bench:webgpu: the layer and its peers on WebGPU, in one page of a real Chromium.
 // `npm run bench:webgpu -- --help` lists the options.
 import { writeFileSync } from 'node:fs';
-import { shapeNamed } from '../../tests/support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 import { readCommandLine } from '../../tools/lib/command_line.mjs';
-import { machine } from '../machine.mjs';
+import { machine } from '../../support/machine.mjs';
 import { contenders } from './contenders.mjs';
 import { openPage } from './open_page.mjs';
 import { command } from './options.mjs';

@@ -1,9 +1,9 @@
 // What is to be seen in a picture: a background and flat shapes of named colours.
-import { nearestName } from './colours.mjs';
+import { nearestName } from '../../support/colours.mjs';
 import { componentsOf, encloses, interiorOf, isThin, joinIslands, pixelBox } from './components.mjs';
 import { fitShapes } from './fit.mjs';
 import { labelPixels } from './labels.mjs';
-import { backgrounds, colours } from './palette.mjs';
+import { backgrounds, colours } from '../../support/palette.mjs';
 import { medianColour, toPlanes } from './picture.mjs';
 import { relationOf } from './relations.mjs';
 import { shapes as sceneShapes } from './shapes.mjs';

@@ -1,5 +1,5 @@
 // Which colour each pixel belongs to: the background or one of the named colours.
-import { distance, mixtureOf } from './colours.mjs';
+import { distance, mixtureOf } from '../../support/colours.mjs';
 import { neighboursOf, pixelAt } from './picture.mjs';
 
 /** The label of the background; the colours follow from 1 on, in the palette's order. */

@@ -1,5 +1,5 @@
 // How much of each pixel an object covers, by the colours at its edge.
-import { mixtureOf } from './colours.mjs';
+import { mixtureOf } from '../../support/colours.mjs';
 import { neighboursOf, pixelAt } from './picture.mjs';
 
 /** The owner of pixels that belong to no object. */

@@ -23,9 +23,9 @@ class TokenBlock {
  public:
   static constexpr Index kColumns = kTileColumns<T>;
 
-  static Amount scratchSize(Index headDim, Index tokenBlock, Index keyBlock) {
-    const Amount tiles = 2 * Amount{keyBlock} * tokenBlock;
-    const Amount transposed = linalg::columnPanelsSize<T>(tokenBlock, keyBlock);
+  static ByteCount scratchSize(Index headDim, Index tokenBlock, Index keyBlock) {
+    const ByteCount tiles = 2 * ByteCount{keyBlock} * tokenBlock;
+    const ByteCount transposed = linalg::columnPanelsSize<T>(tokenBlock, keyBlock);
     return tiles + transposed + 2 * linalg::rowPanelsSize<T>(headDim, tokenBlock) + 3 * tokenBlock;
   }
 
@@ -172,7 +172,7 @@ class TokenBlock {
 }  // namespace
 
 template <class T>
-Amount flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock) {
+ByteCount flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock) {
   return TokenBlock<T>::scratchSize(headDim, tokenBlock, keyBlock);
 }
 
@@ -186,7 +186,7 @@ void flashBackward(const FlashBackward<T>& task, T* scratch) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                      \
   template void flashBackward(const FlashBackward<T>&, T*); \
-  template Amount flashBackwardScratch<T>(Index, Index, Index);
+  template ByteCount flashBackwardScratch<T>(Index, Index, Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

@@ -32,6 +32,6 @@ void flashBackward(const FlashBackward<T>& task, T* scratch);
 
 /// Elements of scratch that flashBackward takes.
 template <class T>
-Amount flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock);
+ByteCount flashBackwardScratch(Index headDim, Index tokenBlock, Index keyBlock);
 
 }  // namespace cross_attention::attention

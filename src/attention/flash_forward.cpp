@@ -11,8 +11,8 @@ using linalg::kTileColumns;
 using linalg::kTileRows;
 
 template <class T>
-Amount flashForwardScratch(Index tokens, Index keyBlock) {
-  return 2 * Amount{roundUp(tokens, kTileColumns<T>)} + Amount{keyBlock} * kTileColumns<T>;
+ByteCount flashForwardScratch(Index tokens, Index keyBlock) {
+  return 2 * ByteCount{roundUp(tokens, kTileColumns<T>)} + ByteCount{keyBlock} * kTileColumns<T>;
 }
 
 template <class T>
@@ -64,7 +64,7 @@ void flashForward(const FlashForward<T>& task, T* scratch) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                    \
   template void flashForward(const FlashForward<T>&, T*); \
-  template Amount flashForwardScratch<T>(Index, Index);
+  template ByteCount flashForwardScratch<T>(Index, Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

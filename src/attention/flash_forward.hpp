@@ -24,6 +24,6 @@ void flashForward(const FlashForward<T>& task, T* scratch);
 
 /// Elements of scratch that flashForward takes.
 template <class T>
-Amount flashForwardScratch(Index tokens, Index keyBlock);
+ByteCount flashForwardScratch(Index tokens, Index keyBlock);
 
 }  // namespace cross_attention::attention

@@ -9,8 +9,8 @@ using linalg::kTileColumns;
 using linalg::kTileRows;
 
 template <class T>
-Amount probabilitiesScratch(Index keyBlock) {
-  return Amount{keyBlock} * kTileColumns<T>;
+ByteCount probabilitiesScratch(Index keyBlock) {
+  return ByteCount{keyBlock} * kTileColumns<T>;
 }
 
 template <class T>
@@ -51,7 +51,7 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                         \
   template void addProbabilities(const Probabilities<T>&, T*); \
-  template Amount probabilitiesScratch<T>(Index);
+  template ByteCount probabilitiesScratch<T>(Index);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

@@ -21,6 +21,6 @@ void addProbabilities(const Probabilities<T>& task, T* scratch);
 
 /// Elements of scratch that addProbabilities takes.
 template <class T>
-Amount probabilitiesScratch(Index keyBlock);
+ByteCount probabilitiesScratch(Index keyBlock);
 
 }  // namespace cross_attention::attention

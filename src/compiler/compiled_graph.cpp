@@ -54,7 +54,7 @@ void CompiledGraph::refresh() {
   for (const auto* owner : owners_) requireAlive(*owner, "a graph");
   const std::shared_ptr<Workspace> workspace = Workspace::shared();
   std::vector<std::unique_ptr<Plan>> plans(source_.outputs.size());
-  Amount arenaBytes = 0;
+  ByteCount arenaBytes = 0;
   for (std::size_t output = 0; output < plans.size(); ++output) {
     plans[output] = std::make_unique<Plan>(source_, source_.outputs[output], options_, workspace);
     arenaBytes = std::max(arenaBytes, plans[output]->arenaBytes());
@@ -157,9 +157,9 @@ double CompiledGraph::flops() const {
   return flops;
 }
 
-Amount CompiledGraph::scratchBytes() const {
-  const auto bytes = static_cast<Amount>(arena_->bytes());
-  Amount most = 0;
+ByteCount CompiledGraph::scratchBytes() const {
+  const auto bytes = static_cast<ByteCount>(arena_->bytes());
+  ByteCount most = 0;
   for (const auto& plan : plans_) most = std::max(most, plan->scratchBytes());
   return bytes + most;
 }

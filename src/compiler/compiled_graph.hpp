@@ -52,7 +52,7 @@ class CompiledGraph {
   /// Of all outputs together.
   double flops() const;
   /// What runs work in, without inputs and outputs: the arena and threads' scratch.
-  Amount scratchBytes() const;
+  ByteCount scratchBytes() const;
 
  private:
   /// `graph`: what would take it, for people.

@@ -24,9 +24,9 @@ void removeUnused(Program& program);
 
 /// Where each value lies: operations whose lives do not overlap share memory.
 struct MemoryPlan {
-  std::vector<Amount>
+  std::vector<ByteCount>
       offsets;  ///< in bytes, one an operation; -1 for those that are given, and for the output
-  Amount bytes = 0;
+  ByteCount bytes = 0;
 };
 MemoryPlan planMemory(const Program& program);
 

@@ -71,7 +71,7 @@ Plan::Plan(const Source& source, const graph::NodePointer& output, const Compile
 
 void Plan::place(const std::shared_ptr<memory::Piece>& arena) {
   for (std::size_t place = 0; place < memory_.offsets.size(); ++place) {
-    const Amount offset = memory_.offsets[place];
+    const ByteCount offset = memory_.offsets[place];
     if (offset < 0) continue;
     const Operation& operation = program_.operations[place];
     program_.tensorOf(operation) = AnyTensor(operation.shape, arena, static_cast<Index>(offset));
@@ -115,8 +115,8 @@ double Plan::flops() const {
   return flops;
 }
 
-Amount Plan::scratchBytes() const {
-  Amount most = 0;
+ByteCount Plan::scratchBytes() const {
+  ByteCount most = 0;
   for (const auto& step : steps_) most = std::max(most, step->schedule().scratchBytes());
   return most * ThreadPool::shared().threads();
 }

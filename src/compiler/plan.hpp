@@ -30,7 +30,7 @@ class Plan {
 
   /// The size of the arena that this plan takes, and the one that it is given: plans that do not run at the same time
   /// share it. Also takes the memory that runs need of threads' scratch.
-  Amount arenaBytes() const { return memory_.bytes; }
+  ByteCount arenaBytes() const { return memory_.bytes; }
   void place(const std::shared_ptr<memory::Piece>& arena);
 
   /// The inputs that every run takes: places among the graph's, ascending.
@@ -49,7 +49,7 @@ class Plan {
   /// What the graph would cost as it was written.
   double flopsBefore() const { return flopsBefore_; }
   double bytesBefore() const { return bytesBefore_; }
-  Amount scratchBytes() const;
+  ByteCount scratchBytes() const;
   std::size_t heldBytes() const;
   const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
 

@@ -8,24 +8,24 @@ namespace cross_attention::compiler {
 
 namespace {
 
-Amount alignedBytes(Amount bytes) {
-  constexpr Amount kAlignment = memory::kAlignment;
+ByteCount alignedBytes(ByteCount bytes) {
+  constexpr ByteCount kAlignment = memory::kAlignment;
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-Amount bytesOf(const Program& program, std::size_t place) {
-  return alignedBytes(Amount{program.operations[place].shape.size()} *
-                      static_cast<Amount>(bytesOf(program.type)));
+ByteCount bytesOf(const Program& program, std::size_t place) {
+  return alignedBytes(ByteCount{program.operations[place].shape.size()} *
+                      static_cast<ByteCount>(bytesOf(program.type)));
 }
 
 /// For the value at `place`: the first gap between those before it that live at the same time.
-Amount firstGap(const Program& program, const MemoryPlan& plan, std::span<const int> lastUses,
+ByteCount firstGap(const Program& program, const MemoryPlan& plan, std::span<const int> lastUses,
                 std::size_t place) {
-  const Amount bytes = bytesOf(program, place);
-  Amount offset = 0;
+  const ByteCount bytes = bytesOf(program, place);
+  ByteCount offset = 0;
   for (std::size_t other = 0; other < place;) {
-    const Amount begin = plan.offsets[other];
-    const Amount end = begin + bytesOf(program, other);
+    const ByteCount begin = plan.offsets[other];
+    const ByteCount end = begin + bytesOf(program, other);
     const bool lives = begin >= 0 && lastUses[other] >= static_cast<int>(place);
     const bool isInTheWay = lives && begin < offset + bytes && offset < end;
     if (isInTheWay) offset = end;
@@ -46,11 +46,11 @@ MemoryPlan planMemory(const Program& program) {
     }
   }
   MemoryPlan plan;
-  plan.offsets = std::vector<Amount>(size, -1);
+  plan.offsets = std::vector<ByteCount>(size, -1);
   for (std::size_t place = 0; place < size; ++place) {
     const bool isOutput = static_cast<int>(place) == program.output;
     if (program.operations[place].isGiven() || isOutput) continue;
-    const Amount offset = firstGap(program, plan, lastUses, place);
+    const ByteCount offset = firstGap(program, plan, lastUses, place);
     plan.offsets[place] = offset;
     plan.bytes = std::max(plan.bytes, offset + bytesOf(program, place));
   }

@@ -16,13 +16,13 @@ std::atomic<std::size_t> peak{0};
 
 }  // namespace
 
-void* allocate(Amount elements, std::size_t elementBytes) {
+void* allocate(ByteCount elements, std::size_t elementBytes) {
   // Offsets within a buffer, in bytes, must be an Index.
   constexpr std::size_t kMostBytes =
       static_cast<std::size_t>(std::numeric_limits<Index>::max()) - kAlignment;
   void* pointer = nullptr;
   std::size_t bytes = 0;
-  if (elements <= static_cast<Amount>(kMostBytes / elementBytes)) {
+  if (elements <= static_cast<ByteCount>(kMostBytes / elementBytes)) {
     bytes = static_cast<std::size_t>(elements) * elementBytes;
     // aligned_alloc takes whole multiples of the alignment.
     pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
@@ -43,7 +43,7 @@ void release(void* pointer, std::size_t bytes) noexcept {
   inUse.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-Piece::Piece(Amount elements, std::size_t elementBytes) {
+Piece::Piece(ByteCount elements, std::size_t elementBytes) {
   if (elements <= 0) return;
   data_ = allocate(elements, elementBytes);
   bytes_ = static_cast<std::size_t>(elements) * elementBytes;

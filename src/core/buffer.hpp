@@ -14,7 +14,7 @@ namespace memory {
 inline constexpr std::size_t kAlignment = 64;
 
 /// Throws Error(kOutOfMemory) where the memory cannot be had or addressed. Counted in bytesInUse.
-void* allocate(Amount elements, std::size_t elementBytes);
+void* allocate(ByteCount elements, std::size_t elementBytes);
 void release(void* pointer, std::size_t bytes) noexcept;
 
 /// Bytes in live buffers of tensors, layers, caches and scratch.
@@ -28,7 +28,7 @@ void resetPeak() noexcept;
 class Piece {
  public:
   Piece() = default;
-  Piece(Amount elements, std::size_t elementBytes);
+  Piece(ByteCount elements, std::size_t elementBytes);
   Piece(Piece&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   Piece& operator=(Piece&& other) noexcept;
@@ -49,7 +49,7 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Amount size) : piece_(size, sizeof(T)) {}
+  explicit Buffer(ByteCount size) : piece_(size, sizeof(T)) {}
 
   /// All elements 0.
   void clear() {

@@ -10,7 +10,7 @@ using Index = std::ptrdiff_t;
 
 /// How much memory to take, in elements or bytes: a product of checked dimensions may exceed Index in WebAssembly, and
 /// must be seen to, not wrap around, where it is allocated.
-using Amount = std::int64_t;
+using ByteCount = std::int64_t;
 
 constexpr Index ceilDivide(Index value, Index divisor) { return (value + divisor - 1) / divisor; }
 constexpr Index roundUp(Index value, Index multiple) {

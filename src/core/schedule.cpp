@@ -54,7 +54,7 @@ void Schedule::run(int slot) {
   const Workers workers;
   ThreadPool& pool = ThreadPool::shared();
   // All memory first, so that no stage can fail for lack of it after another has written results.
-  const Amount bytes = scratchBytes();
+  const ByteCount bytes = scratchBytes();
   (*workspace_)[slot].reserve(bytes);
   Run work(*this);
   const Index firstTask = std::exchange(nextTask_, 0);
@@ -71,8 +71,8 @@ void Schedule::run(int slot) {
   }
 }
 
-Amount Schedule::scratchBytes() const {
-  Amount most = 0;
+ByteCount Schedule::scratchBytes() const {
+  ByteCount most = 0;
   for (const StageMemory::Stage& stage : memory_.stages) most = std::max(most, stage.scratchBytes);
   return most;
 }

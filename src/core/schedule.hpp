@@ -22,7 +22,7 @@ class Schedule {
 
   /// A stage of `tasks` calls of work(task, scratch). `scratchBytes`: what a task takes from its thread's scratch.
   template <class Work>
-  void add(Index tasks, Amount scratchBytes, Work work) {
+  void add(Index tasks, ByteCount scratchBytes, Work work) {
     static_assert(sizeof(WorkOf<Work>) <= StageMemory::kBlockBytes);
     void* place = memory_.makeRoom(sizeof(WorkOf<Work>));
     memory_.add(tasks, scratchBytes, new (place) WorkOf<Work>(std::move(work)));
@@ -39,7 +39,7 @@ class Schedule {
   bool advance(double milliseconds);
 
   /// Of the task that takes most; a thread at a time.
-  Amount scratchBytes() const;
+  ByteCount scratchBytes() const;
   /// Takes it, for all threads: runs that follow allocate nothing. Throws kOutOfMemory.
   void reserve();
 

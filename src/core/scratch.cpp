@@ -20,7 +20,7 @@ void* StageMemory::makeRoom(std::size_t bytes) {
   return place;
 }
 
-void StageMemory::add(Index tasks, Amount scratchBytes, AnyWork* work) {
+void StageMemory::add(Index tasks, ByteCount scratchBytes, AnyWork* work) {
   stages.push_back({tasks, scratchBytes, work});
 }
 

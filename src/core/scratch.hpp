@@ -14,13 +14,13 @@ class Scratch {
  public:
   /// What `count` elements of T take of a reservation.
   template <class T>
-  static constexpr Amount bytesFor(Amount count) {
-    constexpr Amount kAlignment = memory::kAlignment;
-    return (count * static_cast<Amount>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+  static constexpr ByteCount bytesFor(ByteCount count) {
+    constexpr ByteCount kAlignment = memory::kAlignment;
+    return (count * static_cast<ByteCount>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
   }
 
   /// Makes room for `bytes`. Throws kOutOfMemory. Never called while a task holds memory of it.
-  void reserve(Amount bytes) {
+  void reserve(ByteCount bytes) {
     if (bytes > buffer_.size()) {
       buffer_ = Buffer<std::byte>();
       buffer_ = Buffer<std::byte>(bytes);
@@ -29,7 +29,7 @@ class Scratch {
   void reset() { used_ = 0; }
   /// `count` uninitialised elements, aligned for vectors, good until reset. The reservation must cover them.
   template <class T>
-  T* take(Amount count) {
+  T* take(ByteCount count) {
     T* memory = reinterpret_cast<T*>(buffer_.data() + used_);
     used_ += static_cast<Index>(bytesFor<T>(count));
     return memory;
@@ -52,7 +52,7 @@ class StageMemory {
   };
   struct Stage {
     Index tasks;
-    Amount scratchBytes;
+    ByteCount scratchBytes;
     AnyWork* work;  ///< in memory of makeRoom
   };
 
@@ -61,7 +61,7 @@ class StageMemory {
   /// Room for one more stage, and `bytes` for its work: at most kBlockBytes, aligned for anything.
   void* makeRoom(std::size_t bytes);
   /// `work`: made where makeRoom said. Cannot fail.
-  void add(Index tasks, Amount scratchBytes, AnyWork* work);
+  void add(Index tasks, ByteCount scratchBytes, AnyWork* work);
   /// Destroys the work; the memory stays.
   void clear();
 

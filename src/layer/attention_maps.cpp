@@ -56,8 +56,8 @@ Tensor<T> computeAttentionMaps(const Configuration& configuration, const Paramet
                                                    .folded = false,
                                                    .leastTasks = tasksForThreads()});
   const Index blocks = ceilDivide(layout.tokens, plan.tokenBlock);
-  const Amount panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
-  const Amount scratchBytes =
+  const ByteCount panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
+  const ByteCount scratchBytes =
       2 * Scratch::bytesFor<T>(panelsSize) +
       Scratch::bytesFor<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
   schedule.add(layout.batch * blocks, scratchBytes, [&](Index task, Scratch& scratch) {

@@ -267,7 +267,7 @@ void BackwardPass<T>::addSet(Index set) {
   // The weights are the same for all sets.
   const bool packsWeights = !std::exchange(weightsArePacked_, true);
   schedule_.add(
-      packsWeights ? 3 : 1, gathers ? Scratch::bytesFor<T>(Amount{keys} * contextDim) : 0,
+      packsWeights ? 3 : 1, gathers ? Scratch::bytesFor<T>(ByteCount{keys} * contextDim) : 0,
       [=, this](Index task, Scratch& scratch) {
         if (task == 0) {
           T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
@@ -287,9 +287,9 @@ void BackwardPass<T>::addSet(Index set) {
   const Index taskKeys = planTaskRows<T>(keys);
   const Index weightTasks = ceilDivide(channels, taskChannels);
   const Index contextTasks = ceilDivide(keys, taskKeys);
-  const Amount scratchBytes = Scratch::bytesFor<T>(rowPanelsSize<T>(
+  const ByteCount scratchBytes = Scratch::bytesFor<T>(rowPanelsSize<T>(
                                   std::max(taskChannels, taskKeys), std::max(keys, channels))) +
-                              Scratch::bytesFor<T>(Amount{taskKeys} * contextDim);
+                              Scratch::bytesFor<T>(ByteCount{taskKeys} * contextDim);
   schedule_.add(weightTasks + contextTasks, scratchBytes, [=, this](Index task, Scratch& scratch) {
     if (task < weightTasks) {
       const Index row = task * taskChannels;

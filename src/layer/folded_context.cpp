@@ -24,8 +24,8 @@ template <class T>
 FoldedContext<T>::FoldedContext(const Configuration& configuration,
                                 const std::vector<Index>& keyCounts, bool transposed)
     : configuration_(configuration) {
-  Amount size = 0;
-  Amount transposedSize = 0;
+  ByteCount size = 0;
+  ByteCount transposedSize = 0;
   for (const Index keys : keyCounts) {
     sets_.push_back({keys, size, transposedSize});
     const Index rows = configuration.numHeads * headStride(static_cast<Index>(sets_.size()) - 1);
@@ -60,7 +60,7 @@ void FoldedContext<T>::fold(Index set, Index head, Index firstChannel, Index cha
   const Index filled = headStride(set);
   const Index width = roundUp(filled, kTileColumns<T>);
   const MatrixView<T> product =
-      linalg::rowMajor(scratch.take<T>(Amount{channels} * width), channels, width);
+      linalg::rowMajor(scratch.take<T>(ByteCount{channels} * width), channels, width);
   linalg::multiply<T>(weight, columns, product.columnRange(0, roundUp(keys, kTileColumns<T>)));
   for (Index channel = 0; channel < channels; ++channel) {
     std::fill(product.at(channel, keys), product.at(channel, filled), T(0));
@@ -89,8 +89,8 @@ void FoldedContext<T>::addStage(Schedule& schedule, const PackedWeights<T>& weig
   for (Index set = 0; set < static_cast<Index>(sets_.size()); ++set) {
     mostRows = std::max(mostRows, headStride(set));
   }
-  const Amount scratchBytes =
-      Scratch::bytesFor<T>(Amount{kFoldedChannelsPerTask<T>} * roundUp(mostRows, kTileColumns<T>));
+  const ByteCount scratchBytes =
+      Scratch::bytesFor<T>(ByteCount{kFoldedChannelsPerTask<T>} * roundUp(mostRows, kTileColumns<T>));
   schedule.add(static_cast<Index>(sets_.size()) * heads * 2 * chunks, scratchBytes,
                [=, this, keyColumns = std::move(keyColumns), valueColumns = std::move(valueColumns),
                 &weights](Index task, Scratch& scratch) {

@@ -50,8 +50,8 @@ class FoldedContext {
  private:
   struct Set {
     Index keys;
-    Amount offset;            ///< in keys_ and values_
-    Amount transposedOffset;  ///< in keysTransposed_ and valuesTransposed_
+    ByteCount offset;            ///< in keys_ and values_
+    ByteCount transposedOffset;  ///< in keysTransposed_ and valuesTransposed_
   };
 
   const Set& at(Index set) const { return sets_[static_cast<std::size_t>(set)]; }

@@ -31,7 +31,7 @@ FoldedGradients<T>::FoldedGradients(const Task& task) : task_(task) {
   const Index chunk = task.plan.chunk;
   const Index mostRows =
       task.configuration.numHeads * roundUp(projected().mostKeys(), kTileRows<T>);
-  const auto allocate = [](Amount size, std::initializer_list<Buffer<T>*> buffers) {
+  const auto allocate = [](ByteCount size, std::initializer_list<Buffer<T>*> buffers) {
     for (Buffer<T>* buffer : buffers) *buffer = Buffer<T>(size);
   };
   allocate(columnPanelsSize<T>(queryDim(), chunk), {&input_, &outputGradient_});
@@ -154,7 +154,7 @@ void FoldedGradients<T>::addSetEnd(Schedule& schedule, Index set) {
   const auto rowsBytes = [](Index rows, Index depth) {
     return Scratch::bytesFor<T>(rowPanelsSize<T>(rows, depth));
   };
-  const Amount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(queryDim(), keys)) +
+  const ByteCount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(queryDim(), keys)) +
                               rowsBytes(queryDim(), keys) +
                               Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
   schedule.add(2 * task_.configuration.numHeads, scratchBytes,

@@ -60,7 +60,7 @@ ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters
     const TokenLayout& layout = arguments_.layout;
     activations_ = std::make_shared<Activations<T>>(
         Activations<T>{arguments_, projected_, parameters.version(),
-                       Buffer<T>(Amount{layout.batch} * configuration.numHeads * layout.tokens)});
+                       Buffer<T>(ByteCount{layout.batch} * configuration.numHeads * layout.tokens)});
   }
   plan_ = planForward<T>(configuration, {.batch = arguments_.layout.batch,
                                          .tokens = arguments_.layout.tokens,
@@ -92,7 +92,7 @@ void ForwardPass<T>::addTokenBlocks() {
   const auto panelsBytes = [this](Index rows) {
     return Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(rows, plan_.tokenBlock));
   };
-  Amount scratchBytes = panelsBytes(configuration_.queryDim);
+  ByteCount scratchBytes = panelsBytes(configuration_.queryDim);
   if (folded_) {
     const Index headStride = roundUp(projected_->mostKeys(), linalg::kTileRows<T>);
     scratchBytes += panelsBytes(configuration_.numHeads * headStride);

@@ -12,8 +12,8 @@ struct KeyGradients {
   /// Of at most `mostKeys` keys. Rows have room for another tile: products write whole ones.
   KeyGradients(Index queryDim, Index mostKeys)
       : stride(roundUp(mostKeys, linalg::kTileColumns<T>) + linalg::kTileColumns<T>),
-        keys(Amount{queryDim} * stride),
-        values(Amount{queryDim} * stride) {}
+        keys(ByteCount{queryDim} * stride),
+        values(ByteCount{queryDim} * stride) {}
 
   linalg::MatrixView<T> rows(Buffer<T>& gradient, Index firstChannel, Index channels,
                              Index columns) const {

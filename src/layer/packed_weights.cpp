@@ -42,7 +42,7 @@ MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight)
 }  // namespace
 
 template <class T>
-Amount PackedWeights<T>::elements(PackedWeight weight) const {
+ByteCount PackedWeights<T>::elements(PackedWeight weight) const {
   const MatrixView<const T> matrix = source(parameters_, weight);
   if (!isOfHeads(weight)) return linalg::rowPanelsSize<T>(matrix.rows, matrix.columns);
   return configuration_.numHeads *
@@ -105,7 +105,7 @@ template <class T>
 RowPanels<T> PackedWeights<T>::ofHead(PackedWeight weight, Index head) const {
   const Index headDim = configuration_.headDim();
   const Index depth = source(parameters_, weight).columns;
-  const Amount offset = head * linalg::rowPanelsSize<T>(headDim, depth);
+  const ByteCount offset = head * linalg::rowPanelsSize<T>(headDim, depth);
   return layout(weight, at(weight).data() + offset, headDim);
 }
 

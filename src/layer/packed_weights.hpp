@@ -43,7 +43,7 @@ class PackedWeights {
   linalg::RowPanels<T> ofHead(PackedWeight weight, Index head) const;
 
  private:
-  Amount elements(PackedWeight weight) const;
+  ByteCount elements(PackedWeight weight) const;
   linalg::RowPanels<T> layout(PackedWeight weight, const T* data, Index rows) const;
   void addStage(Schedule& schedule, PackedWeight weight, T* destination) const;
   Buffer<T>& at(PackedWeight weight) { return buffers_[static_cast<std::size_t>(weight)]; }

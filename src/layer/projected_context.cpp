@@ -16,7 +16,7 @@ constexpr Index kKeysAtATime = 480;
 static_assert(kKeysAtATime % linalg::kTileRows<float> == 0);
 
 /// A larger context is not remembered: it would cost more memory than the keys and values.
-constexpr Amount kMostRememberedBytes = Amount{2} * 1024 * 1024;
+constexpr ByteCount kMostRememberedBytes = ByteCount{2} * 1024 * 1024;
 
 }  // namespace
 
@@ -33,8 +33,8 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
   // None for an empty batch, whose context may be empty, too.
   const Index sets =
       std::min(context.layout.batch, masks) == 0 ? 0 : std::max(context.layout.batch, masks);
-  Amount size = 0;
-  Amount transposedSize = 0;
+  ByteCount size = 0;
+  ByteCount transposedSize = 0;
   for (Index set = 0; set < sets; ++set) {
     const Index keys = mask_ ? static_cast<Index>(mask_->row(set).size()) : context.layout.tokens;
     sets_.push_back({keys, size, transposedSize});
@@ -54,7 +54,7 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration,
     std::vector<Index> keyCounts;
     for (const Set& set : sets_) keyCounts.push_back(set.keys);
     folded_.emplace(configuration, keyCounts, forms.transposed && kFoldsGradients<T>);
-    const Amount columns = sets * linalg::columnPanelsSize<T>(configuration.queryDim, mostKeys_);
+    const ByteCount columns = sets * linalg::columnPanelsSize<T>(configuration.queryDim, mostKeys_);
     keyColumns_ = Buffer<T>(columns);
     valueColumns_ = Buffer<T>(columns);
   }
@@ -80,11 +80,11 @@ const Index* ProjectedContext<T>::keyNumbers(Index set) const {
 }
 
 template <class T>
-Amount ProjectedContext<T>::rowsOffset(Index set, Index head) const {
+ByteCount ProjectedContext<T>::rowsOffset(Index set, Index head) const {
   return at(set).offset + head * linalg::rowPanelsSize<T>(at(set).keys, configuration_.headDim());
 }
 template <class T>
-Amount ProjectedContext<T>::transposedOffset(Index set, Index head) const {
+ByteCount ProjectedContext<T>::transposedOffset(Index set, Index head) const {
   return at(set).transposedOffset +
          head * linalg::rowPanelsSize<T>(configuration_.headDim(), at(set).keys);
 }
@@ -118,8 +118,8 @@ linalg::MatrixView<const T> ProjectedContext<T>::contextRows(const Context<T>& c
 }
 
 template <class T>
-Amount ProjectedContext<T>::projectScratchBytes(Index keys) const {
-  return Scratch::bytesFor<T>(Amount{configuration_.headDim()} *
+ByteCount ProjectedContext<T>::projectScratchBytes(Index keys) const {
+  return Scratch::bytesFor<T>(ByteCount{configuration_.headDim()} *
                               roundUp(keys, linalg::kTileColumns<T>));
 }
 
@@ -131,7 +131,7 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index set, In
   const Index count = contextPanels.columns;
   const Index width = roundUp(count, linalg::kTileColumns<T>);
   const linalg::MatrixView<T> product =
-      linalg::rowMajor(scratch.take<T>(Amount{headDim} * width), headDim, width);
+      linalg::rowMajor(scratch.take<T>(ByteCount{headDim} * width), headDim, width);
   linalg::multiply<T>(
       weights.ofHead(isKey ? PackedWeight::kKeyOfHeads : PackedWeight::kValueOfHeads, head),
       contextPanels, product);
@@ -166,12 +166,12 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
                                     const Context<T>& context) {
   const Index contextDim = configuration_.contextDim;
   const Index blockKeys = std::min(mostKeys_, kKeysAtATime);
-  const Amount panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
+  const ByteCount panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
   for (Index begin = 0; begin < mostKeys_; begin += kKeysAtATime) {
     const auto countOf = [this, begin](Index set) {
       return std::clamp<Index>(keyCount(set) - begin, 0, kKeysAtATime);
     };
-    schedule.add(sets(), mask_ ? Scratch::bytesFor<T>(Amount{blockKeys} * contextDim) : 0,
+    schedule.add(sets(), mask_ ? Scratch::bytesFor<T>(ByteCount{blockKeys} * contextDim) : 0,
                  [=, this, &context](Index set, Scratch& scratch) {
                    T* gathered = mask_ ? scratch.take<T>(blockKeys * contextDim) : nullptr;
                    linalg::packColumns<T>(
@@ -208,7 +208,7 @@ void ProjectedContext<T>::addFoldingStage(Schedule& schedule, const PackedWeight
 
 template <class T>
 void ProjectedContext<T>::remember(const Context<T>& context) {
-  const Amount bytes = contextPanels_.size() * Amount{sizeof(T)};
+  const ByteCount bytes = contextPanels_.size() * ByteCount{sizeof(T)};
   if (context.isInput || mostKeys_ > kKeysAtATime || bytes > kMostRememberedBytes) return;
   rememberedShape_ = context.tensor.shape();
 }
@@ -216,7 +216,7 @@ void ProjectedContext<T>::remember(const Context<T>& context) {
 template <class T>
 linalg::ColumnPanels<const T> ProjectedContext<T>::contextPanels(Index set, Index count) const {
   const Index contextDim = configuration_.contextDim;
-  const Amount setSize = linalg::columnPanelsSize<T>(contextDim, std::min(mostKeys_, kKeysAtATime));
+  const ByteCount setSize = linalg::columnPanelsSize<T>(contextDim, std::min(mostKeys_, kKeysAtATime));
   return linalg::columnPanels<const T>(contextPanels_.data() + set * setSize, contextDim, count);
 }
 

@@ -93,8 +93,8 @@ class ProjectedContext {
  private:
   struct Set {
     Index keys;
-    Amount offset;            ///< of the set's first head in keys_ and values_
-    Amount transposedOffset;  ///< the same in keysTransposed_ and valuesTransposed_
+    ByteCount offset;            ///< of the set's first head in keys_ and values_
+    ByteCount transposedOffset;  ///< the same in keysTransposed_ and valuesTransposed_
   };
 
   linalg::ColumnPanels<const T> contextPanels(Index set, Index count) const;
@@ -102,8 +102,8 @@ class ProjectedContext {
   bool holdsContext(const Context<T>& context, Index set) const;
   const Set& at(Index set) const { return sets_[static_cast<std::size_t>(set)]; }
   // Of one head in keys_ or values_, and in keysTransposed_ or valuesTransposed_.
-  Amount rowsOffset(Index set, Index head) const;
-  Amount transposedOffset(Index set, Index head) const;
+  ByteCount rowsOffset(Index set, Index head) const;
+  ByteCount transposedOffset(Index set, Index head) const;
   linalg::RowPanels<T> rowsOf(const Buffer<T>& buffer, Index set, Index head) const;
   linalg::RowPanels<T> transposedOf(const Buffer<T>& buffer, Index set, Index head) const;
   void project(const PackedWeights<T>& weights, Index set, Index head, bool isKey, Index begin,
@@ -112,7 +112,7 @@ class ProjectedContext {
   template <class Elements>
   linalg::ColumnPanels<Elements> columnsOf(Elements* elements, Index set) const;
   void addFoldingStage(Schedule& schedule, const PackedWeights<T>& weights);
-  Amount projectScratchBytes(Index keys) const;
+  ByteCount projectScratchBytes(Index keys) const;
 
   Configuration configuration_;
   std::uint64_t version_;

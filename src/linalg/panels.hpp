@@ -66,12 +66,12 @@ struct ColumnPanels {
 };
 
 template <class T>
-constexpr Amount rowPanelsSize(Index rows, Index depth) {
-  return Amount{roundUp(rows, kTileRows<T>)} * depth;
+constexpr ByteCount rowPanelsSize(Index rows, Index depth) {
+  return ByteCount{roundUp(rows, kTileRows<T>)} * depth;
 }
 template <class T>
-constexpr Amount columnPanelsSize(Index depth, Index columns) {
-  return Amount{roundUp(columns, kTileColumns<T>)} * depth;
+constexpr ByteCount columnPanelsSize(Index depth, Index columns) {
+  return ByteCount{roundUp(columns, kTileColumns<T>)} * depth;
 }
 
 template <class T>

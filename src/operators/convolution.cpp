@@ -155,10 +155,10 @@ Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index s
   schedule.add(kTaps, 0, [=](Index tap, Scratch&) {
     linalg::packRowsInto(weights.ofTap(tap), packed, left, 0, tap * depth);
   });
-  const Amount lineSize = Amount{mostPixels} * kWidth * depth;
-  const Amount neighboursSize = columnPanelsSize<T>(kTaps * depth, mostPixels);
-  const Amount resultSize = columnPanelsSize<T>(features, mostPixels);
-  const Amount scratchBytes = Scratch::bytesFor<T>(lineSize) +
+  const ByteCount lineSize = ByteCount{mostPixels} * kWidth * depth;
+  const ByteCount neighboursSize = columnPanelsSize<T>(kTaps * depth, mostPixels);
+  const ByteCount resultSize = columnPanelsSize<T>(features, mostPixels);
+  const ByteCount scratchBytes = Scratch::bytesFor<T>(lineSize) +
                               Scratch::bytesFor<T>(neighboursSize) +
                               Scratch::bytesFor<T>(resultSize);
   schedule.add(batch * blocks, scratchBytes, [=](Index task, Scratch& scratch) {

@@ -36,7 +36,7 @@ void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* dest
   // Views into the buffer only: a copy of it for each task's closure is not wanted.
   const RowPanels<T> panels = linalg::rowPanels<T>(memory.data(), features, depth);
   T* packed = memory.data();
-  const Amount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(depth, kTaskRows)) +
+  const ByteCount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(depth, kTaskRows)) +
                               Scratch::bytesFor<T>(columnPanelsSize<T>(features, kTaskRows));
   Schedule schedule(Workspace::shared());
   schedule.add(ceilDivide(features, kTaskFeatures<T>), 0, [=](Index task, Scratch&) {

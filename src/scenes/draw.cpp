@@ -81,9 +81,9 @@ void draw(const Scene& scene, Index size, std::span<float> rgb) {
   if (size < 1 || size > kLargestPicture) {
     failArgument({"size is ", size, "; it takes 1 to ", kLargestPicture, " pixels"});
   }
-  if (static_cast<Amount>(rgb.size()) != Amount{3} * size * size) {
+  if (static_cast<ByteCount>(rgb.size()) != ByteCount{3} * size * size) {
     failShape({"rgb has ", rgb.size(), " elements; a picture [3, ", size, ", ", size, "] has ",
-               Amount{3} * size * size});
+               ByteCount{3} * size * size});
   }
   const Rgb background = rgbOf(scene.background);
   const std::size_t plane = rgb.size() / 3;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { PNG } from 'pngjs';
-import { openSite } from './support/paint_page.mjs';
+import { openSite } from '../../support/browser/paint_page.mjs';
 import { axeComplaints, findCutOff } from './support/readability.mjs';
 
 const onePixel = PNG.sync.write(new PNG({ width: 1, height: 1 }));

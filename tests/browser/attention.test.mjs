@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { openSite } from './support/paint_page.mjs';
+import { openSite } from '../../support/browser/paint_page.mjs';
 import { until } from './support/until.mjs';
 
 describe('attention maps', () => {

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { project } from '../../tools/lib/paths.mjs';
-import { launchChromium, webGpuSwitches } from './support/chromium.mjs';
+import { launchChromium, webGpuSwitches } from '../../support/browser/chromium.mjs';
 import { resultOfPage } from './support/exercise_page.mjs';
-import { isolationHeaders, serve } from './support/server.mjs';
+import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 
 /** Of a loss. Rounding alone, which Adam carries on where a gradient is nothing else: see tests/webgpu/denoiser_training. */
 const tolerance = 1e-5;

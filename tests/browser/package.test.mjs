@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { run } from '../../tools/lib/commands.mjs';
 import { prepareNewerNode } from '../../tools/lib/newer_node.mjs';
 import { project } from '../../tools/lib/paths.mjs';
-import { launchChromium, newWatchedPage } from './support/chromium.mjs';
+import { launchChromium, newWatchedPage } from '../../support/browser/chromium.mjs';
 import { readResult } from './support/exercise_page.mjs';
-import { isolationHeaders, serve } from './support/server.mjs';
+import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 import { describeTasks, longestOf, longTask, recordTasks } from './support/thread_tasks.mjs';
 
 /** Neither eval nor code from elsewhere nor inline scripts: what a careful site allows. */

@@ -7,7 +7,7 @@ import { createServer } from 'vite';
 import { variantFiles } from '../../tools/lib/build.mjs';
 import { project } from '../../tools/lib/paths.mjs';
 import { PendingBuilds } from '../../tools/lib/pending_builds.mjs';
-import { launchChromium, newWatchedPage } from './support/chromium.mjs';
+import { launchChromium, newWatchedPage } from '../../support/browser/chromium.mjs';
 
 const title = 'the WebAssembly variant relaxed-threads';
 

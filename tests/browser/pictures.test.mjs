@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { PNG } from 'pngjs';
-import { openSite } from './support/paint_page.mjs';
+import { openSite } from '../../support/browser/paint_page.mjs';
 
 const red = [220, 30, 40, 255];
 const green = [30, 160, 70, 255];

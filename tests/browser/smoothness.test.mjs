@@ -1,7 +1,7 @@
 // Training must not be felt: it runs off the main thread, and the page scrolls smoothly meanwhile.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { openSite } from './support/paint_page.mjs';
+import { openSite } from '../../support/browser/paint_page.mjs';
 import { describeTasks, longestOf, longTask, recordTasks } from './support/thread_tasks.mjs';
 
 /** Five seconds at 60 Hz. */

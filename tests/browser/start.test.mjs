@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { project } from '../../tools/lib/paths.mjs';
-import { launchChromium, newWatchedPage } from './support/chromium.mjs';
-import { PaintPage } from './support/paint_page.mjs';
+import { launchChromium, newWatchedPage } from '../../support/browser/chromium.mjs';
+import { PaintPage } from '../../support/browser/paint_page.mjs';
 
 /** Compiling everything, should dist/ not be there yet. */
 const longestStart = 300_000;

@@ -1,7 +1,7 @@
 // The page's promise: it learns to paint the sample picture, with and without shared memory.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { openSite } from './support/paint_page.mjs';
+import { openSite } from '../../support/browser/paint_page.mjs';
 import { processorSeconds } from './support/processor_seconds.mjs';
 
 const minPsnr = 28;

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { project } from '../../tools/lib/paths.mjs';
-import { launchChromium, newWatchedPage, webGpuSwitches } from './support/chromium.mjs';
+import { launchChromium, newWatchedPage, webGpuSwitches } from '../../support/browser/chromium.mjs';
 import { readResult, resultOfPage } from './support/exercise_page.mjs';
-import { isolationHeaders, serve } from './support/server.mjs';
+import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 
 /** Of the largest element of WebAssembly's result, in float32. */
 const tolerance = 1e-4;

@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { project } from '../../tools/lib/paths.mjs';
-import { launchChromium, newWatchedPage, webGpuSwitches } from './support/chromium.mjs';
-import { isolationHeaders, serve } from './support/server.mjs';
+import { launchChromium, newWatchedPage, webGpuSwitches } from '../../support/browser/chromium.mjs';
+import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 
 const importMap = { imports: { 'diffusion-cross-attention': '/dist/index.js' } };
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { openSite } from './support/paint_page.mjs';
+import { openSite } from '../../support/browser/paint_page.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 
 /** Width of the page's model: of its features and of its context vectors. */

@@ -10,7 +10,7 @@ import {
   nameOf,
   relationOf,
 } from '../../evaluation/analyser/index.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 
 const size = 32;
 const samples = 4;

@@ -14,7 +14,7 @@ import {
   ShapeError,
   Tensor,
 } from '../support/package.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 import { threadMilliseconds } from '../support/thread_time.mjs';
 import { initOptions } from '../support/variant.mjs';
 

@@ -7,7 +7,7 @@ import { gamma, mapsBound, unitRoundoff } from '../support/error_bounds.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import { ArgumentError, DiffusionCrossAttention, memoryInUse, Tensor } from '../support/package.mjs';
 import { attentionMaps, meanOverHeads } from '../support/reference.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
 

@@ -22,7 +22,7 @@ import {
   Tensor,
 } from '../support/package.mjs';
 import { backward, gradientMagnitudes } from '../support/reference_backward.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
 

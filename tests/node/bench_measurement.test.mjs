@@ -6,7 +6,7 @@ import { entryOf, peers } from '../../bench/contenders.mjs';
 import { measureAll } from '../../bench/measurement.mjs';
 import { summarize, toJson } from '../../bench/summary.mjs';
 import { targetLines } from '../../bench/targets.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 import { initOptions, possibleVariants, variant } from '../support/variant.mjs';
 
 const shape = shapeNamed('tiny');

@@ -5,7 +5,7 @@ import { contenders, ours } from '../../bench/webgpu/contenders.mjs';
 import { measureShape } from '../../bench/webgpu/measurement.mjs';
 import { adapterText, measurementTable } from '../../bench/webgpu/report.mjs';
 import { summarize } from '../../bench/webgpu/summary.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 
 const shape = shapeNamed('tiny');
 const reference = new Float32Array([1, -2]);

@@ -41,14 +41,7 @@ const listing = () => readdirSync(folder, { recursive: true }).sort();
 
 before(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'command-line-'));
-  for (const each of [
-    'package.json',
-    'tools',
-    'bench',
-    'evaluation',
-    'tests/support',
-    'tests/browser/support',
-  ]) {
+  for (const each of ['package.json', 'tools', 'bench', 'evaluation', 'support']) {
     cpSync(path.join(project, each), path.join(clone(), each), { recursive: true });
   }
   // PATH has no npm, git or compiler: a set-up fails.

@@ -6,7 +6,7 @@ import { assertClose, assertSameBits, assertWithin } from '../support/compare.mj
 import { forwardBound } from '../support/error_bounds.mjs';
 import { DiffusionCrossAttention, memoryInUse, Tensor } from '../support/package.mjs';
 import { forward } from '../support/reference.mjs';
-import { shapes } from '../support/shapes.mjs';
+import { shapes } from '../../support/shapes.mjs';
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
 

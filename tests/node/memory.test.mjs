@@ -7,7 +7,7 @@ import { runForValue } from '../support/child.mjs';
 import { keyMask, makeCase, normalTensor, withCase } from '../support/cases.mjs';
 import { collectGarbage } from '../support/collect_garbage.mjs';
 import { DiffusionCrossAttention, memoryInUse, Tensor } from '../support/package.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 import { initOptions } from '../support/variant.mjs';
 
 const options = JSON.stringify(initOptions);

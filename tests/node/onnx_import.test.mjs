@@ -28,7 +28,7 @@ import {
   memoryInUse,
   WeightsError,
 } from '../support/onnx_package.mjs';
-import { arrayOf, normalArray } from '../support/random.mjs';
+import { arrayOf, normalArray } from '../../support/random.mjs';
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
 

@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import ort from 'onnxruntime-node';
 import { additiveMask, keyMask, withCase } from '../support/cases.mjs';
 import { assertClose } from '../support/compare.mjs';
-import { onnxLayer } from '../support/onnx_layer.mjs';
-import { shapeNamed } from '../support/shapes.mjs';
+import { onnxLayer } from '../../support/onnx_layer.mjs';
+import { shapeNamed } from '../../support/shapes.mjs';
 
 /** Both compute in float32, and of each 2e-6·√C is demanded: they may differ by twice that. */
 const allowed = (queryDim) => 4e-6 * Math.sqrt(queryDim);

@@ -1,6 +1,6 @@
 // One call of the layer, twice: as tensors for the package and as a problem for the reference.
 import { DiffusionCrossAttention, Tensor } from './package.mjs';
-import { bitArray, normalArray } from './random.mjs';
+import { bitArray, normalArray } from '../../support/random.mjs';
 
 /** [B, C, N] → [B, N, C], and back with the dimensions exchanged. */
 export function exchangeAxes(values, batch, rows, columns) {

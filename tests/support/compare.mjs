@@ -1,7 +1,7 @@
 // Comparison of arrays of numbers; a failure names the worst element.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { maximumMagnitude, worstDifference } from './differences.mjs';
+import { maximumMagnitude, worstDifference } from '../../support/differences.mjs';
 
 export { maximumMagnitude, worstDifference };
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach } from 'node:test';
 import { Denoiser, init, memoryInUse } from 'diffusion-cross-attention/denoiser';
-import { normalArray } from './random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { parseSafetensors, writeSafetensors } from './safetensors.mjs';
 import { initOptions } from './variant.mjs';
 

@@ -1,5 +1,5 @@
 // Something to teach a denoiser: a word and pictures of it.
-import { normalArray } from './random.mjs';
+import { normalArray } from '../../support/random.mjs';
 
 export const word = 'blob';
 

@@ -1,7 +1,7 @@
 // Attention layers of diffusers as PyTorch's two exporters write them to ONNX: the operators, their order and their names
 // are those of torch.onnx (symbolic_opset14.py), of onnxscript's torch_lib, and of diffusers' attention processors.
 import { ModelBuilder, truncateTo } from './onnx_builder.mjs';
-import { normalArray } from './random.mjs';
+import { normalArray } from '../../support/random.mjs';
 
 /** Reads sizes from tensors: 'dynamic' as a trace with dynamic axes does it, 'dynamo' as the newer exporter. */
 class Shapes {

@@ -1,7 +1,7 @@
 // The denoiser with WebGPU in Node: a model whose every parameter has a gradient, so small that a processor which plays a
 // card takes steps with it.
 import { Denoiser, editFile } from './denoiser.mjs';
-import { normalArray } from './random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { installNavigatorGpu } from './webgpu.mjs';
 
 export * from './denoiser.mjs';

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { additiveMask, keyMask } from '../support/cases.mjs';
 import { assertClose } from '../support/compare.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { softmax } from '../support/reference.mjs';
 import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';
 import { kernelBench } from '../support/webgpu_kernels.mjs';

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { assertClose, maximumMagnitude } from '../support/compare.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { forward as attention } from '../support/reference.mjs';
 import * as reference from '../support/reference_operators.mjs';
 import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';

@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test';
 import { additiveMask, joinParameters, keyMask, withCase } from '../support/cases.mjs';
 import { assertClose, maximumMagnitude } from '../support/compare.mjs';
 import { memoryInUse } from '../support/package.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { forward } from '../support/reference.mjs';
 import { backward } from '../support/reference_backward.mjs';
 import { assertNoUncapturedErrors, counts, requestTestDevice } from '../support/webgpu.mjs';

@@ -4,7 +4,7 @@ import { after, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { assertWithin } from '../support/compare.mjs';
 import { roundedToHalf } from '../support/halves.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';
 import { kernelBench } from '../support/webgpu_kernels.mjs';
 import { forTests } from '../../dist/webgpu.js';

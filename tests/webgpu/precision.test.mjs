@@ -9,7 +9,7 @@ import { assertClose, assertFinite, maximumMagnitude } from '../support/compare.
 import { gradientRelativeBound } from '../support/error_bounds.mjs';
 import { roundedToHalf } from '../support/halves.mjs';
 import { memoryInUse } from '../support/package.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { forward } from '../support/reference.mjs';
 import { backward, gradientMagnitudes } from '../support/reference_backward.mjs';
 import { assertNoUncapturedErrors, counts, requestTestDevice } from '../support/webgpu.mjs';

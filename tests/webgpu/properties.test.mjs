@@ -13,7 +13,7 @@ import { joinParameters, withCase } from '../support/cases.mjs';
 import { assertFinite, maximumMagnitude, worstDifference } from '../support/compare.mjs';
 import { gradientRelativeBound } from '../support/error_bounds.mjs';
 import { memoryInUse } from '../support/package.mjs';
-import { normalArray } from '../support/random.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { forward } from '../support/reference.mjs';
 import { backward, gradientMagnitudes } from '../support/reference_backward.mjs';
 import { assertNoUncapturedErrors, counts, requestTestDevice } from '../support/webgpu.mjs';

@@ -1,5 +1,5 @@
 // The benchmark's page as a visitor has it before them: choices made, a run started, results read.
-import { openSiteAt, Visit } from './visit.mjs';
+import { openSiteAt, Visit } from '../../../support/browser/visit.mjs';
 
 /** See openSiteAt. */
 export const openBenchmark = (options) => openSiteAt('/bench.html', BenchmarkPage, options);

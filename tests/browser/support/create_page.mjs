@@ -1,5 +1,5 @@
 // "Text to image" as a visitor has it before them: a prompt typed, pictures waited for and read.
-import { openSiteAt, Visit } from './visit.mjs';
+import { openSiteAt, Visit } from '../../../support/browser/visit.mjs';
 
 /** See openSiteAt. */
 export const openCreate = (options) => openSiteAt('/create/', CreatePage, options);

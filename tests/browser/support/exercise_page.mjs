@@ -1,7 +1,7 @@
 // Pages of tests/browser/pages that do an exercise and write its result, as JSON, into themselves.
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { newWatchedPage } from './chromium.mjs';
+import { newWatchedPage } from '../../../support/browser/chromium.mjs';
 
 /**
  * Opens a page in a context of its own and waits for its result.

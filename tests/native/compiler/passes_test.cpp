@@ -167,7 +167,7 @@ TEST(PlanMemoryTest, SharesMemoryBetweenLivesThatDoNotOverlap) {
   const Program program = lower(output, input, Shape{64});
   const compiler::MemoryPlan plan = compiler::planMemory(program);
   // A step reads one and writes another.
-  EXPECT_EQ(plan.bytes, 2 * 64 * static_cast<Amount>(sizeof(double)));
+  EXPECT_EQ(plan.bytes, 2 * 64 * static_cast<ByteCount>(sizeof(double)));
   EXPECT_EQ(plan.offsets[0], -1);
   EXPECT_EQ(plan.offsets[static_cast<std::size_t>(program.output)], -1);
 }
@@ -188,10 +188,10 @@ TEST(PlanMemoryTest, NoTwoLivingValuesOverlap) {
   };
   int living = 0;
   for (int later = 0; later < program.size(); ++later) {
-    const Amount begin = plan.offsets[static_cast<std::size_t>(later)];
+    const ByteCount begin = plan.offsets[static_cast<std::size_t>(later)];
     if (begin < 0) continue;
     for (int earlier = 0; earlier < later; ++earlier) {
-      const Amount other = plan.offsets[static_cast<std::size_t>(earlier)];
+      const ByteCount other = plan.offsets[static_cast<std::size_t>(earlier)];
       if (other < 0 || lastUse[static_cast<std::size_t>(earlier)] < later) continue;
       ++living;
       EXPECT_TRUE(begin + bytesOf(later) <= other || other + bytesOf(earlier) <= begin);

@@ -1,6 +1,6 @@
 /** The model's own colours by name, and which of them a picture's shape has. */
-import { nearestName } from '../../../evaluation/analyser/colours.mjs';
-import { backgrounds, colours } from '../../../evaluation/analyser/palette.mjs';
+import { nearestName } from '../../../support/colours.mjs';
+import { backgrounds, colours } from '../../../support/palette.mjs';
 import type { Pixels } from '../pixels.ts';
 
 /** Those that only backgrounds have come last. */

@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { project } from '../../../tools/lib/paths.mjs';
+import { project } from '../../tools/lib/paths.mjs';
 
 const sites = path.join(project, 'build/test-sites');
 const hour = 3_600_000;
 
-/** The benchmark's page takes from bench/ and tests/support/, too. */
-const sources = ['web', 'dist', 'bench', 'tests/support'];
+/** The benchmark's page imports from bench/, pages import from support/. */
+const sources = ['web', 'dist', 'bench', 'support'];
 
 function fingerprint() {
   const hash = createHash('sha256');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { project } from '../../../tools/lib/paths.mjs';
+import { project } from '../../tools/lib/paths.mjs';
 import { launchChromium, newWatchedPage } from './chromium.mjs';
 import { isolationHeaders, serve } from './server.mjs';
 import { buildSite } from './site.mjs';

@@ -1,6 +1,6 @@
 // A Chromium to drive, and pages of it that remember everything that went wrong in them.
 import { chromium } from 'playwright-core';
-import { prepareBrowser } from '../../../tools/lib/browser.mjs';
+import { prepareBrowser } from '../../tools/lib/browser.mjs';
 
 export { webGpuSwitches } from './webgpu_switches.mjs';
 
