@@ -36,7 +36,7 @@ struct Prepared {
   explicit Prepared(bool folded) : one(callShape(folded)) {}
 
   FloatCase one;
-  Tensor<float> inputGradient = one.trainAndGoBack();
+  Tensor<float> inputGradient = one.forwardAndBackward();
   std::vector<float> parameters{one.layer.parameters().values().begin(),
                                 one.layer.parameters().values().end()};
   std::vector<float> gradients = one.parameterGradients();
@@ -165,7 +165,7 @@ TEST_P(FailingAllocationTest, Backward) {
 /// The first one packs weights of its own. Each attempt is on the same layer.
 TEST_P(FailingAllocationTest, FirstBackward) {
   FloatCase one(callShape(folded()));
-  const Tensor<float> expected = one.trainAndGoBack();
+  const Tensor<float> expected = one.forwardAndBackward();
   const std::vector<float> gradients = one.parameterGradients();
   long failures = 0;
   for (long number = 1;; ++number) {
@@ -198,7 +198,7 @@ TEST_P(FailingAllocationTest, AttentionMaps) {
 
 TEST_P(FailingAllocationTest, LoadWeights) {
   const File file =
-      saved(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
+      saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
   expectSafe([&](FloatCase& one) {
     const auto candidates = candidatesOf<float>(weights::readSafetensors(file));
     weights::loadWeights<float>(one.layer, std::span<const weights::Candidate<float>>(candidates),
@@ -207,7 +207,7 @@ TEST_P(FailingAllocationTest, LoadWeights) {
 }
 
 TEST_P(FailingAllocationTest, SaveWeights) {
-  expectSafe([](FloatCase& one) { saved(one.layer, "BF16", "attn2."); });
+  expectSafe([](FloatCase& one) { saveLayer(one.layer, "BF16", "attn2."); });
 }
 
 TEST_P(FailingAllocationTest, ANewLayer) {

@@ -54,7 +54,7 @@ File withHeader(const File& file, const std::string& from, const std::string& to
   EXPECT_NE(place, std::string::npos) << from;
   header.replace(place, from.size(), to);
   EXPECT_EQ(header.find(from, place + to.size()), std::string::npos) << from;
-  File changed = fileOf(header, 0);
+  File changed = makeFile(header, 0);
   changed.insert(changed.end(), file.begin() + 8 + static_cast<std::ptrdiff_t>(length), file.end());
   return changed;
 }
@@ -133,7 +133,7 @@ TEST(DenoiserFileTest, RefusesAnUnknownDtype) {
 
 TEST(DenoiserFileTest, RefusesFilesThatAreNone) {
   const layer::DiffusionCrossAttention<float> layer(configurationOf(8, 8, 2));
-  EXPECT_TRUE(mentions(complaintOf([&] { loadDenoiser(saved(layer, "F32")); }), "no denoiser"));
+  EXPECT_TRUE(mentions(complaintOf([&] { loadDenoiser(saveLayer(layer, "F32")); }), "no denoiser"));
   complaintOf([] { loadDenoiser({}); });
   TinyDenoiser<float> denoiser;
   const File whole = saveDenoiser(denoiser, "F32");

@@ -100,7 +100,7 @@ TYPED_TEST(FoldedBitsTest, CachedContextsFollowContextMaskAndParameters) {
   }
   one.layer.setParameter("to_q.weight", Tensor<T>::full(Shape{46, 46}, T(0.125)));
   expectLikeFresh();
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   one.layer.updateParameters(0.5);
   one.layer.setTraining(false);
   expectLikeFresh();
@@ -141,7 +141,7 @@ TYPED_TEST(FoldedBitsTest, TokensGiveTheSameAsAnImage) {
   tokens.layer.setParameters(image.layer.parameters().values());
   EXPECT_TRUE(isIdentical(tokens.rows(tokens.forward()), image.rows(image.forward())));
   EXPECT_TRUE(
-      isIdentical(tokens.rows(tokens.trainAndGoBack()), image.rows(image.trainAndGoBack())));
+      isIdentical(tokens.rows(tokens.forwardAndBackward()), image.rows(image.forwardAndBackward())));
   EXPECT_TRUE(isIdentical(*tokens.layer.contextGradient(), *image.layer.contextGradient()));
   EXPECT_TRUE(isIdentical(tokens.parameterGradients(), image.parameterGradients()));
 }
@@ -159,7 +159,7 @@ TYPED_TEST(FoldedBitsTest, TokenBlocksChangeNothing) {
 TYPED_TEST(FoldedBitsTest, BackwardAgainAddsUp) {
   using T = TypeParam;
   auto& one = this->one_;
-  const Tensor<T> first = one.trainAndGoBack();
+  const Tensor<T> first = one.forwardAndBackward();
   const Tensor<T> contextGradient = one.layer.contextGradient()->clone();
   const std::vector<T> once = one.parameterGradients();
   EXPECT_TRUE(isIdentical(one.layer.backward(one.outputGradient), first));
@@ -178,12 +178,12 @@ TYPED_TEST(FoldedBitsTest, AlternatingWithBackwardsThatDoNotFold) {
   using T = TypeParam;
   auto& one = this->one_;
   LayerCase<T> fresh(one.shape);
-  const Tensor<T> expected = fresh.trainAndGoBack();
+  const Tensor<T> expected = fresh.forwardAndBackward();
   one.layer.setTraining(true);
   const Tensor<T> small = smallForward(one);
   one.layer.backward(small);
   one.layer.clearGradients();
-  EXPECT_TRUE(isIdentical(one.trainAndGoBack(), expected));
+  EXPECT_TRUE(isIdentical(one.forwardAndBackward(), expected));
   EXPECT_TRUE(isIdentical(one.parameterGradients(), fresh.parameterGradients()));
   EXPECT_TRUE(isIdentical(*one.layer.contextGradient(), *fresh.layer.contextGradient()));
 }

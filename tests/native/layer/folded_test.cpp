@@ -157,7 +157,7 @@ struct Worst {
     EXPECT_TRUE(isNear(one.rows(output), expected, tolerance));
     forward = std::max(forward, largestDifference(one.rows(output), expected) / tolerance);
     gradients = std::max(gradients,
-                         expectGradientsLikeReference(one, gradientTolerance(reference, epsilon)));
+                         expectGradientsMatchReference(one, gradientTolerance(reference, epsilon)));
   }
   void print(const char* what) const {
     std::printf("%s, %zu bytes: forward at most %.2g of what is allowed, gradients %.2g\n", what,
@@ -234,7 +234,7 @@ TYPED_TEST(FoldedTest, NothingToAttendTo) {
 TYPED_TEST(FoldedTest, SeveralChunksOfABackward) {
   using T = TypeParam;
   if (kSanitized) {
-    leftOut("several chunks of a folded backward");
+    reportSkipped("several chunks of a folded backward");
     return;
   }
   // A chunk's matrix of queryDim × tokens takes at most 2 MiB, 1 MiB where the way back is not folded.
@@ -275,7 +275,7 @@ TYPED_TEST(FoldedTest, LargeInputsGiveNoNaN) {
     ASSERT_TRUE(isFinite(output));
     // Weighted means of values cannot leave their range, but for rounding.
     ASSERT_LE(largestMagnitude(output), one.reference().outputBound() * (1 + 1e-4));
-    ASSERT_TRUE(isFinite(one.trainAndGoBack()));
+    ASSERT_TRUE(isFinite(one.forwardAndBackward()));
     ASSERT_TRUE(isFinite(one.parameterGradients()));
   }
 }

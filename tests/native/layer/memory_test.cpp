@@ -50,7 +50,7 @@ TEST(LayerMemoryTest, ForwardAtSd15TakesAtMostFourMegabytesAThread) {
 
 TEST(LayerMemoryTest, SelfAttentionTakesAtMostEightMegabytesBeyondKeysAndValues) {
   if (kSanitized) {
-    leftOut("self-attention over 4096 tokens (1024 instead)");
+    reportSkipped("self-attention over 4096 tokens (1024 instead)");
   }
   CaseShape shape = measured(measuredShapes(), "self-64").shape;
   if (kSanitized) shape.height = 16;
@@ -67,7 +67,7 @@ TEST(LayerMemoryTest, ScratchDoesNotGrowWithTokensTimesKeys) {
   std::vector<std::size_t> bytes;
   for (const Index side : {16, 32, 64}) {
     if (kSanitized && side == 64) {
-      leftOut("64² tokens");
+      reportSkipped("64² tokens");
       continue;
     }
     LayerCase<float> one(squareShape(1, 64, side, 0, 0, 4));
@@ -98,7 +98,7 @@ TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
     std::vector<std::size_t> bytes;
     for (const Index chunks : {1, 2, 3}) {
       if (kSanitized && chunks == 3) {
-        leftOut("three chunks");
+        reportSkipped("three chunks");
         continue;
       }
       CaseShape shape = squareShape(1, 256, 32, 64, 64, folded ? 4 : 8);
@@ -170,9 +170,9 @@ TEST(LayerMemoryTest, EverythingGoesWithLayerAndTensors) {
       self.context.reset();
       LayerCase<double> two(self);
       one.forward();
-      one.trainAndGoBack();
+      one.forwardAndBackward();
       one.maps(layer::MapHeads::kMean);
-      two.trainAndGoBack();
+      two.forwardAndBackward();
       one.layer.updateParameters(0.1);
       one.layer.startForward(one.input, one.contextPointer(), one.mask);
       const auto pending = one.layer.startForward(one.input, one.contextPointer(), one.mask);
@@ -185,12 +185,12 @@ TEST(LayerMemoryTest, EverythingGoesWithLayerAndTensors) {
 TEST(LayerMemoryTest, ResetStateGivesBackWhatCallsLeft) {
   LayerCase<float> one((CaseShape()));
   one.forward();
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   one.layer.resetState();
   // What stays: parameters, packed weights, scratch.
   const std::size_t once = memory::bytesInUse();
   for (int round = 0; round < 3; ++round) {
-    one.trainAndGoBack();
+    one.forwardAndBackward();
     one.forward();
     one.layer.resetState();
     EXPECT_EQ(memory::bytesInUse(), once);

@@ -121,7 +121,7 @@ TYPED_TEST(PackedWeightsTest, ALayerPacksOnlyWhatItsCallsTake) {
   EXPECT_GT(ofForward, 0);
   one.forward();
   EXPECT_EQ(packedBytes(), ofForward);
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   EXPECT_GT(packedBytes(), ofForward);
   one.layer.updateParameters(0.1);
   EXPECT_EQ(packedBytes(), 0);

@@ -119,7 +119,7 @@ TYPED_TEST(ParametersTest, SetByName) {
 TYPED_TEST(ParametersTest, UpdateIsPlainGradientDescent) {
   using T = TypeParam;
   LayerCase<T> one((CaseShape()));
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   const std::vector<T> before(one.layer.parameters().values().begin(),
                               one.layer.parameters().values().end());
   const std::vector<T> gradients = one.parameterGradients();

@@ -91,7 +91,7 @@ TEST_P(PendingForwardTest, IsOfTheParametersThatItStartedWith) {
 
 TEST_P(PendingForwardTest, IsFinishedByUpdateResetAndBackward) {
   one_.layer.setTraining(true);
-  const Tensor<float> gradient = LayerCase<float>(callShape()).trainAndGoBack();
+  const Tensor<float> gradient = LayerCase<float>(callShape()).forwardAndBackward();
   const auto pending = start(one_);
   // The training forward counts from its start: backward finishes it.
   EXPECT_TRUE(isIdentical(one_.layer.backward(one_.outputGradient), gradient));

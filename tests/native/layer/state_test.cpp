@@ -57,7 +57,7 @@ TYPED_TEST(StateTest, BackwardNeedsATrainingForward) {
 TYPED_TEST(StateTest, BackwardMayBeCalledAgainAndAddsUp) {
   using T = TypeParam;
   auto& one = this->one_;
-  const Tensor<T> first = one.trainAndGoBack();
+  const Tensor<T> first = one.forwardAndBackward();
   const std::vector<T> once = one.parameterGradients();
   EXPECT_TRUE(isIdentical(one.layer.backward(one.outputGradient), first));
   std::vector<double> twice;
@@ -74,7 +74,7 @@ TYPED_TEST(StateTest, BackwardMayBeCalledAgainAndAddsUp) {
 TYPED_TEST(StateTest, BackwardIsOfTheLastTrainingForward) {
   using T = TypeParam;
   auto& one = this->one_;
-  const Tensor<T> expected = one.trainAndGoBack();
+  const Tensor<T> expected = one.forwardAndBackward();
   // Another call without training, and maps, in between.
   one.layer.setTraining(false);
   Random random(5);
@@ -91,7 +91,7 @@ TYPED_TEST(StateTest, BackwardIsOfTheLastTrainingForward) {
 TYPED_TEST(StateTest, TheOutputGradientHasTheInputsShape) {
   using T = TypeParam;
   auto& one = this->one_;
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   const std::vector<T> before = one.parameterGradients();
   for (const Shape& shape :
        {Shape{8, 3, 5}, Shape{1, 8, 5, 3}, Shape{1, 15, 8}, Shape{120}, Shape{}}) {
@@ -109,7 +109,7 @@ TYPED_TEST(StateTest, ParameterChangesMakeActivationsStale) {
       [&] { one.layer.updateParameters(0.001); },
   };
   for (const auto& change : changes) {
-    one.trainAndGoBack();
+    one.forwardAndBackward();
     change();
     EXPECT_TRUE(refusesBackward(one));
     one.forward();
@@ -122,7 +122,7 @@ TYPED_TEST(StateTest, ResetStateForgetsActivationsGradientAndContexts) {
   using T = TypeParam;
   auto& one = this->one_;
   one.forward();
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   const std::vector<T> gradients = one.parameterGradients();
   const std::vector<T> parameters(one.layer.parameters().values().begin(),
                                   one.layer.parameters().values().end());
@@ -195,16 +195,16 @@ TYPED_TEST(StateTest, AContextReadyForForwardServesMapsButNotTraining) {
   one.forward();
   EXPECT_TRUE(isIdentical(one.maps(layer::MapHeads::kAll), maps));
   // Backward needs the keys and values in two orders: a training forward makes its own.
-  const auto gradient = one.trainAndGoBack();
+  const auto gradient = one.forwardAndBackward();
   LayerCase<TypeParam> fresh(one.shape);
-  EXPECT_TRUE(isIdentical(gradient, fresh.trainAndGoBack()));
+  EXPECT_TRUE(isIdentical(gradient, fresh.forwardAndBackward()));
 }
 
 TYPED_TEST(StateTest, TheContextGradientStaysUntilTheNextBackward) {
   using T = TypeParam;
   auto& one = this->one_;
   EXPECT_FALSE(one.layer.contextGradient());
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   const Tensor<T> held = *one.layer.contextGradient();
   const Tensor<T> copy = held.clone();
   one.layer.setTraining(false);
@@ -221,7 +221,7 @@ TYPED_TEST(StateTest, SelfAttentionHasNoContextGradient) {
   CaseShape shape;
   shape.context.reset();
   LayerCase<TypeParam> one(shape);
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   EXPECT_FALSE(one.layer.contextGradient());
 }
 
@@ -240,7 +240,7 @@ TYPED_TEST(StateTest, DiagnosticsTellWhatWasDone) {
     EXPECT_EQ(diagnostics.at(name), value) << name;
   }
   EXPECT_EQ(diagnostics.count("forwardFlops"), 0u);
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   diagnostics = diagnosticsOf(one);
   // 2·(2·N·C² + 2·L·D·C + 2·N·L·C) of numbers in the layer's own formula.
   constexpr int kForward = 2 * (2 * 15 * 8 * 8 + 2 * 7 * 6 * 8 + 2 * 15 * 7 * 8);
@@ -257,7 +257,7 @@ TYPED_TEST(StateTest, DiagnosticsTellWhatWasDone) {
 TYPED_TEST(StateTest, DiagnosticsCountTheWorkOfAFoldedCall) {
   LayerCase<TypeParam> one(foldingShape());
   ASSERT_TRUE(foldsContext(one));
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   auto diagnostics = diagnosticsOf(one);
   // Keys and values of seven rows of 20, folded with two weights of 46², then 63 tokens by 2 heads of 7 keys.
   constexpr int kProjected = 4 * 7 * 20 * 46;

@@ -14,7 +14,7 @@ using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
 /// Of a gradient that are checked.
-constexpr Index kMostElements = 400;
+constexpr Index kMaxElements = 400;
 
 struct Sizes {
   Index side, in, out;
@@ -82,10 +82,10 @@ TEST(ConvolutionTest, GradientsAreCentralDifferences) {
         differenceTolerance(0, sumOfMagnitudes(slope, convolution.forward(x, false)));
     convolution.forward(x, true);
     const Tensor<double> gradient = convolution.backward(slope);
-    expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMostElements);
+    expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMaxElements);
     auto& parameter = *parameters.begin();
     expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
-                             tolerance, loss, kMostElements);
+                             tolerance, loss, kMaxElements);
   }
 }
 

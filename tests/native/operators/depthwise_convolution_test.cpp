@@ -13,7 +13,7 @@ using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
 /// Of a gradient that are checked.
-constexpr Index kMostElements = 400;
+constexpr Index kMaxElements = 400;
 
 /// y[r, c, f] straight from the definition, in double.
 template <class T>
@@ -78,9 +78,9 @@ TEST(DepthwiseConvolutionTest, GradientsAreCentralDifferences) {
       differenceTolerance(0, sumOfMagnitudes(slope, convolution.forward(x, false)));
   convolution.forward(x, true);
   const Tensor<double> gradient = convolution.backward(slope);
-  expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMostElements);
+  expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMaxElements);
   expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
-                           tolerance, loss, kMostElements);
+                           tolerance, loss, kMaxElements);
 }
 
 TEST(DepthwiseConvolutionTest, AFrozenWeightGetsNoGradient) {

@@ -17,7 +17,7 @@ constexpr Value reduced(Value full, Value underSanitizers) {
 }
 
 /// Says what a build with sanitizers does not run.
-inline void leftOut(const char* what) {
+inline void reportSkipped(const char* what) {
   std::printf("left out under sanitizers, for time: %s\n", what);
 }
 

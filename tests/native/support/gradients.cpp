@@ -19,10 +19,10 @@ double gradientTolerance(const ReferenceLayer& reference, double epsilon) {
 }
 
 template <class T>
-double expectGradientsLikeReference(LayerCase<T>& one, double relative) {
+double expectGradientsMatchReference(LayerCase<T>& one, double relative) {
   const CaseShape& shape = one.shape;
   SCOPED_TRACE(shape.describe());
-  const Tensor<T> inputGradient = one.trainAndGoBack();
+  const Tensor<T> inputGradient = one.forwardAndBackward();
   const ReferenceLayer::Gradients expected =
       one.reference().gradients(one.rows(one.outputGradient));
   EXPECT_EQ(inputGradient.shape(), shape.inputShape());
@@ -57,7 +57,7 @@ double expectGradientsLikeReference(LayerCase<T>& one, double relative) {
   return worst;
 }
 
-template double expectGradientsLikeReference(LayerCase<float>&, double);
-template double expectGradientsLikeReference(LayerCase<double>&, double);
+template double expectGradientsMatchReference(LayerCase<float>&, double);
+template double expectGradientsMatchReference(LayerCase<double>&, double);
 
 }  // namespace cross_attention::test

@@ -16,11 +16,11 @@ double gradientTolerance(const ReferenceLayer& reference, double epsilon);
 /// A training forward and its backward: the gradients of input, context and each parameter like those of the reference.
 /// `relative`: see allowedGradientError. Returns the largest error over what is allowed.
 template <class T>
-double expectGradientsLikeReference(LayerCase<T>& one, double relative);
+double expectGradientsMatchReference(LayerCase<T>& one, double relative);
 template <class T>
-double expectGradientsLikeReference(const CaseShape& shape, double relative) {
+double expectGradientsMatchReference(const CaseShape& shape, double relative) {
   LayerCase<T> one(shape);
-  return expectGradientsLikeReference(one, relative);
+  return expectGradientsMatchReference(one, relative);
 }
 
 }  // namespace cross_attention::test

@@ -100,7 +100,7 @@ double maskValue(const Tensor<T>& mask, Index batchRow, Index head, Index token,
 }
 
 template <class T>
-Tensor<T> LayerCase<T>::trainAndGoBack() {
+Tensor<T> LayerCase<T>::forwardAndBackward() {
   layer.setTraining(true);
   forward();
   return layer.backward(outputGradient);

@@ -67,7 +67,7 @@ class LayerCase {
     return layer.attentionMaps(input, contextPointer(), mask, heads);
   }
   /// A training forward and its way back.
-  Tensor<T> trainAndGoBack();
+  Tensor<T> forwardAndBackward();
   std::vector<T> parameterGradients() const;
 
   /// The same call in float64.

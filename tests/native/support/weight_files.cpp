@@ -2,7 +2,7 @@
 
 namespace cross_attention::test {
 
-File fileClaiming(std::uint64_t length, std::string_view header, std::size_t dataBytes) {
+File fileWithHeaderLength(std::uint64_t length, std::string_view header, std::size_t dataBytes) {
   File file;
   for (int byte = 0; byte < 8; ++byte) file.push_back(static_cast<std::byte>(length >> (8 * byte)));
   for (const char character : header) file.push_back(static_cast<std::byte>(character));
@@ -10,12 +10,12 @@ File fileClaiming(std::uint64_t length, std::string_view header, std::size_t dat
   return file;
 }
 
-File fileOf(std::string_view header, std::size_t dataBytes) {
-  return fileClaiming(header.size(), header, dataBytes);
+File makeFile(std::string_view header, std::size_t dataBytes) {
+  return fileWithHeaderLength(header.size(), header, dataBytes);
 }
 
 template <class T>
-File saved(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
+File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
            const std::string& prefix) {
   std::vector<weights::NamedValues<T>> all;
   for (Index index = 0; index < layer::kParameterCount; ++index) {
@@ -39,7 +39,7 @@ std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::Store
 }
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                                              \
-  template File saved(const layer::DiffusionCrossAttention<T>&, const std::string&, \
+  template File saveLayer(const layer::DiffusionCrossAttention<T>&, const std::string&, \
                       const std::string&);                                          \
   template std::vector<weights::Candidate<T>> candidatesOf(                         \
       const std::vector<weights::StoredTensor>&, const std::string&);

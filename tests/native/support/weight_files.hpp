@@ -14,13 +14,13 @@ namespace cross_attention::test {
 using File = std::vector<std::byte>;
 
 /// A safetensors file put together by hand: the header's length, the header, `dataBytes` bytes.
-File fileOf(std::string_view header, std::size_t dataBytes);
+File makeFile(std::string_view header, std::size_t dataBytes);
 /// The same, its first eight bytes claiming another length.
-File fileClaiming(std::uint64_t length, std::string_view header, std::size_t dataBytes);
+File fileWithHeaderLength(std::uint64_t length, std::string_view header, std::size_t dataBytes);
 
 /// A layer's parameters as a file.
 template <class T>
-File saved(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
+File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
            const std::string& prefix = "");
 
 /// Everything in a file, meant for the parameters of the same names once `prefix` is taken off.

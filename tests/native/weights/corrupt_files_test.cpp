@@ -20,7 +20,7 @@ testing::AssertionResult refused(const File& file) {
 
 /// {"a": …} with 4 bytes of data, `inner` being the description.
 File withEntry(const std::string& inner, std::size_t dataBytes = 4) {
-  return fileOf("{\"a\":" + inner + "}", dataBytes);
+  return makeFile("{\"a\":" + inner + "}", dataBytes);
 }
 
 std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
@@ -41,7 +41,7 @@ TEST(CorruptFilesTest, TheSoundFileIsRead) {
 
 TEST(CorruptFilesTest, TruncatedAnywhere) {
   const layer::DiffusionCrossAttention<float> layer(configurationOf(4, 3, 2));
-  const File whole = saved(layer, "F32");
+  const File whole = saveLayer(layer, "F32");
   EXPECT_EQ(weights::readSafetensors(whole).size(), 5u);
   for (std::size_t size = 0; size < whole.size(); ++size) {
     ASSERT_TRUE(refused(File(whole.begin(), whole.begin() + static_cast<Index>(size)))) << size;
@@ -59,7 +59,7 @@ TEST(CorruptFilesTest, LengthsOfTheHeader) {
         std::uint64_t(header.size() + 5), std::uint64_t(100'000'001), ~std::uint64_t(0),
         ~std::uint64_t(0) - 7, std::uint64_t(1) << 63, std::uint64_t(1) << 32,
         (std::uint64_t(1) << 32) + header.size()}) {
-    EXPECT_TRUE(refused(fileClaiming(length, header, 4))) << length;
+    EXPECT_TRUE(refused(fileWithHeaderLength(length, header, 4))) << length;
   }
 }
 
@@ -97,11 +97,11 @@ TEST(CorruptFilesTest, HeadersThatAreNoObjectOfTensors) {
                                    "{\"__metadata__\":{\"a\":null}}",
                                    "{/* */}",
                                    "{\"a\":{\"dtype\":\"F32\"}}"}) {
-    EXPECT_TRUE(refused(fileOf(header, 0))) << header;
+    EXPECT_TRUE(refused(makeFile(header, 0))) << header;
   }
   // Bytes that are not text.
-  EXPECT_TRUE(refused(fileOf(std::string_view("{\0}", 3), 0)));
-  EXPECT_TRUE(refused(fileOf(std::string_view("{}\0", 3), 0)));
+  EXPECT_TRUE(refused(makeFile(std::string_view("{\0}", 3), 0)));
+  EXPECT_TRUE(refused(makeFile(std::string_view("{}\0", 3), 0)));
 }
 
 TEST(CorruptFilesTest, EntriesWithWrongParts) {
@@ -159,7 +159,7 @@ TEST(CorruptFilesTest, SizesThatOverflow) {
 TEST(CorruptFilesTest, OverlapsHolesAndDoubles) {
   const auto file = [](const std::string& first, const std::string& second, std::size_t bytes,
                        const std::string& name = "b") {
-    return fileOf("{\"a\":" + first + ",\"" + name + "\":" + second + "}", bytes);
+    return makeFile("{\"a\":" + first + ",\"" + name + "\":" + second + "}", bytes);
   };
   const auto floats = [](const std::string& shape, const std::string& offsets) {
     return entry("\"F32\"", shape, offsets);
@@ -185,21 +185,21 @@ TEST(CorruptFilesTest, OverlapsHolesAndDoubles) {
 
 TEST(CorruptFilesTest, NestingHoweverDeepTakesNoStack) {
   constexpr int kDepth = 500000;
-  EXPECT_TRUE(refused(fileOf("{\"a\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(refused(fileOf(repeated("{\"a\":", kDepth), 0)));
-  EXPECT_TRUE(refused(fileOf("{\"a\":{\"shape\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(refused(fileOf("{\"__metadata__\":{\"a\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(refused(fileOf("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
+  EXPECT_TRUE(refused(makeFile("{\"a\":" + repeated("[", kDepth), 0)));
+  EXPECT_TRUE(refused(makeFile(repeated("{\"a\":", kDepth), 0)));
+  EXPECT_TRUE(refused(makeFile("{\"a\":{\"shape\":" + repeated("[", kDepth), 0)));
+  EXPECT_TRUE(refused(makeFile("{\"__metadata__\":{\"a\":" + repeated("[", kDepth), 0)));
+  EXPECT_TRUE(refused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
 }
 
 TEST(CorruptFilesTest, NamesThatAreNoUtf8) {
   for (const std::string name :
        {"\xFF", "\xC0\xAF", "\xE2\x28\xA1", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\\uD800",
         "\\uDC00", "\\uD800\\u0041", "\\x41", "\\u12", "\n", "\x01"}) {
-    EXPECT_TRUE(refused(fileOf("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
+    EXPECT_TRUE(refused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
         << name;
   }
-  const File sound = fileOf("{\"\\uD83D\\uDE00 é\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4);
+  const File sound = makeFile("{\"\\uD83D\\uDE00 é\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4);
   EXPECT_EQ(weights::readSafetensors(sound)[0].name, "\xF0\x9F\x98\x80 \xC3\xA9");
 }
 
@@ -215,8 +215,8 @@ TEST(CorruptFilesTest, ManyTensors) {
   const std::string sound = header + "\"last\":" + entry("\"F32\"", "[1]", "[20000,20004]") + "}";
   const std::string overlapping =
       header + "\"last\":" + entry("\"F32\"", "[1]", "[19996,20000]") + "}";
-  EXPECT_EQ(weights::readSafetensors(fileOf(sound, 20004)).size(), 5001u);
-  EXPECT_TRUE(refused(fileOf(overlapping, 20000)));
+  EXPECT_EQ(weights::readSafetensors(makeFile(sound, 20004)).size(), 5001u);
+  EXPECT_TRUE(refused(makeFile(overlapping, 20000)));
 }
 
 namespace {
@@ -281,8 +281,8 @@ void mutate(File& file, Random& random) {
 
 TEST(CorruptFilesTest, MutatedFilesAreReadOrRefused) {
   const layer::DiffusionCrossAttention<float> layer(configurationOf(4, 3, 2));
-  const std::vector<File> originals = {saved(layer, "F32"), saved(layer, "F16", "a.\"b\"."),
-                                       fileOf("{}", 0),
+  const std::vector<File> originals = {saveLayer(layer, "F32"), saveLayer(layer, "F16", "a.\"b\"."),
+                                       makeFile("{}", 0),
                                        withEntry(entry("\"BF16\"", "[2]", "[0,4]"))};
   Random random(2026);
   const int count = reduced(40000, 8000);

@@ -55,7 +55,7 @@ TYPED_TEST_SUITE(LoadingTest, Formats);
 
 TYPED_TEST(LoadingTest, AFileOfOurOwnComesBack) {
   using T = TypeParam;
-  const File file = saved(this->source_, sizeof(T) == 4 ? "F32" : "F64", "attn2.");
+  const File file = saveLayer(this->source_, sizeof(T) == 4 ? "F32" : "F64", "attn2.");
   const auto tensors = weights::readSafetensors(file);
   const LoadReport report = load(this->target_, candidatesOf<T>(tensors, "attn2."), true);
   EXPECT_EQ(report.loaded.size(), 5u);
@@ -68,7 +68,7 @@ TYPED_TEST(LoadingTest, NarrowFilesComeBackRounded) {
   using T = TypeParam;
   for (const auto& [dtype, bits] : std::map<std::string, int>{{"F16", 11}, {"BF16", 8}}) {
     layer::DiffusionCrossAttention<T> target(kTarget);
-    const File file = saved(this->source_, dtype);
+    const File file = saveLayer(this->source_, dtype);
     load(target, candidatesOf<T>(weights::readSafetensors(file)), true);
     const std::span<const T> expected = this->source_.parameters().values();
     for (std::size_t index = 0; index < expected.size(); ++index) {
@@ -143,7 +143,7 @@ TYPED_TEST(LoadingTest, ACandidateThatCannotBeReadLoadsNothing) {
 TYPED_TEST(LoadingTest, LoadingNothingKeepsActivationsAndLoadingMakesThemStale) {
   using T = TypeParam;
   LayerCase<T> one((CaseShape()));
-  one.trainAndGoBack();
+  one.forwardAndBackward();
   load<T>(one.layer, {});
   EXPECT_NO_THROW(one.layer.backward(one.outputGradient));
   load(one.layer, this->candidates());

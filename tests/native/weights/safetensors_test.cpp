@@ -117,7 +117,7 @@ TYPED_TEST(SafetensorsTest, OtherTypesAreReadButNotDecoded) {
                                                                        {"BOOL", 2},
                                                                        {"F8_E4M3", 2},
                                                                        {"U64", 16}}) {
-    const File file = fileOf(R"({"a":{"dtype":")" + dtype + R"(","shape":[2],"data_offsets":[0,)" +
+    const File file = makeFile(R"({"a":{"dtype":")" + dtype + R"(","shape":[2],"data_offsets":[0,)" +
                                  std::to_string(bytes) + "]}}",
                              bytes);
     const std::vector<StoredTensor> read = weights::readSafetensors(file);
@@ -130,7 +130,7 @@ TYPED_TEST(SafetensorsTest, OtherTypesAreReadButNotDecoded) {
 }
 
 TEST(SafetensorsFormatTest, AnyOrderOfKeysOffsetsAndSpaceIsRead) {
-  const File file = fileOf(
+  const File file = makeFile(
       "{ \"b\" : {\"data_offsets\":[4, 6],\"shape\":[1] , \"dtype\":\"F16\"},\n"
       "\"__metadata__\":{\"format\":\"pt\",\"dtype\":\"x\"}, "
       "\"z\":{\"dtype\":\"F32\",\"shape\":[0,3],"
@@ -148,7 +148,7 @@ TEST(SafetensorsFormatTest, ValuesMayBeginAtAnyByte) {
   // A header of odd length, as other writers may leave it.
   const std::string header = R"({"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]} })";
   ASSERT_NE(header.size() % 8, 0u);
-  File file = fileOf(header, 8);
+  File file = makeFile(header, 8);
   const double value = -1.25;
   std::memcpy(file.data() + file.size() - 8, &value, 8);
   double read = 0;
@@ -157,8 +157,8 @@ TEST(SafetensorsFormatTest, ValuesMayBeginAtAnyByte) {
 }
 
 TEST(SafetensorsFormatTest, AFileWithoutTensorsIsOne) {
-  EXPECT_TRUE(weights::readSafetensors(fileOf("{}", 0)).empty());
-  EXPECT_TRUE(weights::readSafetensors(fileOf(R"({"__metadata__":{}})", 0)).empty());
+  EXPECT_TRUE(weights::readSafetensors(makeFile("{}", 0)).empty());
+  EXPECT_TRUE(weights::readSafetensors(makeFile(R"({"__metadata__":{}})", 0)).empty());
 }
 
 }  // namespace cross_attention::test::weights_safetensors_test
