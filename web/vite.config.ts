@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
-import { isolationWorker } from './plugins/isolation-worker.ts';
-import { siteHeader } from './plugins/site-header.ts';
+import { isolationWorker } from './plugins/isolation_worker';
+import { siteHeader } from './plugins/site_header';
 
 /** Without these two, a browser withholds SharedArrayBuffer, and the package runs on one thread. */
 const isolationHeaders = {

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { project } from './paths.mjs';
 
-/** What web/shared/build-notice.ts listens for. */
+/** What web/shared/build_notice.ts listens for. */
 const event = 'pending-build';
 
 /** Builds that go on while a Vite server answers. */
@@ -52,7 +52,7 @@ export class PendingBuilds {
         server.middlewares.use((request, response, next) => this.#answer(request, response, next));
       },
       transformIndexHtml: () => [
-        { tag: 'script', attrs: { type: 'module', src: '/shared/build-notice.ts' }, injectTo: 'head' },
+        { tag: 'script', attrs: { type: 'module', src: '/shared/build_notice.ts' }, injectTo: 'head' },
       ],
     };
   }

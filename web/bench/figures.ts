@@ -1,6 +1,6 @@
 /** What the page makes of the benchmark's figures; all of them come from measurements of one run. */
 import { quantile } from '../../bench/measure.mjs';
-import type { BenchmarkJson, MeasuredContender } from './messages.ts';
+import type { BenchmarkJson, MeasuredContender } from './messages';
 
 /** Of ours the one that a peer with so many threads is compared with: the faster SIMD of those measured. */
 function ourFastest(threads: number, all: readonly MeasuredContender[]): MeasuredContender | undefined {

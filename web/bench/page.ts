@@ -1,17 +1,17 @@
 /** Wires the page: the form becomes a run in a worker, and the worker's news become what is seen. */
-import { setUpThemeButton } from '../shared/theme.ts';
-import { element } from '../shared/element.ts';
-import { contenderChoices, downloadOfAll } from './contender-choices.ts';
-import { unrest } from './figures.ts';
-import { machineOf } from './machine.ts';
-import type { BenchmarkJson, Choices, News } from './messages.ts';
-import { plannedContenders, plannedMeasurements } from './plan.ts';
-import { bytes, percent, shapeTitle, TASK_TITLES } from './titles.ts';
-import { ChoicesForm } from './view/choices-form.ts';
-import { ExportButtons } from './view/export-buttons.ts';
-import { showMachine } from './view/machine-panel.ts';
-import { ProgressView } from './view/progress-view.ts';
-import { ResultsView } from './view/results-view.ts';
+import { setUpThemeButton } from '../shared/theme';
+import { element } from '../shared/element';
+import { contenderChoices, downloadOfAll } from './contender_choices';
+import { unrest } from './figures';
+import { machineOf } from './machine';
+import type { BenchmarkJson, Choices, News } from './messages';
+import { plannedContenders, plannedMeasurements } from './plan';
+import { bytes, percent, shapeTitle, TASK_TITLES } from './titles';
+import { ChoicesForm } from './view/choices_form';
+import { ExportButtons } from './view/export_buttons';
+import { showMachine } from './view/machine_panel';
+import { ProgressView } from './view/progress_view';
+import { ResultsView } from './view/results_view';
 
 /** On a machine at rest the ceiling swings by a few hundredths. */
 const CALM = 0.1;

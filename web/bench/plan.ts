@@ -1,7 +1,7 @@
 /** What a run of the benchmark will do: the page makes room for it, the worker does it. */
 import { isMeaningful, shapes, tasks } from '../../bench/shapes.mjs';
-import { contenderChoices, titleOf, type ContenderChoice } from './contender-choices.ts';
-import type { Choices } from './messages.ts';
+import { contenderChoices, titleOf, type ContenderChoice } from './contender_choices';
+import type { Choices } from './messages';
 
 export const DTYPE = 'float32';
 

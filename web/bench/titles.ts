@@ -1,6 +1,6 @@
 /** Shapes and figures in words, the same ones wherever the page tells them. */
 import { layersOf } from '../../bench/shapes.mjs';
-import type { Shape, TaskName } from './plan.ts';
+import type { Shape, TaskName } from './plan';
 
 const SHAPE_TITLES: Record<string, string> = {
   tiny: 'Tiny',

@@ -3,7 +3,7 @@
  * touches the document; this file is the border.
  */
 import type { DenoiserRuntimeInfo } from 'diffusion-cross-attention/denoiser';
-import type { PictureRequest } from './request.ts';
+import type { PictureRequest } from './request';
 
 /** Which attention is looked at; all blocks, all heads where none is named. */
 export interface MapChoice {

@@ -1,23 +1,23 @@
 /** Wires the page: forms become commands to the generator's worker, and its news become what is seen. */
-import { element } from '../shared/element.ts';
-import { Notice } from '../shared/notice.ts';
-import { setUpThemeButton } from '../shared/theme.ts';
-import { WorkerLink } from '../shared/worker-link.ts';
-import { readLink } from './link.ts';
-import type { Command, News } from './messages.ts';
-import { FIRST_REQUEST, randomSeed, type PictureRequest } from './request.ts';
-import { Studio, type StudioViews } from './studio.ts';
-import { TeachPanel } from './teach/teach-panel.ts';
-import { EditForm } from './view/edit-form.ts';
-import { Gallery } from './view/gallery.ts';
-import { MapChoice } from './view/map-choice.ts';
-import { ProgressView } from './view/progress-view.ts';
-import { PromptForm } from './view/prompt-form.ts';
-import { showRuntime } from './view/runtime-panel.ts';
-import { Stage } from './view/stage.ts';
-import { StepStrip } from './view/step-strip.ts';
-import { TakeHome } from './view/take-home.ts';
-import { WordGrid } from './view/word-grid.ts';
+import { element } from '../shared/element';
+import { Notice } from '../shared/notice';
+import { setUpThemeButton } from '../shared/theme';
+import { WorkerLink } from '../shared/typed_worker';
+import { readLink } from './request_link';
+import type { Command, News } from './messages';
+import { FIRST_REQUEST, randomSeed, type PictureRequest } from './request';
+import { Studio, type StudioViews } from './picture_controller';
+import { TeachPanel } from './fine_tuning/fine_tuning_panel';
+import { EditForm } from './view/edit_form';
+import { Gallery } from './view/gallery';
+import { MapChoice } from './view/map_choice';
+import { ProgressView } from './view/progress_view';
+import { PromptForm } from './view/prompt_form';
+import { showRuntime } from './view/runtime_panel';
+import { Stage } from './view/picture_view';
+import { StepStrip } from './view/step_strip';
+import { TakeHome } from './view/picture_export';
+import { WordGrid } from './view/word_grid';
 
 // First of all: while it loads WebAssembly and weights, the page gets ready.
 const generator = new WorkerLink<Command, News>(

@@ -1,17 +1,17 @@
 /** Wires the page: controls become commands to the painter's worker, and its news become what is seen. */
-import { setUpThemeButton } from '../shared/theme.ts';
-import { onFileDrop } from '../shared/file-drop.ts';
-import { download } from '../shared/download.ts';
-import { element } from '../shared/element.ts';
-import { WorkerLink } from '../shared/worker-link.ts';
-import type { Command, News } from './messages.ts';
-import { AttentionGrid } from './view/attention-grid.ts';
-import { Controls } from './view/controls.ts';
-import { LearningCurve } from './view/learning-curve.ts';
-import { Notice } from '../shared/notice.ts';
-import { PictureView } from './view/picture-view.ts';
-import { Readings } from './view/readings.ts';
-import { showRuntime } from './view/runtime-panel.ts';
+import { setUpThemeButton } from '../shared/theme';
+import { onFileDrop } from '../shared/file_drop';
+import { download } from '../shared/download';
+import { element } from '../shared/element';
+import { WorkerLink } from '../shared/typed_worker';
+import type { Command, News } from './messages';
+import { AttentionGrid } from './view/attention_grid';
+import { Controls } from './view/controls';
+import { LearningCurve } from './view/learning_curve';
+import { Notice } from '../shared/notice';
+import { PictureView } from './view/picture_view';
+import { Readings } from './view/readings';
+import { showRuntime } from './view/runtime_panel';
 
 const painter = new WorkerLink<Command, News>(
   new Worker(new URL('./worker/painter.worker.ts', import.meta.url), { type: 'module', name: 'painter' }),

@@ -1,4 +1,4 @@
-import { element } from './element.ts';
+import { element } from './element';
 
 /** The place where the page says what went wrong. Screen readers announce it. */
 export class Notice {

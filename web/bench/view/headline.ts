@@ -1,10 +1,10 @@
 /** The results in three figures. */
-import { element } from '../../shared/element.ts';
+import { element } from '../../shared/element';
 import { threadsTitle } from '../../../bench/contenders.mjs';
 import { isOverhead } from '../../../bench/shapes.mjs';
-import { ratioTo } from '../figures.ts';
-import type { BenchmarkJson, Measurement } from '../messages.ts';
-import { percent, shapeTitle, threeDigits, times } from '../titles.ts';
+import { ratioTo } from '../figures';
+import type { BenchmarkJson, Measurement } from '../messages';
+import { percent, shapeTitle, threeDigits, times } from '../titles';
 
 const NOTHING = '–';
 

@@ -1,5 +1,5 @@
 /** Checkboxes, each with a title and a line of detail. */
-import { element } from '../../shared/element.ts';
+import { element } from '../../shared/element';
 
 interface OptionDescription {
   readonly name: string;

@@ -5,11 +5,11 @@
 import { entryOf } from '../../../bench/contenders.mjs';
 import { measureAll } from '../../../bench/measurement.mjs';
 import { toJson } from '../../../bench/summary.mjs';
-import { machineOf } from '../machine.ts';
-import type { BenchmarkJson, Choices, News } from '../messages.ts';
-import { DTYPE, plannedContenders, plannedMeasurements, type PlannedContender } from '../plan.ts';
-import { ContenderWorker } from './contender-worker.ts';
-import { ceilingBytes, filesOf } from './peer-files.ts';
+import { machineOf } from '../machine';
+import type { BenchmarkJson, Choices, News } from '../messages';
+import { DTYPE, plannedContenders, plannedMeasurements, type PlannedContender } from '../plan';
+import { ContenderWorker } from './contender_worker';
+import { ceilingBytes, filesOf } from './peer_files';
 
 type Tell = (news: News) => void;
 

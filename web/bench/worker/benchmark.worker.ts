@@ -1,6 +1,6 @@
 /** The worker's door: begins when it is told what to measure. */
-import type { Choices, News } from '../messages.ts';
-import { runBenchmark } from './benchmark.ts';
+import type { Choices, News } from '../messages';
+import { runBenchmark } from './benchmark';
 
 self.onmessage = async ({ data }: MessageEvent<Choices>) => {
   const tell = (news: News): void => self.postMessage(news);

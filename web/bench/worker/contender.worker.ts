@@ -1,7 +1,7 @@
 /** A contender in a worker of its own: threads and SIMD variants are chosen once a worker. Answers ContenderWorker. */
 import { contenderRequests } from '../../../bench/contender_requests.mjs';
 import { contenders } from '../../../bench/contenders.mjs';
-import type { Answer, Question } from './contender-worker.ts';
+import type { Answer, Question } from './contender_worker';
 
 const requests: Record<string, (argument: never) => unknown> = contenderRequests(contenders);
 

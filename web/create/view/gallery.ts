@@ -1,6 +1,6 @@
-import { drawImage, element } from '../../shared/element.ts';
-import { imageOf, type Pixels } from '../pixels.ts';
-import { keyOf, type PictureRequest } from '../request.ts';
+import { drawImage, element } from '../../shared/element';
+import { imageOf, type Pixels } from '../pixels';
+import { keyOf, type PictureRequest } from '../request';
 
 const MOST = 60;
 

@@ -1,5 +1,5 @@
-import { element } from '../../shared/element.ts';
-import { FIRST_REQUEST, LIMITS, type PictureRequest } from '../request.ts';
+import { element } from '../../shared/element';
+import { FIRST_REQUEST, LIMITS, type PictureRequest } from '../request';
 
 type Values = Pick<PictureRequest, 'seed' | 'steps' | 'guidance'>;
 

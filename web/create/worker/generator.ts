@@ -4,11 +4,11 @@ import {
   type DenoiserRuntimeInfo,
   type SamplerOptions,
 } from 'diffusion-cross-attention/denoiser';
-import { nextTask } from '../../shared/next-task.ts';
-import { messageOf } from '../message-of.ts';
-import type { Command, MapChoice, News } from '../messages.ts';
-import { told, type PictureRequest } from '../request.ts';
-import { MapRecord } from './map-record.ts';
+import { nextTask } from '../../shared/next_task';
+import { messageOf } from '../../shared/message_of';
+import type { Command, MapChoice, News } from '../messages';
+import { told, type PictureRequest } from '../request';
+import { MapRecord } from './attention_map_history';
 
 export type Tell = (news: News, transfer?: Transferable[]) => void;
 

@@ -1,8 +1,8 @@
 /** The worker's door: starts the model, then hands every command to the generator. */
-import { messageOf } from '../message-of.ts';
-import type { Command, News } from '../messages.ts';
-import { Generator, type Tell } from './generator.ts';
-import { startDenoiser } from './start.ts';
+import { messageOf } from '../../shared/message_of';
+import type { Command, News } from '../messages';
+import { Generator, type Tell } from './generator';
+import { startDenoiser } from './start_denoiser';
 
 const tell: Tell = (news, transfer = []) => self.postMessage(news satisfies News, { transfer });
 const generator = start();

@@ -1,4 +1,4 @@
-import { element } from '../../shared/element.ts';
+import { element } from '../../shared/element';
 import {
   CONTEXT_LENGTHS,
   HEAD_COUNTS,
@@ -6,8 +6,8 @@ import {
   type Command,
   type Configuration,
   type PainterStatus,
-} from '../messages.ts';
-import { Menu } from './menu.ts';
+} from '../messages';
+import { Menu } from './menu';
 
 const TOGGLE_TEXT: Record<PainterStatus, string> = {
   training: 'Pause',

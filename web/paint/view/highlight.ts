@@ -1,5 +1,5 @@
-import { drawImage, element } from '../../shared/element.ts';
-import { veilImage } from '../../shared/heat.ts';
+import { drawImage, element } from '../../shared/element';
+import { veilImage } from '../../shared/heat';
 
 const IDLE_CAPTION = 'by the layer, from what it has learned';
 

@@ -1,4 +1,4 @@
-import { element } from '../../shared/element.ts';
+import { element } from '../../shared/element';
 
 /** A drop-down menu of numbers. */
 export class Menu {

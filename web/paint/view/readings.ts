@@ -1,5 +1,5 @@
-import { element } from '../../shared/element.ts';
-import type { PainterStatus, ProgressNews } from '../messages.ts';
+import { element } from '../../shared/element';
+import type { PainterStatus, ProgressNews } from '../messages';
 
 const STATUS_TEXT: Record<PainterStatus, string> = {
   training: 'Learning',

@@ -1,10 +1,10 @@
-import { FIRST_CONFIGURATION, type Command, type News, type PainterStatus } from '../messages.ts';
-import { nextTask } from '../../shared/next-task.ts';
-import { decodePicture, restorePicture, type PictureSource } from '../../shared/picture-source.ts';
-import { Painting } from './painting.ts';
-import { samplePicture } from './sample-picture.ts';
-import { Stopwatch } from './stopwatch.ts';
-import { loadPainting, savePainting } from './weights-file.ts';
+import { FIRST_CONFIGURATION, type Command, type News, type PainterStatus } from '../messages';
+import { nextTask } from '../../shared/next_task';
+import { decodePicture, restorePicture, type PictureSource } from '../../shared/picture_source';
+import { Painting } from './painting';
+import { samplePicture } from './sample_picture';
+import { Stopwatch } from './stopwatch';
+import { loadPainting, savePainting } from './weights_file';
 
 /** How long the painter may train before it listens for commands again. */
 const SLICE_MILLISECONDS = 25;

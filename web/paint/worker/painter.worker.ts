@@ -1,8 +1,8 @@
 /** The worker's door: starts the package, then hands every command to the painter. */
 import { init } from 'diffusion-cross-attention';
-import { wantedThreads } from '../../shared/wanted-threads.ts';
-import type { Command, News } from '../messages.ts';
-import { Painter, type Tell } from './painter.ts';
+import { wantedThreads } from '../../shared/default_threads';
+import type { Command, News } from '../messages';
+import { Painter, type Tell } from './painter';
 
 const tell: Tell = (news, transfer = []) => self.postMessage(news satisfies News, { transfer });
 const painter = start();

@@ -1,10 +1,10 @@
 import { Tensor } from 'diffusion-cross-attention';
-import { warmUpThenCosine } from '../../shared/learning-rate.ts';
-import type { Picture } from '../../shared/picture-source.ts';
-import { SeededRandom } from '../../shared/seeded-random.ts';
-import type { Configuration } from '../messages.ts';
-import { MODEL_WIDTH, PaintingModel } from './painting-model.ts';
-import { PixelBatches } from './pixel-batches.ts';
+import { warmUpThenCosine } from '../../shared/learning_rate';
+import type { Picture } from '../../shared/picture_source';
+import { SeededRandom } from '../../shared/seeded_random';
+import type { Configuration } from '../messages';
+import { MODEL_WIDTH, PaintingModel } from './painting_model';
+import { PixelBatches } from './pixel_batches';
 
 const STEPS_PER_ROUND = 2000;
 const BATCH_SIZE = 1024;

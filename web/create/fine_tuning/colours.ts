@@ -1,0 +1,39 @@
+/** The model's own colours by name, and which of them a picture's shape has. */
+import { nearestName } from '../../../support/colours.mjs';
+import { backgrounds, colours } from '../../../support/palette.mjs';
+import type { Pixels } from '../pixels';
+
+/** Those that only backgrounds have come last. */
+const ALL = { ...colours, ...backgrounds };
+
+/** [name, CSS]. */
+export const COLOURS = Object.entries(ALL).map(
+  ([name, parts]) => [name, `rgb(${parts.map((part) => Math.round(255 * part)).join(' ')})`] as const,
+);
+
+/**
+ * The name of the colour that at least half of what stands out from the picture's background has; undefined where there is
+ * none, or the model knows no shape of it. The background: what most of the picture's border is.
+ */
+export function shapeColour(pixels: Pixels): string | undefined {
+  const size = Math.sqrt(pixels.length / 4);
+  const names = Array.from({ length: size * size }, (_, pixel) => nameOf(pixels, pixel));
+  const isBorder = (pixel: number): boolean =>
+    [0, size - 1].includes(pixel % size) || [0, size - 1].includes(Math.floor(pixel / size));
+  const background = mostFrequent(names.filter((_, pixel) => isBorder(pixel)));
+  const shape = names.filter((name) => name !== background);
+  const colour = mostFrequent(shape);
+  const isMost = 2 * shape.filter((name) => name === colour).length >= shape.length;
+  return isMost && colour !== undefined && colour in colours ? colour : undefined;
+}
+
+function nameOf(pixels: Pixels, pixel: number): string {
+  const parts = Array.from(pixels.subarray(pixel * 4, pixel * 4 + 3), (byte) => byte / 255);
+  return nearestName(ALL, parts).name;
+}
+
+function mostFrequent(names: readonly string[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort(([, one], [, other]) => other - one)[0]?.[0];
+}
