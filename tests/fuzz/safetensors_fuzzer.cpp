@@ -1,4 +1,5 @@
-// Any bytes at all as a safetensors file: they are read or refused with kWeights; what was read can be decoded.
+// Reads arbitrary bytes as a safetensors file. They must be read or refused with kWeights, and every tensor
+// that was read must be decodable or refused with kWeights.
 //   cmake --preset fuzz && cmake --build build/fuzz
 //   build/fuzz/tests/fuzz/safetensors_fuzzer -dict=tests/fuzz/safetensors.dict -max_total_time=60
 #include <cstdint>
@@ -26,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const std::span<const std::byte> file(reinterpret_cast<const std::byte*>(data), size);
     for (const auto& tensor : cross_attention::weights::readSafetensors(file)) {
-      // Every byte belongs to the file.
+      // All bytes of the tensor must lie within the file.
       if (tensor.bytes.size() > size ||
           tensor.bytes.data() + tensor.bytes.size() > file.data() + size) {
         std::abort();

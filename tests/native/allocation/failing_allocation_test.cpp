@@ -11,15 +11,15 @@
 #include "support/threads.hpp"
 #include "support/weight_files.hpp"
 
-/// Each call of the layer with each of its allocations failing in turn: it throws Error(kOutOfMemory) or
-/// std::bad_alloc, and the layer is as if the call had never been.
+/// Runs each method of the layer and lets each of its allocations fail in turn. The call must throw
+/// Error(kOutOfMemory) or std::bad_alloc and must leave the layer unchanged.
 namespace cross_attention::test::allocation_failing_allocation_test {
 
 namespace {
 
 using FloatCase = LayerCase<float>;
 
-/// One head folds (see layer::foldsContext), four do not.
+/// One head folds (see layer::foldsContext); four heads do not.
 CaseShape callShape(bool folded) {
   CaseShape shape;
   shape.batch = 2;
@@ -31,57 +31,58 @@ CaseShape callShape(bool folded) {
   return shape;
 }
 
-/// A layer before the call: after a training forward and its backward, so that there is much that could be lost.
+/// A layer before the call. It has run a training forward and its backward pass, so there is state to lose.
 struct Prepared {
-  explicit Prepared(bool folded) : one(callShape(folded)) {}
+  explicit Prepared(bool folded) : layerCase(callShape(folded)) {}
 
-  FloatCase one;
-  Tensor<float> inputGradient = one.forwardAndBackward();
-  std::vector<float> parameters{one.layer.parameters().values().begin(),
-                                one.layer.parameters().values().end()};
-  std::vector<float> gradients = one.parameterGradients();
+  FloatCase layerCase;
+  Tensor<float> inputGradient = layerCase.forwardAndBackward();
+  std::vector<float> parameters{layerCase.layer.parameters().values().begin(),
+                                layerCase.layer.parameters().values().end()};
+  std::vector<float> gradients = layerCase.parameterGradients();
   std::size_t bytes = memory::bytesInUse();
 
-  /// All that can be asked of the layer is as it was.
+  /// Expects the observable state of the layer to be unchanged.
   void expectUnchanged() {
-    EXPECT_TRUE(isIdentical(one.layer.parameters().values(), parameters));
-    EXPECT_TRUE(isIdentical(one.parameterGradients(), gradients));
-    ASSERT_TRUE(one.layer.contextGradient());
-    EXPECT_EQ(one.layer.contextGradient()->shape(), *one.shape.context);
-    // The last training forward is the one from before.
-    one.layer.clearGradients();
-    EXPECT_TRUE(isIdentical(one.layer.backward(one.outputGradient), inputGradient));
-    EXPECT_TRUE(isIdentical(one.parameterGradients(), gradients));
+    EXPECT_TRUE(isIdentical(layerCase.layer.parameters().values(), parameters));
+    EXPECT_TRUE(isIdentical(layerCase.parameterGradients(), gradients));
+    ASSERT_TRUE(layerCase.layer.contextGradient());
+    EXPECT_EQ(layerCase.layer.contextGradient()->shape(), *layerCase.shape.context);
+    // The last training forward is still the one before the call.
+    layerCase.layer.clearGradients();
+    EXPECT_TRUE(isIdentical(layerCase.layer.backward(layerCase.outputGradient), inputGradient));
+    EXPECT_TRUE(isIdentical(layerCase.parameterGradients(), gradients));
   }
 };
 
 using Call = std::function<void(FloatCase&)>;
 
 void expectCallIsSafe(bool folded, const Call& call) {
-  // Of a layer that is gone again: all layers share their scratch, which shall go with each of those below.
+  // This layer is destroyed at once: all layers share their scratch memory, which must be freed with each of
+  // the layers below.
   const Tensor<float> expectedOutput = FloatCase(callShape(folded)).forward();
   long failures = 0;
   for (long number = 1;; ++number) {
-    ASSERT_LT(number, 5000) << "no end of allocations";
-    SCOPED_TRACE("allocation " + std::to_string(number));
-    const std::size_t before = memory::bytesInUse();
-    {
-      Prepared prepared(folded);
+        ASSERT_LT(number, 5000) << "too many allocations";
+        SCOPED_TRACE("allocation " + std::to_string(number));
+        const std::size_t before = memory::bytesInUse();
+        {
+          Prepared prepared(folded);
       bool complete = false;
       try {
-        complete = !failAllocation(number, [&] { call(prepared.one); });
-        // An allocation may fail without anybody's harm: where it is only tried.
+        complete = !failAllocation(number, [&] { call(prepared.layerCase); });
+        // A failed allocation may have no effect if the caller has a fallback.
       } catch (const Error& error) {
         ++failures;
         ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
         prepared.expectUnchanged();
-        prepared.one.layer.setTraining(false);
-        EXPECT_TRUE(isIdentical(prepared.one.forward(), expectedOutput));
+        prepared.layerCase.layer.setTraining(false);
+        EXPECT_TRUE(isIdentical(prepared.layerCase.forward(), expectedOutput));
       } catch (const std::bad_alloc&) {
         ++failures;
         prepared.expectUnchanged();
-        prepared.one.layer.setTraining(false);
-        EXPECT_TRUE(isIdentical(prepared.one.forward(), expectedOutput));
+        prepared.layerCase.layer.setTraining(false);
+        EXPECT_TRUE(isIdentical(prepared.layerCase.forward(), expectedOutput));
       }
       if (complete) break;
     }
@@ -92,7 +93,7 @@ void expectCallIsSafe(bool folded, const Call& call) {
   std::printf("%ld allocations failed in turn\n", failures);
 }
 
-/// Another input than the prepared training forward had.
+/// Returns an input that differs from that of the prepared training forward.
 Tensor<float> otherInput() {
   Random random(77);
   return normalTensor<float>(random, callShape(false).inputShape());
@@ -115,61 +116,61 @@ INSTANTIATE_TEST_SUITE_P(Threads, FailingAllocationTest,
                                   (std::get<1>(test.param) ? "Folded" : "");
                          });
 
-TEST_P(FailingAllocationTest, TheLayerFoldsWhereItIsSaidTo) {
+TEST_P(FailingAllocationTest, FoldsAsExpected) {
   EXPECT_EQ(foldsContext(FloatCase(callShape(folded()))), folded());
 }
 
 TEST_P(FailingAllocationTest, Forward) {
-  expectSafe([](FloatCase& one) {
-    one.layer.setTraining(false);
-    one.layer.forward(one.input, one.contextPointer(), one.mask);
+  expectSafe([](FloatCase& layerCase) {
+    layerCase.layer.setTraining(false);
+    layerCase.layer.forward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
   });
 }
 
-TEST_P(FailingAllocationTest, ForwardWithTheContextReady) {
-  expectSafe([](FloatCase& one) {
-    one.layer.setTraining(false);
-    const Tensor<float> first = one.layer.forward(one.input, one.contextPointer(), one.mask);
-    one.layer.forward(first, one.contextPointer(), one.mask);
+TEST_P(FailingAllocationTest, ForwardWithCachedContext) {
+  expectSafe([](FloatCase& layerCase) {
+    layerCase.layer.setTraining(false);
+    const Tensor<float> first = layerCase.layer.forward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
+    layerCase.layer.forward(first, layerCase.contextPointer(), layerCase.mask);
   });
 }
 
 TEST_P(FailingAllocationTest, TrainingForward) {
   const Tensor<float> input = otherInput();
-  expectSafe([&](FloatCase& one) { one.layer.forward(input, one.contextPointer(), one.mask); });
+  expectSafe([&](FloatCase& layerCase) { layerCase.layer.forward(input, layerCase.contextPointer(), layerCase.mask); });
 }
 
 TEST_P(FailingAllocationTest, ForwardInSlices) {
   const Tensor<float> input = otherInput();
-  expectSafe([&](FloatCase& one) {
-    const auto pending = one.layer.startForward(input, one.contextPointer(), one.mask);
+  expectSafe([&](FloatCase& layerCase) {
+    const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
     while (!pending->advance(0.05)) {
     }
     pending->result();
   });
 }
 
-TEST_P(FailingAllocationTest, ForwardBehind) {
+TEST_P(FailingAllocationTest, ForwardOnBackgroundThread) {
   const Tensor<float> input = otherInput();
-  expectSafe([&](FloatCase& one) {
-    const auto pending = one.layer.startForward(input, one.contextPointer(), one.mask);
-    pending->runBehind([] {});
+  expectSafe([&](FloatCase& layerCase) {
+    const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
+    pending->runInBackground([] {});
     pending->result();
   });
 }
 
 TEST_P(FailingAllocationTest, Backward) {
-  expectSafe([](FloatCase& one) { one.layer.backward(one.input); });
+  expectSafe([](FloatCase& layerCase) { layerCase.layer.backward(layerCase.input); });
 }
 
-/// The first one packs weights of its own. Each attempt is on the same layer.
+/// The first backward pass also packs weights. Each failed attempt is repeated on the same layer.
 TEST_P(FailingAllocationTest, FirstBackward) {
-  FloatCase one(callShape(folded()));
-  const Tensor<float> expected = one.forwardAndBackward();
-  const std::vector<float> gradients = one.parameterGradients();
+  FloatCase layerCase(callShape(folded()));
+  const Tensor<float> expected = layerCase.forwardAndBackward();
+  const std::vector<float> gradients = layerCase.parameterGradients();
   long failures = 0;
   for (long number = 1;; ++number) {
-    ASSERT_LT(number, 5000) << "no end of allocations";
+    ASSERT_LT(number, 5000) << "too many allocations";
     SCOPED_TRACE("allocation " + std::to_string(number));
     FloatCase fresh(callShape(folded()));
     fresh.layer.setTraining(true);
@@ -191,26 +192,26 @@ TEST_P(FailingAllocationTest, FirstBackward) {
 }
 
 TEST_P(FailingAllocationTest, AttentionMaps) {
-  expectSafe([](FloatCase& one) {
-    one.layer.attentionMaps(one.input, one.contextPointer(), one.mask, layer::MapHeads::kAll);
+  expectSafe([](FloatCase& layerCase) {
+    layerCase.layer.attentionMaps(layerCase.input, layerCase.contextPointer(), layerCase.mask, layer::MapHeads::kAll);
   });
 }
 
 TEST_P(FailingAllocationTest, LoadWeights) {
   const File file =
       saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
-  expectSafe([&](FloatCase& one) {
+  expectSafe([&](FloatCase& layerCase) {
     const auto candidates = candidatesOf<float>(weights::readSafetensors(file));
-    weights::loadWeights<float>(one.layer, std::span<const weights::Candidate<float>>(candidates),
+    weights::loadWeights<float>(layerCase.layer, std::span<const weights::Candidate<float>>(candidates),
                                 true);
   });
 }
 
 TEST_P(FailingAllocationTest, SaveWeights) {
-  expectSafe([](FloatCase& one) { saveLayer(one.layer, "BF16", "attn2."); });
+  expectSafe([](FloatCase& layerCase) { saveLayer(layerCase.layer, "BF16", "attn2."); });
 }
 
-TEST_P(FailingAllocationTest, ANewLayer) {
+TEST_P(FailingAllocationTest, Construction) {
   expectSafe([&](FloatCase&) { FloatCase{callShape(folded())}; });
 }
 
@@ -218,31 +219,31 @@ TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {
   Prepared prepared(folded());
   const std::vector<float> values(prepared.parameters.size(), 0.5f);
   EXPECT_FALSE(
-      failAllocation(1, [&] { prepared.one.layer.setParameters(std::span<const float>(values)); }));
-  EXPECT_TRUE(isIdentical(prepared.one.layer.parameters().values(), values));
-  EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.updateParameters(0); }));
+      failAllocation(1, [&] { prepared.layerCase.layer.setParameters(std::span<const float>(values)); }));
+  EXPECT_TRUE(isIdentical(prepared.layerCase.layer.parameters().values(), values));
+  EXPECT_FALSE(failAllocation(1, [&] { prepared.layerCase.layer.updateParameters(0); }));
   const Tensor<float> bias = Tensor<float>::zeros(Shape{8});
   EXPECT_FALSE(failAllocation(1, [&] {
-    prepared.one.layer.setParameter(layer::ParameterId::kOutputBias, {bias.data(), 8});
+    prepared.layerCase.layer.setParameter(layer::ParameterId::kOutputBias, {bias.data(), 8});
   }));
-  EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.clearGradients(); }));
-  EXPECT_FALSE(failAllocation(1, [&] { prepared.one.layer.resetState(); }));
+  EXPECT_FALSE(failAllocation(1, [&] { prepared.layerCase.layer.clearGradients(); }));
+  EXPECT_FALSE(failAllocation(1, [&] { prepared.layerCase.layer.resetState(); }));
 }
 
-TEST_P(FailingAllocationTest, CompileLeavesNothingBehind) {
+TEST_P(FailingAllocationTest, FailedCompileFreesItsMemory) {
   const Tensor<float> expected = FloatCase(callShape(folded())).forward();
   bool complete = false;
   long number = 0;
   while (!complete && !HasFailure()) {
     SCOPED_TRACE("allocation " + std::to_string(++number));
-    ASSERT_LT(number, 5000) << "no end of allocations";
+    ASSERT_LT(number, 5000) << "too many allocations";
     const std::size_t before = memory::bytesInUse();
     {
-      GraphCase<float> one(callShape(folded()));
-      one.keep(1);
+      GraphCase<float> graphCase(callShape(folded()));
+      graphCase.makeConstant(1);
       Tensor<float> output;
       try {
-        complete = !failAllocation(number, [&] { output = one.run({}); });
+        complete = !failAllocation(number, [&] { output = graphCase.run({}); });
       } catch (const Error& error) {
         ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
       } catch (const std::bad_alloc&) {
@@ -250,34 +251,34 @@ TEST_P(FailingAllocationTest, CompileLeavesNothingBehind) {
       if (complete) {
         EXPECT_TRUE(isRelativelyNear(output, expected, 1e-5));
       }
-      // The layer is as usable as before.
-      EXPECT_TRUE(isIdentical(one.one.forward(), expected));
+      // The layer still works.
+      EXPECT_TRUE(isIdentical(graphCase.layerCase.forward(), expected));
     }
     EXPECT_EQ(memory::bytesInUse(), before);
   }
   EXPECT_GT(number, 20);
 }
 
-TEST_P(FailingAllocationTest, RefreshThatFailsLeavesTheOldPlan) {
+TEST_P(FailingAllocationTest, FailedRefreshCanBeRepeated) {
   bool complete = false;
   for (long number = 1; !complete && !HasFailure(); ++number) {
     SCOPED_TRACE("allocation " + std::to_string(number));
-    ASSERT_LT(number, 5000) << "no end of allocations";
-    GraphCase<float> one(callShape(folded()));
-    one.keep(1);
-    compiler::CompiledGraph compiled(one.source, {});
-    one.one.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{8}, 5));
+    ASSERT_LT(number, 5000) << "too many allocations";
+    GraphCase<float> graphCase(callShape(folded()));
+    graphCase.makeConstant(1);
+    compiler::CompiledGraph compiled(graphCase.source, {});
+    graphCase.layerCase.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{8}, 5));
     try {
       complete = !failAllocation(number, [&] { compiled.refresh(); });
     } catch (const Error& error) {
       ASSERT_EQ(error.code(), ErrorCode::kOutOfMemory) << error.message();
-      EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.run(compiled); }));
+      EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { graphCase.run(compiled); }));
       compiled.refresh();
     } catch (const std::bad_alloc&) {
-      EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.run(compiled); }));
+      EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { graphCase.run(compiled); }));
       compiled.refresh();
     }
-    EXPECT_TRUE(isRelativelyNear(one.run(compiled), one.one.forward(), 1e-5));
+    EXPECT_TRUE(isRelativelyNear(graphCase.run(compiled), graphCase.layerCase.forward(), 1e-5));
   }
 }
 

@@ -8,7 +8,7 @@ namespace cross_attention::test {
 
 namespace {
 
-/// Allocations left until the one that fails; below 0: none fails.
+/// The number of allocations before the one that fails. Negative: no allocation fails.
 std::atomic<long> left{-1};
 
 bool failsNow() {
@@ -43,7 +43,8 @@ extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t bytes) 
 
 }  // namespace cross_attention::test
 
-// The whole program's: the core's vectors, strings, functions and shared pointers among them.
+// These replace the allocation functions of the whole program, including the core's vectors, strings,
+// functions and shared pointers.
 void* operator new(std::size_t bytes) { return cross_attention::test::allocate(bytes); }
 void* operator new[](std::size_t bytes) { return cross_attention::test::allocate(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }

@@ -4,8 +4,9 @@
 
 namespace cross_attention::test {
 
-/// Runs `call` with the allocation of this number (from 1 on; of operator new and of aligned_alloc, on any thread)
-/// failing. What `call` throws comes out. Returns whether there were so many allocations at all.
+/// Runs `call` and lets allocation `number` fail. Counting starts at 1 and includes operator new and
+/// aligned_alloc on all threads. Rethrows the exceptions of `call`. Returns false if there were fewer
+/// allocations.
 bool failAllocation(long number, const std::function<void()>& call);
 
 }  // namespace cross_attention::test

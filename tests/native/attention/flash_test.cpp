@@ -17,6 +17,7 @@ namespace {
 
 using namespace linalg;
 
+/// kIgnoringAll: like kPerToken, but the last token ignores all keys.
 enum class MaskKind { kNone, kPerToken, kShared, kIgnoringAll };
 
 struct HeadShape {
@@ -29,13 +30,14 @@ struct HeadShape {
   }
 };
 
-/// One head with what the core and the reference take, of the same values.
+/// One head: the operands of the core and of the reference, with the same values.
 template <class T>
 class HeadCase {
  public:
   HeadShape shape;
   std::vector<T> query, key, value, maskValues, outputGradient;
-  std::vector<T> baseTwoKey;  ///< as the core takes the keys: multiplied by log2(e)
+  /// The keys as the core expects them: multiplied by log2(e).
+  std::vector<T> baseTwoKey;
 
   HeadCase(Random& random, const HeadShape& described)
       : shape(described),
@@ -68,9 +70,9 @@ class HeadCase {
                        1.0,
                        {}};
     if (shape.mask != MaskKind::kNone) {
-      head.mask = [this](Index token, Index number) {
+      head.mask = [this](Index token, Index keyIndex) {
         const Index row = shape.mask == MaskKind::kShared ? 0 : token;
-        return static_cast<double>(maskValues[static_cast<std::size_t>(row * shape.keys + number)]);
+        return static_cast<double>(maskValues[static_cast<std::size_t>(row * shape.keys + keyIndex)]);
       };
     }
     return head;
@@ -80,7 +82,7 @@ class HeadCase {
     if (shape.mask == MaskKind::kNone) return {};
     return {maskValues.data(), shape.mask == MaskKind::kShared ? 0 : shape.keys};
   }
-  /// tokens as columns: [headDim × tokens]
+  /// Packs tokens as columns: [headDim × tokens].
   ColumnPanels<const T> tokenPanels(const std::vector<T>& rows, std::vector<T>& memory) const {
     memory.assign(static_cast<std::size_t>(columnPanelsSize<T>(shape.headDim, shape.tokens)), T(0));
     return packColumns<T>(tokenRows(rows).transposed(), memory.data());
@@ -92,7 +94,7 @@ class HeadCase {
     memory.assign(static_cast<std::size_t>(rowPanelsSize<T>(packed.rows, packed.columns)), T(0));
     return packRows<T>(packed, memory.data());
   }
-  /// A result [headDim × tokens] as rows.
+  /// Returns a result [headDim × tokens] as rows.
   std::vector<T> unpack(ColumnPanels<const T> panels) const {
     std::vector<T> rows;
     for (Index token = 0; token < shape.tokens; ++token) {
@@ -127,8 +129,8 @@ std::vector<HeadShape> headShapes() {
   return shapes;
 }
 
-/// Unit-normal values, scores of standard deviation √headDim: their rounding errors grow with their size (a few
-/// √headDim) and with the terms summed; 16 covers the largest element.
+/// Values are unit-normal, so scores have a standard deviation of √headDim. Their rounding errors grow with
+/// their size (a few √headDim) and with the number of terms. The factor 16 covers the largest element.
 template <class T>
 double tolerance(const HeadShape& shape) {
   const auto terms = static_cast<double>(shape.headDim + shape.keys);
@@ -136,7 +138,7 @@ double tolerance(const HeadShape& shape) {
          (1 + std::sqrt(static_cast<double>(shape.headDim)));
 }
 
-/// keyBlock: one tile, two tiles, and all keys at once.
+/// Returns values of keyBlock: one tile, two tiles and all keys at once.
 template <class T>
 std::vector<Index> keyBlocks(Index keys) {
   return {kTileRows<T>, 2 * kTileRows<T>, roundUp(keys, kTileRows<T>)};
@@ -179,7 +181,7 @@ TYPED_TEST(FlashTest, ForwardAndLogSumExp) {
       attention::flashForward<T>(task, scratch.data());
       ASSERT_TRUE(isNear(head.unpack(output), reference.output(), tolerance<T>(shape)));
       ASSERT_TRUE(isNear(logSumExp, expectedLogSumExp, tolerance<T>(shape)));
-      // The output is the same bits where nobody asks for the log-sum-exp.
+      // The bits of the output do not depend on whether log-sum-exp is requested.
       const std::vector<T> with = outputMemory;
       task.logSumExp = nullptr;
       attention::flashForward<T>(task, scratch.data());
@@ -234,7 +236,8 @@ TYPED_TEST(FlashTest, Backward) {
         };
         std::vector<T> outputMemory = panelMemory();
         std::vector<T> queryGradientMemory = panelMemory();
-        // Added to: 1 before, 1 + the gradient afterwards; and still 1 in the room behind each row.
+        // The kernel adds to these gradients: they are 1 before and 1 + gradient afterwards. The padding of
+        // each row must stay 1.
         const Index stride = shape.keys + kTileColumns<T>;
         std::vector<T> keyGradient(static_cast<std::size_t>(shape.headDim * stride), T(1));
         std::vector<T> valueGradient = keyGradient;
@@ -271,13 +274,15 @@ TYPED_TEST(FlashTest, Backward) {
           }
           return result;
         };
-        // As in the forward, times what a gradient multiplies (values of headDim terms) and sums (tokens).
+        // As in the forward pass, times the factors of a gradient: products over headDim and sums over
+        // tokens.
         const double allowed = tolerance<T>(shape) *
                                (1 + std::sqrt(static_cast<double>(shape.headDim))) *
                                std::sqrt(static_cast<double>(shape.tokens));
         ASSERT_TRUE(isNear(head.unpack(output), reference.output(), allowed));
         ASSERT_TRUE(isNear(head.unpack(queryGradient), expected.query, allowed));
-        // The gradient of the keys that the core was given: log2(e) times those of the reference.
+        // The core's gradient is with respect to its own keys, which are log2(e) times the keys of the
+        // reference.
         ASSERT_TRUE(isNear(keyGradient, transposedPlusOne(expected.key, attention::kLn2), allowed));
         ASSERT_TRUE(isNear(valueGradient, transposedPlusOne(expected.value, 1), allowed));
       }
@@ -285,16 +290,16 @@ TYPED_TEST(FlashTest, Backward) {
   }
 }
 
-TYPED_TEST(FlashTest, ProbabilitiesAreAddedToTheMap) {
+TYPED_TEST(FlashTest, AddsProbabilitiesToMap) {
   using T = TypeParam;
   Random random(24);
   for (const HeadShape& shape : headShapes<T>()) {
     const HeadCase<T> head(random, shape);
     const std::vector<double> weights = head.reference().probabilities();
-    // Keys of a longer context, every other of them attended to.
+    // The keys are every other key of a longer context.
     const Index length = 2 * shape.keys + 1;
-    std::vector<Index> numbers;
-    for (Index key = 0; key < shape.keys; ++key) numbers.push_back(2 * key + 1);
+    std::vector<Index> keyIndices;
+    for (Index key = 0; key < shape.keys; ++key) keyIndices.push_back(2 * key + 1);
     for (const Index keyBlock : keyBlocks<T>(shape.keys)) {
       SCOPED_TRACE(shape.describe() + ", key block " + std::to_string(keyBlock));
       std::vector<T> queryMemory, keyMemory;
@@ -307,7 +312,7 @@ TYPED_TEST(FlashTest, ProbabilitiesAreAddedToTheMap) {
                                       .keyBlock = keyBlock,
                                       .weight = T(0.25),
                                       .map = rowMajor(map.data(), length, shape.tokens),
-                                      .keyNumbers = numbers.data()},
+                                      .keyIndices = keyIndices.data()},
                                      scratch.data());
       std::vector<double> expected(map.size(), 2.0);
       for (Index key = 0; key < shape.keys; ++key) {

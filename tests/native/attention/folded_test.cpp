@@ -43,15 +43,19 @@ std::vector<FoldedShape> shapes() {
   return all;
 }
 
-/// All heads of a block, and each of them as the reference takes it: its folded keys are the keys of a head whose
-/// queries are the input.
+/// All heads of a block. For the reference, the folded keys of a head are the keys of a head whose queries
+/// are the input.
 template <class T>
 struct FoldedCase {
   FoldedShape shape;
   Index headStride = roundUp(shape.keys, kTileRows<T>);
   Index rows = shape.heads * headStride;
-  std::vector<T> input, outputGradient, mask;  ///< tokens × channels; [heads | 1, tokens | 1, keys]
-  std::vector<T> keys, values;  ///< heads · headStride × channels, zeros for rows that are no keys
+  /// [tokens, channels]
+  std::vector<T> input, outputGradient;
+  /// [heads or 1, tokens or 1, keys]
+  std::vector<T> mask;
+  /// [heads · headStride, channels]; padding rows are zero.
+  std::vector<T> keys, values;
   std::vector<T> inputMemory, gradientMemory, keyMemory, valueMemory;
 
   FoldedCase(Random& random, const FoldedShape& described)
@@ -116,7 +120,7 @@ struct FoldedCase {
     return result;
   }
   double tolerance() const {
-    // As for flash attention: scores of standard deviation √channels of so many terms.
+    // As for flash attention: scores have a standard deviation of √channels and are sums of that many terms.
     const auto channels = static_cast<double>(shape.channels);
     return 16 * std::numeric_limits<T>::epsilon() *
            std::sqrt(channels + static_cast<double>(shape.keys)) * (1 + std::sqrt(channels));
@@ -126,7 +130,7 @@ struct FoldedCase {
         token /
         kTileColumns<T>)[(head * headStride + key) * kTileColumns<T> + token % kTileColumns<T>];
   }
-  /// [heads, tokens, keys]; what is no key must be zero.
+  /// Returns [heads, tokens, keys]. Expects zeros in the padding rows.
   std::vector<T> unpack(ColumnPanels<const T> panels) const {
     std::vector<T> result;
     for (Index head = 0; head < shape.heads; ++head) {
@@ -160,32 +164,32 @@ TYPED_TEST(FoldedAttentionTest, ForwardAndLogSumExp) {
   Random random(51);
   for (const FoldedShape& shape : shapes<T>()) {
     SCOPED_TRACE(shape.describe());
-    FoldedCase<T> one(random, shape);
+    FoldedCase<T> foldedCase(random, shape);
     std::vector<double> expected, expectedLogSumExp;
     for (Index head = 0; head < shape.heads; ++head) {
-      const ReferenceHead reference = one.reference(head);
+      const ReferenceHead reference = foldedCase.reference(head);
       const std::vector<double> part = reference.probabilities();
       expected.insert(expected.end(), part.begin(), part.end());
       for (Index token = 0; token < shape.tokens; ++token) {
         expectedLogSumExp.push_back(attention::kLog2E * reference.logSumExp(token));
       }
     }
-    std::vector<T> memory = one.panelMemory();
+    std::vector<T> memory = foldedCase.panelMemory();
     std::vector<T> logSumExp(static_cast<std::size_t>(shape.heads * shape.tokens), T(-5));
     attention::FoldedForward<T> task{
-        .input = one.columns(one.input, one.inputMemory),
-        .keys = one.baseTwoKeys(),
+        .input = foldedCase.columns(foldedCase.input, foldedCase.inputMemory),
+        .keys = foldedCase.baseTwoKeys(),
         .heads = shape.heads,
-        .headStride = one.headStride,
+        .headStride = foldedCase.headStride,
         .keysPerHead = shape.keys,
-        .mask = one.headMask(),
-        .maskHeadStride = one.maskHeadStride(),
-        .probabilities = columnPanels(memory.data(), one.rows, shape.tokens),
+        .mask = foldedCase.headMask(),
+        .maskHeadStride = foldedCase.maskHeadStride(),
+        .probabilities = columnPanels(memory.data(), foldedCase.rows, shape.tokens),
         .logSumExp = logSumExp.data(),
         .logSumExpHeadStride = shape.tokens};
     attention::foldedForward(task);
-    ASSERT_TRUE(isNear(one.unpack(task.probabilities), expected, one.tolerance()));
-    ASSERT_TRUE(isNear(logSumExp, expectedLogSumExp, one.tolerance()));
+    ASSERT_TRUE(isNear(foldedCase.unpack(task.probabilities), expected, foldedCase.tolerance()));
+    ASSERT_TRUE(isNear(logSumExp, expectedLogSumExp, foldedCase.tolerance()));
     const std::vector<T> with = memory;
     task.logSumExp = nullptr;
     attention::foldedForward(task);
@@ -198,61 +202,61 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
   Random random(52);
   for (const FoldedShape& shape : shapes<T>()) {
     SCOPED_TRACE(shape.describe());
-    FoldedCase<T> one(random, shape);
+    FoldedCase<T> foldedCase(random, shape);
     std::vector<double> expected, expectedGradients;
     std::vector<T> logSumExp;
     for (Index head = 0; head < shape.heads; ++head) {
-      const ReferenceHead reference = one.reference(head);
+      const ReferenceHead reference = foldedCase.reference(head);
       const std::vector<double> weights = reference.probabilities();
       expected.insert(expected.end(), weights.begin(), weights.end());
       for (Index token = 0; token < shape.tokens; ++token) {
         logSumExp.push_back(static_cast<T>(attention::kLog2E * reference.logSumExp(token)));
-        // dP of each key, and their mean under the probabilities.
-        std::vector<double> slopes;
+        // dL/d(probability) of each key and their mean weighted by the probabilities.
+        std::vector<double> probabilityGradients;
         double mean = 0;
         for (Index key = 0; key < shape.keys; ++key) {
-          double slope = 0;
+          double gradient = 0;
           for (Index channel = 0; channel < shape.channels; ++channel) {
-            slope +=
+            gradient +=
                 reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
                 static_cast<double>(
-                    one.outputGradient[static_cast<std::size_t>(token * shape.channels + channel)]);
+                    foldedCase.outputGradient[static_cast<std::size_t>(token * shape.channels + channel)]);
           }
-          slopes.push_back(slope);
-          mean += weights[static_cast<std::size_t>(token * shape.keys + key)] * slope;
+          probabilityGradients.push_back(gradient);
+          mean += weights[static_cast<std::size_t>(token * shape.keys + key)] * gradient;
         }
         for (Index key = 0; key < shape.keys; ++key) {
           expectedGradients.push_back(attention::kLn2 *
                                       weights[static_cast<std::size_t>(token * shape.keys + key)] *
-                                      (slopes[static_cast<std::size_t>(key)] - mean));
+                                      (probabilityGradients[static_cast<std::size_t>(key)] - mean));
         }
       }
     }
-    std::vector<T> memory = one.panelMemory();
-    std::vector<T> gradientMemory = one.panelMemory();
+    std::vector<T> memory = foldedCase.panelMemory();
+    std::vector<T> gradientMemory = foldedCase.panelMemory();
     const attention::FoldedBackward<T> task{
-        .input = one.columns(one.input, one.inputMemory),
-        .outputGradient = one.columns(one.outputGradient, one.gradientMemory),
-        .keys = one.baseTwoKeys(),
-        .values = one.rowsOf(one.values, T(1), one.valueMemory),
+        .input = foldedCase.columns(foldedCase.input, foldedCase.inputMemory),
+        .outputGradient = foldedCase.columns(foldedCase.outputGradient, foldedCase.gradientMemory),
+        .keys = foldedCase.baseTwoKeys(),
+        .values = foldedCase.rowsOf(foldedCase.values, T(1), foldedCase.valueMemory),
         .heads = shape.heads,
-        .headStride = one.headStride,
+        .headStride = foldedCase.headStride,
         .keysPerHead = shape.keys,
-        .mask = one.headMask(),
-        .maskHeadStride = one.maskHeadStride(),
+        .mask = foldedCase.headMask(),
+        .maskHeadStride = foldedCase.maskHeadStride(),
         .logSumExp = logSumExp.data(),
         .logSumExpHeadStride = shape.tokens,
-        .probabilities = columnPanels(memory.data(), one.rows, shape.tokens),
-        .scoreGradients = columnPanels(gradientMemory.data(), one.rows, shape.tokens)};
+        .probabilities = columnPanels(memory.data(), foldedCase.rows, shape.tokens),
+        .scoreGradients = columnPanels(gradientMemory.data(), foldedCase.rows, shape.tokens)};
     attention::foldedBackward(task);
-    ASSERT_TRUE(isNear(one.unpack(task.probabilities), expected, one.tolerance()));
-    ASSERT_TRUE(isNear(one.unpack(task.scoreGradients), expectedGradients,
-                       one.tolerance() * (1 + std::sqrt(static_cast<double>(shape.channels)))));
-    // Tokens that only fill up the last panel give nothing to the sums over tokens.
+    ASSERT_TRUE(isNear(foldedCase.unpack(task.probabilities), expected, foldedCase.tolerance()));
+    ASSERT_TRUE(isNear(foldedCase.unpack(task.scoreGradients), expectedGradients,
+                       foldedCase.tolerance() * (1 + std::sqrt(static_cast<double>(shape.channels)))));
+    // Padding tokens of the last panel must not contribute to sums over tokens.
     for (Index token = shape.tokens; token < roundUp(shape.tokens, kTileColumns<T>); ++token) {
-      for (Index row = 0; row < one.rows; ++row) {
-        ASSERT_EQ(one.at(task.probabilities, 0, row, token), T(0));
-        ASSERT_EQ(one.at(task.scoreGradients, 0, row, token), T(0));
+      for (Index row = 0; row < foldedCase.rows; ++row) {
+        ASSERT_EQ(foldedCase.at(task.probabilities, 0, row, token), T(0));
+        ASSERT_EQ(foldedCase.at(task.scoreGradients, 0, row, token), T(0));
       }
     }
   }

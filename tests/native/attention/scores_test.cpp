@@ -20,7 +20,7 @@ std::vector<T> tokens(T value) {
   return std::vector<T>(static_cast<std::size_t>(kTileColumns<T>), value);
 }
 
-/// One panel: `keys` rows of the same value for all tokens.
+/// Returns one panel with a row per key. All tokens of a row have the same value.
 template <class T>
 std::vector<T> panelOf(const std::vector<T>& keys) {
   std::vector<T> panel;
@@ -28,7 +28,7 @@ std::vector<T> panelOf(const std::vector<T>& keys) {
   return panel;
 }
 
-/// The softmax of a panel by the running maximum and sum, block by block of keys.
+/// The softmax of a panel, computed with a running maximum and sum over blocks of keys.
 template <class T>
 struct Softmax {
   std::vector<T> probabilities;
@@ -41,7 +41,7 @@ struct Softmax {
     for (Index key = 0; key < keys; key += block) {
       T* rows = scores.data() + key * kTileColumns<T>;
       const bool corrects = running.add(rows, std::min(block, keys - key), factors.data());
-      // What came before must be corrected by as much.
+      // add returns whether the earlier rows must be rescaled.
       const bool anyIsNotOne =
           std::any_of(factors.begin(), factors.end(), [](T factor) { return factor != T(1); });
       EXPECT_EQ(corrects, anyIsNotOne);
@@ -61,18 +61,18 @@ class ScoresTest : public testing::Test {
  protected:
   using Limits = std::numeric_limits<T>;
   static constexpr T kLowest = Limits::lowest();
-  static constexpr T kMost = Limits::max();
+  static constexpr T kHighest = Limits::max();
   static constexpr T kInfinity = Limits::infinity();
 };
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(ScoresTest, Formats);
 
-TYPED_TEST(ScoresTest, BaseTwoKeepsWhatIsFiniteFinite) {
+TYPED_TEST(ScoresTest, BaseTwoOfFiniteValueIsFinite) {
   using T = TypeParam;
   EXPECT_EQ(toBaseTwo(T(0)), T(0));
   EXPECT_EQ(toBaseTwo(T(-1)), static_cast<T>(-kLog2E));
   EXPECT_EQ(toBaseTwo(this->kLowest), this->kLowest);
-  EXPECT_EQ(toBaseTwo(this->kMost), this->kMost);
+  EXPECT_EQ(toBaseTwo(this->kHighest), this->kHighest);
   EXPECT_EQ(toBaseTwo(this->kLowest / T(1.2)), this->kLowest);
   EXPECT_EQ(toBaseTwo(this->kLowest / 2), this->kLowest / 2 * static_cast<T>(kLog2E));
   EXPECT_EQ(toBaseTwo(-this->kInfinity), -this->kInfinity);
@@ -80,7 +80,7 @@ TYPED_TEST(ScoresTest, BaseTwoKeepsWhatIsFiniteFinite) {
   EXPECT_TRUE(std::isnan(toBaseTwo(std::numeric_limits<T>::quiet_NaN())));
 }
 
-TYPED_TEST(ScoresTest, AMaskIsAddedToItsTokensAlone) {
+TYPED_TEST(ScoresTest, AddsMaskToItsTokensOnly) {
   using T = TypeParam;
   constexpr Index kTokens = kTileColumns<T> - 1;
   Random random(41);
@@ -107,7 +107,7 @@ TYPED_TEST(ScoresTest, AMaskIsAddedToItsTokensAlone) {
 TYPED_TEST(ScoresTest, ExtremeRows) {
   using T = TypeParam;
   const T lowest = this->kLowest;
-  const T most = this->kMost;
+  const T highest = this->kHighest;
   const T ignored = -this->kInfinity;
   struct Row {
     std::vector<T> mask, expected;
@@ -115,23 +115,23 @@ TYPED_TEST(ScoresTest, ExtremeRows) {
   const std::vector<Row> rows = {
       {{lowest, lowest, lowest, lowest}, {0.25, 0.25, 0.25, 0.25}},
       {{ignored, ignored, ignored, ignored}, {0, 0, 0, 0}},
-      {{most, most, most, most}, {0.25, 0.25, 0.25, 0.25}},
-      {{0, most, 0, most}, {0, 0.5, 0, 0.5}},
+      {{highest, highest, highest, highest}, {0.25, 0.25, 0.25, 0.25}},
+      {{0, highest, 0, highest}, {0, 0.5, 0, 0.5}},
       {{lowest, 0, 0, lowest}, {0, 0.5, 0.5, 0}},
       {{lowest, ignored, ignored, lowest}, {0.5, 0, 0, 0.5}},
-      {{ignored, lowest, most, 0}, {0, 0, 1, 0}},
+      {{ignored, lowest, highest, 0}, {0, 0, 1, 0}},
       {{ignored, ignored, 0, ignored}, {0, 0, 1, 0}},
   };
   for (const T score : {T(0), T(50), T(-1e4)}) {
-    for (std::size_t number = 0; number < rows.size(); ++number) {
+    for (std::size_t index = 0; index < rows.size(); ++index) {
       for (const Index block : {1, 2, 4}) {
-        SCOPED_TRACE("row " + std::to_string(number) + ", score " + std::to_string(score) +
+        SCOPED_TRACE("row " + std::to_string(index) + ", score " + std::to_string(score) +
                      ", keys at a time " + std::to_string(block));
         std::vector<T> scores(4 * tokens<T>(0).size(), score);
-        addMask(HeadMask<T>{rows[number].mask.data(), 0}, 0, kTileColumns<T>, 4, scores.data());
+        addMask(HeadMask<T>{rows[index].mask.data(), 0}, 0, kTileColumns<T>, 4, scores.data());
         const Softmax<T> softmax(scores, 4, block);
-        EXPECT_EQ(softmax.probabilities, panelOf(rows[number].expected));
-        // The way back: from log-sum-exp, divided by the sum.
+        EXPECT_EQ(softmax.probabilities, panelOf(rows[index].expected));
+        // As in the backward pass: probabilities from log-sum-exp, divided by their sum.
         toProbabilities(scores.data(), 4, softmax.logSumExp.data());
         ASSERT_TRUE(isFinite(scores));
         std::vector<T> sums = tokens<T>(0);
@@ -142,19 +142,19 @@ TYPED_TEST(ScoresTest, ExtremeRows) {
         invertSums(sums.data(), sums.data());
         scaleTokens(scores.data(), 4, sums.data());
         EXPECT_TRUE(
-            isNear(scores, panelOf(rows[number].expected), 4 * std::numeric_limits<T>::epsilon()));
+            isNear(scores, panelOf(rows[index].expected), 4 * std::numeric_limits<T>::epsilon()));
       }
     }
   }
 }
 
-TYPED_TEST(ScoresTest, NoKeysGiveNothing) {
+TYPED_TEST(ScoresTest, LogSumExpWithoutKeysIsMinusInfinity) {
   using T = TypeParam;
   const Softmax<T> softmax({}, 0, 1);
   EXPECT_EQ(softmax.logSumExp, tokens<T>(-this->kInfinity));
 }
 
-TYPED_TEST(ScoresTest, ANaNShowsInItsTokenAlone) {
+TYPED_TEST(ScoresTest, NaNAffectsItsTokenOnly) {
   using T = TypeParam;
   std::vector<T> scores = panelOf<T>({0, 0, 0});
   scores[static_cast<std::size_t>(kTileColumns<T> + 1)] = std::numeric_limits<T>::quiet_NaN();
@@ -169,7 +169,7 @@ TYPED_TEST(ScoresTest, ANaNShowsInItsTokenAlone) {
   }
 }
 
-TYPED_TEST(ScoresTest, SumsAreInvertedButForZero) {
+TYPED_TEST(ScoresTest, InvertsSumsExceptZero) {
   using T = TypeParam;
   std::vector<T> sums = tokens<T>(4);
   sums[0] = T(0);

@@ -17,24 +17,24 @@ using graph::Operator;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-struct Given {
+struct Input {
   Shape shape;
   std::vector<double> elements;
 };
 
-std::vector<double> compute(Operator op, const Shape& shape, const std::vector<Given>& inputs,
-                            const graph::List& list = {}) {
+std::vector<double> compute(Operator op, const Shape& shape, const std::vector<Input>& inputs,
+                            const graph::Attributes& attributes = {}) {
   Operation operation;
   operation.op = op;
   operation.shape = shape;
-  operation.list = list;
+  operation.attributes = attributes;
   compiler::Operands operands;
-  for (std::size_t number = 0; number < inputs.size(); ++number) {
-    operation.inputs.push_back(static_cast<int>(number));
-    operands[number] = {inputs[number].elements.data(), inputs[number].shape};
+  for (std::size_t index = 0; index < inputs.size(); ++index) {
+    operation.inputs.push_back(static_cast<int>(index));
+    operands[index] = {inputs[index].elements.data(), inputs[index].shape};
   }
   std::vector<double> value(static_cast<std::size_t>(shape.size()));
-  // In two parts, as threads do.
+  // In two parts, as with threads.
   const Index rows = compiler::rowsOf(shape);
   compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), 0,
                         rows / 2);
@@ -47,7 +47,7 @@ using Values = std::vector<double>;
 
 }  // namespace
 
-TEST(OperatorKernelsTest, ElementwiseBroadcasts) {
+TEST(OperatorKernelsTest, BroadcastsElementwiseOperands) {
   EXPECT_EQ(compute(Operator::kAdd, {2, 3}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3}, {10, 20, 30}}}),
             (Values{11, 22, 33, 14, 25, 36}));
   EXPECT_EQ(compute(Operator::kSub, {2, 2}, {{{2, 1}, {1, 2}}, {{1, 2}, {10, 20}}}),
@@ -58,13 +58,13 @@ TEST(OperatorKernelsTest, ElementwiseBroadcasts) {
   EXPECT_EQ(compute(Operator::kIdentity, {2}, {{{2}, {1, 0}}}), (Values{1, 0}));
 }
 
-TEST(OperatorKernelsTest, ProductsBroadcastTheirBatches) {
+TEST(OperatorKernelsTest, MatMulBroadcastsBatches) {
   EXPECT_EQ(compute(Operator::kMatMul, {2, 2},
                     {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}),
             (Values{4, 5, 10, 11}));
   EXPECT_EQ(compute(Operator::kMatMul, {2, 1, 2}, {{{2, 1, 1}, {2, 3}}, {{1, 1, 2}, {5, 7}}}),
             (Values{10, 14, 15, 21}));
-  // No terms at all.
+  // Empty sums are zero.
   EXPECT_EQ(compute(Operator::kMatMul, {1, 2}, {{{1, 0}, {}}, {{0, 2}, {}}}), (Values{0, 0}));
 }
 
@@ -78,23 +78,23 @@ TEST(OperatorKernelsTest, TransposesAndReshapes) {
             (Values{1, 2, 3, 4, 5, 6}));
 }
 
-TEST(OperatorKernelsTest, SoftmaxOfARowWithoutKeysIsZero) {
+TEST(OperatorKernelsTest, SoftmaxOfAFullyMaskedRowIsZero) {
   const Values value =
       compute(Operator::kSoftmax, {2, 3},
               {{{2, 3}, {0, std::log(3.0), -kInfinity, -kInfinity, -kInfinity, -kInfinity}}}, {-1});
   EXPECT_TRUE(isNear(value, Values{0.25, 0.75, 0, 0, 0, 0}, 1e-15));
 }
 
-TEST(OperatorKernelsTest, SoftmaxIsThatOfTheTextbook) {
+TEST(OperatorKernelsTest, SoftmaxMatchesItsDefinition) {
   const Values scores{0, -0.3, -1, -7.5, -30, -700};
   double sum = 0;
   for (const double score : scores) sum += std::exp(score);
   const Values value = compute(Operator::kSoftmax, {6}, {{{6}, scores}}, {-1});
-  for (std::size_t place = 0; place < scores.size(); ++place) {
-    // e^x as 2^(x · log2(e)): that factor and the product, both rounded, move the result by |x| · 2^-53 each; the power, the
-    // sum and the quotient do by less than eight times that.
-    const double expected = std::exp(scores[place]) / sum;
-    EXPECT_NEAR(value[place], expected, expected * (std::abs(scores[place]) + 8) * 0x1p-52);
+  for (std::size_t index = 0; index < scores.size(); ++index) {
+    // e^x is computed as 2^(x · log2(e)). Rounding the factor and the product changes the result by |x| ·
+    // 2^-53 each. The power, the sum and the quotient contribute less than 8 · 2^-53.
+    const double expected = std::exp(scores[index]) / sum;
+    EXPECT_NEAR(value[index], expected, expected * (std::abs(scores[index]) + 8) * 0x1p-52);
   }
 }
 

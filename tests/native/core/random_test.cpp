@@ -35,14 +35,15 @@ std::uint64_t xoshiro256PlusPlus(std::array<std::uint64_t, 4>& s) {
 
 }  // namespace
 
-TEST(RandomTest, ReferenceGivesThePublishedVectors) {
-  // SplitMix64 of seed 1234567, as Rosetta Code and many libraries list it.
+TEST(RandomTest, ReferenceMatchesPublishedVectors) {
+  // SplitMix64 of seed 1234567, as listed by Rosetta Code and many libraries.
   std::uint64_t seed = 1234567;
   for (const std::uint64_t expected :
        {6457827717110365317u, 3203168211198807973u, 9817491932198370423u, 4593380528125082431u}) {
     EXPECT_EQ(splitMix64(seed), expected);
   }
-  // xoshiro256++ of the state 1, 2, 3, 4: the vector of Rust's rand_xoshiro, made with the authors' C code.
+  // xoshiro256++ of the state 1, 2, 3, 4: the vector of Rust's rand_xoshiro, computed with the authors' C
+  // code.
   std::array<std::uint64_t, 4> state{1, 2, 3, 4};
   for (const std::uint64_t expected : {41943041u, 58720359u}) {
     EXPECT_EQ(xoshiro256PlusPlus(state), expected);
@@ -55,8 +56,8 @@ TEST(RandomTest, ReferenceGivesThePublishedVectors) {
   }
 }
 
-TEST(RandomTest, SeedZeroGivesThePublishedNumbers) {
-  // rand_xoshiro's Xoshiro256PlusPlus::seed_from_u64(0), seeded through SplitMix64 likewise.
+TEST(RandomTest, SeedZeroMatchesPublishedNumbers) {
+  // From rand_xoshiro's Xoshiro256PlusPlus::seed_from_u64(0), which is also seeded through SplitMix64.
   Random random(0);
   for (const std::uint64_t expected :
        {5987356902031041503u, 7051070477665621255u, 6633766593972829180u, 211316841551650330u,
@@ -65,7 +66,7 @@ TEST(RandomTest, SeedZeroGivesThePublishedNumbers) {
   }
 }
 
-TEST(RandomTest, IsXoshiroSeededThroughSplitMix) {
+TEST(RandomTest, MatchesXoshiroSeededThroughSplitMix) {
   for (const std::uint64_t seed : {0u, 1u, 42u, 4294967295u}) {
     std::uint64_t mixing = seed;
     std::array<std::uint64_t, 4> state;
@@ -86,7 +87,7 @@ TEST(RandomTest, UniformIsAMultipleOfTwoToMinus53BelowOne) {
   }
 }
 
-TEST(RandomTest, NormalHasTheMomentsOfTheNormalDistribution) {
+TEST(RandomTest, NormalHasCorrectMoments) {
   constexpr int kDraws = 200000;
   Random random(11);
   std::array<double, 4> moments{};
@@ -98,13 +99,13 @@ TEST(RandomTest, NormalHasTheMomentsOfTheNormalDistribution) {
     for (double& moment : moments) moment += (power *= value) / kDraws;
     if (std::abs(value) > 3) ++beyondThree;
   }
-  // Five standard errors: the variances of a normal's powers 1 to 4 are 1, 2, 15 and 96.
+  // Five standard errors. The variances of the powers 1 to 4 of a normal variable are 1, 2, 15 and 96.
   const double unit = 5 / std::sqrt(static_cast<double>(kDraws));
   EXPECT_NEAR(moments[0], 0, unit);
   EXPECT_NEAR(moments[1], 1, unit * std::sqrt(2.0));
   EXPECT_NEAR(moments[2], 0, unit * std::sqrt(15.0));
   EXPECT_NEAR(moments[3], 3, unit * std::sqrt(96.0));
-  // 0.27 % lie beyond three standard deviations.
+  // 0.27 % of the values lie beyond three standard deviations.
   EXPECT_NEAR(beyondThree, 0.0026998 * kDraws, 5 * std::sqrt(0.0026998 * kDraws));
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 std::shared_ptr<Workspace> workspace() { return std::make_shared<Workspace>(ThreadPool::kSlots); }
 
-/// Three stages of which each checks that the ones before it are complete.
+/// Three stages. Each checks that the previous stages are complete.
 struct Stages {
   Schedule schedule{workspace()};
   std::array<std::atomic<Index>, 3> done{};
@@ -44,7 +44,7 @@ struct Stages {
 
 }  // namespace
 
-TEST(ScratchTest, HandsOutAlignedPiecesThatDoNotOverlap) {
+TEST(ScratchTest, PiecesAreAlignedAndDisjoint) {
   Scratch scratch;
   scratch.reserve(Scratch::bytesFor<float>(5) + Scratch::bytesFor<double>(3) +
                   Scratch::bytesFor<char>(1));
@@ -71,11 +71,11 @@ TEST(ScratchTest, GrowsAndNeverShrinks) {
   EXPECT_EQ(memory::bytesInUse(), before + 1000);
   memory::resetPeak();
   scratch.reserve(3000);
-  // The old piece goes before the new one comes.
+  // The old memory is freed before the new memory is allocated.
   EXPECT_EQ(memory::peakBytes(), before + 3000);
 }
 
-TEST(ScratchTest, WorkspaceIsSharedAndGoesWithItsLastUser) {
+TEST(ScratchTest, WorkspaceIsSharedAndFreedWithItsLastUser) {
   std::shared_ptr<Workspace> first = Workspace::shared();
   EXPECT_EQ(Workspace::shared(), first);
   const std::size_t before = memory::bytesInUse();
@@ -91,7 +91,7 @@ class ScheduleTest : public testing::TestWithParam<int> {
 };
 INSTANTIATE_TEST_SUITE_P(Threads, ScheduleTest, testing::Values(1, 2, 3));
 
-TEST_P(ScheduleTest, StagesFollowEachOther) {
+TEST_P(ScheduleTest, RunsStagesInOrder) {
   for (int round = 0; round < 100; ++round) {
     Stages stages;
     stages.schedule.run();
@@ -120,13 +120,13 @@ TEST_P(ScheduleTest, AdvancesInSlicesAndFinishesByRun) {
   stages.expectAllDone();
 }
 
-TEST_P(ScheduleTest, AdvanceAloneComesToAnEnd) {
+TEST_P(ScheduleTest, FinishesByAdvanceAlone) {
   Stages stages;
   for (int slice = 0; !stages.schedule.advance(0.01); ++slice) ASSERT_LT(slice, 100000);
   stages.expectAllDone();
 }
 
-TEST_P(ScheduleTest, ATasksExceptionComesOut) {
+TEST_P(ScheduleTest, RethrowsTheExceptionOfATask) {
   Schedule schedule(workspace());
   std::atomic<int> later = 0;
   schedule.add(30, 0, [](Index task, Scratch&) {
@@ -135,12 +135,12 @@ TEST_P(ScheduleTest, ATasksExceptionComesOut) {
   schedule.add(1, 0, [&](Index, Scratch&) { ++later; });
   EXPECT_THROW(schedule.run(), std::runtime_error);
   EXPECT_EQ(later, 0);
-  // The workers are free again.
+  // The workers have been released.
   EXPECT_TRUE(ThreadPool::shared().tryAcquire());
   ThreadPool::shared().release();
 }
 
-TEST_P(ScheduleTest, LackOfScratchIsFoundBeforeAnyTaskRuns) {
+TEST_P(ScheduleTest, ReportsLackOfScratchBeforeAnyTaskRuns) {
   Schedule schedule(workspace());
   std::atomic<int> runs = 0;
   schedule.add(3, 0, [&](Index, Scratch&) { ++runs; });
@@ -152,11 +152,11 @@ TEST_P(ScheduleTest, LackOfScratchIsFoundBeforeAnyTaskRuns) {
   ThreadPool::shared().release();
 }
 
-TEST_P(ScheduleTest, RunsAloneWhereAnotherThreadHasTheWorkers) {
+TEST_P(ScheduleTest, RunsAloneIfAnotherThreadHasTheWorkers) {
   ThreadPool& pool = ThreadPool::shared();
   std::promise<void> acquired;
   std::promise<void> mayRelease;
-  pool.runBehind([&] {
+  pool.runInBackground([&] {
     ASSERT_TRUE(pool.tryAcquire());
     acquired.set_value();
     mayRelease.get_future().get();
@@ -176,11 +176,11 @@ TEST_P(ScheduleTest, RunsAloneWhereAnotherThreadHasTheWorkers) {
   EXPECT_EQ(runs, 100);
   EXPECT_EQ(elsewhere, 0);
   std::promise<void> released;
-  pool.runBehind([&] { released.set_value(); });
+  pool.runInBackground([&] { released.set_value(); });
   released.get_future().get();
 }
 
-TEST(ScheduleScratchTest, EachTaskHasTheWholeReservation) {
+TEST(ScheduleScratchTest, EachTaskHasItsOwnScratch) {
   const ThreadsInScope threads(2);
   Schedule schedule(workspace());
   for (const Index count : {100, 5000, 20}) {

@@ -16,7 +16,7 @@ constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-TEST(ShapeTest, KnowsRankSizeAndText) {
+TEST(ShapeTest, ReturnsRankSizeAndText) {
   const Shape shape = Shape::checked({2, 320, 64, 64}, "shape");
   EXPECT_EQ(shape.rank(), 4);
   EXPECT_EQ(shape.size(), 2 * 320 * 64 * 64);
@@ -28,14 +28,14 @@ TEST(ShapeTest, KnowsRankSizeAndText) {
   EXPECT_EQ(Shape::checked({3, 0, 5}, "shape").size(), 0);
 }
 
-TEST(ShapeTest, EqualityIsOfRankAndDimensions) {
+TEST(ShapeTest, ComparesRankAndDimensions) {
   EXPECT_EQ((Shape{2, 3}), (Shape{2, 3}));
   EXPECT_NE((Shape{2, 3}), (Shape{3, 2}));
   EXPECT_NE((Shape{2, 3}), (Shape{2, 3, 1}));
   EXPECT_NE(Shape{0}, Shape());
 }
 
-TEST(ShapeTest, RefusesWhatCannotBe) {
+TEST(ShapeTest, RefusesInvalidDimensions) {
   const auto make = [](const std::vector<std::int64_t>& dimensions) {
     return [dimensions] { Shape::checked(dimensions, "shape"); };
   };
@@ -46,9 +46,9 @@ TEST(ShapeTest, RefusesWhatCannotBe) {
   EXPECT_NO_THROW(make(std::vector<std::int64_t>(8, 1))());
   EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, make({kLargest})));
   EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, make({1LL << 32, 1LL << 32})));
-  // 2^64 elements, which is 0 in the machine's word.
+  // 2^64 elements, which overflows to 0 in 64 bits.
   EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, make({1LL << 22, 1LL << 21, 1LL << 21})));
-  // No elements, but strides that cannot be.
+  // No elements, but the strides overflow.
   EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, make({0, kLargest, kLargest})));
 }
 
@@ -62,7 +62,7 @@ TEST(ShapeTest, ErrorsNameArgumentAndDimensions) {
   }
 }
 
-TEST(ShapeTest, ReshapeResolvesOneUnknown) {
+TEST(ShapeTest, ReshapeInfersOneDimension) {
   EXPECT_EQ(resolveReshape({2, -1}, 12), (Shape{2, 6}));
   EXPECT_EQ(resolveReshape({-1}, 12), (Shape{12}));
   EXPECT_EQ(resolveReshape({3, 2, -1, 2}, 12), (Shape{3, 2, 1, 2}));
@@ -72,7 +72,7 @@ TEST(ShapeTest, ReshapeResolvesOneUnknown) {
   EXPECT_EQ(resolveReshape({0, 7}, 0), (Shape{0, 7}));
 }
 
-TEST(ShapeTest, ReshapeRefusesWhatDoesNotFit) {
+TEST(ShapeTest, ReshapeRefusesSizeMismatch) {
   const auto make = [](const std::vector<std::int64_t>& dimensions, Index size) {
     return [dimensions, size] { resolveReshape(dimensions, size); };
   };
@@ -81,10 +81,10 @@ TEST(ShapeTest, ReshapeRefusesWhatDoesNotFit) {
   EXPECT_TRUE(failsWith(ErrorCode::kShape, make({-2, 6}, 12)));
   EXPECT_TRUE(failsWith(ErrorCode::kShape, make({2, 5}, 12)));
   EXPECT_TRUE(failsWith(ErrorCode::kShape, make({}, 12)));
-  // 0 times anything is 0: the unknown one is not determined.
+  // 0 times any size is 0, so the dimension cannot be inferred.
   EXPECT_TRUE(failsWith(ErrorCode::kShape, make({0, -1}, 0)));
   EXPECT_TRUE(failsWith(ErrorCode::kShape, make({0, -1}, 12)));
-  // Too large to be counted is a wrong shape here, for the tensor exists.
+  // The tensor exists, so an overflowing size is a wrong shape here.
   EXPECT_TRUE(failsWith(ErrorCode::kShape, make({kLargest, kLargest}, 12)));
 }
 
@@ -118,7 +118,7 @@ TEST(TensorTest, EmptyAndScalarTensors) {
   EXPECT_TRUE(failsWith(ErrorCode::kShape, [] { Tensor<float>(Shape{4}).reshaped({3}); }));
 }
 
-TEST(MemoryTest, CountsWhatIsHeld) {
+TEST(MemoryTest, CountsBytesInUse) {
   const std::size_t before = memory::bytesInUse();
   memory::resetPeak();
   {
@@ -140,7 +140,7 @@ TEST(MemoryTest, IsAligned) {
   }
 }
 
-TEST(MemoryTest, WhatCannotBeHadIsAnErrorAndCountsNothing) {
+TEST(MemoryTest, FailedAllocationThrowsAndCountsNothing) {
   const std::size_t before = memory::bytesInUse();
   EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, [] { Tensor<float>(Shape{Index(1) << 55}); }));
   EXPECT_TRUE(
@@ -148,7 +148,7 @@ TEST(MemoryTest, WhatCannotBeHadIsAnErrorAndCountsNothing) {
   EXPECT_EQ(memory::bytesInUse(), before);
 }
 
-TEST(MemoryTest, BuffersAreCleared) {
+TEST(MemoryTest, ClearsBuffers) {
   for (const Index size : {1, 7, 1000}) {
     Buffer<double> buffer(size);
     std::fill(buffer.begin(), buffer.end(), -1.5);

@@ -18,7 +18,7 @@ namespace cross_attention::test::core_thread_pool_test {
 
 namespace {
 
-/// One stage of tasks.
+/// Work of one stage.
 class OneStage final : public ThreadPool::Stages {
  public:
   OneStage(Index count, std::function<void(Index, int)> task)
@@ -32,7 +32,7 @@ class OneStage final : public ThreadPool::Stages {
   std::function<void(Index, int)> task_;
 };
 
-/// All the work, with the workers acquired.
+/// Acquires the workers and runs all the work.
 void runAll(ThreadPool::Stages& work) {
   ThreadPool& pool = ThreadPool::shared();
   ASSERT_TRUE(pool.tryAcquire());
@@ -67,7 +67,7 @@ TEST_P(ThreadPoolTest, RunsEachTaskOnce) {
   }
 }
 
-TEST_P(ThreadPoolTest, NoTwoThreadsAreInASlotAtATime) {
+TEST_P(ThreadPoolTest, UsesEachSlotByOneThreadAtATime) {
   std::vector<std::atomic<int>> inside(ThreadPool::kSlots);
   std::atomic<bool> clash = false;
   parallelFor(500, [&](Index, int slot) {
@@ -79,7 +79,7 @@ TEST_P(ThreadPoolTest, NoTwoThreadsAreInASlotAtATime) {
   EXPECT_FALSE(clash);
 }
 
-TEST_P(ThreadPoolTest, ATasksExceptionComesOutOnceAllHaveLeft) {
+TEST_P(ThreadPoolTest, RethrowsATasksExceptionAfterAllThreadsHaveFinished) {
   for (int round = 0; round < 50; ++round) {
     std::atomic<int> inside = 0;
     std::atomic<int> started = 0;
@@ -94,14 +94,14 @@ TEST_P(ThreadPoolTest, ATasksExceptionComesOutOnceAllHaveLeft) {
                  std::runtime_error);
     EXPECT_EQ(inside, 0);
     EXPECT_GE(started, 1);
-    // The pool goes on as if nothing had been.
+    // The pool still works.
     std::atomic<int> runs = 0;
     parallelFor(64, [&](Index, int) { ++runs; });
     ASSERT_EQ(runs, 64);
   }
 }
 
-TEST_P(ThreadPoolTest, OfManyExceptionsOneComesOut) {
+TEST_P(ThreadPoolTest, RethrowsOneOfManyExceptions) {
   for (int round = 0; round < 50; ++round) {
     try {
       parallelFor(100, [](Index index, int) { throw static_cast<int>(index); });
@@ -113,7 +113,7 @@ TEST_P(ThreadPoolTest, OfManyExceptionsOneComesOut) {
   }
 }
 
-TEST_P(ThreadPoolTest, ManyShortRounds) {
+TEST_P(ThreadPoolTest, RunsManyShortRounds) {
   std::atomic<Index> sum = 0;
   for (int round = 0; round < 3000; ++round) {
     parallelFor(4, [&](Index index, int) { sum += index; });
@@ -121,31 +121,31 @@ TEST_P(ThreadPoolTest, ManyShortRounds) {
   EXPECT_EQ(sum, 3000 * 6);
 }
 
-TEST_P(ThreadPoolTest, JobsRunBehindInTheirOrder) {
+TEST_P(ThreadPoolTest, RunsBackgroundJobsInOrder) {
   ThreadPool& pool = ThreadPool::shared();
-  ASSERT_TRUE(pool.canRunBehind());
+  ASSERT_TRUE(pool.canRunInBackground());
   std::vector<int> order;
-  std::set<std::thread::id> places;
+  std::set<std::thread::id> threads;
   std::promise<void> done;
   for (int job = 0; job < 20; ++job) {
-    pool.runBehind([&, job] {
+    pool.runInBackground([&, job] {
       order.push_back(job);
-      places.insert(std::this_thread::get_id());
+      threads.insert(std::this_thread::get_id());
       if (job == 19) done.set_value();
     });
   }
   done.get_future().get();
   ASSERT_EQ(order.size(), 20u);
   for (int job = 0; job < 20; ++job) EXPECT_EQ(order[static_cast<std::size_t>(job)], job);
-  EXPECT_EQ(places.size(), 1u);
-  EXPECT_EQ(places.count(std::this_thread::get_id()), 0u);
+  EXPECT_EQ(threads.size(), 1u);
+  EXPECT_EQ(threads.count(std::this_thread::get_id()), 0u);
 }
 
-TEST_P(ThreadPoolTest, WorkersBelongToOneThreadAtATime) {
+TEST_P(ThreadPoolTest, LendsWorkersToOneThreadAtATime) {
   ThreadPool& pool = ThreadPool::shared();
   std::promise<void> acquired;
   std::promise<void> mayRelease;
-  pool.runBehind([&] {
+  pool.runInBackground([&] {
     ASSERT_TRUE(pool.tryAcquire());
     acquired.set_value();
     mayRelease.get_future().get();
@@ -155,20 +155,20 @@ TEST_P(ThreadPoolTest, WorkersBelongToOneThreadAtATime) {
   EXPECT_FALSE(pool.tryAcquire());
   mayRelease.set_value();
   std::promise<void> released;
-  pool.runBehind([&] { released.set_value(); });
+  pool.runInBackground([&] { released.set_value(); });
   released.get_future().get();
   EXPECT_TRUE(pool.tryAcquire());
   pool.release();
 }
 
-TEST(ThreadPoolLimitsTest, TakesOneToSixtyFourThreads) {
+TEST(ThreadPoolLimitsTest, AcceptsOneToSixtyFourThreads) {
   ThreadPool& pool = ThreadPool::shared();
   for (const int threads : {-1, 0, ThreadPool::kMaxThreads + 1}) {
     EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { pool.setThreads(threads); })) << threads;
   }
   EXPECT_EQ(pool.threads(), 1);
   {
-    const ThreadsInScope most(ThreadPool::kMaxThreads);
+    const ThreadsInScope threads(ThreadPool::kMaxThreads);
     EXPECT_EQ(pool.threads(), ThreadPool::kMaxThreads);
     std::atomic<int> runs = 0;
     parallelFor(1000, [&](Index, int) { ++runs; });

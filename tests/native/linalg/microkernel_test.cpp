@@ -16,8 +16,8 @@ using namespace linalg;
 
 constexpr double kUntouched = -77;
 
-/// A run of tiles along a row of tiles (the row panel stays) or along a column of them (the column panel stays), on
-/// small integers, so that every sum is exact.
+/// Multiplies a sequence of tiles along a row of tiles (same row panel) or along a column (same column
+/// panel). The values are small integers, so every sum is exact.
 template <class T>
 void expectRun(Random& random, Index tiles, Index rows, Index depth, Start start, bool alongRow) {
   constexpr Index kRows = kTileRows<T>;
@@ -71,7 +71,7 @@ class MicrokernelTest : public testing::Test {};
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(MicrokernelTest, Formats);
 
-TYPED_TEST(MicrokernelTest, RunsOfTilesTouchTheirTilesAlone) {
+TYPED_TEST(MicrokernelTest, WritesOnlyItsTiles) {
   using T = TypeParam;
   Random random(31);
   for (Index rows = 1; rows <= kTileRows<T>; ++rows) {

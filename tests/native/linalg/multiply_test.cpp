@@ -16,7 +16,8 @@ namespace {
 
 using namespace linalg;
 
-/// Small integers unless told: then every product below is exact in any order, so results are compared for equality.
+/// The values are small integers by default. Then every product below is exact in any order, and results are
+/// compared for equality.
 template <class T>
 struct Operands {
   Index rows, columns, depth;
@@ -69,7 +70,7 @@ void expectPanels(Operands<T>& operands, Start start) {
   }
 }
 
-/// Into a matrix with something between its rows (and columns), which must stay.
+/// Multiplies into a matrix with padding between its rows (or columns). The padding must not change.
 template <class T>
 void expectMatrix(Operands<T>& operands, Start start, bool transposed) {
   const Index outer = transposed ? operands.columns : operands.rows;
@@ -137,13 +138,14 @@ TYPED_TEST(MultiplyTest, AllTileEdges) {
 TYPED_TEST(MultiplyTest, DepthsAroundABlock) {
   using T = TypeParam;
   Random random(4);
-  // Sums over more than 384 floats or 192 doubles are made in parts: 49 · 1200 < 2^24 is still exact.
+  // Sums over more than 384 floats or 192 doubles are computed in blocks. 49 · 1200 < 2^24, so they are still
+  // exact.
   for (const Index depth : {191, 192, 193, 383, 384, 385, 577, 768, 769, 1200}) {
     expectProduct<T>(random, kTileRows<T> + 1, kTileColumns<T> + 1, depth);
   }
 }
 
-TYPED_TEST(MultiplyTest, NoDepthLeavesTheStart) {
+TYPED_TEST(MultiplyTest, ZeroDepthReturnsTheStartValue) {
   using T = TypeParam;
   Random random(5);
   expectProduct<T>(random, kTileRows<T> + 2, kTileColumns<T> + 2, 0);
@@ -178,7 +180,7 @@ TYPED_TEST(MultiplyTest, PartsOfDeeperPanels) {
 TYPED_TEST(MultiplyTest, MoreThanOneGroupOfColumnPanels) {
   using T = TypeParam;
   Random random(10);
-  // A group of column panels takes 256 KiB; of the whole depth, or of one of its blocks.
+  // A group of column panels has 256 KiB, over the whole depth or over one block of it.
   for (const Index depth : {Index(64), Index(400)}) {
     const Index groupColumns = 256 * 1024 / static_cast<Index>(sizeof(T)) / depth;
     for (const Index columns : {groupColumns + 1, 2 * groupColumns + kTileColumns<T> + 3}) {
@@ -189,8 +191,8 @@ TYPED_TEST(MultiplyTest, MoreThanOneGroupOfColumnPanels) {
   }
 }
 
-/// What planner and layer promise: the same bits whatever is computed beside it.
-TYPED_TEST(MultiplyTest, AColumnsBitsDoNotDependOnTheOthers) {
+/// Planner and layer rely on this: the bits of a column do not depend on the other columns of the call.
+TYPED_TEST(MultiplyTest, BitsOfAColumnDoNotDependOnOtherColumns) {
   using T = TypeParam;
   Random random(11);
   constexpr Index kDepth = 500;
@@ -209,7 +211,7 @@ TYPED_TEST(MultiplyTest, AColumnsBitsDoNotDependOnTheOthers) {
     multiply<T>(rows, all.panelRange(begin, end), result.panelRange(begin, end));
   }
   ASSERT_EQ(parts, whole);
-  // A matrix's whole tiles; what is left at its edge is added up block by block of the depth.
+  // Only whole tiles of the matrix are compared. Tiles at its edge are accumulated per block of the depth.
   for (Index row = 0; row < kRows; ++row) {
     for (Index column = 0; column < 9 * kTileColumns<T>; ++column) {
       const T value =
@@ -219,7 +221,7 @@ TYPED_TEST(MultiplyTest, AColumnsBitsDoNotDependOnTheOthers) {
   }
 }
 
-TYPED_TEST(MultiplyTest, RoundsAsAFormatOfItsPrecisionMay) {
+TYPED_TEST(MultiplyTest, RoundingErrorIsWithinItsBound) {
   using T = TypeParam;
   Random random(9);
   constexpr Index kDepth = 1000;
@@ -247,7 +249,8 @@ TYPED_TEST(MultiplyTest, RoundsAsAFormatOfItsPrecisionMay) {
           exact += product;
           magnitudes += std::abs(product);
         }
-        // A sum of n products errs by at most n · epsilon/2 · the sum of their magnitudes (Higham, 2002, section 3.1).
+        // The error of a sum of n products is at most n · epsilon/2 · the sum of their magnitudes (Higham,
+        // 2002, section 3.1).
         const long double bound = (kDepth + 1) * std::numeric_limits<T>::epsilon() / 2 * magnitudes;
         const long double error = std::abs(result[element] - exact);
         ASSERT_LE(error, bound) << row << ", " << column;
@@ -255,7 +258,7 @@ TYPED_TEST(MultiplyTest, RoundsAsAFormatOfItsPrecisionMay) {
       }
     }
   }
-  std::printf("sums of %d products, %zu bytes: at most %.2g of what their bound allows\n",
+  std::printf("sums of %d products, %zu bytes: error at most %.2g of its bound\n",
               static_cast<int>(kDepth), sizeof(T), worst);
 }
 

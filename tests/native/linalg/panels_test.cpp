@@ -14,7 +14,7 @@ namespace {
 
 using namespace linalg;
 
-/// A matrix of distinct values in one of the ways it may lie in memory.
+/// A matrix of distinct values in one of the possible memory orders.
 template <class T>
 struct Source {
   std::vector<T> memory;
@@ -36,13 +36,13 @@ struct Source {
 
 constexpr double kUntouched = -77;
 
-/// Memory of exactly `size` elements: the address sanitizer watches what comes after.
+/// Returns memory of exactly `size` elements, so that AddressSanitizer detects accesses beyond it.
 template <class T>
 std::vector<T> destination(Index size) {
   return std::vector<T>(static_cast<std::size_t>(size), static_cast<T>(kUntouched));
 }
 
-/// Around the edges of a tile of `width`.
+/// Returns sizes around multiples of a tile of `width`.
 std::vector<Index> edges(Index width) {
   return {
       1, 2, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 2};
@@ -97,7 +97,7 @@ class PanelsTest : public testing::Test {};
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(PanelsTest, Formats);
 
-TYPED_TEST(PanelsTest, RowsArePacked) {
+TYPED_TEST(PanelsTest, PacksRows) {
   using T = TypeParam;
   forAllSources<T>(kTileRows<T>, [](const Source<T>& source) {
     const MatrixView<const T> matrix = source.view;
@@ -106,7 +106,7 @@ TYPED_TEST(PanelsTest, RowsArePacked) {
   });
 }
 
-TYPED_TEST(PanelsTest, ColumnsArePacked) {
+TYPED_TEST(PanelsTest, PacksColumns) {
   using T = TypeParam;
   forAllSources<T>(kTileColumns<T>, [](const Source<T>& source) {
     const MatrixView<const T> matrix = source.view.transposed();
@@ -116,7 +116,7 @@ TYPED_TEST(PanelsTest, ColumnsArePacked) {
   });
 }
 
-TYPED_TEST(PanelsTest, RowsArePackedPartByPartOfTheDepth) {
+TYPED_TEST(PanelsTest, PacksRowsByPartsOfTheDepth) {
   using T = TypeParam;
   for (const Index rows : edges(kTileRows<T>)) {
     if (rows < 1) continue;
@@ -130,7 +130,7 @@ TYPED_TEST(PanelsTest, RowsArePackedPartByPartOfTheDepth) {
   }
 }
 
-TYPED_TEST(PanelsTest, ColumnsArePackedIntoARangeOfDeeperPanels) {
+TYPED_TEST(PanelsTest, PacksColumnsIntoARangeOfDeeperPanels) {
   using T = TypeParam;
   constexpr Index kBefore = 2;
   constexpr Index kAfter = 3;
@@ -153,31 +153,32 @@ TYPED_TEST(PanelsTest, ColumnsArePackedIntoARangeOfDeeperPanels) {
   });
 }
 
-TYPED_TEST(PanelsTest, ColumnsAreUnpackedIntoAnyStridesAndNothingElseIsTouched) {
+TYPED_TEST(PanelsTest, UnpacksColumnsToAnyStrides) {
   using T = TypeParam;
   forAllSources<T>(kTileColumns<T>, [](const Source<T>& source) {
     const MatrixView<const T> matrix = source.view.transposed();
     std::vector<T> memory = destination<T>(columnPanelsSize<T>(matrix.rows, matrix.columns));
     const ColumnPanels<T> panels = packColumns<T>(matrix, memory.data());
-    // A place of the same strides, for an image and for tokens alike; and a part of deeper panels as the source.
+    // First a destination with the strides of the source, as for an image or for tokens; then a range of
+    // deeper panels as the source.
     std::vector<T> result = destination<T>(static_cast<Index>(source.memory.size()));
-    MatrixView<T> place{result.data(), matrix.rows, matrix.columns, matrix.rowStride,
+    MatrixView<T> target{result.data(), matrix.rows, matrix.columns, matrix.rowStride,
                         matrix.columnStride};
-    unpackColumns<T>(panels, place);
+    unpackColumns<T>(panels, target);
     std::vector<T> expected = destination<T>(static_cast<Index>(source.memory.size()));
     for (Index row = 0; row < matrix.rows; ++row) {
       for (Index column = 0; column < matrix.columns; ++column) {
-        expected[static_cast<std::size_t>(place.at(row, column) - result.data())] =
+        expected[static_cast<std::size_t>(target.at(row, column) - result.data())] =
             *matrix.at(row, column);
       }
     }
     ASSERT_EQ(result, expected);
     if (matrix.rows < 3) return;
     std::fill(result.begin(), result.end(), static_cast<T>(kUntouched));
-    unpackColumns<T>(panels.depthRange(1, matrix.rows - 2), place.rowRange(1, matrix.rows - 2));
+    unpackColumns<T>(panels.depthRange(1, matrix.rows - 2), target.rowRange(1, matrix.rows - 2));
     for (const Index row : {Index(0), matrix.rows - 1}) {
       for (Index column = 0; column < matrix.columns; ++column) {
-        expected[static_cast<std::size_t>(place.at(row, column) - result.data())] =
+        expected[static_cast<std::size_t>(target.at(row, column) - result.data())] =
             static_cast<T>(kUntouched);
       }
     }
@@ -185,7 +186,7 @@ TYPED_TEST(PanelsTest, ColumnsAreUnpackedIntoAnyStridesAndNothingElseIsTouched) 
   });
 }
 
-TYPED_TEST(PanelsTest, ColumnPanelsAreRepackedAsTheOtherOperand) {
+TYPED_TEST(PanelsTest, RepacksColumnPanelsAsTheOtherOperand) {
   using T = TypeParam;
   for (const Index rows : edges(kTileColumns<T>)) {
     for (const Index columns : edges(kTileColumns<T>)) {
@@ -204,7 +205,7 @@ TYPED_TEST(PanelsTest, ColumnPanelsAreRepackedAsTheOtherOperand) {
   }
 }
 
-TYPED_TEST(PanelsTest, RangesAreTheSamePartsOfTheMatrix) {
+TYPED_TEST(PanelsTest, RangesMatchThePartsOfTheMatrix) {
   using T = TypeParam;
   const Index rows = 3 * kTileRows<T> + 1;
   const Index columns = 3 * kTileColumns<T> + 1;

@@ -18,7 +18,7 @@ using operators::AdamOptions;
 using operators::Initial;
 using operators::ParameterSet;
 
-/// Of several tasks (16384 elements), of one, and one that is not trained.
+/// Adds parameters of several tasks (16384 elements), of one task, and one that is not trained.
 template <class T>
 void fill(ParameterSet<T>& set) {
   set.add("large", {20011}, Initial::normal(1));
@@ -42,14 +42,14 @@ std::vector<T> allValues(const ParameterSet<T>& set) {
   return all;
 }
 
-/// Kingma and Ba's algorithm 1 as it is printed, value by value, with the gradient clipped before.
+/// Algorithm 1 of Kingma and Ba as printed, value by value, after clipping of the gradient.
 struct Reference {
   AdamOptions options;
   std::vector<double> values, mean, square, average;
   int step = 0;
 
-  Reference(const AdamOptions& given, const std::vector<double>& initial)
-      : options(given),
+  Reference(const AdamOptions& adamOptions, const std::vector<double>& initial)
+      : options(adamOptions),
         values(initial),
         mean(initial.size()),
         square(initial.size()),
@@ -57,16 +57,16 @@ struct Reference {
 
   double update(const std::vector<double>& gradient, double rate) {
     double norm = 0;
-    for (const double slope : gradient) norm += slope * slope;
+    for (const double g : gradient) norm += g * g;
     norm = std::sqrt(norm);
-    const double most = options.mostGradientNorm;
-    const double shrink = most > 0 && norm > most ? most / norm : 1;
+    const double maxNorm = options.mostGradientNorm;
+    const double scale = maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
     ++step;
     const double decay = std::min(options.averageDecay, (1.0 + step) / (10.0 + step));
     for (std::size_t i = 0; i < gradient.size(); ++i) {
-      const double slope = gradient[i] * shrink;
-      mean[i] = options.beta1 * mean[i] + (1 - options.beta1) * slope;
-      square[i] = options.beta2 * square[i] + (1 - options.beta2) * slope * slope;
+      const double g = gradient[i] * scale;
+      mean[i] = options.beta1 * mean[i] + (1 - options.beta1) * g;
+      square[i] = options.beta2 * square[i] + (1 - options.beta2) * g * g;
       const double m = mean[i] / (1 - std::pow(options.beta1, step));
       const double v = square[i] / (1 - std::pow(options.beta2, step));
       values[i] -= rate * m / (std::sqrt(v) + options.epsilon);
@@ -76,10 +76,11 @@ struct Reference {
   }
 };
 
-/// 20 steps of T against the reference, the gradients being of this deviation, of which some 20048 make the norm.
+/// Compares 20 steps of T with the reference. The gradients have this standard deviation; their norm is over
+/// 20048 elements.
 template <class T>
-void expectLikeReference(double deviation, const AdamOptions& options, double tolerance) {
-  SCOPED_TRACE(testing::Message() << "gradients of " << deviation);
+void expectMatchesReference(double deviation, const AdamOptions& options, double tolerance) {
+  SCOPED_TRACE(testing::Message() << "gradients of standard deviation " << deviation);
   ParameterSet<T> set(5);
   fill(set);
   Adam<T> adam(set, options);
@@ -107,10 +108,11 @@ void expectLikeReference(double deviation, const AdamOptions& options, double to
     const std::uint64_t version = set.version();
     const double norm = adam.update(rate);
     EXPECT_GT(set.version(), version);
-    // Squares added up in T, in sixteen sums of 1250: relatively at most that many roundings, in fact far fewer.
-    const double wanted = reference.update(gradient, rate);
-    EXPECT_NEAR(norm, wanted,
-                1250 * static_cast<double>(std::numeric_limits<T>::epsilon()) * wanted);
+    // Squares are added in T, in sixteen sums of 1250 terms. The relative error is at most 1250 roundings, in
+    // practice far less.
+    const double expected = reference.update(gradient, rate);
+    EXPECT_NEAR(norm, expected,
+                1250 * static_cast<double>(std::numeric_limits<T>::epsilon()) * expected);
     EXPECT_EQ(adam.step(), step);
     ASSERT_TRUE(isNear(trained(), reference.values, tolerance)) << "step " << step;
     for (const auto& parameter : set) {
@@ -130,23 +132,25 @@ void expectLikeReference(double deviation, const AdamOptions& options, double to
 }  // namespace
 
 TEST(AdamTest, TwentyStepsInDouble) {
-  // A step is at most 0.1·(1 - β₁)/√(1 - β₂) = 0.1, moved by some 10 roundings and 20000 of the norm's square that partly
-  // cancel; values are below 5.
-  for (const double deviation : {1e-4, 1.0}) expectLikeReference<double>(deviation, {}, 1e-12);
-  expectLikeReference<double>(3.0, {.mostGradientNorm = 0}, 1e-12);
-  expectLikeReference<double>(
+  // A step is at most 0.1·(1 - β₁)/√(1 - β₂) = 0.1. Its error is that of about 10 roundings and of 20000
+  // roundings of the squared norm, which partly cancel. Values are below 5.
+  for (const double deviation : {1e-4, 1.0}) expectMatchesReference<double>(deviation, {}, 1e-12);
+  expectMatchesReference<double>(3.0, {.mostGradientNorm = 0}, 1e-12);
+  expectMatchesReference<double>(
       1.0, {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-3, .averageDecay = 0.5}, 1e-12);
 }
 
 TEST(AdamTest, TwentyStepsInFloat) {
-  // Values of at most 5 are rounded to 2.4e-7 twenty times; a moment's rounding, relatively 20·ε, moves a step of 0.1 by
-  // as much, and more where a mean of opposite gradients has cancelled and its error of ε has stayed.
-  for (const double deviation : {1e-4, 1.0}) expectLikeReference<float>(deviation, {}, 5e-6);
+  // Values of at most 5 are rounded to 2.4e-7 twenty times. The relative rounding error of a moment, 20·ε,
+  // changes a step of 0.1 by the same relative amount, or by more if opposite gradients cancel in the mean
+  // and leave its error of ε.
+  for (const double deviation : {1e-4, 1.0}) expectMatchesReference<float>(deviation, {}, 5e-6);
 }
 
-TEST(AdamTest, TheGradientIsClippedAsAWhole) {
-  // Clipped, gradients of any length are of the same direction and length: the same steps, up to rounding. Of a second
-  // step, for the first one has the length of the rate whatever the gradient.
+TEST(AdamTest, ClipsTheGlobalNorm) {
+  // After clipping, gradients of any norm have the same direction and norm, so the steps are equal up to
+  // rounding. Two steps are compared because the first step has the size of the learning rate for any
+  // gradient.
   std::vector<std::vector<double>> results;
   for (const double deviation : {1.0, 8.0}) {
     ParameterSet<double> set(5);
@@ -162,7 +166,7 @@ TEST(AdamTest, TheGradientIsClippedAsAWhole) {
   EXPECT_TRUE(isNear(results[0], results[1], 1e-13));
 }
 
-TEST(AdamTest, SwappingTheAveragesTwiceChangesNothing) {
+TEST(AdamTest, SwappingAveragesTwiceChangesNothing) {
   ParameterSet<float> set(5);
   fill(set);
   Adam<float> adam(set, {});
@@ -178,7 +182,7 @@ TEST(AdamTest, SwappingTheAveragesTwiceChangesNothing) {
   EXPECT_TRUE(isIdentical(allValues(set), values));
 }
 
-TEST(AdamTest, RefusesParametersItWasNotMadeFor) {
+TEST(AdamTest, RefusesChangedParameters) {
   ParameterSet<float> set(5);
   fill(set);
   operators::Embedding<float> embedding(set, "words", 3, 2, 4);

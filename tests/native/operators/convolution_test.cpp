@@ -13,13 +13,14 @@ using operators::Initial;
 using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
-/// Of a gradient that are checked.
+/// The maximum number of elements of a gradient that are checked.
 constexpr Index kMaxElements = 400;
 
 struct Sizes {
   Index side, in, out;
 };
-/// Tiles that are full and that are not, in pixels and in features; RGB in and out; several tasks, the last one smaller.
+/// Full and partial tiles, in pixels and in features; RGB input and output; several tasks, the last one
+/// smaller.
 constexpr std::array kSizes{Sizes{1, 1, 1}, Sizes{2, 3, 16}, Sizes{5, 7, 37}, Sizes{8, 16, 3},
                             Sizes{20, 3, 7}};
 
@@ -30,7 +31,7 @@ void randomize(Random& random, ParameterSet<T>& parameters) {
   }
 }
 
-/// y[r, c, o] straight from the definition, in double.
+/// Returns y[r, c, o] by the definition, in double.
 template <class T>
 double expected(const Tensor<T>& x, const Buffer<T>& weight, Sizes sizes, Index row, Index r,
                 Index c, Index o) {
@@ -47,7 +48,7 @@ double expected(const Tensor<T>& x, const Buffer<T>& weight, Sizes sizes, Index 
   return sum;
 }
 
-TEST(ConvolutionTest, IsItsDefinition) {
+TEST(ConvolutionTest, MatchesItsDefinition) {
   for (const Sizes sizes : kSizes) {
     ParameterSet<float> parameters(1);
     Convolution<float> convolution(parameters, "in", sizes.side, sizes.in, sizes.out);
@@ -61,27 +62,27 @@ TEST(ConvolutionTest, IsItsDefinition) {
       const double exact =
           expected(x, parameters.begin()->values, sizes, i / (sizes.out * sizes.side * sizes.side),
                    pixel / sizes.side, pixel % sizes.side, i % sizes.out);
-      // At most 144 products of two normal numbers, below 10 each, and as many sums, below 200.
+      // At most 144 products of two normal numbers, each below 10, and as many partial sums, each below 200.
       EXPECT_NEAR(y.data()[i], exact, 2 * 144 * 200 * 0x1p-24) << sizes.side << " " << i;
     }
   }
 }
 
-TEST(ConvolutionTest, GradientsAreCentralDifferences) {
+TEST(ConvolutionTest, GradientsMatchCentralDifferences) {
   for (const Sizes sizes : kSizes) {
     ParameterSet<double> parameters(1);
     Convolution<double> convolution(parameters, "in", sizes.side, sizes.in, sizes.out);
     Random random(4);
     randomize(random, parameters);
     auto x = normalTensor<double>(random, Shape{kBatch, sizes.side * sizes.side, sizes.in});
-    const auto slope =
+    const auto outputGradient =
         normalTensor<double>(random, Shape{kBatch, sizes.side * sizes.side, sizes.out});
-    const auto loss = [&] { return weightedSum(slope, convolution.forward(x, false)); };
-    // Linear in each number: no truncation.
+    const auto loss = [&] { return weightedSum(outputGradient, convolution.forward(x, false)); };
+    // The loss is linear in each number, so there is no truncation error.
     const double tolerance =
-        differenceTolerance(0, sumOfMagnitudes(slope, convolution.forward(x, false)));
+        differenceTolerance(0, sumOfMagnitudes(outputGradient, convolution.forward(x, false)));
     convolution.forward(x, true);
-    const Tensor<double> gradient = convolution.backward(slope);
+    const Tensor<double> gradient = convolution.backward(outputGradient);
     expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMaxElements);
     auto& parameter = *parameters.begin();
     expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
@@ -89,7 +90,7 @@ TEST(ConvolutionTest, GradientsAreCentralDifferences) {
   }
 }
 
-TEST(ConvolutionTest, AFrozenWeightGetsNoGradient) {
+TEST(ConvolutionTest, FrozenWeightGetsNoGradient) {
   ParameterSet<float> parameters(1);
   Convolution<float> convolution(parameters, "in", 2, 3, 3);
   parameters.setTrainable(false);

@@ -12,10 +12,10 @@ using operators::DepthwiseConvolution;
 using operators::ParameterSet;
 
 constexpr Index kBatch = 2;
-/// Of a gradient that are checked.
+/// The maximum number of elements of a gradient that are checked.
 constexpr Index kMaxElements = 400;
 
-/// y[r, c, f] straight from the definition, in double.
+/// Returns y[r, c, f] by the definition, in double.
 template <class T>
 double expected(const Tensor<T>& x, const Buffer<T>& weight, Index side, Index features, Index row,
                 Index r, Index c, Index f) {
@@ -32,7 +32,7 @@ double expected(const Tensor<T>& x, const Buffer<T>& weight, Index side, Index f
   return sum;
 }
 
-TEST(DepthwiseConvolutionTest, BeginsAsTheIdentity) {
+TEST(DepthwiseConvolutionTest, StartsAsTheIdentity) {
   ParameterSet<float> parameters(1);
   DepthwiseConvolution<float> convolution(parameters, "mix", 3, 37);
   Random random(2);
@@ -41,7 +41,7 @@ TEST(DepthwiseConvolutionTest, BeginsAsTheIdentity) {
   EXPECT_TRUE(std::equal(y.begin(), y.end(), x.begin()));
 }
 
-TEST(DepthwiseConvolutionTest, IsItsDefinition) {
+TEST(DepthwiseConvolutionTest, MatchesItsDefinition) {
   for (const Index side : {1, 2, 5}) {
     for (const Index features : {1, 70}) {
       ParameterSet<float> parameters(1);
@@ -55,14 +55,14 @@ TEST(DepthwiseConvolutionTest, IsItsDefinition) {
         const Index token = i / features % (side * side);
         const double exact = expected(x, weight, side, features, i / (features * side * side),
                                       token / side, token % side, i % features);
-        // Nine products and sums, each rounded to half a unit of at most some 20.
+        // Nine products and sums of at most about 20, each rounded to half a unit in the last place.
         EXPECT_NEAR(y.data()[i], exact, 18 * 20 * 0x1p-24) << side << " " << i;
       }
     }
   }
 }
 
-TEST(DepthwiseConvolutionTest, GradientsAreCentralDifferences) {
+TEST(DepthwiseConvolutionTest, GradientsMatchCentralDifferences) {
   constexpr Index kSide = 3;
   constexpr Index kFeatures = 5;
   ParameterSet<double> parameters(1);
@@ -71,19 +71,19 @@ TEST(DepthwiseConvolutionTest, GradientsAreCentralDifferences) {
   auto& parameter = *parameters.begin();
   for (double& value : parameter.values) value = random.normal();
   auto x = normalTensor<double>(random, Shape{kBatch, kSide * kSide, kFeatures});
-  const auto slope = normalTensor<double>(random, x.shape());
-  const auto loss = [&] { return weightedSum(slope, convolution.forward(x, false)); };
-  // Linear in each number: no truncation.
+  const auto outputGradient = normalTensor<double>(random, x.shape());
+  const auto loss = [&] { return weightedSum(outputGradient, convolution.forward(x, false)); };
+  // The loss is linear in each number, so there is no truncation error.
   const double tolerance =
-      differenceTolerance(0, sumOfMagnitudes(slope, convolution.forward(x, false)));
+      differenceTolerance(0, sumOfMagnitudes(outputGradient, convolution.forward(x, false)));
   convolution.forward(x, true);
-  const Tensor<double> gradient = convolution.backward(slope);
+  const Tensor<double> gradient = convolution.backward(outputGradient);
   expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMaxElements);
   expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
                            tolerance, loss, kMaxElements);
 }
 
-TEST(DepthwiseConvolutionTest, AFrozenWeightGetsNoGradient) {
+TEST(DepthwiseConvolutionTest, FrozenWeightGetsNoGradient) {
   ParameterSet<float> parameters(1);
   DepthwiseConvolution<float> convolution(parameters, "mix", 2, 3);
   parameters.setTrainable(false);

@@ -14,14 +14,14 @@ namespace {
 
 using operators::LayerNorm;
 
-/// A row, a feature, odd ones, and more rows than one task takes (16384 elements).
+/// One row, one feature, odd sizes, and more rows than one task has (16384 elements).
 const Shape kShapes[] = {Shape{1, 1}, Shape{1, 37}, Shape{130, 1}, Shape{2, 65, 37},
                          Shape{130, 300}};
 
 Tensor<float> randomInput(const Shape& shape) {
   Random random(7);
   Tensor<float> input = normalTensor<float>(random, shape);
-  // Away from a mean of 0 and a deviation of 1, which would hide what is not subtracted or divided by.
+  // A mean of 0 and a deviation of 1 would hide a missing subtraction or division.
   for (float& value : input) value = 3.0f + 2.0f * value;
   return input;
 }
@@ -44,8 +44,8 @@ std::vector<double> reference(const Tensor<double>& input) {
   return output;
 }
 
-/// Values of at most some 10 are subtracted from each other and divided by 2: a few roundings of 10·ε / 2, and the mean's
-/// of √features. 64 covers them.
+/// Values of at most about 10 are subtracted from each other and divided by 2. That is a few roundings of
+/// 10·ε / 2, and √features roundings of the mean. The factor 64 covers them.
 template <class T>
 double tolerance() {
   return 64 * static_cast<double>(std::numeric_limits<T>::epsilon());
@@ -53,7 +53,7 @@ double tolerance() {
 
 }  // namespace
 
-TEST(LayerNormTest, ForwardLikeReference) {
+TEST(LayerNormTest, ForwardMatchesReference) {
   for (const Shape& shape : kShapes) {
     SCOPED_TRACE(toString(shape));
     const Tensor<float> input = randomInput(shape);
@@ -63,52 +63,53 @@ TEST(LayerNormTest, ForwardLikeReference) {
     LayerNorm<double> inDouble;
     const Tensor<float> output = inFloat.forward(input, true);
     EXPECT_EQ(output.shape(), shape);
-    // One feature is its own mean; what rounding leaves of it is not divided by its deviation but by 10⁻³.
+    // A single feature equals its mean. Its rounding error is divided by 10⁻³, not by the deviation.
     EXPECT_TRUE(isNear(output, expected, tolerance<float>()));
     EXPECT_TRUE(isNear(inDouble.forward(exact, true), expected, tolerance<double>()));
   }
 }
 
-TEST(LayerNormTest, ARowOfEqualValuesBecomesZero) {
+TEST(LayerNormTest, RowOfEqualValuesBecomesZero) {
   LayerNorm<float> norm;
   const Tensor<float> output = norm.forward(Tensor<float>::full(Shape{2, 32}, 0.75f), true);
   EXPECT_TRUE(isIdentical(output, Tensor<float>::zeros(Shape{2, 32})));
   EXPECT_TRUE(isFinite(norm.backward(Tensor<float>::full(Shape{2, 32}, 1.0f))));
 }
 
-TEST(LayerNormTest, BackwardLikeCentralDifferences) {
+TEST(LayerNormTest, BackwardMatchesCentralDifferences) {
   for (const Shape& shape : kShapes) {
     SCOPED_TRACE(toString(shape));
     Tensor<double> input = converted<double>(randomInput(shape));
     Random random(8);
-    const Tensor<double> slopes = normalTensor<double>(random, shape);
+    const Tensor<double> outputGradient = normalTensor<double>(random, shape);
     LayerNorm<double> norm;
     const Tensor<double> output = norm.forward(input, true);
-    Tensor<double> gradient = norm.backward(slopes);
+    Tensor<double> gradient = norm.backward(outputGradient);
     EXPECT_EQ(gradient.shape(), shape);
-    // A third derivative of y is some (1/deviation)³ · 15, the deviation 2, and 300 slopes of 1 act on a row of 1/300th.
+    // A third derivative of y is about (1/deviation)³ · 15 with a deviation of 2. The 300 output gradients of
+    // about 1 each have a weight of 1/300.
     expectCentralDifferences("input", elements(input), elements(gradient),
-                             differenceTolerance(15, sumOfMagnitudes(slopes, output)), [&] {
+                             differenceTolerance(15, sumOfMagnitudes(outputGradient, output)), [&] {
                                LayerNorm<double> again;
-                               return weightedSum(slopes, again.forward(input, false));
+                               return weightedSum(outputGradient, again.forward(input, false));
                              });
   }
 }
 
-TEST(LayerNormTest, FloatBackwardLikeDouble) {
+TEST(LayerNormTest, FloatBackwardMatchesDouble) {
   for (const Shape& shape : kShapes) {
     SCOPED_TRACE(toString(shape));
     const Tensor<float> input = randomInput(shape);
     Random random(8);
-    const Tensor<float> slopes = normalTensor<float>(random, shape);
+    const Tensor<float> outputGradient = normalTensor<float>(random, shape);
     LayerNorm<float> inFloat;
     LayerNorm<double> inDouble;
     inFloat.forward(input, true);
     inDouble.forward(converted<double>(input), true);
-    const Tensor<float> gradient = inFloat.backward(slopes);
-    const Tensor<double> exact = inDouble.backward(converted<double>(slopes));
+    const Tensor<float> gradient = inFloat.backward(outputGradient);
+    const Tensor<double> exact = inDouble.backward(converted<double>(outputGradient));
     if (shape[shape.rank() - 1] == 1) {
-      // In theory and in floating point: slope - slope.
+      // Exactly zero: the output gradient minus itself.
       EXPECT_TRUE(isIdentical(gradient, Tensor<float>::zeros(shape)));
     }
     EXPECT_TRUE(isNear(gradient, exact, tolerance<float>()));

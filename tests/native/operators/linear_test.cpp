@@ -20,8 +20,8 @@ struct Size {
   Index rows, in, out;
 };
 
-/// One of each, odd ones, more rows than a task (128) and than a chunk (1024) takes, more features than a tile and than
-/// the microkernel's depth (192 doubles, 384 floats) takes.
+/// One row and feature, odd sizes, more rows than a task (128) and than a chunk (1024), more features than a
+/// tile and than the depth of the microkernel (192 doubles, 384 floats).
 constexpr Size kSizes[] = {{1, 1, 1},   {1, 37, 5},  {3, 1, 37},   {130, 37, 41},
                            {7, 401, 3}, {5, 3, 113}, {1100, 5, 3}, {2051, 2, 1}};
 
@@ -35,7 +35,7 @@ struct Case {
       : linear(parameters, "name", size.in, size.out),
         input(Shape{1, size.rows, size.in}),
         outputGradient(Shape{1, size.rows, size.out}) {
-    // Drawn in float, so that a Case<double> has the same numbers.
+    // The numbers are drawn in float so that a Case<double> has the same values.
     Random random(seed);
     for (auto& parameter : parameters) {
       for (T& value : parameter.values) value = static_cast<T>(static_cast<float>(random.normal()));
@@ -59,26 +59,27 @@ struct Reference {
     for (Index row = 0; row < size.rows; ++row) {
       for (Index o = 0; o < size.out; ++o) {
         double& sum = output[static_cast<std::size_t>(row * size.out + o)];
-        const double slope = dy[row * size.out + o];
+        const double gradient = dy[row * size.out + o];
         sum = bias[o];
-        biasGradient[static_cast<std::size_t>(o)] += slope;
+        biasGradient[static_cast<std::size_t>(o)] += gradient;
         for (Index i = 0; i < size.in; ++i) {
           sum += x[row * size.in + i] * weight[o * size.in + i];
           inputGradient[static_cast<std::size_t>(row * size.in + i)] +=
-              slope * weight[o * size.in + i];
-          weightGradient[static_cast<std::size_t>(o * size.in + i)] += slope * x[row * size.in + i];
+              gradient * weight[o * size.in + i];
+          weightGradient[static_cast<std::size_t>(o * size.in + i)] += gradient * x[row * size.in + i];
         }
       }
     }
   }
 };
 
-/// Forward and backward of T against the sums above. A sum of n products of unit-normal numbers has a random walk's
-/// rounding of √n · √n · ε (n roundings of partial sums of size √n, of random sign); 8 covers the largest of thousands.
+/// Compares forward and backward of T with the reference. The rounding error of a sum of n products of
+/// unit-normal numbers is a random walk, √n · √n · ε (n roundings of partial sums of size √n, of random
+/// sign). The factor 8 covers the largest of thousands of elements.
 template <class T>
-void expectLikeReference(Size size) {
+void expectMatchesReference(Size size) {
   SCOPED_TRACE(testing::Message() << size.rows << " rows, " << size.in << " -> " << size.out);
-  Case<T> one(size);
+  Case<T> testCase(size);
   Case<double> exact(size);
   const Reference expected(size, exact.input.data(), exact.outputGradient.data(),
                            exact.weight().values.data(), exact.bias().values.data());
@@ -86,67 +87,68 @@ void expectLikeReference(Size size) {
     return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) *
            static_cast<double>(terms + 1);
   };
-  const Tensor<T> output = one.linear.forward(one.input, true);
+  const Tensor<T> output = testCase.linear.forward(testCase.input, true);
   EXPECT_EQ(output.shape(), (Shape{1, size.rows, size.out}));
   EXPECT_TRUE(isNear(output, expected.output, allowed(size.in)));
-  const Tensor<T> inputGradient = one.linear.backward(one.outputGradient);
-  EXPECT_EQ(inputGradient.shape(), one.input.shape());
+  const Tensor<T> inputGradient = testCase.linear.backward(testCase.outputGradient);
+  EXPECT_EQ(inputGradient.shape(), testCase.input.shape());
   EXPECT_TRUE(isNear(inputGradient, expected.inputGradient, allowed(size.out)));
-  EXPECT_TRUE(isNear(copyOf(one.weight().gradient), expected.weightGradient, allowed(size.rows)));
-  EXPECT_TRUE(isNear(copyOf(one.bias().gradient), expected.biasGradient, allowed(size.rows)));
+  EXPECT_TRUE(isNear(copyOf(testCase.weight().gradient), expected.weightGradient, allowed(size.rows)));
+  EXPECT_TRUE(isNear(copyOf(testCase.bias().gradient), expected.biasGradient, allowed(size.rows)));
 }
 
 }  // namespace
 
 TEST(LinearTest, ForwardAndBackwardInDouble) {
-  for (const Size size : kSizes) expectLikeReference<double>(size);
+  for (const Size size : kSizes) expectMatchesReference<double>(size);
 }
 
 TEST(LinearTest, ForwardAndBackwardInFloat) {
-  for (const Size size : kSizes) expectLikeReference<float>(size);
+  for (const Size size : kSizes) expectMatchesReference<float>(size);
 }
 
-TEST(LinearTest, GradientsLikeCentralDifferences) {
+TEST(LinearTest, GradientsMatchCentralDifferences) {
   for (const Size size : {Size{1, 37, 5}, Size{130, 37, 41}}) {
-    Case<double> one(size);
-    const Tensor<double> output = one.linear.forward(one.input, true);
-    Tensor<double> inputGradient = one.linear.backward(one.outputGradient);
+    Case<double> testCase(size);
+    const Tensor<double> output = testCase.linear.forward(testCase.input, true);
+    Tensor<double> inputGradient = testCase.linear.backward(testCase.outputGradient);
     const auto loss = [&] {
-      return weightedSum(one.outputGradient, one.linear.forward(one.input, false));
+      return weightedSum(testCase.outputGradient, testCase.linear.forward(testCase.input, false));
     };
-    // Linear in each of its arguments: nothing is truncated.
-    const double tolerance = differenceTolerance(0, sumOfMagnitudes(one.outputGradient, output));
-    expectCentralDifferences("input", elements(one.input), elements(inputGradient), tolerance,
+    // The loss is linear in each argument, so there is no truncation error.
+    const double tolerance = differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
+    expectCentralDifferences("input", elements(testCase.input), elements(inputGradient), tolerance,
                              loss);
-    expectCentralDifferences("weight", elements(one.weight().values),
-                             elements(one.weight().gradient), tolerance, loss);
-    expectCentralDifferences("bias", elements(one.bias().values), elements(one.bias().gradient),
+    expectCentralDifferences("weight", elements(testCase.weight().values),
+                             elements(testCase.weight().gradient), tolerance, loss);
+    expectCentralDifferences("bias", elements(testCase.bias().values), elements(testCase.bias().gradient),
                              tolerance, loss);
   }
 }
 
-TEST(LinearTest, GradientsAddUp) {
-  Case<double> one({130, 37, 41});
-  one.linear.forward(one.input, true);
-  one.linear.backward(one.outputGradient);
-  std::vector<double> twice = copyOf(one.weight().gradient);
+TEST(LinearTest, AccumulatesGradients) {
+  Case<double> testCase({130, 37, 41});
+  testCase.linear.forward(testCase.input, true);
+  testCase.linear.backward(testCase.outputGradient);
+  std::vector<double> twice = copyOf(testCase.weight().gradient);
   for (double& value : twice) value *= 2;
-  std::vector<double> twiceBias = copyOf(one.bias().gradient);
+  std::vector<double> twiceBias = copyOf(testCase.bias().gradient);
   for (double& value : twiceBias) value *= 2;
-  one.linear.backward(one.outputGradient);
-  // The second sum starts from the first one's result: 130 roundings of ε each, of sums of at most some √130.
-  EXPECT_TRUE(isNear(copyOf(one.weight().gradient), twice, 1e-12));
-  EXPECT_TRUE(isNear(copyOf(one.bias().gradient), twiceBias, 1e-12));
+  testCase.linear.backward(testCase.outputGradient);
+  // The second sum starts from the result of the first: 130 roundings of ε each, of sums of at most about
+  // √130.
+  EXPECT_TRUE(isNear(copyOf(testCase.weight().gradient), twice, 1e-12));
+  EXPECT_TRUE(isNear(copyOf(testCase.bias().gradient), twiceBias, 1e-12));
 }
 
 TEST(LinearTest, SameBitsForAllThreads) {
   for (const Size size : {Size{1, 37, 5}, Size{300, 37, 141}, Size{2051, 37, 41}}) {
     expectSameBitsForAllThreads([&] {
-      Case<float> one(size);
-      std::vector<float> all = copyOf(one.linear.forward(one.input, true));
+      Case<float> testCase(size);
+      std::vector<float> all = copyOf(testCase.linear.forward(testCase.input, true));
       for (const std::vector<float>& more :
-           {copyOf(one.linear.backward(one.outputGradient)), copyOf(one.weight().gradient),
-            copyOf(one.bias().gradient)}) {
+           {copyOf(testCase.linear.backward(testCase.outputGradient)), copyOf(testCase.weight().gradient),
+            copyOf(testCase.bias().gradient)}) {
         all.insert(all.end(), more.begin(), more.end());
       }
       return all;
@@ -154,34 +156,34 @@ TEST(LinearTest, SameBitsForAllThreads) {
   }
 }
 
-TEST(LinearTest, WhatIsNotTrainableKeepsItsGradient) {
+TEST(LinearTest, FrozenParametersKeepTheirGradient) {
   const Size size{130, 37, 41};
   Case<float> whole(size);
   whole.linear.forward(whole.input, true);
   const Tensor<float> wholeGradient = whole.linear.backward(whole.outputGradient);
   for (const bool isWeight : {false, true}) {
-    Case<float> one(size);
-    auto& frozen = isWeight ? one.weight() : one.bias();
-    auto& other = isWeight ? one.bias() : one.weight();
+    Case<float> testCase(size);
+    auto& frozen = isWeight ? testCase.weight() : testCase.bias();
+    auto& other = isWeight ? testCase.bias() : testCase.weight();
     auto& otherWhole = isWeight ? whole.bias() : whole.weight();
     frozen.trainable = false;
     std::fill(frozen.gradient.begin(), frozen.gradient.end(), 7.0f);
-    one.linear.forward(one.input, true);
-    EXPECT_TRUE(isIdentical(one.linear.backward(one.outputGradient), wholeGradient));
+    testCase.linear.forward(testCase.input, true);
+    EXPECT_TRUE(isIdentical(testCase.linear.backward(testCase.outputGradient), wholeGradient));
     for (const float value : frozen.gradient) ASSERT_EQ(value, 7.0f);
     EXPECT_TRUE(isIdentical(copyOf(other.gradient), copyOf(otherWhole.gradient)));
   }
 }
 
-TEST(LinearTest, TakesAnyRankAndKeepsNothingUnasked) {
-  Case<float> one({12, 5, 3});
-  const Tensor<float> output = one.linear.forward(one.input, true);
-  const Tensor<float> deep = one.linear.forward(one.input.reshaped({2, 3, 2, 5}), false);
+TEST(LinearTest, AcceptsAnyRankAndSavesTheInputOnlyForTraining) {
+  Case<float> testCase({12, 5, 3});
+  const Tensor<float> output = testCase.linear.forward(testCase.input, true);
+  const Tensor<float> deep = testCase.linear.forward(testCase.input.reshaped({2, 3, 2, 5}), false);
   EXPECT_EQ(deep.shape(), (Shape{2, 3, 2, 3}));
   EXPECT_TRUE(isIdentical(deep, output));
-  EXPECT_FALSE(one.input.isShared());
-  one.linear.forward(one.input, true);
-  EXPECT_TRUE(one.input.isShared());
+  EXPECT_FALSE(testCase.input.isShared());
+  testCase.linear.forward(testCase.input, true);
+  EXPECT_TRUE(testCase.input.isShared());
 }
 
 }  // namespace cross_attention::test::operators_linear_test

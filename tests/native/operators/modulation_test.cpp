@@ -15,17 +15,18 @@ namespace {
 using operators::GatedSum;
 using operators::Modulate;
 
-/// Parts of the modulation, of which shift 1, scale 2 and gate 3 are used: the others must not be read or written.
+/// The number of parts of the modulation. Shift 1, scale 2 and gate 3 are used; the others must not be read
+/// or written.
 constexpr Index kParts = 5;
 constexpr Index kShift = 1;
 constexpr Index kGate = 3;
 
-/// [batch, tokens, features]: one of each, odd ones, many tokens.
+/// [batch, tokens, features]: sizes of 1, odd sizes, many tokens.
 const Shape kShapes[] = {Shape{1, 1, 1}, Shape{3, 1, 37}, Shape{2, 5, 1}, Shape{3, 130, 37}};
 
 template <class T>
 struct Case {
-  Tensor<T> input, branch, modulation, slopes, modulationGradient;
+  Tensor<T> input, branch, modulation, outputGradient, modulationGradient;
 
   explicit Case(const Shape& shape) {
     Random random(11);
@@ -35,12 +36,12 @@ struct Case {
     input = draw(shape);
     branch = draw(shape);
     modulation = draw(Shape{shape[0], kParts, shape[2]});
-    slopes = draw(shape);
+    outputGradient = draw(shape);
     modulationGradient = Tensor<T>::full(modulation.shape(), T(0));
   }
 
-  /// Of the modulation of the token that element `i` of the input belongs to.
-  Index place(Index i, Index part) const {
+  /// Returns the index in the modulation of `part` for element `i` of the input.
+  Index modulationIndex(Index i, Index part) const {
     const Index features = input.shape()[2];
     const Index row = i / (input.shape()[1] * features);
     return (row * kParts + part) * features + i % features;
@@ -49,34 +50,36 @@ struct Case {
 
 struct Reference {
   std::vector<double> modulated, gated, inputGradient, branchGradient;
-  std::vector<double> modulationGradient, gateGradient;  ///< of the whole modulation
+  /// Gradients of the whole modulation.
+  std::vector<double> modulationGradient, gateGradient;
 
-  explicit Reference(const Case<double>& one)
-      : modulationGradient(static_cast<std::size_t>(one.modulation.size())),
+  explicit Reference(const Case<double>& testCase)
+      : modulationGradient(static_cast<std::size_t>(testCase.modulation.size())),
         gateGradient(modulationGradient) {
-    for (Index i = 0; i < one.input.size(); ++i) {
-      const double x = one.input.data()[i];
-      const double branch = one.branch.data()[i];
-      const double slope = one.slopes.data()[i];
-      const double scale = one.modulation.data()[one.place(i, kShift + 1)];
-      const double gate = one.modulation.data()[one.place(i, kGate)];
-      modulated.push_back(x * (1 + scale) + one.modulation.data()[one.place(i, kShift)]);
+    for (Index i = 0; i < testCase.input.size(); ++i) {
+      const double x = testCase.input.data()[i];
+      const double branch = testCase.branch.data()[i];
+      const double gradient = testCase.outputGradient.data()[i];
+      const double scale = testCase.modulation.data()[testCase.modulationIndex(i, kShift + 1)];
+      const double gate = testCase.modulation.data()[testCase.modulationIndex(i, kGate)];
+      modulated.push_back(x * (1 + scale) + testCase.modulation.data()[testCase.modulationIndex(i, kShift)]);
       gated.push_back(x + gate * branch);
-      inputGradient.push_back(slope * (1 + scale));
-      branchGradient.push_back(slope * gate);
-      modulationGradient[static_cast<std::size_t>(one.place(i, kShift))] += slope;
-      modulationGradient[static_cast<std::size_t>(one.place(i, kShift + 1))] += slope * x;
-      gateGradient[static_cast<std::size_t>(one.place(i, kGate))] += slope * branch;
+      inputGradient.push_back(gradient * (1 + scale));
+      branchGradient.push_back(gradient * gate);
+      modulationGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kShift))] += gradient;
+      modulationGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kShift + 1))] += gradient * x;
+      gateGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kGate))] += gradient * branch;
     }
   }
 };
 
-/// An element takes three roundings of numbers below 16 or so.
+/// An element has three roundings of numbers below about 16.
 template <class T>
 double elementTolerance() {
   return 32 * static_cast<double>(std::numeric_limits<T>::epsilon());
 }
-/// A sum over n tokens has a random walk's rounding of √n · √n · ε; 8 covers the largest of some hundred.
+/// The rounding error of a sum over n tokens is a random walk, √n · √n · ε. The factor 8 covers the largest
+/// of some hundred elements.
 template <class T>
 double sumTolerance(const Shape& shape) {
   return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) *
@@ -84,24 +87,24 @@ double sumTolerance(const Shape& shape) {
 }
 
 template <class T>
-void expectLikeReference(const Shape& shape) {
+void expectMatchesReference(const Shape& shape) {
   SCOPED_TRACE(toString(shape));
   const Case<double> exact(shape);
   const Reference expected(exact);
-  Case<T> one(shape);
+  Case<T> testCase(shape);
   Modulate<T> modulate(kShift);
-  const Tensor<T> output = modulate.forward(one.input, one.modulation, true);
+  const Tensor<T> output = modulate.forward(testCase.input, testCase.modulation, true);
   EXPECT_EQ(output.shape(), shape);
   EXPECT_TRUE(isNear(output, expected.modulated, elementTolerance<T>()));
-  EXPECT_TRUE(isNear(modulate.backward(one.slopes, one.modulationGradient), expected.inputGradient,
+  EXPECT_TRUE(isNear(modulate.backward(testCase.outputGradient, testCase.modulationGradient), expected.inputGradient,
                      elementTolerance<T>()));
-  EXPECT_TRUE(isNear(one.modulationGradient, expected.modulationGradient, sumTolerance<T>(shape)));
+  EXPECT_TRUE(isNear(testCase.modulationGradient, expected.modulationGradient, sumTolerance<T>(shape)));
 
   Case<T> other(shape);
   GatedSum<T> sum(kGate);
   EXPECT_TRUE(isNear(sum.forward(other.input, other.branch, other.modulation, true), expected.gated,
                      elementTolerance<T>()));
-  EXPECT_TRUE(isNear(sum.backward(other.slopes, other.modulationGradient), expected.branchGradient,
+  EXPECT_TRUE(isNear(sum.backward(other.outputGradient, other.modulationGradient), expected.branchGradient,
                      elementTolerance<T>()));
   EXPECT_TRUE(isNear(other.modulationGradient, expected.gateGradient, sumTolerance<T>(shape)));
 }
@@ -109,54 +112,54 @@ void expectLikeReference(const Shape& shape) {
 }  // namespace
 
 TEST(ModulationTest, ForwardAndBackwardInDouble) {
-  for (const Shape& shape : kShapes) expectLikeReference<double>(shape);
+  for (const Shape& shape : kShapes) expectMatchesReference<double>(shape);
 }
 
 TEST(ModulationTest, ForwardAndBackwardInFloat) {
-  for (const Shape& shape : kShapes) expectLikeReference<float>(shape);
+  for (const Shape& shape : kShapes) expectMatchesReference<float>(shape);
 }
 
-TEST(ModulationTest, GradientsLikeCentralDifferences) {
+TEST(ModulationTest, GradientsMatchCentralDifferences) {
   for (const Shape& shape : kShapes) {
     SCOPED_TRACE(toString(shape));
-    Case<double> one(shape);
+    Case<double> testCase(shape);
     Modulate<double> modulate(kShift);
     GatedSum<double> sum(kGate);
-    const auto forward = [&](bool keep) {
-      return sum.forward(one.input, modulate.forward(one.branch, one.modulation, keep),
-                         one.modulation, keep);
+    const auto forward = [&](bool training) {
+      return sum.forward(testCase.input, modulate.forward(testCase.branch, testCase.modulation, training),
+                          testCase.modulation, training);
     };
-    const auto loss = [&] { return weightedSum(one.slopes, forward(false)); };
+    const auto loss = [&] { return weightedSum(testCase.outputGradient, forward(false)); };
     const Tensor<double> output = forward(true);
     Tensor<double> branchGradient =
-        modulate.backward(sum.backward(one.slopes, one.modulationGradient), one.modulationGradient);
-    // Linear in each element: shift, scale and gate are others.
-    const double tolerance = differenceTolerance(0, sumOfMagnitudes(one.slopes, output));
-    expectCentralDifferences("branch", elements(one.branch), elements(branchGradient), tolerance,
+        modulate.backward(sum.backward(testCase.outputGradient, testCase.modulationGradient), testCase.modulationGradient);
+    // The loss is linear in each element because shift, scale and gate are different elements.
+    const double tolerance = differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
+    expectCentralDifferences("branch", elements(testCase.branch), elements(branchGradient), tolerance,
                              loss);
-    expectCentralDifferences("modulation", elements(one.modulation),
-                             elements(one.modulationGradient), tolerance, loss);
-    // What GatedSum says of its input's gradient: it is the output's.
-    expectCentralDifferences("input", elements(one.input), elements(one.slopes), tolerance, loss);
+    expectCentralDifferences("modulation", elements(testCase.modulation),
+                             elements(testCase.modulationGradient), tolerance, loss);
+    // The gradient of GatedSum's input is that of its output.
+    expectCentralDifferences("input", elements(testCase.input), elements(testCase.outputGradient), tolerance, loss);
   }
 }
 
-TEST(ModulationTest, AddsToTheGradientOfItsOwnPartsOnly) {
-  Case<float> one(kShapes[1]);
+TEST(ModulationTest, AddsToTheGradientOfItsPartsOnly) {
+  Case<float> testCase(kShapes[1]);
   Case<float> fromSeven(kShapes[1]);
   std::fill(fromSeven.modulationGradient.begin(), fromSeven.modulationGradient.end(), 7.0f);
-  for (Case<float>* each : {&one, &fromSeven}) {
+  for (Case<float>* each : {&testCase, &fromSeven}) {
     Modulate<float> modulate(kShift);
     modulate.forward(each->input, each->modulation, true);
-    modulate.backward(each->slopes, each->modulationGradient);
+    modulate.backward(each->outputGradient, each->modulationGradient);
   }
-  const Index features = one.input.shape()[2];
-  for (Index i = 0; i < one.modulation.size(); ++i) {
+  const Index features = testCase.input.shape()[2];
+  for (Index i = 0; i < testCase.modulation.size(); ++i) {
     const Index part = i / features % kParts;
     const float added = fromSeven.modulationGradient.data()[i] - 7.0f;
     if (part == kShift || part == kShift + 1) {
-      // One token: one rounding of a number of 7 or so, and one of the difference.
-      EXPECT_NEAR(added, one.modulationGradient.data()[i], 2e-6);
+      // One token: one rounding of a number of about 7, and one of the difference.
+      EXPECT_NEAR(added, testCase.modulationGradient.data()[i], 2e-6);
       EXPECT_NE(added, 0.0f);
     } else {
       EXPECT_EQ(added, 0.0f) << "part " << part;
@@ -166,15 +169,15 @@ TEST(ModulationTest, AddsToTheGradientOfItsOwnPartsOnly) {
 
 TEST(ModulationTest, SameBitsForAllThreads) {
   expectSameBitsForAllThreads([] {
-    Case<float> one(kShapes[3]);
+    Case<float> testCase(kShapes[3]);
     Modulate<float> modulate(kShift);
     GatedSum<float> sum(kGate);
     std::vector<float> all = copyOf(sum.forward(
-        one.input, modulate.forward(one.branch, one.modulation, true), one.modulation, true));
+        testCase.input, modulate.forward(testCase.branch, testCase.modulation, true), testCase.modulation, true));
     const Tensor<float> gradient =
-        modulate.backward(sum.backward(one.slopes, one.modulationGradient), one.modulationGradient);
+        modulate.backward(sum.backward(testCase.outputGradient, testCase.modulationGradient), testCase.modulationGradient);
     all.insert(all.end(), gradient.begin(), gradient.end());
-    all.insert(all.end(), one.modulationGradient.begin(), one.modulationGradient.end());
+    all.insert(all.end(), testCase.modulationGradient.begin(), testCase.modulationGradient.end());
     return all;
   });
 }

@@ -17,7 +17,7 @@ using operators::ParameterSet;
 
 }  // namespace
 
-TEST(ParameterSetTest, InitialValuesAreAsTheirKindSays) {
+TEST(ParameterSetTest, InitialValuesHaveTheirDistribution) {
   ParameterSet<float> set(1);
   const Index count = 10000;
   const auto& zero = set.add("zero", {3}, Initial::zero());
@@ -33,14 +33,15 @@ TEST(ParameterSetTest, InitialValuesAreAsTheirKindSays) {
   }
   for (const float value : uniform.values) uniformSquares += value * value;
   const auto n = static_cast<double>(count);
-  // Five standard errors: of a mean 0.5/√n; of a normal's variance √(2/n), of a uniform's √(4/5/n), relatively.
+  // Five standard errors: 0.5/√n for the mean; relatively, √(2/n) for the variance of a normal and √(4/5/n)
+  // for that of a uniform distribution.
   EXPECT_NEAR(sum / n, 0, 5 * 0.5 / std::sqrt(n));
   EXPECT_NEAR(squares / n / 0.25, 1, 5 * std::sqrt(2 / n));
   EXPECT_NEAR(uniformSquares / n / (bound * bound / 3), 1, 5 * std::sqrt(0.8 / n));
   for (const auto& parameter : set) EXPECT_EQ(largestMagnitude(copyOf(parameter.gradient)), 0);
 }
 
-TEST(ParameterSetTest, TheSeedDecides) {
+TEST(ParameterSetTest, ValuesDependOnTheSeed) {
   const auto valuesOf = [](std::uint64_t seed) {
     ParameterSet<float> set(seed);
     set.add("a", {7}, Initial::normal(1));

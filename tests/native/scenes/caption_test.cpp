@@ -28,23 +28,24 @@ std::vector<std::string> wordsOf(const std::string& sentence) {
   return words;
 }
 
+/// Returns the value of the enum with this name among the first `count` values.
 template <class Enum>
-std::optional<Enum> named(const std::string& word, int count) {
+std::optional<Enum> enumNamed(const std::string& word, int count) {
   for (int value = 0; value < count; ++value) {
     if (word == nameOf(static_cast<Enum>(value))) return static_cast<Enum>(value);
   }
   return std::nullopt;
 }
 
-/// An object's colour and shape, by which it is told from the others of its scene.
+/// The colour and shape of an object. They identify it within its scene.
 struct Noun {
   Colour colour;
   ShapeKind shape;
   auto operator<=>(const Noun&) const = default;
 };
 
-/// What a caption says.
-struct Reading {
+/// The meaning of a caption.
+struct Meaning {
   struct Fact {
     Noun subject;
     Role role;
@@ -56,22 +57,23 @@ struct Reading {
   std::set<std::pair<Noun, SizeWord>> sizes;
   std::optional<Background> background;
 
-  bool operator==(const Reading&) const = default;
+  bool operator==(const Meaning&) const = default;
 
-  /// From both sides.
+  /// Adds a fact and its converse.
   void add(Noun subject, Role role, Noun object) {
     facts.insert({subject, role, object});
     facts.insert({object, converse(role), subject});
   }
 };
 
-/// Reads a caption by English grammar, knowing nothing of how they are made: a role tells of the noun before it or,
-/// right after "and", of the one that the role before told of; "it" and "its" are the noun before "with".
-class Reader {
+/// Parses a caption by English grammar, independently of the code that generates captions. The subject of a
+/// role is the noun before it or, directly after "and", the subject of the previous role. "it" and "its"
+/// refer to the noun before "with".
+class Parser {
  public:
-  explicit Reader(const std::string& sentence) : words_(wordsOf(sentence)) {}
+  explicit Parser(const std::string& sentence) : words_(wordsOf(sentence)) {}
 
-  Reading read() {
+  Meaning parse() {
     if (at("picture") || (words_.size() > 1 && words_[1] == "picture")) {
       skip({"a", "picture", "of"});
     }
@@ -81,7 +83,7 @@ class Reader {
       while (at("with") || at("and")) {
         take();
         const Noun companion = noun();
-        reading_.add(companion, *roleToIt(), first);
+        meaning_.add(companion, *roleToIt(), first);
       }
     } else {
       Noun subject = first;
@@ -90,7 +92,7 @@ class Reader {
         const std::optional<Role> role = roleToNoun();
         if (!role) break;
         const Noun object = noun();
-        reading_.add(subject, *role, object);
+        meaning_.add(subject, *role, object);
         if (!at("and")) break;
         take();
         if (!startsRole()) subject = noun();
@@ -99,12 +101,12 @@ class Reader {
     if (at("on")) {
       take();
       if (at("a")) take();
-      reading_.background = named<Background>(take(), kBackgrounds);
-      EXPECT_TRUE(reading_.background.has_value());
+      meaning_.background = enumNamed<Background>(take(), kBackgrounds);
+      EXPECT_TRUE(meaning_.background.has_value());
       if (at("background")) take();
     }
-    EXPECT_EQ(next_, words_.size()) << "words are left";
-    return reading_;
+    EXPECT_EQ(next_, words_.size()) << "words remain";
+    return meaning_;
   }
 
  private:
@@ -126,12 +128,12 @@ class Reader {
     }
     SizeWord size = SizeWord::kNone;
     if (at("small") || at("large")) size = take() == "small" ? SizeWord::kSmall : SizeWord::kLarge;
-    const std::optional<Colour> colour = named<Colour>(take(), kColours);
-    const std::optional<ShapeKind> shape = named<ShapeKind>(take(), kShapeKinds);
+    const std::optional<Colour> colour = enumNamed<Colour>(take(), kColours);
+    const std::optional<ShapeKind> shape = enumNamed<ShapeKind>(take(), kShapeKinds);
     EXPECT_TRUE(colour.has_value() && shape.has_value());
     const Noun noun{colour.value_or(Colour::kRed), shape.value_or(ShapeKind::kCircle)};
-    reading_.nouns.insert(noun);
-    if (size != SizeWord::kNone) reading_.sizes.insert({noun, size});
+    meaning_.nouns.insert(noun);
+    if (size != SizeWord::kNone) meaning_.sizes.insert({noun, size});
     return noun;
   }
 
@@ -151,7 +153,7 @@ class Reader {
       EXPECT_EQ(take(), "of");
       return word == "left" ? Role::kLeftOf : Role::kRightOf;
     }
-    return named<Role>(word, kRoles);
+    return enumNamed<Role>(word, kRoles);
   }
 
   std::optional<Role> roleToIt() {
@@ -170,26 +172,26 @@ class Reader {
 
   std::vector<std::string> words_;
   std::size_t next_ = 0;
-  Reading reading_;
+  Meaning meaning_;
 };
 
-/// What a caption has to say.
-Reading readingOf(const Scene& scene) {
-  Reading reading;
+/// Returns the meaning that the caption of a scene must have.
+Meaning meaningOf(const Scene& scene) {
+  Meaning meaning;
   const auto noun = [&](int index) {
     const Object& object = scene.objects[static_cast<std::size_t>(index)];
     return Noun{object.colour, object.shape};
   };
   for (std::size_t index = 0; index < scene.objects.size(); ++index) {
-    reading.nouns.insert(noun(static_cast<int>(index)));
+    meaning.nouns.insert(noun(static_cast<int>(index)));
     const SizeWord size = scene.objects[index].size;
-    if (size != SizeWord::kNone) reading.sizes.insert({noun(static_cast<int>(index)), size});
+    if (size != SizeWord::kNone) meaning.sizes.insert({noun(static_cast<int>(index)), size});
   }
   for (const Link& link : scene.links) {
-    reading.add(noun(link.subject), static_cast<Role>(link.relation), noun(link.object));
+    meaning.add(noun(link.subject), static_cast<Role>(link.relation), noun(link.object));
   }
-  if (scene.backgroundSaid) reading.background = scene.background;
-  return reading;
+  if (scene.backgroundSaid) meaning.background = scene.background;
+  return meaning;
 }
 
 Scene example() {
@@ -206,43 +208,43 @@ Scene example() {
 
 }  // namespace
 
-TEST(CaptionTest, SaysWhatTheSceneShows) {
+TEST(CaptionTest, DescribesTheScene) {
   Random random(1);
   for (int draw = 0; draw < reduced(60000, 5000); ++draw) {
     const Scene scene = randomScene(random, draw % 4 == 0 ? Split::kHeldOut : Split::kTraining);
-    const Reading expected = readingOf(scene);
+    const Meaning expected = meaningOf(scene);
     for (const std::string& sentence : {caption(scene, random), plainCaption(scene)}) {
-      ASSERT_TRUE(Reader(sentence).read() == expected) << sentence;
+      ASSERT_TRUE(Parser(sentence).parse() == expected) << sentence;
       ASSERT_FALSE(HasFailure()) << sentence;
     }
   }
 }
 
-TEST(CaptionTest, WordsAreOfTheVocabularyAndFew) {
+TEST(CaptionTest, UsesOnlyTheVocabulary) {
   const auto words = vocabulary();
   const std::set<std::string_view> known(words.begin(), words.end());
-  EXPECT_EQ(known.size(), words.size()) << "each once";
+  EXPECT_EQ(known.size(), words.size()) << "a word occurs twice";
   EXPECT_LT(words.size(), 60U);
   std::set<std::string> used;
-  std::size_t most = 0;
+  std::size_t maxWords = 0;
   Random random(2);
   for (int draw = 0; draw < reduced(60000, 5000); ++draw) {
     const Scene scene = randomScene(random, Split::kTraining);
     for (const std::string& sentence : {caption(scene, random), plainCaption(scene)}) {
-      const std::vector<std::string> said = wordsOf(sentence);
+      const std::vector<std::string> sentenceWords = wordsOf(sentence);
       std::string joined;
-      for (const std::string& word : said) {
+      for (const std::string& word : sentenceWords) {
         ASSERT_TRUE(known.contains(word)) << word;
         used.insert(word);
         joined += (joined.empty() ? "" : " ") + word;
       }
-      ASSERT_EQ(joined, sentence) << "single spaces";
-      ASSERT_LE(said.size(), 22U) << sentence;
-      most = std::max(most, said.size());
+      ASSERT_EQ(joined, sentence) << "expected single spaces";
+      ASSERT_LE(sentenceWords.size(), 22U) << sentence;
+      maxWords = std::max(maxWords, sentenceWords.size());
     }
   }
-  EXPECT_EQ(used.size(), words.size()) << "no word for nothing";
-  EXPECT_EQ(most, 22U) << "long ones are not left out";
+  EXPECT_EQ(used.size(), words.size()) << "a word is never used";
+  EXPECT_EQ(maxWords, 22U) << "the longest captions are missing";
 }
 
 TEST(CaptionTest, PlainCaptions) {
@@ -289,7 +291,7 @@ TEST(CaptionTest, PhrasingsVary) {
   }
 }
 
-TEST(CaptionTest, ScenesThatCannotBeSaidAreErrors) {
+TEST(CaptionTest, RefusesInvalidScenes) {
   Random random(4);
   const auto fails = [&](auto change) {
     Scene scene = example();

@@ -28,7 +28,8 @@ struct Point {
   double x, y;
 };
 
-/// The corners of a shape of radius 1, y downwards, the box's centre at 0; none of round ones.
+/// Returns the corners of a shape of radius 1 with its bounding box centred at 0, y pointing down. Round
+/// shapes have none.
 std::vector<Point> cornersOf(ShapeKind shape) {
   std::vector<Point> corners;
   if (shape == ShapeKind::kSquare) corners = {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}};
@@ -56,34 +57,36 @@ std::vector<Point> cornersOf(ShapeKind shape) {
   return corners;
 }
 
-/// By the textbook: π r², and for corners half the sum of the cross products.
+/// Returns the area of a shape of radius 1: π r², or half the sum of the cross products of the corners
+/// (shoelace formula).
 double areaOf(ShapeKind shape) {
   if (shape == ShapeKind::kCircle) return std::numbers::pi;
   if (shape == ShapeKind::kRing) return std::numbers::pi * (1 - 0.55 * 0.55);
   const std::vector<Point> corners = cornersOf(shape);
   double twice = 0;
-  for (std::size_t at = 0; at < corners.size(); ++at) {
-    const Point& one = corners[at];
-    const Point& next = corners[(at + 1) % corners.size()];
-    twice += one.x * next.y - one.y * next.x;
+  for (std::size_t i = 0; i < corners.size(); ++i) {
+    const Point& a = corners[i];
+    const Point& b = corners[(i + 1) % corners.size()];
+    twice += a.x * b.y - a.y * b.x;
   }
   return twice / 2;
 }
 
-/// How many pixels more than its area a shape's coverage ½ − distance sums up to, since it averages the areas within
-/// the outlines at distances −½ to ½. Those of a corner that turns by the angle τ, rounded outside and sharp inside,
-/// exceed what the edges account for by ½·τ·t² and tan(½·τ)·t²; the mean of t² over half of the range, twice, is 1/24.
-/// A circle's exceed it by π·t²; of a ring's two circles one takes what the other gives.
+/// Returns the difference in pixels between the sum of a shape's coverage ½ − distance and its area. The
+/// coverage averages the areas within the outlines at distances t from −½ to ½. At a corner that turns by the
+/// angle τ, these outlines are rounded outside and sharp inside; their areas exceed the part of the edges by
+/// ½·τ·t² and tan(½·τ)·t². The mean of t² over half of the range, weighted by ½, is 1/24. For a circle the
+/// excess is π·t². The excesses of a ring's two circles cancel.
 double excessOf(ShapeKind shape) {
   if (shape == ShapeKind::kCircle) return std::numbers::pi / 12;
   const std::vector<Point> corners = cornersOf(shape);
   double excess = 0;
-  for (std::size_t at = 0; at < corners.size(); ++at) {
-    const Point& one = corners[at];
-    const Point& two = corners[(at + 1) % corners.size()];
-    const Point& three = corners[(at + 2) % corners.size()];
-    const Point first{two.x - one.x, two.y - one.y};
-    const Point second{three.x - two.x, three.y - two.y};
+  for (std::size_t i = 0; i < corners.size(); ++i) {
+    const Point& a = corners[i];
+    const Point& b = corners[(i + 1) % corners.size()];
+    const Point& c = corners[(i + 2) % corners.size()];
+    const Point first{b.x - a.x, b.y - a.y};
+    const Point second{c.x - b.x, c.y - b.y};
     const double turn = std::atan2(first.x * second.y - first.y * second.x,
                                    first.x * second.x + first.y * second.y);
     excess += (turn / 2 + std::tan(turn / 2)) / 24;
@@ -91,23 +94,24 @@ double excessOf(ShapeKind shape) {
   return excess;
 }
 
-/// Whether a shape of radius 1 covers a point: by its distance from the centre, or by how many edges lie to the right.
+/// Returns whether a shape of radius 1 covers a point, by its distance from the centre or by the number of
+/// edges to its right.
 bool covers(ShapeKind shape, const std::vector<Point>& corners, Point point) {
   const double distance = std::hypot(point.x, point.y);
   if (shape == ShapeKind::kCircle) return distance <= 1;
   if (shape == ShapeKind::kRing) return distance <= 1 && distance >= 0.55;
   bool odd = false;
-  for (std::size_t at = 0; at < corners.size(); ++at) {
-    const Point& one = corners[at];
-    const Point& next = corners[(at + 1) % corners.size()];
-    if ((one.y > point.y) == (next.y > point.y)) continue;
-    const double x = one.x + (point.y - one.y) / (next.y - one.y) * (next.x - one.x);
+  for (std::size_t i = 0; i < corners.size(); ++i) {
+    const Point& a = corners[i];
+    const Point& b = corners[(i + 1) % corners.size()];
+    if ((a.y > point.y) == (b.y > point.y)) continue;
+    const double x = a.x + (point.y - a.y) / (b.y - a.y) * (b.x - a.x);
     if (x > point.x) odd = !odd;
   }
   return odd;
 }
 
-/// The share of each pixel that is covered, by 16 × 16 points in it.
+/// Returns the covered share of each pixel, sampled at 16 × 16 points per pixel.
 std::vector<double> sampledCoverage(const Object& object) {
   constexpr int kSamples = 16;
   const std::vector<Point> corners = cornersOf(object.shape);
@@ -132,17 +136,17 @@ std::vector<float> picture(const Scene& scene, Index size) {
   return rgb;
 }
 
-Scene alone(const Object& object) {
+Scene sceneOf(const Object& object) {
   Scene scene;
   scene.background = Background::kBlack;
   scene.objects = {object};
   return scene;
 }
 
-/// White on black: the coverage of each pixel.
+/// Returns the coverage of each pixel, drawn in white on black.
 std::vector<double> drawnCoverage(Object object, Index size) {
   object.rgb = {1, 1, 1};
-  const std::vector<float> rgb = picture(alone(object), size);
+  const std::vector<float> rgb = picture(sceneOf(object), size);
   std::vector<double> coverage(rgb.size() / 3);
   for (std::size_t pixel = 0; pixel < coverage.size(); ++pixel) {
     coverage[pixel] = (double{rgb[pixel]} + 1) / 2;
@@ -185,19 +189,20 @@ void forRandomObjects(std::uint64_t seed, int objects, Visit visit) {
 
 }  // namespace
 
-TEST(DrawTest, AreasAreThoseOfTheFormulas) {
+TEST(DrawTest, AreasMatchTheFormulas) {
   forRandomObjects(1, reduced(20, 4), [](const Object& object) {
     const double area = areaOf(object.shape) * std::pow(double{object.radius}, 2);
     const double excess = excessOf(object.shape);
-    // What is left is that edges are sampled once a pixel, which is off by up to 0.04 in each, either way: 1.0 in all
-    // is the most that 400 objects of each shape came to, a pixel of some fifty.
+    // The remaining error is that edges are sampled once per pixel, which adds an error of up to ±0.04 per
+    // pixel. Over 400 objects of each shape, the maximum was 1.0 in total, one pixel of about fifty.
     EXPECT_NEAR(sum(drawnCoverage(object, kSize)), area + excess, 1.1);
-    // A picture of 16² times as many pixels, in units of the smaller one's: 3.6 of its pixels are the most there.
+    // A picture with 16² times as many pixels, in units of the smaller picture's pixels. Its maximum error
+    // was 3.6 of its own pixels.
     EXPECT_NEAR(sum(drawnCoverage(object, 16 * kSize)) / 256, area + excess / 256, 4.0 / 256);
   });
 }
 
-TEST(DrawTest, PixelsAreCoveredAsShapesCoverThem) {
+TEST(DrawTest, CoverageMatchesSampling) {
   forRandomObjects(2, reduced(40, 4), [](const Object& object) {
     const std::vector<double> drawn = drawnCoverage(object, kSize);
     const std::vector<double> sampled = sampledCoverage(object);
@@ -207,15 +212,15 @@ TEST(DrawTest, PixelsAreCoveredAsShapesCoverThem) {
       for (int x = 0; x < kSize; ++x) {
         const auto pixel = static_cast<std::size_t>(y * kSize + x);
         partly += drawn[pixel] > 0.02 && drawn[pixel] < 0.98 ? 1 : 0;
-        // Straight edges: at 45° a pixel's corner reaches (√½ − ½)² = 0.043 beyond; curves of radius 2 or more: 1/48;
-        // 31 of the 256 samples may stand for the wrong side by half: 0.06. Near a corner of 45°: half is drawn of what
-        // covers a tenth.
+        // The error has three parts. Straight edges at 45°: the corner of a pixel reaches (√½ − ½)² = 0.043
+        // beyond. Curves of radius 2 or more: 1/48. Sampling: 31 of the 256 samples may be wrong by half,
+        // 0.06. Near a corner of 45°, a pixel that is covered by a tenth is drawn by half.
         const bool corner = distanceToCorner(object, corners, x + 0.5, y + 0.5) < 1.5;
         ASSERT_NEAR(drawn[pixel], sampled[pixel], corner ? 0.45 : 0.125) << x << ", " << y;
       }
     }
-    // Edges are a pixel wide: of a square whose edges lie between pixels there may be none, else about one a pixel of
-    // the outline, at most two.
+    // Edges are one pixel wide. A square whose edges lie between pixels may have no partly covered pixels;
+    // otherwise there are about one and at most two per pixel of the outline.
     const double outline = object.shape == ShapeKind::kStar ? 10 : 4 * std::numbers::pi;
     EXPECT_LT(partly, 2 * outline * double{object.radius});
     if (object.shape != ShapeKind::kSquare && object.shape != ShapeKind::kCross) {
@@ -224,7 +229,7 @@ TEST(DrawTest, PixelsAreCoveredAsShapesCoverThem) {
   });
 }
 
-TEST(DrawTest, ColoursAreExactButOnEdges) {
+TEST(DrawTest, ColoursAreExactExceptOnEdges) {
   Random random(3);
   for (int count = 0; count < reduced(200, 20); ++count) {
     const Scene scene = randomScene(random, Split::kTraining, 1);
@@ -269,7 +274,7 @@ TEST(DrawTest, BoxesFitTightly) {
                 std::max(seen.right, pixel.right), std::max(seen.bottom, pixel.bottom)};
       }
     }
-    // Two pixels of the larger picture: the tip of a star is narrower than one.
+    // Two pixels of the larger picture, because the tip of a star is narrower than one pixel.
     const Box box = boxOf(object);
     EXPECT_NEAR(seen.left, box.left, 2.0 / 16);
     EXPECT_NEAR(seen.top, box.top, 2.0 / 16);
@@ -284,7 +289,7 @@ TEST(DrawTest, BoxesFitTightly) {
   });
 }
 
-TEST(DrawTest, WhatIsInsideLiesOnTopInWhicheverOrder) {
+TEST(DrawTest, DrawsInnerObjectsOnTopInAnyOrder) {
   Scene scene;
   scene.objects = {{.shape = ShapeKind::kStar, .rgb = {1, 0, 0}, .x = 16, .y = 16, .radius = 4},
                    {.shape = ShapeKind::kCircle, .rgb = {0, 0, 1}, .x = 16, .y = 16, .radius = 10}};
@@ -296,7 +301,7 @@ TEST(DrawTest, WhatIsInsideLiesOnTopInWhicheverOrder) {
   EXPECT_EQ(picture(scene, kSize), first);
 }
 
-TEST(DrawTest, WhatLiesBeyondThePictureIsCutOff) {
+TEST(DrawTest, ClipsAtTheBorderOfThePicture) {
   const Object object{.shape = ShapeKind::kSquare, .x = 0, .y = 32, .radius = 6};
   const std::vector<double> drawn = drawnCoverage(object, kSize);
   EXPECT_EQ(drawn[31 * kSize], 1);
@@ -304,8 +309,8 @@ TEST(DrawTest, WhatLiesBeyondThePictureIsCutOff) {
   EXPECT_EQ(sum(drawnCoverage({.x = -20, .y = 50, .radius = 6}, kSize)), 0);
 }
 
-TEST(DrawTest, WrongSizesAreErrorsThatPaintNothing) {
-  const Scene scene = alone({.x = 16, .y = 16, .radius = 6});
+TEST(DrawTest, RefusesWrongSizesWithoutDrawing) {
+  const Scene scene = sceneOf({.x = 16, .y = 16, .radius = 6});
   std::vector<float> rgb(3 * 8 * 8, 7.0F);
   EXPECT_THROW(draw(scene, 0, rgb), Error);
   EXPECT_THROW(draw(scene, -8, rgb), Error);
@@ -317,9 +322,10 @@ TEST(DrawTest, WrongSizesAreErrorsThatPaintNothing) {
   EXPECT_EQ(std::ranges::count(rgb, 7.0F), 0);
 }
 
-TEST(DrawTest, ASeedGivesTheSameScenesEverywhere) {
+TEST(DrawTest, SeedDeterminesScenesOnAllPlatforms) {
   Random random(7);
-  // FNV-1a of all captions and all bits of all samples: only operations are used that IEEE 754 rounds correctly.
+  // FNV-1a of all captions and of the bits of all samples. All operations used are correctly rounded by IEEE
+  // 754.
   std::uint64_t hash = 0xCBF29CE484222325U;
   const auto add = [&](std::uint64_t value) { hash = (hash ^ value) * 0x100000001B3U; };
   std::string first;

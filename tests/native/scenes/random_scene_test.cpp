@@ -19,7 +19,7 @@ namespace {
 using cross_attention::test::reduced;
 
 constexpr int kScenes = reduced(40000, 4000);
-// Coordinates are floats below 32, half a unit in the last place is 1e-6; a few of them are added up.
+// Coordinates are floats below 32: half a unit in the last place is 1e-6. A few of them are added.
 constexpr double kRounding = 1e-5;
 
 const Object& subjectOf(const Scene& scene, const Link& link) {
@@ -29,7 +29,8 @@ const Object& objectOf(const Scene& scene, const Link& link) {
   return scene.objects[static_cast<std::size_t>(link.object)];
 }
 
-/// Half the height: that of an equilateral triangle, and of a star whose upper points are as far apart as it is wide.
+/// Returns half the height of an object. A triangle is equilateral. The distance of a star's upper points is
+/// its width.
 double halfHeight(const Object& object) {
   const double degree = std::acos(-1.0) / 180;
   const double radius = object.radius;
@@ -40,13 +41,13 @@ double halfHeight(const Object& object) {
   return radius;
 }
 
-/// How far apart the boxes are along each axis, whichever comes first.
+/// Returns the distance of the bounding boxes along each axis. Negative values are overlaps.
 std::array<double, 2> gaps(const Object& one, const Object& other) {
   return {std::abs(double{one.x} - double{other.x}) - double{one.radius} - double{other.radius},
           std::abs(double{one.y} - double{other.y}) - halfHeight(one) - halfHeight(other)};
 }
 
-void expectBeside(const Object& subject, Relation relation, const Object& object) {
+void expectSeparated(const Object& subject, Relation relation, const Object& object) {
   const double x = double{object.x} - double{subject.x};
   const double y = double{object.y} - double{subject.y};
   const auto [gapX, gapY] = gaps(subject, object);
@@ -68,7 +69,7 @@ void expectBeside(const Object& subject, Relation relation, const Object& object
   }
 }
 
-/// One object's coverage of each pixel of a picture eight times as large.
+/// Returns the coverage of each pixel by one object, in a picture of eight times the size.
 std::vector<float> coverage(const Object& object) {
   constexpr Index kSize = 256;
   Scene scene;
@@ -86,7 +87,7 @@ bool isIn(float value, double low, double high) {
   return value >= low - kRounding && value <= high + kRounding;
 }
 
-/// `share` of `draws`, within five standard deviations.
+/// Expects `times` to be `share` of `draws` within five standard deviations.
 void expectShare(int times, int draws, double share) {
   EXPECT_NEAR(times, draws * share, 5 * std::sqrt(draws * share * (1 - share)));
 }
@@ -102,20 +103,20 @@ void forRandomScenes(std::uint64_t seed, Split split, int scenes, Visit visit) {
 
 }  // namespace
 
-TEST(RandomSceneTest, StatedRelationsAreTrue) {
+TEST(RandomSceneTest, LinksAreTrue) {
   for (const Split split : {Split::kTraining, Split::kHeldOut}) {
     forRandomScenes(3, split, kScenes, [](const Scene& scene) {
       EXPECT_TRUE(isTrue(scene));
       for (const Link& link : scene.links) {
         EXPECT_TRUE(holds(link.relation, subjectOf(scene, link), objectOf(scene, link)));
         if (link.relation == Relation::kInside) continue;
-        expectBeside(subjectOf(scene, link), link.relation, objectOf(scene, link));
+        expectSeparated(subjectOf(scene, link), link.relation, objectOf(scene, link));
       }
     });
   }
 }
 
-TEST(RandomSceneTest, WhatIsInsideLiesOnTheOuterObjectOrInTheHole) {
+TEST(RandomSceneTest, InnerObjectLiesOnTheOuterObjectOrInItsHole) {
   int rings = 0;
   forRandomScenes(4, Split::kTraining, reduced(3000, 300), [&](const Scene& scene) {
     if (scene.links.empty() || scene.links[0].relation != Relation::kInside) return;
@@ -139,7 +140,7 @@ TEST(RandomSceneTest, WhatIsInsideLiesOnTheOuterObjectOrInTheHole) {
   EXPECT_GT(rings, 0);
 }
 
-TEST(RandomSceneTest, BoxesLieWithinThePictureAndApart) {
+TEST(RandomSceneTest, BoxesAreInsideThePictureAndDisjoint) {
   forRandomScenes(5, Split::kTraining, kScenes, [](const Scene& scene) {
     for (const Object& object : scene.objects) {
       EXPECT_TRUE(isIn(object.x, 1 + double{object.radius}, 31 - double{object.radius}));
@@ -159,7 +160,7 @@ TEST(RandomSceneTest, BoxesLieWithinThePictureAndApart) {
   });
 }
 
-TEST(RandomSceneTest, SizesAreWhatTheWordsSay) {
+TEST(RandomSceneTest, SizesMatchTheirWords) {
   forRandomScenes(6, Split::kTraining, kScenes, [](const Scene& scene) {
     const bool alone = scene.links.empty();
     const bool inside = !alone && scene.links[0].relation == Relation::kInside;
@@ -217,11 +218,11 @@ TEST(RandomSceneTest, SharesOfTheTrainingMixture) {
   for (const auto& [relation, times] : ofPairs) expectShare(times, objects[2], 0.2);
   EXPECT_EQ(ofTriples.size(), 4U);
   EXPECT_EQ(ofTriples.count(Relation::kInside), 0U);
-  // Each of four relations is one of a triple's two.
+  // Each triple has two of the four relations.
   for (const auto& [relation, times] : ofTriples) expectShare(times, objects[3], 0.5);
 }
 
-TEST(RandomSceneTest, ColoursAreJitteredAndWellApart) {
+TEST(RandomSceneTest, ColoursAreJitteredAndDistinct) {
   std::vector<Rgb> paints;
   for (int colour = 0; colour < kColours; ++colour) {
     paints.push_back(rgbOf(static_cast<Colour>(colour)));
@@ -232,7 +233,7 @@ TEST(RandomSceneTest, ColoursAreJitteredAndWellApart) {
   for (const Rgb& one : paints) {
     for (const Rgb& other : paints) {
       const float distance = std::hypot(one[0] - other[0], one[1] - other[1], one[2] - other[2]);
-      // Jitter brings two of them no nearer than by twice 0.04·√3 = 0.14.
+      // Jitter reduces the distance of two colours by at most 2 · 0.04·√3 = 0.14.
       if (&one != &other) {
         EXPECT_GT(distance, 0.4F);
       }
@@ -251,13 +252,14 @@ TEST(RandomSceneTest, ColoursAreJitteredAndWellApart) {
       }
     }
   });
-  // Uniform: the mean square is 0.04²/3, that of its square 0.04⁴/5; five standard errors of the mean.
+  // Uniform jitter: the mean of the square is 0.04²/3 and that of its square is 0.04⁴/5. Five standard errors
+  // of the mean.
   const double expected = 0.04 * 0.04 / 3;
   const double deviation = std::sqrt(std::pow(0.04, 4) / 5 - expected * expected);
   EXPECT_NEAR(square / channels, expected, 5 * deviation / std::sqrt(channels));
 }
 
-TEST(RandomSceneTest, ObjectsMayBeAskedFor) {
+TEST(RandomSceneTest, AcceptsANumberOfObjects) {
   Random random(9);
   for (int draw = 0; draw < 100; ++draw) {
     for (const int objects : {1, 2, 3}) {
@@ -271,7 +273,7 @@ TEST(RandomSceneTest, ObjectsMayBeAskedFor) {
   }
 }
 
-TEST(RandomSceneTest, WhatCannotBeDrawnIsAnErrorThatDrawsNothing) {
+TEST(RandomSceneTest, RefusesWrongNumbersOfObjectsWithoutDrawing) {
   Random random(10);
   Random untouched(10);
   EXPECT_THROW(randomScene(random, Split::kTraining, -1), Error);
@@ -280,7 +282,7 @@ TEST(RandomSceneTest, WhatCannotBeDrawnIsAnErrorThatDrawsNothing) {
   EXPECT_EQ(random.next(), untouched.next());
 }
 
-TEST(RandomSceneTest, UntrueScenesAreSeen) {
+TEST(RandomSceneTest, DetectsFalseLinks) {
   Scene scene;
   scene.objects = {{.shape = ShapeKind::kCircle, .x = 8, .y = 16, .radius = 4},
                    {.shape = ShapeKind::kSquare, .x = 22, .y = 16, .radius = 4}};

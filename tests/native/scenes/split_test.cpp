@@ -14,7 +14,7 @@ namespace {
 
 using cross_attention::test::reduced;
 
-/// How often each colour and shape was seen in each role.
+/// Occurrences of each colour and shape in each role.
 using Counts = std::array<std::array<std::array<int, kRoles>, kShapeKinds>, kColours>;
 
 int& at(Counts& counts, const Object& object, Role role) {
@@ -22,7 +22,8 @@ int& at(Counts& counts, const Object& object, Role role) {
                [static_cast<std::size_t>(role)];
 }
 
-/// Left, right, above, below, inside: the roles as the relations' names have them, written out once more.
+/// Counts the roles of a scene. The table of roles repeats that of the code under test on purpose: left,
+/// right, above, below, inside.
 void count(Counts& counts, const Scene& scene) {
   for (const Link& link : scene.links) {
     constexpr std::array<std::array<Role, 2>, kRelations> kRolesOf{
@@ -57,7 +58,7 @@ Scene pair(Object subject, Relation relation, Object object) {
 
 }  // namespace
 
-TEST(SplitTest, HoldsOutAnEighthBalanced) {
+TEST(SplitTest, HoldsOutABalancedEighth) {
   int all = 0;
   std::array<int, kColours> colours{};
   std::array<int, kShapeKinds> shapes{};
@@ -83,7 +84,7 @@ TEST(SplitTest, HoldsOutAnEighthBalanced) {
   for (const int role : roles) EXPECT_TRUE(role == 3 || role == 6) << role;
 }
 
-TEST(SplitTest, TrainingNeverSeesWhatIsHeldOutAndSeesAllElse) {
+TEST(SplitTest, TrainingContainsExactlyTheOtherCombinations) {
   constexpr int kScenes = 100000;
   Random random(1);
   Counts counts{};
@@ -100,14 +101,15 @@ TEST(SplitTest, TrainingNeverSeesWhatIsHeldOutAndSeesAllElse) {
     if (isHeldOut(colour, shape, role) || (role == Role::kAround && !canHold(shape))) {
       EXPECT_EQ(seen, 0);
     } else {
-      // The rarest: inside, the subject of 8 of 100 scenes, is shared by 42 combinations; 190 are expected of 100,000
-      // scenes, if what else is held out took none. Half of that is 6 standard deviations away.
+      // The rarest role is inside: 8 of 100 scenes have it, for 42 combinations. That is 190 expected
+      // occurrences in 100,000 scenes if other held-out combinations removed none. Half of that is 6 standard
+      // deviations away.
       EXPECT_GT(seen, kScenes / 1000);
     }
   });
 }
 
-TEST(SplitTest, HeldOutScenesShowWhatIsHeldOut) {
+TEST(SplitTest, HeldOutScenesContainHeldOutCombinations) {
   constexpr int kScenes = reduced(20000, 2000);
   Random random(2);
   Counts all{};
@@ -132,8 +134,9 @@ TEST(SplitTest, HeldOutScenesShowWhatIsHeldOut) {
   });
 }
 
-TEST(SplitTest, BothSidesOfARelationCount) {
-  // (3·0 + 5·2 + 1) mod 8 = 3: green circles above something; (3·1 + 5·3 + 1) mod 8 = 3: green squares below.
+TEST(SplitTest, ChecksBothSidesOfARelation) {
+  // (3·0 + 5·2 + 1) mod 8 = 3: green circles above another object. (3·1 + 5·3 + 1) mod 8 = 3: green squares
+  // below.
   const Object circle{.shape = ShapeKind::kCircle, .colour = Colour::kGreen};
   const Object square{.shape = ShapeKind::kSquare, .colour = Colour::kGreen};
   const Object star{.shape = ShapeKind::kStar, .colour = Colour::kRed};

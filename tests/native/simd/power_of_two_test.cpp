@@ -12,12 +12,12 @@ namespace cross_attention::test::simd_power_of_two_test {
 
 namespace {
 
-/// 2^x in a wider format.
+/// Returns 2^x in a wider format.
 double exactPower(float x) { return std::exp2(static_cast<double>(x)); }
 long double exactPower(double x) { return std::exp2(static_cast<long double>(x)); }
 
-/// What the header promises. For float 1.72e-7 over all fractions; each step rounded twice, without a fused multiply-add,
-/// 1.93e-7.
+/// The error stated by the header. For float it is 1.72e-7 over all fractions. Without fused multiply-add
+/// each step is rounded twice and it is 1.93e-7.
 template <class T>
 constexpr double kRelativeError = sizeof(T) == 8            ? 2.3e-16
                                   : simd::kFusedMultiplyAdd ? 1.8e-7
@@ -45,7 +45,7 @@ struct Worst {
   T x = 0;
 };
 
-/// The largest relative error over `steps` equal steps from `low` to `high`.
+/// Returns the largest relative error over `steps` equal steps from `low` to `high`.
 template <class T>
 Worst<T> worstError(T low, T high, Index steps) {
   Worst<T> worst;
@@ -72,17 +72,17 @@ Worst<T> worstError(T low, T high, Index steps) {
 template <class T>
 class PowerOfTwoTest : public testing::Test {
  public:
-  /// The exponent of the least normal number: -126 or -1022.
-  static constexpr T kLeastExponent = std::numeric_limits<T>::min_exponent - 1;
+  /// The exponent of the smallest normal number: -126 or -1022.
+  static constexpr T kMinExponent = std::numeric_limits<T>::min_exponent - 1;
 };
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(PowerOfTwoTest, Formats);
 
-TYPED_TEST(PowerOfTwoTest, IsWithinTheRelativeErrorOfItsHeader) {
+TYPED_TEST(PowerOfTwoTest, IsWithinTheStatedRelativeError) {
   using T = TypeParam;
   const Index steps = reduced<Index>(2000000, 200000);
-  // The whole range that its header promises, where softmax has most of its scores, one period of the polynomial.
-  for (const auto& [low, high] : {std::pair<T, T>{TestFixture::kLeastExponent, T(127)},
+  // The whole range stated by the header, the range of most softmax scores, and one period of the polynomial.
+  for (const auto& [low, high] : {std::pair<T, T>{TestFixture::kMinExponent, T(127)},
                                   {T(-20), T(0)},
                                   {T(-0.5), T(0.5)},
                                   {T(-0.01), T(0.01)}}) {
@@ -94,19 +94,19 @@ TYPED_TEST(PowerOfTwoTest, IsWithinTheRelativeErrorOfItsHeader) {
   }
 }
 
-TYPED_TEST(PowerOfTwoTest, OfIntegersIsExact) {
+TYPED_TEST(PowerOfTwoTest, IsExactForIntegers) {
   using T = TypeParam;
-  for (int n = static_cast<int>(TestFixture::kLeastExponent); n <= 127; ++n) {
+  for (int n = static_cast<int>(TestFixture::kMinExponent); n <= 127; ++n) {
     ASSERT_EQ(power<T>(static_cast<T>(n)), std::ldexp(T(1), n)) << n;
   }
   EXPECT_EQ(power<T>(T(-0.0)), T(1));
 }
 
-TYPED_TEST(PowerOfTwoTest, HasNoJumpWhereTheFractionChangesItsSign) {
+TYPED_TEST(PowerOfTwoTest, HasNoJumpWhereTheFractionChangesSign) {
   using T = TypeParam;
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
   for (int n = -100; n <= 100; ++n) {
-    // Across n + 1/2, where the reduction goes from one integer to the next.
+    // Across n + 1/2, where the argument reduction changes to the next integer.
     T x = static_cast<T>(n) + T(0.5);
     for (int step = 0; step < 8; ++step) x = std::nextafter(x, -kInfinity);
     for (int step = 0; step < 16; ++step) {
@@ -118,13 +118,13 @@ TYPED_TEST(PowerOfTwoTest, HasNoJumpWhereTheFractionChangesItsSign) {
   }
 }
 
-TYPED_TEST(PowerOfTwoTest, BelowTheNormalNumbersIsBelowTheLeastOfThem) {
+TYPED_TEST(PowerOfTwoTest, IsBelowTheSmallestNormalNumberForSubnormalResults) {
   using T = TypeParam;
-  const T least = TestFixture::kLeastExponent;
-  EXPECT_EQ(power<T>(least), std::numeric_limits<T>::min());
+  const T smallest = TestFixture::kMinExponent;
+  EXPECT_EQ(power<T>(smallest), std::numeric_limits<T>::min());
   const Index steps = 10000;
   for (Index step = 1; step <= steps; ++step) {
-    const T x = least - static_cast<T>(step) / static_cast<T>(2 * steps);
+    const T x = smallest - static_cast<T>(step) / static_cast<T>(2 * steps);
     ASSERT_LT(power<T>(x), std::numeric_limits<T>::min()) << x;
     ASSERT_GE(power<T>(x), T(0)) << x;
     ASSERT_FALSE(std::signbit(power<T>(x))) << x;
@@ -134,7 +134,7 @@ TYPED_TEST(PowerOfTwoTest, BelowTheNormalNumbersIsBelowTheLeastOfThem) {
 TYPED_TEST(PowerOfTwoTest, IsZeroFromHalfABinadeBelowTheNormalNumbers) {
   using T = TypeParam;
   using Limits = std::numeric_limits<T>;
-  const T half = TestFixture::kLeastExponent - T(0.5);
+  const T half = TestFixture::kMinExponent - T(0.5);
   for (const T x : {half, std::nextafter(half, -Limits::infinity()), half - T(0.25), half - T(0.5),
                     half - T(0.75), half - 1, half - 2, 2 * half, T(-1e6), T(-1e30),
                     Limits::lowest(), -Limits::infinity()}) {
@@ -154,7 +154,7 @@ TYPED_TEST(PowerOfTwoTest, NaNStaysNaN) {
   EXPECT_TRUE(std::isnan(power<T>(quiet)));
   EXPECT_TRUE(std::isnan(power<T>(-quiet)));
   EXPECT_TRUE(std::isnan(power<T>(std::numeric_limits<T>::signaling_NaN())));
-  // Each bit of the payload by itself, and all of them: the low ones become an exponent.
+  // Each bit of the payload alone, and all bits below it: the low bits become an exponent.
   const Bits plain = std::bit_cast<Bits>(quiet);
   for (int bit = 0; bit < std::numeric_limits<T>::digits - 2; ++bit) {
     for (const Bits payload : {Bits(1) << bit, (Bits(1) << bit) - 1}) {

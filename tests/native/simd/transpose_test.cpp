@@ -12,10 +12,10 @@ class TransposeTest : public testing::Test {};
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(TransposeTest, Formats);
 
-TYPED_TEST(TransposeTest, RowsBecomeColumnsAndNothingElseIsTouched) {
+TYPED_TEST(TransposeTest, TransposesABlockAndWritesNothingElse) {
   using T = TypeParam;
   constexpr Index kSize = simd::kLanes<T>;
-  // Strides that differ, and a start that no vector is aligned to.
+  // Different strides, and a start that is not aligned to vectors.
   for (const Index sourceStride : {kSize, kSize + 3}) {
     for (const Index destinationStride : {kSize, kSize + 5}) {
       std::vector<T> source(static_cast<std::size_t>(kSize * sourceStride + 1));

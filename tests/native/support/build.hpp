@@ -4,21 +4,22 @@
 
 namespace cross_attention::test {
 
-/// Whether this is a build with sanitizers, ten times slower: tests take smaller sizes or fewer cases there.
+/// True in a build with sanitizers. It is ten times slower, so tests use smaller sizes or fewer cases.
 #if CROSS_ATTENTION_SANITIZED
 inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;
 #endif
 
+/// Returns `underSanitizers` in a build with sanitizers, `full` otherwise.
 template <class Value>
 constexpr Value reduced(Value full, Value underSanitizers) {
   return kSanitized ? underSanitizers : full;
 }
 
-/// Says what a build with sanitizers does not run.
+/// Prints what a build with sanitizers skips.
 inline void reportSkipped(const char* what) {
-  std::printf("left out under sanitizers, for time: %s\n", what);
+  std::printf("skipped under sanitizers to save time: %s\n", what);
 }
 
 }  // namespace cross_attention::test

@@ -14,29 +14,31 @@
 #include "support/random_data.hpp"
 #include "support/threads.hpp"
 
-/// What the tests of differentiable operators share: a loss Σ weights ∘ output, its gradient by central differences, and
-/// the same computation with several numbers of threads.
+/// Helpers for tests of differentiable operators: a loss Σ weights ∘ output, its gradient by central
+/// differences, and a comparison of results across numbers of threads.
 namespace cross_attention::test {
 
-/// The step h of (L(p + h) - L(p - h)) / 2h. Truncation grows with h², rounding with ε/h: near ε^(1/3) they meet.
+/// The step h of (L(p + h) - L(p - h)) / 2h. Truncation grows with h², rounding with ε/h; they are equal near
+/// ε^(1/3).
 inline constexpr double kDifferenceStep = 1e-5;
 
-/// How far such a quotient may be off: truncation is h²/6 · |L‴| (Taylor); each loss is rounded by at most
-/// ε · (roundings one after another) · Σ|terms|, of which 4 are taken, for errors of the terms rarely agree in sign.
+/// Returns the allowed error of such a quotient. Truncation is h²/6 · |L‴| (Taylor). Rounding changes each
+/// loss by at most ε · (number of successive roundings) · Σ|terms|; 4 roundings are counted because the
+/// errors of the terms rarely have the same sign.
 inline double differenceTolerance(double thirdDerivative, double sumOfMagnitudes) {
   constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
   return kDifferenceStep * kDifferenceStep / 6 * thirdDerivative +
          4 * kEpsilon * sumOfMagnitudes / kDifferenceStep;
 }
 
-/// Σ weights ∘ output.
+/// Returns Σ weights ∘ output.
 template <class T>
 double weightedSum(const Tensor<T>& weights, const Tensor<T>& output) {
   double sum = 0;
   for (Index i = 0; i < output.size(); ++i) sum += weights.data()[i] * output.data()[i];
   return sum;
 }
-/// Σ |weights ∘ output|
+/// Returns Σ |weights ∘ output|.
 template <class T>
 double sumOfMagnitudes(const Tensor<T>& weights, const Tensor<T>& output) {
   double sum = 0;
@@ -46,22 +48,24 @@ double sumOfMagnitudes(const Tensor<T>& weights, const Tensor<T>& output) {
 
 inline constexpr Index kSampledElements = 48;
 
-/// Up to `most` of the elements, the first and the last among them; all of them where they are fewer.
-inline std::vector<Index> sampledElements(Index size, Index most) {
+/// Returns the indices of at most `maxElements` elements, including the first and the last. Returns all
+/// indices if there are fewer.
+inline std::vector<Index> sampledElements(Index size, Index maxElements) {
   std::vector<Index> elements;
-  for (Index i = 0; i < std::min(size, most); ++i) {
-    elements.push_back(size <= most ? i : i * (size - 1) / (most - 1));
+  for (Index i = 0; i < std::min(size, maxElements); ++i) {
+    elements.push_back(size <= maxElements ? i : i * (size - 1) / (maxElements - 1));
   }
   return elements;
 }
 
-/// `gradient` against central differences of `loss` by sampled elements of `values`, which are as before afterwards.
+/// Expects `gradient` to match central differences of `loss` with respect to sampled elements of `values`.
+/// Restores `values` afterwards.
 template <class Loss>
 void expectCentralDifferences(const std::string& name, std::span<double> values,
                               std::span<const double> gradient, double tolerance, Loss loss,
-                              Index most = kSampledElements) {
+                              Index maxElements = kSampledElements) {
   ASSERT_EQ(values.size(), gradient.size()) << name;
-  for (const Index element : sampledElements(static_cast<Index>(values.size()), most)) {
+  for (const Index element : sampledElements(static_cast<Index>(values.size()), maxElements)) {
     const auto i = static_cast<std::size_t>(element);
     const double value = values[i];
     values[i] = value + kDifferenceStep;
@@ -91,7 +95,7 @@ std::vector<T> copyOf(const Tensor<T>& tensor) {
   return {tensor.begin(), tensor.end()};
 }
 
-/// The same numbers in another type.
+/// Returns the same values converted to another type.
 template <class To, class From>
 Tensor<To> converted(const Tensor<From>& tensor) {
   Tensor<To> result(tensor.shape());
@@ -99,16 +103,16 @@ Tensor<To> converted(const Tensor<From>& tensor) {
   return result;
 }
 
-/// What compute() returns, a vector of numbers, is the same bits with 1, 2 and 3 threads.
+/// Expects compute(), which returns a vector of numbers, to return the same bits with 1, 2 and 3 threads.
 template <class Compute>
 void expectSameBitsForAllThreads(Compute compute) {
-  const auto alone = compute();
-  ASSERT_FALSE(alone.empty());
+  const auto single = compute();
+  ASSERT_FALSE(single.empty());
   for (const int threads : {2, 3}) {
     const ThreadsInScope scope(threads);
-    const auto together = compute();
-    ASSERT_EQ(together.size(), alone.size());
-    EXPECT_EQ(std::memcmp(together.data(), alone.data(), alone.size() * sizeof alone[0]), 0)
+    const auto parallel = compute();
+    ASSERT_EQ(parallel.size(), single.size());
+    EXPECT_EQ(std::memcmp(parallel.data(), single.data(), single.size() * sizeof single[0]), 0)
         << threads << " threads";
   }
 }

@@ -34,8 +34,8 @@ double largestMagnitude(const Range& range) {
   return largest;
 }
 
-/// Whether no element is further than `tolerance` from the expected one; else tells the worst. A NaN is far from
-/// everything.
+/// Succeeds if no element differs from the expected one by more than `tolerance`. The failure names the worst
+/// element. NaN differs from everything.
 template <class Actual, class Expected>
 testing::AssertionResult isNear(const Actual& actualRange, const Expected& expectedRange,
                                 double tolerance) {
@@ -43,16 +43,16 @@ testing::AssertionResult isNear(const Actual& actualRange, const Expected& expec
   const auto expected = values(expectedRange);
   if (actual.size() != expected.size()) {
     return testing::AssertionFailure()
-           << actual.size() << " elements; expected are " << expected.size();
-  }
-  std::size_t beyond = 0;
+                  << "the size is " << actual.size() << "; expected " << expected.size();
+           }
+           std::size_t beyond = 0;
   std::size_t worst = 0;
   double worstDifference = -1;
   for (std::size_t index = 0; index < actual.size(); ++index) {
     const auto value = static_cast<double>(actual[index]);
-    const auto wanted = static_cast<double>(expected[index]);
-    if (value == wanted) continue;
-    double difference = std::abs(value - wanted);
+    const auto expectedValue = static_cast<double>(expected[index]);
+    if (value == expectedValue) continue;
+    double difference = std::abs(value - expectedValue);
     if (std::isnan(difference)) difference = HUGE_VAL;
     if (difference > tolerance) ++beyond;
     if (difference > worstDifference) {
@@ -62,13 +62,13 @@ testing::AssertionResult isNear(const Actual& actualRange, const Expected& expec
   }
   if (beyond == 0) return testing::AssertionSuccess();
   return testing::AssertionFailure()
-         << beyond << " of " << actual.size() << " elements are off by more than " << tolerance
-         << "; the worst by " << worstDifference << ": element " << worst << " is "
-         << static_cast<double>(actual[worst]) << " instead of "
-         << static_cast<double>(expected[worst]);
+         << beyond << " of " << actual.size() << " elements differ by more than " << tolerance
+                  << ", at most by " << worstDifference << ": element " << worst << " is "
+                  << static_cast<double>(actual[worst]) << "; expected "
+                  << static_cast<double>(expected[worst]);
 }
 
-/// The same with a tolerance relative to the largest expected element.
+/// Like isNear, with a tolerance relative to the largest expected element.
 template <class Actual, class Expected>
 testing::AssertionResult isRelativelyNear(const Actual& actual, const Expected& expected,
                                           double tolerance) {
@@ -88,19 +88,19 @@ double largestDifference(const Actual& actualRange, const Expected& expectedRang
   return largest;
 }
 
-/// Whether all bits are the same.
+/// Succeeds if all bits are equal.
 template <class Actual, class Expected>
 testing::AssertionResult isIdentical(const Actual& actualRange, const Expected& expectedRange) {
   const auto actual = values(actualRange);
   const auto expected = values(expectedRange);
   if (actual.size() != expected.size()) {
     return testing::AssertionFailure()
-           << actual.size() << " elements; expected are " << expected.size();
+           << "the size is " << actual.size() << "; expected " << expected.size();
   }
   for (std::size_t index = 0; index < actual.size(); ++index) {
     if (std::memcmp(&actual[index], &expected[index], sizeof actual[index]) != 0) {
       return testing::AssertionFailure() << "element " << index << " is " << actual[index]
-                                         << " instead of exactly " << expected[index];
+                                         << "; expected exactly " << expected[index];
     }
   }
   return testing::AssertionSuccess();
@@ -117,7 +117,7 @@ testing::AssertionResult isFinite(const Range& range) {
   return testing::AssertionSuccess();
 }
 
-/// Whether `call` throws Error with this code and a message that is not empty.
+/// Succeeds if `call` throws an Error with this code and a non-empty message.
 template <class Call>
 testing::AssertionResult failsWith(ErrorCode code, Call call) {
   try {
@@ -125,13 +125,13 @@ testing::AssertionResult failsWith(ErrorCode code, Call call) {
   } catch (const Error& error) {
     if (error.code() != code) {
       return testing::AssertionFailure()
-             << "error code " << static_cast<int>(error.code()) << " instead of "
-             << static_cast<int>(code) << ": " << error.message();
+             << "the error code is " << static_cast<int>(error.code()) << "; expected "
+                          << static_cast<int>(code) << ": " << error.message();
     }
-    if (error.message().empty()) return testing::AssertionFailure() << "an error without message";
+    if (error.message().empty()) return testing::AssertionFailure() << "the error has no message";
     return testing::AssertionSuccess();
   }
-  return testing::AssertionFailure() << "no error; expected is code " << static_cast<int>(code);
+  return testing::AssertionFailure() << "no error; expected code " << static_cast<int>(code);
 }
 
 }  // namespace cross_attention::test

@@ -5,15 +5,15 @@
 
 namespace cross_attention::test {
 
-/// Whether the layer folds the context with the weights in this call.
+/// Returns whether the layer folds the context into the weights in this call.
 template <class T>
-bool foldsContext(const LayerCase<T>& one) {
-  return layer::Arguments<T>::check(one.layer.configuration(), one.input, one.contextPointer(),
-                                    one.mask)
-      .foldsContext(one.layer.configuration());
+bool foldsContext(const LayerCase<T>& layerCase) {
+  return layer::Arguments<T>::check(layerCase.layer.configuration(), layerCase.input, layerCase.contextPointer(),
+                                    layerCase.mask)
+      .foldsContext(layerCase.layer.configuration());
 }
 
-/// A call that folds: few keys of few heads for many tokens, no size a multiple of a tile.
+/// Returns a call that folds: few keys, few heads and many tokens. No size is a multiple of a tile.
 inline CaseShape foldingShape() {
   CaseShape shape;
   shape.queryDim = 46;

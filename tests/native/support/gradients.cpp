@@ -19,32 +19,32 @@ double gradientTolerance(const ReferenceLayer& reference, double epsilon) {
 }
 
 template <class T>
-double expectGradientsMatchReference(LayerCase<T>& one, double relative) {
-  const CaseShape& shape = one.shape;
+double expectGradientsMatchReference(LayerCase<T>& layerCase, double relative) {
+  const CaseShape& shape = layerCase.shape;
   SCOPED_TRACE(shape.describe());
-  const Tensor<T> inputGradient = one.forwardAndBackward();
-  const ReferenceLayer::Gradients expected =
-      one.reference().gradients(one.rows(one.outputGradient));
+  const Tensor<T> inputGradient = layerCase.forwardAndBackward();
+  const ReferenceLayer::Gradients reference =
+      layerCase.reference().gradients(layerCase.rows(layerCase.outputGradient));
   EXPECT_EQ(inputGradient.shape(), shape.inputShape());
   double worst = 0;
   const auto check = [&](const std::string& name, const auto& actual,
-                         const std::vector<double>& wanted) {
-    const double allowed = allowedGradientError(relative, wanted);
-    EXPECT_TRUE(isNear(actual, wanted, allowed)) << name;
-    worst = std::max(worst, largestDifference(actual, wanted) / allowed);
+                         const std::vector<double>& expected) {
+    const double allowed = allowedGradientError(relative, expected);
+    EXPECT_TRUE(isNear(actual, expected, allowed)) << name;
+    worst = std::max(worst, largestDifference(actual, expected) / allowed);
   };
-  check("input", one.rows(inputGradient), expected.input);
-  EXPECT_EQ(one.layer.contextGradient().has_value(), shape.context.has_value());
-  if (shape.context && one.layer.contextGradient()) {
-    EXPECT_EQ(one.layer.contextGradient()->shape(), *shape.context);
-    check("context", *one.layer.contextGradient(), expected.context);
+  check("input", layerCase.rows(inputGradient), reference.input);
+  EXPECT_EQ(layerCase.layer.contextGradient().has_value(), shape.context.has_value());
+  if (shape.context && layerCase.layer.contextGradient()) {
+    EXPECT_EQ(layerCase.layer.contextGradient()->shape(), *shape.context);
+    check("context", *layerCase.layer.contextGradient(), reference.context);
   }
   const std::array<const std::vector<double>*, 5> parameters = {
-      &expected.queryWeight, &expected.keyWeight, &expected.valueWeight, &expected.outputWeight,
-      &expected.outputBias};
+      &reference.queryWeight, &reference.keyWeight, &reference.valueWeight, &reference.outputWeight,
+      &reference.outputBias};
   std::size_t begin = 0;
-  const std::vector<T> all = one.parameterGradients();
-  // Each of the five by itself: one parameter's large gradient must not hide another's error.
+  const std::vector<T> all = layerCase.parameterGradients();
+  // Each parameter is checked separately: a large gradient of one must not hide an error of another.
   for (std::size_t id = 0; id < parameters.size(); ++id) {
     const std::size_t size = parameters[id]->size();
     check(std::string(layer::kParameterNames[id]),

@@ -4,23 +4,26 @@
 
 namespace cross_attention::test {
 
-/// Relative to the largest element, but not below the rounding of a sum of unit-normal numbers: where a gradient is 0
-/// in theory (one key: the softmax is constant), only that is left.
+/// Returns the allowed absolute error: `relative` times the largest element, but at least the rounding error
+/// of a sum of unit-normal numbers. If a gradient is 0 in theory (one key: the softmax is constant), it
+/// consists of rounding errors only.
 double allowedGradientError(double relative, const std::vector<double>& expected);
 
-/// How far a gradient may be off, relative to its largest element, in a format of precision `epsilon`. As for the output
-/// (ReferenceLayer::tolerance), each sum has a random walk's error of √terms · epsilon, here over the tokens of a batch,
-/// too; an error of a score changes a probability by as much relatively. Probabilities enter a score's gradient twice: 16.
+/// Returns the allowed error of a gradient relative to its largest element, in a format of precision
+/// `epsilon`. As for the output (ReferenceLayer::tolerance), the rounding error of each sum is a random walk,
+/// √terms · epsilon; here the tokens of a batch are summed as well. An error of a score changes a probability
+/// by the same relative amount. The factor is 16 because probabilities enter the gradient of a score twice.
 double gradientTolerance(const ReferenceLayer& reference, double epsilon);
 
-/// A training forward and its backward: the gradients of input, context and each parameter like those of the reference.
-/// `relative`: see allowedGradientError. Returns the largest error over what is allowed.
+/// Runs a training forward and a backward pass. Expects the gradients of input, context and each parameter to
+/// match the reference. `relative` is that of allowedGradientError. Returns the largest ratio of error to
+/// allowed error.
 template <class T>
-double expectGradientsMatchReference(LayerCase<T>& one, double relative);
+double expectGradientsMatchReference(LayerCase<T>& layerCase, double relative);
 template <class T>
 double expectGradientsMatchReference(const CaseShape& shape, double relative) {
-  LayerCase<T> one(shape);
-  return expectGradientsMatchReference(one, relative);
+  LayerCase<T> layerCase(shape);
+  return expectGradientsMatchReference(layerCase, relative);
 }
 
 }  // namespace cross_attention::test

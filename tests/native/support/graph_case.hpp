@@ -8,48 +8,48 @@
 
 namespace cross_attention::test {
 
-/// A layer's call as a graph to be compiled.
+/// A call of a layer as a graph for the compiler.
 template <class T>
 class GraphCase {
  public:
-  explicit GraphCase(const CaseShape& shape) : one(shape) {
+  explicit GraphCase(const CaseShape& shape) : layerCase(shape) {
     layer::GraphOptions options;
     options.mask = shape.mask.has_value();
     graph::NodeInputs inputs;
-    source.outputs = {exportComputationGraph(one.layer, options, inputs)};
-    tensors = {one.input, one.context ? *one.context : one.input};
-    if (one.maskTensor) tensors.push_back(*one.maskTensor);
-    for (std::size_t number = 0; number < tensors.size(); ++number) {
-      source.inputs.push_back(inputs[number]);
-      source.tensors.push_back(compiler::placeholder(tensors[number].shape()));
+    source.outputs = {exportComputationGraph(layerCase.layer, options, inputs)};
+    tensors = {layerCase.input, layerCase.context ? *layerCase.context : layerCase.input};
+    if (layerCase.maskTensor) tensors.push_back(*layerCase.maskTensor);
+    for (std::size_t index = 0; index < tensors.size(); ++index) {
+      source.inputs.push_back(inputs[index]);
+      source.tensors.push_back(compiler::placeholder(tensors[index].shape()));
     }
   }
 
-  /// The input of that number stays the same.
-  void keep(std::size_t number) {
-    source.tensors[number] = tensors[number];
-    source.constants.push_back(static_cast<int>(number));
+  /// Declares the input at `index` constant.
+  void makeConstant(std::size_t index) {
+    source.tensors[index] = tensors[index];
+    source.constants.push_back(static_cast<int>(index));
   }
 
-  /// One run of it, compiled.
+  /// Compiles the graph and runs it once.
   Tensor<T> run(const compiler::CompileOptions& options) {
     compiler::CompiledGraph compiled(source, options);
     return run(compiled);
   }
   Tensor<T> run(compiler::CompiledGraph& compiled) {
-    return Tensor<T>(compiled.run(0, given(compiled)));
+    return Tensor<T>(compiled.run(0, runInputs(compiled)));
   }
-  /// What a run takes.
-  std::vector<const AnyTensor*> given(const compiler::CompiledGraph& compiled) const {
+  /// Returns the inputs that a run expects.
+  std::vector<const AnyTensor*> runInputs(const compiler::CompiledGraph& compiled) const {
     std::vector<const AnyTensor*> inputs;
-    for (const int place : compiled.plan(0).inputs()) {
-      inputs.push_back(&tensors[static_cast<std::size_t>(place)]);
+    for (const int input : compiled.plan(0).inputs()) {
+      inputs.push_back(&tensors[static_cast<std::size_t>(input)]);
     }
     return inputs;
   }
   compiler::Program lower() const { return compiler::lower(source, source.outputs[0]); }
 
-  LayerCase<T> one;
+  LayerCase<T> layerCase;
   compiler::Source source;
   std::vector<Tensor<T>> tensors;
 };

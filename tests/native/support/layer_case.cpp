@@ -36,7 +36,7 @@ std::string CaseShape::describe() const {
   text += context ? ", context " + toString(*context) : ", self-attention";
   if (mask) text += ", mask " + toString(*mask);
   if (ignoresWholeRow) text += " with an ignored row";
-  if (bound > 0) text += ", within ± " + std::to_string(bound);
+  if (bound > 0) text += ", values within ± " + std::to_string(bound);
   if (tokenBlock > 0 || keyBlock > 0) {
     text += ", blocks " + std::to_string(tokenBlock) + " × " + std::to_string(keyBlock);
   }

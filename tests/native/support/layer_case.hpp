@@ -10,7 +10,7 @@
 
 namespace cross_attention::test {
 
-/// How the input lies: [B, C, H, W], [B, N, C] or [N, C].
+/// Layout of the input: [B, C, H, W], [B, N, C] or [N, C].
 enum class Layout { kImage, kBatches, kSingle };
 
 constexpr layer::Configuration configurationOf(Index queryDim, Index contextDim, Index numHeads,
@@ -23,7 +23,7 @@ constexpr layer::Configuration configurationOf(Index queryDim, Index contextDim,
   return configuration;
 }
 
-/// A call of a layer, described.
+/// Shapes and options of a call of a layer.
 struct CaseShape {
   Layout layout = Layout::kImage;
   Index batch = 1;
@@ -31,10 +31,14 @@ struct CaseShape {
   Index width = 5;
   Index queryDim = 8;
   Index numHeads = 2;
-  std::optional<Shape> context = Shape{7, 6};  ///< none: self-attention
-  std::optional<Shape> mask;                   ///< rank 2: a key mask; rank 4: an additive one
-  bool ignoresWholeRow = false;                ///< the mask leaves at least one row without keys
-  double bound = 0;  ///< input and context uniform within ± bound; 0: unit-normal
+  /// Without a context the call is self-attention.
+  std::optional<Shape> context = Shape{7, 6};
+  /// Rank 2: a key mask. Rank 4: an additive mask.
+  std::optional<Shape> mask;
+  /// If true, the mask excludes all keys of at least one row.
+  bool ignoresWholeRow = false;
+  /// Input and context are uniform within ± bound. 0: unit-normal.
+  double bound = 0;
   double maskDeviation = 1;
   Index tokenBlock = 0;
   Index keyBlock = 0;
@@ -47,7 +51,7 @@ struct CaseShape {
   std::string describe() const;
 };
 
-/// Layer and tensors of a call, with Xavier weights and a random bias.
+/// The layer and tensors of a call, with Xavier weights and a random bias.
 template <class T>
 class LayerCase {
  public:
@@ -66,22 +70,22 @@ class LayerCase {
   Tensor<T> maps(layer::MapHeads heads) {
     return layer.attentionMaps(input, contextPointer(), mask, heads);
   }
-  /// A training forward and its way back.
+  /// Runs a training forward and its backward pass. Returns the gradient of the input.
   Tensor<T> forwardAndBackward();
   std::vector<T> parameterGradients() const;
 
-  /// The same call in float64.
+  /// Returns the same call in float64.
   ReferenceLayer reference() const;
-  /// A tensor of the input's shape as rows [B, N, C].
+  /// Returns a tensor of the input's shape as rows [B, N, C].
   std::vector<double> rows(const Tensor<T>& tensor) const;
-  /// Only these tokens of it.
+  /// Like rows, for the chosen tokens only.
   std::vector<double> rows(const Tensor<T>& tensor, const std::vector<Index>& chosen) const;
 
  private:
   Tensor<T> randomMask(Random& random) const;
 };
 
-/// The value a key mask or an additive mask adds to a score.
+/// Returns the value that a key mask or an additive mask adds to a score.
 template <class T>
 double maskValue(const Tensor<T>& mask, Index batchRow, Index head, Index token, Index key);
 

@@ -9,7 +9,7 @@
 
 namespace cross_attention::test {
 
-/// A shape that accuracy, memory and speed are promised for.
+/// A shape for which accuracy, memory and speed are guaranteed.
 struct MeasuredShape {
   std::string name;
   CaseShape shape;
@@ -25,7 +25,7 @@ inline std::ostream& operator<<(std::ostream& stream, const MeasuredShape& measu
   return stream << measured.shape.describe();
 }
 
-/// `contextDim` 0: self-attention.
+/// Describes a square image. If `contextDim` is 0, the call is self-attention.
 inline CaseShape squareShape(Index batch, Index queryDim, Index side, Index length,
                              Index contextDim, Index numHeads) {
   CaseShape shape;
@@ -39,7 +39,8 @@ inline CaseShape squareShape(Index batch, Index queryDim, Index side, Index leng
   return shape;
 }
 
-/// The cross-attention layers of Stable Diffusion 1.5 and XL, one of their self-attention layers, and a small one.
+/// Returns the cross-attention layers of Stable Diffusion 1.5 and XL, one of their self-attention layers, and
+/// a small layer.
 inline std::vector<MeasuredShape> measuredShapes() {
   return {
       {"sd15-64", squareShape(2, 320, 64, 77, 768, 8)},

@@ -14,7 +14,7 @@ Tensor<T> normalTensor(Random& random, const Shape& shape, double deviation = 1)
   return tensor;
 }
 
-/// Within ± `bound`.
+/// Returns values that are uniform within ± `bound`.
 template <class T>
 Tensor<T> uniformTensor(Random& random, const Shape& shape, double bound) {
   Tensor<T> tensor(shape);
@@ -29,7 +29,8 @@ std::vector<T> normalValues(Random& random, Index count) {
   return all;
 }
 
-/// Integers from -7 to 7: sums of a few hundred products of two are exact in float, in any order.
+/// Returns integers from -7 to 7. Sums of a few hundred products of two of them are exact in float, in any
+/// order.
 template <class T>
 std::vector<T> smallIntegers(Random& random, Index count) {
   std::vector<T> all(static_cast<std::size_t>(count));
@@ -37,9 +38,9 @@ std::vector<T> smallIntegers(Random& random, Index count) {
   return all;
 }
 
-/// An integer from `least` to `most`.
-inline Index between(Random& random, Index least, Index most) {
-  return least + static_cast<Index>(random.next() % static_cast<std::uint64_t>(most - least + 1));
+/// Returns an integer from `min` to `max`, both included.
+inline Index between(Random& random, Index min, Index max) {
+  return min + static_cast<Index>(random.next() % static_cast<std::uint64_t>(max - min + 1));
 }
 
 template <class Range>

@@ -19,22 +19,22 @@ std::vector<double> zeros(Index rows, Index columns) {
 
 }  // namespace
 
-double ReferenceHead::score(Index token, Index keyNumber) const {
+double ReferenceHead::score(Index token, Index keyIndex) const {
   double product = 0;
   for (Index column = 0; column < headDim; ++column) {
-    product += at(query, headDim, token, column) * at(key, headDim, keyNumber, column);
+    product += at(query, headDim, token, column) * at(key, headDim, keyIndex, column);
   }
-  return scale * product + (mask ? mask(token, keyNumber) : 0.0);
+  return scale * product + (mask ? mask(token, keyIndex) : 0.0);
 }
 
 double ReferenceHead::logSumExp(Index token) const {
   double highest = -std::numeric_limits<double>::infinity();
-  for (Index number = 0; number < keys; ++number) {
-    highest = std::max(highest, score(token, number));
+  for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
+    highest = std::max(highest, score(token, keyIndex));
   }
   if (std::isinf(highest)) return highest;
   double sum = 0;
-  for (Index number = 0; number < keys; ++number) sum += std::exp(score(token, number) - highest);
+  for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) sum += std::exp(score(token, keyIndex) - highest);
   return highest + std::log(sum);
 }
 
@@ -42,18 +42,18 @@ std::vector<double> ReferenceHead::probabilities() const {
   std::vector<double> result = zeros(tokens, keys);
   for (Index token = 0; token < tokens; ++token) {
     double highest = -std::numeric_limits<double>::infinity();
-    for (Index number = 0; number < keys; ++number) {
-      at(result, keys, token, number) = score(token, number);
-      highest = std::max(highest, at(result, keys, token, number));
+    for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
+      at(result, keys, token, keyIndex) = score(token, keyIndex);
+      highest = std::max(highest, at(result, keys, token, keyIndex));
     }
     double sum = 0;
-    for (Index number = 0; number < keys; ++number) {
-      double& weight = at(result, keys, token, number);
+    for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
+      double& weight = at(result, keys, token, keyIndex);
       weight = std::isinf(highest) ? 0.0 : std::exp(weight - highest);
       sum += weight;
     }
-    for (Index number = 0; number < keys; ++number) {
-      if (sum > 0) at(result, keys, token, number) /= sum;
+    for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
+      if (sum > 0) at(result, keys, token, keyIndex) /= sum;
     }
   }
   return result;
@@ -63,10 +63,10 @@ std::vector<double> ReferenceHead::output() const {
   const std::vector<double> weights = probabilities();
   std::vector<double> result = zeros(tokens, headDim);
   for (Index token = 0; token < tokens; ++token) {
-    for (Index number = 0; number < keys; ++number) {
+    for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
       for (Index column = 0; column < headDim; ++column) {
         at(result, headDim, token, column) +=
-            at(weights, keys, token, number) * at(value, headDim, number, column);
+            at(weights, keys, token, keyIndex) * at(value, headDim, keyIndex, column);
       }
     }
   }
@@ -77,25 +77,25 @@ ReferenceHead::Gradients ReferenceHead::gradients(const std::vector<double>& out
   const std::vector<double> weights = probabilities();
   Gradients result{zeros(tokens, headDim), zeros(keys, headDim), zeros(keys, headDim)};
   for (Index token = 0; token < tokens; ++token) {
-    // dL/d(probability) of each key, and their mean under the probabilities: the softmax's Jacobian.
+    // dL/d(probability) of each key and their mean weighted by the probabilities: the Jacobian of softmax.
     std::vector<double> weightGradient = zeros(1, keys);
     double mean = 0;
-    for (Index number = 0; number < keys; ++number) {
-      double& gradient = at(weightGradient, keys, 0, number);
+    for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
+      double& gradient = at(weightGradient, keys, 0, keyIndex);
       for (Index column = 0; column < headDim; ++column) {
         const double upper = at(outputGradient, headDim, token, column);
-        gradient += upper * at(value, headDim, number, column);
-        at(result.value, headDim, number, column) += at(weights, keys, token, number) * upper;
+        gradient += upper * at(value, headDim, keyIndex, column);
+        at(result.value, headDim, keyIndex, column) += at(weights, keys, token, keyIndex) * upper;
       }
-      mean += at(weights, keys, token, number) * gradient;
+      mean += at(weights, keys, token, keyIndex) * gradient;
     }
-    for (Index number = 0; number < keys; ++number) {
+    for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) {
       const double scoreGradient =
-          at(weights, keys, token, number) * (at(weightGradient, keys, 0, number) - mean);
+          at(weights, keys, token, keyIndex) * (at(weightGradient, keys, 0, keyIndex) - mean);
       for (Index column = 0; column < headDim; ++column) {
         at(result.query, headDim, token, column) +=
-            scale * scoreGradient * at(key, headDim, number, column);
-        at(result.key, headDim, number, column) +=
+            scale * scoreGradient * at(key, headDim, keyIndex, column);
+        at(result.key, headDim, keyIndex, column) +=
             scale * scoreGradient * at(query, headDim, token, column);
       }
     }

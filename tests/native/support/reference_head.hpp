@@ -5,34 +5,37 @@
 
 #include "core/index.hpp"
 
-/// Attention as a textbook has it, in float64 whatever the layer computes in: loops over tokens and keys, no blocks,
-/// all probabilities held at once. What the tests measure the core against.
+/// Textbook attention in float64, whatever the element type of the layer: loops over tokens and keys, no
+/// blocks, all probabilities in memory at once. The tests compare the core with it.
 namespace cross_attention::test {
 
-/// Queries, keys and values of one head, row by row.
+/// Queries, keys and values of one head, row-major.
 struct ReferenceHead {
   Index tokens = 0;
   Index keys = 0;
   Index headDim = 0;
-  std::vector<double> query;  ///< [tokens, headDim]
-  std::vector<double> key;    ///< [keys, headDim]
-  std::vector<double> value;  ///< [keys, headDim]
+  /// [tokens, headDim]
+  std::vector<double> query;
+  /// [keys, headDim]
+  std::vector<double> key;
+  /// [keys, headDim]
+  std::vector<double> value;
   double scale = 1;
-  /// What is added to the score of a token and a key; empty: nothing.
+  /// Returns the value added to the score of a token and a key. If empty, nothing is added.
   std::function<double(Index token, Index key)> mask;
 
-  double score(Index token, Index keyNumber) const;
-  /// log Σ exp(score), -infinity for a token that may attend to nothing.
+  double score(Index token, Index keyIndex) const;
+  /// Returns log Σ exp(score), or -infinity for a token whose keys are all masked.
   double logSumExp(Index token) const;
-  /// [tokens, keys]: softmax of the scores, zeros for a token that may attend to nothing.
+  /// Returns [tokens, keys]: softmax of the scores, zeros for a token whose keys are all masked.
   std::vector<double> probabilities() const;
-  /// [tokens, headDim]: probabilities · value.
+  /// Returns [tokens, headDim]: probabilities · value.
   std::vector<double> output() const;
 
   struct Gradients {
     std::vector<double> query, key, value;
   };
-  /// Of Σ outputGradient ∘ output.
+  /// Returns the gradients of Σ outputGradient ∘ output.
   Gradients gradients(const std::vector<double>& outputGradient) const;
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 using Matrix = std::vector<double>;
 
-/// rows · weightᵀ, [rows, in] · [out, in]ᵀ.
+/// Returns rows · weightᵀ, [rows, in] · [out, in]ᵀ.
 Matrix project(const Matrix& rows, const Matrix& weight, Index in, Index out) {
   const Index count = in == 0 ? 0 : static_cast<Index>(rows.size()) / in;
   Matrix result(static_cast<std::size_t>(count * out), 0.0);
@@ -27,8 +27,9 @@ Matrix project(const Matrix& rows, const Matrix& weight, Index in, Index out) {
   return result;
 }
 
-/// What project passes back: gradient · weight to the rows, gradientᵀ · rows to the weight. Adds to both.
-void projectBack(const Matrix& gradient, const Matrix& rows, const Matrix& weight, Index in,
+/// The backward pass of project: adds gradient · weight to the gradient of the rows and gradientᵀ · rows to
+/// that of the weight.
+void projectBackward(const Matrix& gradient, const Matrix& rows, const Matrix& weight, Index in,
                  Index out, Matrix& rowsGradient, Matrix& weightGradient) {
   const Index count = static_cast<Index>(gradient.size()) / out;
   for (Index row = 0; row < count; ++row) {
@@ -44,7 +45,7 @@ void projectBack(const Matrix& gradient, const Matrix& rows, const Matrix& weigh
   }
 }
 
-/// Columns begin … begin + width - 1 of the given rows of a matrix.
+/// Returns columns begin … begin + width - 1 of the given rows of a matrix.
 Matrix columnsOf(const Matrix& matrix, Index columns, const std::vector<Index>& rows, Index begin,
                  Index width) {
   Matrix result;
@@ -87,7 +88,7 @@ std::vector<double> ReferenceLayer::projectedValues() const {
   return project(context, valueWeight, contextDim, queryDim);
 }
 
-ReferenceHead ReferenceLayer::head(Index batchRow, Index headNumber,
+ReferenceHead ReferenceLayer::head(Index batchRow, Index headIndex,
                                    const std::vector<Index>& chosen, const Matrix& keys,
                                    const Matrix& allValues) const {
   const Index width = headDim();
@@ -95,21 +96,21 @@ ReferenceHead ReferenceLayer::head(Index batchRow, Index headNumber,
   const std::vector<Index> contextRows = rangeOf(contextRow * length, length);
   std::vector<Index> inputRows;
   for (const Index token : chosen) inputRows.push_back(batchRow * tokens + token);
-  // Only this head's rows of Wq.
-  const Matrix weight(queryWeight.begin() + headNumber * width * queryDim,
-                      queryWeight.begin() + (headNumber + 1) * width * queryDim);
+  // The rows of Wq that belong to this head.
+  const Matrix weight(queryWeight.begin() + headIndex * width * queryDim,
+                      queryWeight.begin() + (headIndex + 1) * width * queryDim);
   ReferenceHead result{
       static_cast<Index>(chosen.size()),
       length,
       width,
       project(columnsOf(input, queryDim, inputRows, 0, queryDim), weight, queryDim, width),
-      columnsOf(keys, queryDim, contextRows, headNumber * width, width),
-      columnsOf(allValues, queryDim, contextRows, headNumber * width, width),
+      columnsOf(keys, queryDim, contextRows, headIndex * width, width),
+      columnsOf(allValues, queryDim, contextRows, headIndex * width, width),
       scale,
       {}};
   if (mask) {
-    result.mask = [this, batchRow, headNumber, chosen](Index token, Index key) {
-      return mask(batchRow, headNumber, chosen[static_cast<std::size_t>(token)], key);
+    result.mask = [this, batchRow, headIndex, chosen](Index token, Index key) {
+      return mask(batchRow, headIndex, chosen[static_cast<std::size_t>(token)], key);
     };
   }
   return result;
@@ -121,9 +122,9 @@ std::vector<double> ReferenceLayer::output(const std::vector<Index>& chosen) con
   const auto count = static_cast<Index>(chosen.size());
   Matrix attended(static_cast<std::size_t>(batch * count * queryDim), 0.0);
   for (Index row = 0; row < batch; ++row) {
-    for (Index number = 0; number < numHeads; ++number) {
-      addColumns(head(row, number, chosen, keys, allValues).output(), headDim(), row * count,
-                 number * headDim(), queryDim, attended);
+    for (Index headIndex = 0; headIndex < numHeads; ++headIndex) {
+      addColumns(head(row, headIndex, chosen, keys, allValues).output(), headDim(), row * count,
+                 headIndex * headDim(), queryDim, attended);
     }
   }
   Matrix result = project(attended, outputWeight, queryDim, queryDim);
@@ -140,8 +141,8 @@ std::vector<double> ReferenceLayer::probabilities() const {
   const Matrix allValues = projectedValues();
   Matrix result;
   for (Index row = 0; row < batch; ++row) {
-    for (Index number = 0; number < numHeads; ++number) {
-      const Matrix weights = head(row, number, allTokens(tokens), keys, allValues).probabilities();
+    for (Index headIndex = 0; headIndex < numHeads; ++headIndex) {
+      const Matrix weights = head(row, headIndex, allTokens(tokens), keys, allValues).probabilities();
       for (Index key = 0; key < length; ++key) {
         for (Index token = 0; token < tokens; ++token) {
           result.push_back(weights[static_cast<std::size_t>(token * length + key)]);
@@ -167,33 +168,33 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
   Matrix valueGradient = zerosLike(allValues);
   const auto everyHead = [&](auto use) {
     for (Index row = 0; row < batch; ++row) {
-      for (Index number = 0; number < numHeads; ++number) {
-        use(row, number, head(row, number, allTokens(tokens), keys, allValues));
+      for (Index headIndex = 0; headIndex < numHeads; ++headIndex) {
+        use(row, headIndex, head(row, headIndex, allTokens(tokens), keys, allValues));
       }
     }
   };
-  everyHead([&](Index row, Index number, const ReferenceHead& one) {
-    addColumns(one.output(), headDim(), row * tokens, number * headDim(), queryDim, attended);
+  everyHead([&](Index row, Index headIndex, const ReferenceHead& reference) {
+    addColumns(reference.output(), headDim(), row * tokens, headIndex * headDim(), queryDim, attended);
   });
-  projectBack(outputGradient, attended, outputWeight, queryDim, queryDim, attendedGradient,
+  projectBackward(outputGradient, attended, outputWeight, queryDim, queryDim, attendedGradient,
               result.outputWeight);
   for (std::size_t element = 0; element < outputGradient.size(); ++element) {
     result.outputBias[element % static_cast<std::size_t>(queryDim)] += outputGradient[element];
   }
-  everyHead([&](Index row, Index number, const ReferenceHead& one) {
-    const Index column = number * headDim();
-    const ReferenceHead::Gradients part = one.gradients(
+  everyHead([&](Index row, Index headIndex, const ReferenceHead& reference) {
+    const Index column = headIndex * headDim();
+    const ReferenceHead::Gradients part = reference.gradients(
         columnsOf(attendedGradient, queryDim, rangeOf(row * tokens, tokens), column, headDim()));
     const Index contextRow = (contextBatch == 1 ? 0 : row) * length;
     addColumns(part.query, headDim(), row * tokens, column, queryDim, queryGradient);
     addColumns(part.key, headDim(), contextRow, column, queryDim, keyGradient);
     addColumns(part.value, headDim(), contextRow, column, queryDim, valueGradient);
   });
-  projectBack(queryGradient, input, queryWeight, queryDim, queryDim, result.input,
+  projectBackward(queryGradient, input, queryWeight, queryDim, queryDim, result.input,
               result.queryWeight);
-  projectBack(keyGradient, context, keyWeight, contextDim, queryDim, result.context,
+  projectBackward(keyGradient, context, keyWeight, contextDim, queryDim, result.context,
               result.keyWeight);
-  projectBack(valueGradient, context, valueWeight, contextDim, queryDim, result.context,
+  projectBackward(valueGradient, context, valueWeight, contextDim, queryDim, result.context,
               result.valueWeight);
   if (isSelfAttention) {
     std::transform(result.input.begin(), result.input.end(), result.context.begin(),
@@ -211,7 +212,7 @@ std::vector<double> ReferenceLayer::Gradients::parameters() const {
 }
 
 double ReferenceLayer::largestScore() const {
-  // ‖q‖·‖k‖ bounds the products that a score is summed of.
+  // By Cauchy–Schwarz, |q·k| ≤ ‖q‖·‖k‖.
   const auto longestRow = [this](const Matrix& rows) {
     double longest = 0;
     for (std::size_t begin = 0; begin < rows.size(); begin += static_cast<std::size_t>(headDim())) {

@@ -4,7 +4,7 @@
 
 namespace cross_attention::test {
 
-/// So many threads while in scope, one afterwards.
+/// Sets the number of threads while in scope, and back to one at the end.
 class ThreadsInScope {
  public:
   explicit ThreadsInScope(int threads) { ThreadPool::shared().setThreads(threads); }

@@ -7,7 +7,7 @@
 
 namespace cross_attention::test {
 
-/// All that a denoiser has, in the smallest sizes that differ from each other.
+/// A denoiser with all its parts, in the smallest sizes that differ from each other.
 inline denoiser::Configuration tinyConfiguration() {
   return {.imageSize = 8,
           .pixelFeatures = 5,
@@ -27,8 +27,8 @@ inline denoiser::Vocabulary tinyVocabulary() {
   return denoiser::Vocabulary({"red", "blue", "circle", "square"});
 }
 
-/// A denoiser of these whose parameters are all random: none is the zero that it begins with. In float, so that one of
-/// doubles has the same numbers.
+/// A tiny denoiser whose parameters are all random, including those that start as zero. The numbers are drawn
+/// in float so that a denoiser of doubles has the same values.
 template <class T>
 struct TinyDenoiser : denoiser::Denoiser<T> {
   explicit TinyDenoiser(std::uint64_t seed = 3)
@@ -44,7 +44,7 @@ struct TinyDenoiser : denoiser::Denoiser<T> {
   }
 };
 
-/// Three pictures of random pixels with prompts of 3, 2 and 5 tokens; "square" is in none.
+/// Returns three pictures of random pixels with prompts of 3, 2 and 5 tokens. No prompt contains "square".
 template <class T>
 denoiser::Batch<T> tinyBatch(std::uint64_t seed = 5) {
   Random random(seed);
@@ -53,7 +53,7 @@ denoiser::Batch<T> tinyBatch(std::uint64_t seed = 5) {
   return batch;
 }
 
-/// The values of all parameters, one after another.
+/// Returns the values of all parameters, concatenated.
 template <class T>
 std::vector<T> allValues(const operators::ParameterSet<T>& parameters) {
   std::vector<T> all;

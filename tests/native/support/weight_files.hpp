@@ -13,17 +13,18 @@ namespace cross_attention::test {
 
 using File = std::vector<std::byte>;
 
-/// A safetensors file put together by hand: the header's length, the header, `dataBytes` bytes.
+/// Builds a safetensors file from the length of the header, the header and `dataBytes` bytes of data.
 File makeFile(std::string_view header, std::size_t dataBytes);
-/// The same, its first eight bytes claiming another length.
+/// Like makeFile, but the first eight bytes state `length` as the length of the header.
 File fileWithHeaderLength(std::uint64_t length, std::string_view header, std::size_t dataBytes);
 
-/// A layer's parameters as a file.
+/// Returns the parameters of a layer as a file.
 template <class T>
 File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
            const std::string& prefix = "");
 
-/// Everything in a file, meant for the parameters of the same names once `prefix` is taken off.
+/// Returns a candidate for each tensor whose name starts with `prefix`. Its parameter name is the rest of the
+/// name.
 template <class T>
 std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::StoredTensor>& tensors,
                                                 const std::string& prefix = "");

@@ -8,18 +8,18 @@
 #include "support/layer_case.hpp"
 #include "support/weight_files.hpp"
 
-/// The reader's bytes come from strangers. Each file here lies in memory of exactly its size, so that the address
-/// sanitizer sees every byte that is read beyond it.
+/// The reader's input is untrusted. Each file here has memory of exactly its size, so that AddressSanitizer
+/// detects every read beyond it.
 namespace cross_attention::test::weights_corrupt_files_test {
 
 namespace {
 
-testing::AssertionResult refused(const File& file) {
+testing::AssertionResult isRefused(const File& file) {
   return failsWith(ErrorCode::kWeights, [&] { weights::readSafetensors(file); });
 }
 
-/// {"a": …} with 4 bytes of data, `inner` being the description.
-File withEntry(const std::string& inner, std::size_t dataBytes = 4) {
+/// Returns a file of one tensor {"a": `inner`} with `dataBytes` bytes of data.
+File fileWithEntry(const std::string& inner, std::size_t dataBytes = 4) {
   return makeFile("{\"a\":" + inner + "}", dataBytes);
 }
 
@@ -35,23 +35,23 @@ std::string repeated(const std::string& text, int count) {
 
 }  // namespace
 
-TEST(CorruptFilesTest, TheSoundFileIsRead) {
-  EXPECT_EQ(weights::readSafetensors(withEntry(entry("\"F32\"", "[1]", "[0,4]"))).size(), 1u);
+TEST(CorruptFilesTest, ReadsAValidFile) {
+  EXPECT_EQ(weights::readSafetensors(fileWithEntry(entry("\"F32\"", "[1]", "[0,4]"))).size(), 1u);
 }
 
-TEST(CorruptFilesTest, TruncatedAnywhere) {
+TEST(CorruptFilesTest, RefusesTruncatedFiles) {
   const layer::DiffusionCrossAttention<float> layer(configurationOf(4, 3, 2));
   const File whole = saveLayer(layer, "F32");
   EXPECT_EQ(weights::readSafetensors(whole).size(), 5u);
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    ASSERT_TRUE(refused(File(whole.begin(), whole.begin() + static_cast<Index>(size)))) << size;
+    ASSERT_TRUE(isRefused(File(whole.begin(), whole.begin() + static_cast<Index>(size)))) << size;
   }
   File longer = whole;
   longer.push_back(std::byte{0});
-  EXPECT_TRUE(refused(longer));
+  EXPECT_TRUE(isRefused(longer));
 }
 
-TEST(CorruptFilesTest, LengthsOfTheHeader) {
+TEST(CorruptFilesTest, RefusesWrongHeaderLengths) {
   const std::string header = "{\"a\":" + entry("\"F32\"", "[1]", "[0,4]") + "}";
   for (const std::uint64_t length :
        {std::uint64_t(0), std::uint64_t(1), std::uint64_t(header.size() - 1),
@@ -59,11 +59,11 @@ TEST(CorruptFilesTest, LengthsOfTheHeader) {
         std::uint64_t(header.size() + 5), std::uint64_t(100'000'001), ~std::uint64_t(0),
         ~std::uint64_t(0) - 7, std::uint64_t(1) << 63, std::uint64_t(1) << 32,
         (std::uint64_t(1) << 32) + header.size()}) {
-    EXPECT_TRUE(refused(fileWithHeaderLength(length, header, 4))) << length;
+    EXPECT_TRUE(isRefused(fileWithHeaderLength(length, header, 4))) << length;
   }
 }
 
-TEST(CorruptFilesTest, HeadersThatAreNoObjectOfTensors) {
+TEST(CorruptFilesTest, RefusesInvalidHeaders) {
   for (const std::string header : {"[]",
                                    "null",
                                    "1",
@@ -97,20 +97,20 @@ TEST(CorruptFilesTest, HeadersThatAreNoObjectOfTensors) {
                                    "{\"__metadata__\":{\"a\":null}}",
                                    "{/* */}",
                                    "{\"a\":{\"dtype\":\"F32\"}}"}) {
-    EXPECT_TRUE(refused(makeFile(header, 0))) << header;
+    EXPECT_TRUE(isRefused(makeFile(header, 0))) << header;
   }
-  // Bytes that are not text.
-  EXPECT_TRUE(refused(makeFile(std::string_view("{\0}", 3), 0)));
-  EXPECT_TRUE(refused(makeFile(std::string_view("{}\0", 3), 0)));
+  // Null bytes.
+  EXPECT_TRUE(isRefused(makeFile(std::string_view("{\0}", 3), 0)));
+  EXPECT_TRUE(isRefused(makeFile(std::string_view("{}\0", 3), 0)));
 }
 
-TEST(CorruptFilesTest, EntriesWithWrongParts) {
+TEST(CorruptFilesTest, RefusesInvalidEntries) {
   const std::string f32 = "\"F32\"";
   for (const std::string& inner :
        {entry("\"F31\"", "[1]", "[0,4]"), entry("\"\"", "[1]", "[0,4]"),
         entry("\"f32\"", "[1]", "[0,4]"), entry("4", "[1]", "[0,4]"), entry("null", "[1]", "[0,4]"),
         entry("[\"F32\"]", "[1]", "[0,4]"), entry("\"F32\\u0000\"", "[1]", "[0,4]"),
-        // shapes
+        // Shapes.
         entry(f32, "1", "[0,4]"), entry(f32, "\"1\"", "[0,4]"), entry(f32, "null", "[0,4]"),
         entry(f32, "[-1]", "[0,4]"), entry(f32, "[1.0]", "[0,4]"), entry(f32, "[1e0]", "[0,4]"),
         entry(f32, "[NaN]", "[0,4]"), entry(f32, "[Infinity]", "[0,4]"),
@@ -119,13 +119,13 @@ TEST(CorruptFilesTest, EntriesWithWrongParts) {
         entry(f32, "[0]", "[0,4]"), entry(f32, "[1,1,1,1,1,1,1,1,1]", "[0,4]"),
         entry(f32, "[1,]", "[0,4]"), entry(f32, "[01]", "[0,4]"), entry(f32, "[+1]", "[0,4]"),
         entry(f32, "[0x1]", "[0,4]"),
-        // offsets
+        // Offsets.
         entry(f32, "[1]", "[]"), entry(f32, "[1]", "[4]"), entry(f32, "[1]", "[0,4,4]"),
         entry(f32, "[1]", "[4,0]"), entry(f32, "[1]", "[0,5]"), entry(f32, "[1]", "[0,8]"),
         entry(f32, "[1]", "[-4,0]"), entry(f32, "[1]", "[0.0,4]"), entry(f32, "[1]", "[1,5]"),
         entry(f32, "[1]", "[\"0\",\"4\"]"), entry(f32, "[1]", "{\"0\":4}"), entry(f32, "[1]", "4"),
         entry(f32, "[0]", "[2,2]"), entry(f32, "[1]", "[4,8]"),
-        // keys that are unknown, or there twice
+        // Unknown, duplicate and missing keys.
         std::string("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}"),
         std::string("{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}"),
         std::string("{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[1],\"data_offsets\":[0,4]}"),
@@ -133,30 +133,30 @@ TEST(CorruptFilesTest, EntriesWithWrongParts) {
             "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"data_offsets\":[0,4]}"),
         std::string("{\"dtype\":\"F32\",\"shape\":[1]}"),
         std::string("{\"data_offsets\":[0,4]}")}) {
-    EXPECT_TRUE(refused(withEntry(inner))) << inner;
+    EXPECT_TRUE(isRefused(fileWithEntry(inner))) << inner;
   }
 }
 
-TEST(CorruptFilesTest, SizesThatOverflow) {
-  // 2^62 · 4 bytes is 0 modulo 2^64, and the like.
+TEST(CorruptFilesTest, RefusesOverflowingSizes) {
+  // For example, 2^62 · 4 bytes is 0 modulo 2^64.
   for (const std::string shape :
        {"[4611686018427387904]", "[4611686018427387905]", "[9223372036854775807]",
         "[18446744073709551615]", "[18446744073709551616]", "[99999999999999999999999]",
         "[4294967296,4294967296]", "[2147483648,2147483648,2]", "[4294967296,1073741824]",
         "[65536,65536,65536,65536]", "[1e400]", "[0,18446744073709551615]",
         "[0,9223372036854775807,9223372036854775807]"}) {
-    EXPECT_TRUE(refused(withEntry(entry("\"F32\"", shape, "[0,0]"), 0))) << shape;
-    EXPECT_TRUE(refused(withEntry(entry("\"F32\"", shape, "[0,4]"), 4))) << shape;
+    EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", shape, "[0,0]"), 0))) << shape;
+    EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", shape, "[0,4]"), 4))) << shape;
   }
   for (const std::string offsets :
        {"[0,18446744073709551615]", "[18446744073709551612,18446744073709551615]",
         "[18446744073709551615,0]", "[18446744073709551616,18446744073709551620]",
         "[4294967296,4294967300]"}) {
-    EXPECT_TRUE(refused(withEntry(entry("\"F32\"", "[1]", offsets)))) << offsets;
+    EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", "[1]", offsets)))) << offsets;
   }
 }
 
-TEST(CorruptFilesTest, OverlapsHolesAndDoubles) {
+TEST(CorruptFilesTest, RefusesOverlapsGapsAndDuplicates) {
   const auto file = [](const std::string& first, const std::string& second, std::size_t bytes,
                        const std::string& name = "b") {
     return makeFile("{\"a\":" + first + ",\"" + name + "\":" + second + "}", bytes);
@@ -168,43 +168,43 @@ TEST(CorruptFilesTest, OverlapsHolesAndDoubles) {
       weights::readSafetensors(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8)));
   EXPECT_NO_THROW(
       weights::readSafetensors(file(floats("[1]", "[4,8]"), floats("[1]", "[0,4]"), 8)));
-  // The same bytes twice, an overlap, one within the other.
-  EXPECT_TRUE(refused(file(floats("[1]", "[0,4]"), floats("[1]", "[0,4]"), 4)));
-  EXPECT_TRUE(refused(file(floats("[2]", "[0,8]"), floats("[2]", "[4,12]"), 12)));
-  EXPECT_TRUE(refused(file(floats("[3]", "[0,12]"), floats("[1]", "[4,8]"), 12)));
-  // A hole before, between, after.
-  EXPECT_TRUE(refused(file(floats("[1]", "[1,5]"), floats("[1]", "[5,9]"), 9)));
-  EXPECT_TRUE(refused(file(floats("[1]", "[0,4]"), floats("[1]", "[5,9]"), 9)));
-  EXPECT_TRUE(refused(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 9)));
+  // The same bytes twice, an overlap, and one tensor within another.
+  EXPECT_TRUE(isRefused(file(floats("[1]", "[0,4]"), floats("[1]", "[0,4]"), 4)));
+  EXPECT_TRUE(isRefused(file(floats("[2]", "[0,8]"), floats("[2]", "[4,12]"), 12)));
+  EXPECT_TRUE(isRefused(file(floats("[3]", "[0,12]"), floats("[1]", "[4,8]"), 12)));
+  // A gap before, between and after the tensors.
+  EXPECT_TRUE(isRefused(file(floats("[1]", "[1,5]"), floats("[1]", "[5,9]"), 9)));
+  EXPECT_TRUE(isRefused(file(floats("[1]", "[0,4]"), floats("[1]", "[5,9]"), 9)));
+  EXPECT_TRUE(isRefused(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 9)));
   // An empty tensor within another.
-  EXPECT_TRUE(refused(file(floats("[2]", "[0,8]"), floats("[0]", "[4,4]"), 8)));
-  // Two of one name, also where only an escape hides it.
-  EXPECT_TRUE(refused(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8, "a")));
-  EXPECT_TRUE(refused(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8, "\\u0061")));
+  EXPECT_TRUE(isRefused(file(floats("[2]", "[0,8]"), floats("[0]", "[4,4]"), 8)));
+  // Two tensors of one name, also if one name is escaped.
+  EXPECT_TRUE(isRefused(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8, "a")));
+  EXPECT_TRUE(isRefused(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8, "\\u0061")));
 }
 
-TEST(CorruptFilesTest, NestingHoweverDeepTakesNoStack) {
+TEST(CorruptFilesTest, RefusesDeepNestingWithoutStackOverflow) {
   constexpr int kDepth = 500000;
-  EXPECT_TRUE(refused(makeFile("{\"a\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(refused(makeFile(repeated("{\"a\":", kDepth), 0)));
-  EXPECT_TRUE(refused(makeFile("{\"a\":{\"shape\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(refused(makeFile("{\"__metadata__\":{\"a\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(refused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
+  EXPECT_TRUE(isRefused(makeFile("{\"a\":" + repeated("[", kDepth), 0)));
+  EXPECT_TRUE(isRefused(makeFile(repeated("{\"a\":", kDepth), 0)));
+  EXPECT_TRUE(isRefused(makeFile("{\"a\":{\"shape\":" + repeated("[", kDepth), 0)));
+  EXPECT_TRUE(isRefused(makeFile("{\"__metadata__\":{\"a\":" + repeated("[", kDepth), 0)));
+  EXPECT_TRUE(isRefused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
 }
 
-TEST(CorruptFilesTest, NamesThatAreNoUtf8) {
+TEST(CorruptFilesTest, RefusesNamesThatAreNotUtf8) {
   for (const std::string name :
        {"\xFF", "\xC0\xAF", "\xE2\x28\xA1", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\\uD800",
         "\\uDC00", "\\uD800\\u0041", "\\x41", "\\u12", "\n", "\x01"}) {
-    EXPECT_TRUE(refused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
+    EXPECT_TRUE(isRefused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
         << name;
   }
-  const File sound = makeFile("{\"\\uD83D\\uDE00 é\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4);
-  EXPECT_EQ(weights::readSafetensors(sound)[0].name, "\xF0\x9F\x98\x80 \xC3\xA9");
+  const File valid = makeFile("{\"\\uD83D\\uDE00 é\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4);
+  EXPECT_EQ(weights::readSafetensors(valid)[0].name, "\xF0\x9F\x98\x80 \xC3\xA9");
 }
 
-TEST(CorruptFilesTest, ManyTensors) {
-  // A few thousand entries sort in no time; the last of them overlaps.
+TEST(CorruptFilesTest, ReadsManyTensors) {
+  // A few thousand tensors are read quickly. In the second file the last one overlaps.
   std::string header = "{";
   for (int number = 0; number < 5000; ++number) {
     const std::string begin = std::to_string(number * 4);
@@ -212,18 +212,18 @@ TEST(CorruptFilesTest, ManyTensors) {
     header += "\"t" + std::to_string(number) +
               "\":" + entry("\"F32\"", "[1]", "[" + begin + "," + end + "]") + ",";
   }
-  const std::string sound = header + "\"last\":" + entry("\"F32\"", "[1]", "[20000,20004]") + "}";
+  const std::string valid = header + "\"last\":" + entry("\"F32\"", "[1]", "[20000,20004]") + "}";
   const std::string overlapping =
       header + "\"last\":" + entry("\"F32\"", "[1]", "[19996,20000]") + "}";
-  EXPECT_EQ(weights::readSafetensors(makeFile(sound, 20004)).size(), 5001u);
-  EXPECT_TRUE(refused(makeFile(overlapping, 20000)));
+  EXPECT_EQ(weights::readSafetensors(makeFile(valid, 20004)).size(), 5001u);
+  EXPECT_TRUE(isRefused(makeFile(overlapping, 20000)));
 }
 
 namespace {
 
-/// Changes a file a little, or not so little.
+/// Applies one random change to a file.
 void mutate(File& file, Random& random) {
-  const auto place = [&] { return random.next() % file.size(); };
+  const auto randomIndex = [&] { return random.next() % file.size(); };
   constexpr std::string_view kTokens[] = {
       "[",   "]",    "{",         "}",    ",",
       ":",   "\"",   "0",         "9",    "-1",
@@ -232,38 +232,38 @@ void mutate(File& file, Random& random) {
   if (file.empty()) return;
   switch (random.next() % 7) {
     case 0:
-      file[place()] ^= static_cast<std::byte>(1u << (random.next() % 8));
+      file[randomIndex()] ^= static_cast<std::byte>(1u << (random.next() % 8));
       break;
     case 1:
-      file[place()] = static_cast<std::byte>(random.next());
+      file[randomIndex()] = static_cast<std::byte>(random.next());
       break;
     case 2:
-      file.resize(place());
+      file.resize(randomIndex());
       break;
     case 3:
-      file.insert(file.begin() + static_cast<Index>(place()), 1 + random.next() % 16,
+      file.insert(file.begin() + static_cast<Index>(randomIndex()), 1 + random.next() % 16,
                   static_cast<std::byte>(random.next()));
       break;
     case 4: {
-      const auto begin = static_cast<Index>(place());
+      const auto begin = static_cast<Index>(randomIndex());
       const auto count = std::min<Index>(static_cast<Index>(random.next() % 40),
                                          static_cast<Index>(file.size()) - begin);
       const File piece(file.begin() + begin, file.begin() + begin + count);
-      file.insert(file.begin() + static_cast<Index>(place()), piece.begin(), piece.end());
+      file.insert(file.begin() + static_cast<Index>(randomIndex()), piece.begin(), piece.end());
       break;
     }
     case 5: {
       const std::string_view token = oneOf(random, kTokens);
-      const std::size_t begin = place();
+      const std::size_t begin = randomIndex();
       for (std::size_t index = 0; index < token.size() && begin + index < file.size(); ++index) {
         file[begin + index] = static_cast<std::byte>(token[index]);
       }
       break;
     }
     default:
-      // The header's length follows a change of its size, so that the change lies behind the first check.
+      // The header length is updated with the size, so that the change passes the first check.
       const std::string_view token = oneOf(random, kTokens);
-      const std::size_t begin = std::min<std::size_t>(file.size(), 8 + place() % 400);
+      const std::size_t begin = std::min<std::size_t>(file.size(), 8 + randomIndex() % 400);
       for (std::size_t index = 0; index < token.size(); ++index) {
         file.insert(file.begin() + static_cast<Index>(begin + index),
                     static_cast<std::byte>(token[index]));
@@ -279,11 +279,11 @@ void mutate(File& file, Random& random) {
 
 }  // namespace
 
-TEST(CorruptFilesTest, MutatedFilesAreReadOrRefused) {
+TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
   const layer::DiffusionCrossAttention<float> layer(configurationOf(4, 3, 2));
   const std::vector<File> originals = {saveLayer(layer, "F32"), saveLayer(layer, "F16", "a.\"b\"."),
                                        makeFile("{}", 0),
-                                       withEntry(entry("\"BF16\"", "[2]", "[0,4]"))};
+                                       fileWithEntry(entry("\"BF16\"", "[2]", "[0,4]"))};
   Random random(2026);
   const int count = reduced(40000, 8000);
   int read = 0;
@@ -296,7 +296,7 @@ TEST(CorruptFilesTest, MutatedFilesAreReadOrRefused) {
     try {
       const std::vector<weights::StoredTensor> tensors = weights::readSafetensors(exact);
       ++read;
-      // What was accepted can be worked with: all its bytes are there.
+      // An accepted file is usable: all its bytes exist.
       std::size_t bytes = 0;
       for (const weights::StoredTensor& tensor : tensors) {
         bytes += tensor.bytes.size();
@@ -319,7 +319,7 @@ TEST(CorruptFilesTest, MutatedFilesAreReadOrRefused) {
       FAIL() << number << ": " << other.what();
     }
   }
-  std::printf("of %d mutated files %d were read, %d loaded, the others refused\n", count, read,
+  std::printf("%d mutated files: %d were read, %d loaded, the others refused\n", count, read,
               loaded);
   EXPECT_GT(read, 0);
   EXPECT_LT(read, count);

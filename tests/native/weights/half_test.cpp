@@ -14,7 +14,7 @@ namespace cross_attention::test::weights_half_test {
 
 namespace {
 
-/// A 16-bit format, told as its definition tells it.
+/// A 16-bit format, by its definition.
 struct Format {
   int exponentBits, mantissaBits;
   std::uint16_t (*fromFloat)(float);
@@ -23,7 +23,8 @@ struct Format {
   std::uint16_t infinity() const {
     return static_cast<std::uint16_t>(((1u << exponentBits) - 1) << mantissaBits);
   }
-  /// The value of a pattern without its sign bit, up to infinity's: which counts as the next power of two.
+  /// Returns the value of a pattern without its sign bit. The pattern of infinity returns the next power of
+  /// two.
   double value(std::uint32_t pattern) const {
     const int bias = (1 << (exponentBits - 1)) - 1;
     const auto exponent = static_cast<int>(pattern >> mantissaBits);
@@ -32,7 +33,8 @@ struct Format {
     if (exponent == 0) return std::ldexp(mantissa / one, 1 - bias);
     return std::ldexp(1 + mantissa / one, exponent - bias);
   }
-  /// The pattern of the nearest value, of two equally near ones the even: by search, without any trick of bits.
+  /// Returns the pattern of the nearest value, or the even one of a tie. Uses a binary search and no bit
+  /// tricks.
   std::uint16_t nearest(double value) const {
     const std::uint16_t sign = std::signbit(value) ? 0x8000u : 0u;
     const double magnitude = std::abs(value);
@@ -43,7 +45,7 @@ struct Format {
       (this->value(middle) <= magnitude ? low : high) = middle;
     }
     if (magnitude >= this->value(high)) return static_cast<std::uint16_t>(sign | infinity());
-    // Exact: neighbours differ by one bit of 12, which double holds easily.
+    // The mean is exact: it needs at most 12 bits.
     const double middle = (this->value(low) + this->value(high)) / 2;
     const bool up = magnitude > middle || (magnitude == middle && low % 2 == 1);
     return static_cast<std::uint16_t>(sign | (up ? high : low));
@@ -68,7 +70,7 @@ class HalfTest : public testing::TestWithParam<Format> {
     if (static_cast<double>(asFloat) == value) {
       ASSERT_EQ(format_.fromFloat(asFloat), format_.nearest(value)) << value;
     }
-    // From double by way of float, but rounded once.
+    // A double is converted by way of float but rounded only once.
     ASSERT_EQ(format_.fromFloat(weights::toFloatForHalf(value)), format_.nearest(value)) << value;
   }
 };
@@ -76,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, HalfTest, testing::Values(kHalf, kBfloat), [](
   return test.param.exponentBits == 5 ? "Half" : "Bfloat";
 });
 
-TEST_P(HalfTest, EveryPatternHasItsValueAndComesBack) {
+TEST_P(HalfTest, RoundTripsEveryPattern) {
   for (std::uint32_t pattern = 0; pattern < 0x10000; ++pattern) {
     const auto bits = static_cast<std::uint16_t>(pattern);
     const float value = format_.toFloat(bits);
@@ -96,13 +98,13 @@ TEST_P(HalfTest, EveryPatternHasItsValueAndComesBack) {
   }
 }
 
-TEST_P(HalfTest, BetweenAnyTwoNeighboursTheNearerIsTaken) {
+TEST_P(HalfTest, RoundsToTheNearestValue) {
   const std::uint32_t step = reduced(1u, 7u);
   for (std::uint32_t pattern = 0; pattern < format_.infinity(); pattern += step) {
     const double low = format_.value(pattern);
     const double high = format_.value(pattern + 1);
     const double middle = (low + high) / 2;
-    // The middle is a tie; a double next to it rounds to the tie in float: rounding twice would be wrong there.
+    // The middle is a tie. A double next to it becomes the tie in float, so rounding twice would be wrong.
     for (const double value :
          {middle, std::nextafter(middle, 0.0), std::nextafter(middle, HUGE_VAL),
           static_cast<double>(std::nextafter(static_cast<float>(middle), 0.0f)),
@@ -115,8 +117,8 @@ TEST_P(HalfTest, BetweenAnyTwoNeighboursTheNearerIsTaken) {
   }
 }
 
-TEST_P(HalfTest, FloatsOfEveryExponentAreRounded) {
-  // A stride without common factors with any field's width: every exponent and sign, mantissas all over.
+TEST_P(HalfTest, RoundsFloatsOfEveryExponent) {
+  // The stride is coprime to the width of each field, so all exponents and signs and various mantissas occur.
   constexpr std::uint32_t kStride = reduced(7919u, 65537u);
   for (std::uint64_t bits = 0; bits < (1ull << 32); bits += kStride) {
     const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
@@ -128,7 +130,7 @@ TEST_P(HalfTest, FloatsOfEveryExponentAreRounded) {
   }
 }
 
-TEST_P(HalfTest, DoublesBeyondFloatAreRounded) {
+TEST_P(HalfTest, RoundsDoublesOutsideTheRangeOfFloat) {
   for (const double value : {0.0, 1e300, 1e39, 3.5e38, std::numeric_limits<double>::max(),
                              std::numeric_limits<double>::infinity(), 1e-300, 1e-46, 7e-46, 1e-45,
                              std::numeric_limits<double>::denorm_min(), 65519.999999999, 65520.0,

@@ -53,7 +53,7 @@ class LoadingTest : public testing::Test {
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(LoadingTest, Formats);
 
-TYPED_TEST(LoadingTest, AFileOfOurOwnComesBack) {
+TYPED_TEST(LoadingTest, RoundTripsASavedFile) {
   using T = TypeParam;
   const File file = saveLayer(this->source_, sizeof(T) == 4 ? "F32" : "F64", "attn2.");
   const auto tensors = weights::readSafetensors(file);
@@ -64,7 +64,7 @@ TYPED_TEST(LoadingTest, AFileOfOurOwnComesBack) {
       isIdentical(this->target_.parameters().values(), this->source_.parameters().values()));
 }
 
-TYPED_TEST(LoadingTest, NarrowFilesComeBackRounded) {
+TYPED_TEST(LoadingTest, LoadsRoundedValuesFromNarrowFiles) {
   using T = TypeParam;
   for (const auto& [dtype, bits] : std::map<std::string, int>{{"F16", 11}, {"BF16", 8}}) {
     layer::DiffusionCrossAttention<T> target(kTarget);
@@ -72,7 +72,7 @@ TYPED_TEST(LoadingTest, NarrowFilesComeBackRounded) {
     load(target, candidatesOf<T>(weights::readSafetensors(file)), true);
     const std::span<const T> expected = this->source_.parameters().values();
     for (std::size_t index = 0; index < expected.size(); ++index) {
-      // Half a unit in the last of `bits` places; weights this near 0 are subnormal in F16: 2^-25.
+      // Half a unit in the last place of `bits` bits. Weights close to 0 are subnormal in F16: 2^-25.
       const double allowed = std::ldexp(std::abs(static_cast<double>(expected[index])), -bits);
       ASSERT_NEAR(target.parameters().values()[index], expected[index],
                   std::max(allowed, std::ldexp(1.0, -25)));
@@ -80,7 +80,7 @@ TYPED_TEST(LoadingTest, NarrowFilesComeBackRounded) {
   }
 }
 
-TYPED_TEST(LoadingTest, SomeParametersAreEnoughUnlessStrict) {
+TYPED_TEST(LoadingTest, AcceptsMissingParametersUnlessStrict) {
   using T = TypeParam;
   auto some = this->candidates();
   some.erase(some.begin() + 1, some.begin() + 3);
@@ -113,7 +113,7 @@ TYPED_TEST(LoadingTest, StrictRefusesMissingAndUnexpected) {
   this->expectUnchanged();
 }
 
-TYPED_TEST(LoadingTest, AWrongShapeLoadsNothing) {
+TYPED_TEST(LoadingTest, WrongShapeLoadsNothing) {
   for (const Shape& shape : {Shape{6, 8}, Shape{48}, Shape{8, 6, 1}, Shape{8, 7}}) {
     auto wrong = this->candidates();
     wrong[2].shape = shape;
@@ -122,14 +122,14 @@ TYPED_TEST(LoadingTest, AWrongShapeLoadsNothing) {
   }
 }
 
-TYPED_TEST(LoadingTest, TwoForOneParameterLoadNothing) {
+TYPED_TEST(LoadingTest, DuplicateCandidatesLoadNothing) {
   auto twice = this->candidates();
   twice.push_back(twice[0]);
   EXPECT_TRUE(failsWith(ErrorCode::kWeights, [&] { load(this->target_, twice); }));
   this->expectUnchanged();
 }
 
-TYPED_TEST(LoadingTest, ACandidateThatCannotBeReadLoadsNothing) {
+TYPED_TEST(LoadingTest, UnreadableCandidateLoadsNothing) {
   using T = TypeParam;
   auto unreadable = this->candidates();
   unreadable[4].read = [](std::span<T> values) {
@@ -140,14 +140,14 @@ TYPED_TEST(LoadingTest, ACandidateThatCannotBeReadLoadsNothing) {
   this->expectUnchanged();
 }
 
-TYPED_TEST(LoadingTest, LoadingNothingKeepsActivationsAndLoadingMakesThemStale) {
+TYPED_TEST(LoadingTest, LoadingInvalidatesActivationsUnlessNothingIsLoaded) {
   using T = TypeParam;
-  LayerCase<T> one((CaseShape()));
-  one.forwardAndBackward();
-  load<T>(one.layer, {});
-  EXPECT_NO_THROW(one.layer.backward(one.outputGradient));
-  load(one.layer, this->candidates());
-  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.layer.backward(one.outputGradient); }));
+  LayerCase<T> layerCase((CaseShape()));
+  layerCase.forwardAndBackward();
+  load<T>(layerCase.layer, {});
+  EXPECT_NO_THROW(layerCase.layer.backward(layerCase.outputGradient));
+  load(layerCase.layer, this->candidates());
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { layerCase.layer.backward(layerCase.outputGradient); }));
 }
 
 }  // namespace cross_attention::test::weights_loading_test

@@ -22,7 +22,7 @@ File write(const std::vector<NamedValues<T>>& tensors, const std::string& dtype)
   return weights::writeSafetensors<T>(std::span<const NamedValues<T>>(tensors), dtype);
 }
 
-/// What a value is after it was stored as `dtype`.
+/// Returns a value after it was stored as `dtype`.
 double stored(double value, const std::string& dtype) {
   const float half = weights::toFloatForHalf(value);
   if (dtype == "F16") return static_cast<double>(weights::fromHalf(weights::toHalf(half)));
@@ -82,7 +82,7 @@ TYPED_TEST(SafetensorsTest, RoundTripsInAllDtypes) {
   }
 }
 
-TYPED_TEST(SafetensorsTest, IsWrittenAsTheFormatSays) {
+TYPED_TEST(SafetensorsTest, WritesTheDocumentedFormat) {
   using T = TypeParam;
   const std::vector<T> values = {T(1), T(-2)};
   const File file = write<T>({{"a", Shape{2}, values}, {"b", Shape{1, 2}, values}}, "F32");
@@ -100,14 +100,14 @@ TYPED_TEST(SafetensorsTest, IsWrittenAsTheFormatSays) {
   EXPECT_EQ(file[data + 3], std::byte{0x3f});
 }
 
-TYPED_TEST(SafetensorsTest, AnotherDtypeIsRefused) {
+TYPED_TEST(SafetensorsTest, RefusesUnsupportedDtypes) {
   using T = TypeParam;
   for (const std::string dtype : {"", "f32", "F8_E4M3", "I64", "float32"}) {
     EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { write<T>({}, dtype); })) << dtype;
   }
 }
 
-TYPED_TEST(SafetensorsTest, OtherTypesAreReadButNotDecoded) {
+TYPED_TEST(SafetensorsTest, ReadsOtherTypesButDoesNotDecodeThem) {
   using T = TypeParam;
   for (const auto& [dtype, bytes] : std::map<std::string, std::size_t>{{"I64", 16},
                                                                        {"I32", 8},
@@ -129,7 +129,7 @@ TYPED_TEST(SafetensorsTest, OtherTypesAreReadButNotDecoded) {
   }
 }
 
-TEST(SafetensorsFormatTest, AnyOrderOfKeysOffsetsAndSpaceIsRead) {
+TEST(SafetensorsFormatTest, ReadsAnyOrderOfKeysOffsetsAndSpaces) {
   const File file = makeFile(
       "{ \"b\" : {\"data_offsets\":[4, 6],\"shape\":[1] , \"dtype\":\"F16\"},\n"
       "\"__metadata__\":{\"format\":\"pt\",\"dtype\":\"x\"}, "
@@ -144,8 +144,8 @@ TEST(SafetensorsFormatTest, AnyOrderOfKeysOffsetsAndSpaceIsRead) {
   EXPECT_EQ(read[0].bytes.data(), file.data() + file.size() - 2);
 }
 
-TEST(SafetensorsFormatTest, ValuesMayBeginAtAnyByte) {
-  // A header of odd length, as other writers may leave it.
+TEST(SafetensorsFormatTest, ReadsUnalignedValues) {
+  // A header of odd length, as other writers may write it.
   const std::string header = R"({"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]} })";
   ASSERT_NE(header.size() % 8, 0u);
   File file = makeFile(header, 8);
@@ -156,7 +156,7 @@ TEST(SafetensorsFormatTest, ValuesMayBeginAtAnyByte) {
   EXPECT_EQ(read, value);
 }
 
-TEST(SafetensorsFormatTest, AFileWithoutTensorsIsOne) {
+TEST(SafetensorsFormatTest, ReadsFilesWithoutTensors) {
   EXPECT_TRUE(weights::readSafetensors(makeFile("{}", 0)).empty());
   EXPECT_TRUE(weights::readSafetensors(makeFile(R"({"__metadata__":{}})", 0)).empty());
 }
