@@ -1,5 +1,5 @@
-// The analyser of evaluation/ on pictures drawn here, by sixteen samples a pixel: what it sees, and whether that is what was
-// asked for.
+// Tests of the picture analyser in evaluation/: the objects it finds and its comparison of a picture with a
+// scene. The test pictures are drawn here with 16 samples per pixel.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
@@ -17,7 +17,7 @@ const samples = 4;
 
 const isWithinBox = (x, y, halfWidth, halfHeight) => Math.abs(x) < halfWidth && Math.abs(y) < halfHeight;
 
-/** Even-odd rule. */
+/** Tests whether a point lies within a polygon (even-odd rule). */
 function isWithinPolygon(x, y, corners) {
   let inside = false;
   for (const [index, [fromX, fromY]] of corners.entries()) {
@@ -27,7 +27,7 @@ function isWithinPolygon(x, y, corners) {
   return inside;
 }
 
-// Half as wide as 1: five points on a circle of 1 / sin 72°, the middle of the height at 0.
+// A five-pointed star of half-width 1 (circumradius 1 / sin 72°), centred vertically at 0.
 const starCorners = Array.from({ length: 10 }, (_, tenth) => {
   const length = (tenth % 2 === 0 ? 1 : 0.45) / Math.sin((2 * Math.PI) / 5);
   const drop = 1 / Math.sin((2 * Math.PI) / 5) - 0.951;
@@ -35,8 +35,10 @@ const starCorners = Array.from({ length: 10 }, (_, tenth) => {
   return [length * Math.sin(angle), drop - length * Math.cos(angle)];
 });
 
-/** Whether (x, y) lies within the unit shape. The six known ones, and some that are none of them. */
-const forms = {
+/**
+ * Tests whether (x, y) lies within a unit shape: the analyser's six shapes, then four that it does not know.
+ */
+const isWithinShape = {
   circle: (x, y) => Math.hypot(x, y) < 1,
   square: (x, y) => isWithinBox(x, y, 1, 1),
   triangle: (x, y) => Math.abs(y) < 0.866 && Math.abs(x) < (y + 0.866) / 1.732,
@@ -46,32 +48,43 @@ const forms = {
   bar: (x, y) => isWithinBox(x, y, 1, 0.5),
   'half disc': (x, y) => Math.hypot(x, y) < 1 && y > 0,
   corner: (x, y) => isWithinBox(x, y, 1, 1) && (x < -0.3 || y > 0.3),
-  'triangle upside down': (x, y) => forms.triangle(x, -y),
+  'triangle upside down': (x, y) => isWithinShape.triangle(x, -y),
 };
-const known = ['circle', 'square', 'triangle', 'star', 'ring', 'cross'];
+const knownShapes = ['circle', 'square', 'triangle', 'star', 'ring', 'cross'];
 
-const object = (colour, shape, x, y, radius, said = 'none') => ({ colour, shape, x, y, radius, size: said });
+const object = (colour, shape, x, y, radius, sizeWord = 'none') => ({
+  colour,
+  shape,
+  x,
+  y,
+  radius,
+  size: sizeWord,
+});
 
+/** The fraction of a pixel's samples that lie within the object. */
 function coverage({ shape, x, y, radius }, pixel) {
   let covered = 0;
   for (let sample = 0; sample < samples * samples; ++sample) {
-    const atX = (pixel % size) + ((sample % samples) + 0.5) / samples;
-    const atY = Math.floor(pixel / size) + (Math.floor(sample / samples) + 0.5) / samples;
-    if (forms[shape]((atX - x) / radius, (atY - y) / radius)) ++covered;
+    const sampleX = (pixel % size) + ((sample % samples) + 0.5) / samples;
+    const sampleY = Math.floor(pixel / size) + (Math.floor(sample / samples) + 0.5) / samples;
+    if (isWithinShape[shape]((sampleX - x) / radius, (sampleY - y) / radius)) ++covered;
   }
   return covered / (samples * samples);
 }
 
-/** Planar [3, 32, 32] in [-1, 1]; later objects cover earlier ones. `tint`: [channel] → what is added to colours. */
+/**
+ * Draws a planar picture [3, 32, 32] in [-1, 1]. Later objects cover earlier ones. `tint` (one value per
+ * channel) is added to the colours of the objects.
+ */
 function draw(background, objects, { tint = [0, 0, 0] } = {}) {
   const pixels = size * size;
   const picture = new Float32Array(3 * pixels);
   for (let pixel = 0; pixel < pixels; ++pixel) {
     let colour = backgrounds[background];
-    for (const one of objects) {
-      const share = coverage(one, pixel);
-      const own = colours[one.colour].map((value, channel) => value + tint[channel]);
-      colour = colour.map((value, channel) => value + share * (own[channel] - value));
+    for (const drawn of objects) {
+      const alpha = coverage(drawn, pixel);
+      const tinted = colours[drawn.colour].map((value, channel) => value + tint[channel]);
+      colour = colour.map((value, channel) => value + alpha * (tinted[channel] - value));
     }
     for (const [channel, value] of colour.entries()) picture[channel * pixels + pixel] = 2 * value - 1;
   }
@@ -83,7 +96,7 @@ function withNoise(picture, deviation, seed) {
   return picture.map((value, index) => Math.min(1, Math.max(-1, value + noise[index])));
 }
 
-/** Each pixel a mean of itself (half), its neighbours beside (an eighth each). */
+/** Blurs a picture: a pixel has weight 1/2, each of its four neighbours 1/8. */
 function softened(picture) {
   return picture.map((value, index) => {
     const column = index % size;
@@ -107,21 +120,22 @@ const namesOf = ({ objects }) => objects.map(nameOf).sort();
 const assertNames = (found, ...names) => assert.deepEqual(namesOf(found), names.sort());
 
 describe('one object', () => {
-  for (const [index, shape] of known.entries()) {
+  for (const [shapeIndex, shape] of knownShapes.entries()) {
     for (const radius of [4, 5.6, 8]) {
-      test(`${shape} of radius ${radius}, in all colours, on all backgrounds, with noise and without`, () => {
-        for (const [place, colour] of Object.keys(colours).entries()) {
+      test(`${shape} of radius ${radius}, in all colours, on all backgrounds, with and without noise`, () => {
+        for (const [colourIndex, colour] of Object.keys(colours).entries()) {
           for (const background of Object.keys(backgrounds)) {
-            const [x, y] = [13 + place * 0.37, 15 + index * 0.29];
+            const [x, y] = [13 + colourIndex * 0.37, 15 + shapeIndex * 0.29];
             const clean = draw(background, [object(colour, shape, x, y, radius)]);
-            for (const picture of [clean, withNoise(clean, 0.1, place)]) {
+            for (const picture of [clean, withNoise(clean, 0.1, colourIndex)]) {
               const found = analysePicture(picture);
               assertNames(found, `${colour} ${shape}`);
               assert.equal(found.background, background);
               const [{ centre, radius: foundRadius }] = found.objects;
-              // The search ends with steps of an eighth of a pixel in each direction; noise may add as much again.
+              // The search ends with steps of 1/8 pixel in each direction; noise may add the same error
+              // again.
               assert.ok(Math.hypot(centre.x - x, centre.y - y) < 0.4, `centre ${centre.x}, ${centre.y}`);
-              assert.ok(Math.abs(foundRadius - radius) < 0.4, `radius ${foundRadius}, not ${radius}`);
+              assert.ok(Math.abs(foundRadius - radius) < 0.4, `radius ${foundRadius}; expected ${radius}`);
             }
           }
         }
@@ -129,14 +143,15 @@ describe('one object', () => {
     }
   }
 
-  test('its mask adds up to its area', () => {
+  test('the mask sums to the area of the object', () => {
     const [{ mask }] = analysePicture(draw('white', [object('blue', 'circle', 16, 15, 6)])).objects;
     const area = mask.reduce((sum, share) => sum + share, 0);
-    // Sixteen samples a pixel miss at most 1/32 of a pixel on each of the some 2·π·6 pixels along the edge.
+    // With 16 samples per pixel the error is at most 1/32 pixel for each of the about 2·π·6 pixels at the
+    // edge.
     assert.ok(Math.abs(area - Math.PI * 36) < 1.2, `area ${area}`);
   });
 
-  test('its box is that of the shape: a triangle is wider than high', () => {
+  test('the box is the bounding box of the shape: a triangle is wider than high', () => {
     const [{ box }] = analysePicture(draw('gray', [object('red', 'triangle', 16, 16, 8)])).objects;
     for (const [side, expected] of Object.entries({
       left: 8,
@@ -144,17 +159,17 @@ describe('one object', () => {
       top: 16 - 6.93,
       bottom: 16 + 6.93,
     })) {
-      assert.ok(Math.abs(box[side] - expected) < 0.3, `${side} ${box[side]}, not ${expected}`);
+      assert.ok(Math.abs(box[side] - expected) < 0.3, `${side} is ${box[side]}; expected ${expected}`);
     }
   });
 
-  test('bytes of RGBA pixels are read like numbers', () => {
+  test('accepts RGBA bytes', () => {
     const picture = draw('brown', [object('cyan', 'star', 12, 18, 5)]);
     assertNames(analysePicture(toBytes(picture)), 'cyan star');
   });
 
-  test('wrong colours and soft edges, as models make them', () => {
-    for (const shape of known) {
+  test('inexact colours and soft edges, as models generate them', () => {
+    for (const shape of knownShapes) {
       for (const colour of Object.keys(colours)) {
         const drawn = draw('white', [object(colour, shape, 15.4, 16.3, 5.5)], { tint: [-0.06, 0.05, -0.05] });
         assertNames(analysePicture(withNoise(softened(drawn), 0.05, 3)), `${colour} ${shape}`);
@@ -162,7 +177,7 @@ describe('one object', () => {
     }
   });
 
-  test('a shape that is none of the six is unknown, whatever its size', () => {
+  test('other shapes are unknown at any size', () => {
     for (const shape of ['bar', 'half disc', 'corner', 'triangle upside down']) {
       for (const radius of [4.5, 6, 8]) {
         const found = analysePicture(draw('white', [object('blue', shape, 15.3, 16.2, radius)]));
@@ -172,7 +187,7 @@ describe('one object', () => {
     }
   });
 
-  test('specks and streaks are no objects', () => {
+  test('specks and streaks are ignored', () => {
     const specks = [object('red', 'square', 4, 4, 1), object('blue', 'circle', 27, 6, 1.2)];
     const picture = draw('white', [object('green', 'circle', 16, 18, 6), ...specks]);
     assertNames(analysePicture(picture), 'green circle');
@@ -181,7 +196,7 @@ describe('one object', () => {
     assertNames(analysePicture(streak));
   });
 
-  test('an empty picture holds none', () => {
+  test('an empty picture has no objects', () => {
     for (const background of Object.keys(backgrounds)) {
       const found = analysePicture(withNoise(draw(background, []), 0.1, 8));
       assert.deepEqual([found.objects.length, found.background], [0, background]);
@@ -190,14 +205,14 @@ describe('one object', () => {
 });
 
 describe('several objects', () => {
-  test('touching ones of different colours are two', () => {
+  test('touching objects of different colours are separate', () => {
     const found = analysePicture(
       draw('white', [object('red', 'square', 9, 16, 6), object('blue', 'square', 21, 16, 6)]),
     );
     assertNames(found, 'red square', 'blue square');
   });
 
-  test('the edge between red and blue is not purple, that between red and white not pink', () => {
+  test('an edge between red and blue is not purple, an edge between red and white not pink', () => {
     for (const deviation of [0, 0.1]) {
       const inner = object('red', 'circle', 16.4, 15.2, 4.6);
       const picture = draw('white', [object('blue', 'square', 16, 16, 11), inner]);
@@ -205,9 +220,9 @@ describe('several objects', () => {
     }
   });
 
-  test('every shape inside every one that can hold it', () => {
+  test('each shape inside each shape that is large enough', () => {
     for (const outer of ['circle', 'square', 'ring']) {
-      for (const inner of known) {
+      for (const inner of knownShapes) {
         const radius = outer === 'ring' ? 12.5 : 10;
         const objects = [object('yellow', outer, 16, 15.5, radius), object('purple', inner, 16.3, 15.8, 4.1)];
         const picture = draw('gray', objects);
@@ -222,7 +237,7 @@ describe('several objects', () => {
     }
   });
 
-  test('three, one of them a small ring', () => {
+  test('three objects, one of them a small ring', () => {
     const found = analysePicture(
       draw('black', [
         object('orange', 'ring', 7, 8, 4),
@@ -234,7 +249,7 @@ describe('several objects', () => {
   });
 });
 
-test('a relation is that of the axis along which the centres are further apart', () => {
+test('relationOf uses the axis along which the centres are further apart', () => {
   const at = (x, y, radius = 4) => ({
     centre: { x, y },
     box: { left: x - radius, top: y - radius, right: x + radius, bottom: y + radius },
@@ -245,7 +260,7 @@ test('a relation is that of the axis along which the centres are further apart',
   assert.equal(relationOf(at(12, 22), at(18, 8)), 'below');
   assert.equal(relationOf(at(15, 15, 4), at(16, 16, 10)), 'inside');
   assert.equal(relationOf(at(16, 16, 10), at(15, 15, 4)), 'around');
-  assert.equal(relationOf(at(15, 16, 4), at(16, 16, 4)), 'left of', 'two of a size hold each other not');
+  assert.equal(relationOf(at(15, 16, 4), at(16, 16, 4)), 'left of', 'boxes of the same size');
 });
 
 describe('adheres', () => {
@@ -261,13 +276,13 @@ describe('adheres', () => {
   const read = (background, ...objects) => analysePicture(draw(background, objects));
   const lower = { ...blue, x: 11 };
 
-  test('what was asked for', () => {
+  test('a picture that shows the scene', () => {
     const judgement = adheres(read('white', red, lower), scene());
     assert.deepEqual(judgement.reasons, []);
     assert.ok(judgement.ok && judgement.coloursOk && judgement.shapesOk);
     assert.deepEqual(judgement.relations, [{ relation: 'above', holds: true }]);
     assert.deepEqual(
-      judgement.sizes.map(({ size: said, holds }) => [said, holds]),
+      judgement.sizes.map(({ size: sizeWord, holds }) => [sizeWord, holds]),
       [
         ['small', true],
         ['large', true],
@@ -284,17 +299,17 @@ describe('adheres', () => {
       coloursOk: true,
       shapesOk: true,
     },
-    'one is missing': { found: read('white', red), reasons: ['there is no blue square'] },
-    'one too many': {
+    'a missing object': { found: read('white', red), reasons: ['there is no blue square'] },
+    'an extra object': {
       found: read('white', red, lower, object('green', 'star', 25, 8, 4.5)),
       reasons: ['there is a green star that was not asked for'],
       relationHolds: true,
     },
-    'one comes twice': {
+    'a duplicated object': {
       found: read('white', red, lower, object('red', 'circle', 25, 8, 4.5)),
       reasons: ['there are 2 of the red circle'],
     },
-    'colours are exchanged': {
+    'exchanged colours': {
       found: read('white', { ...red, colour: 'blue' }, { ...lower, colour: 'red' }),
       reasons: [
         'there is no red circle',
@@ -325,7 +340,7 @@ describe('adheres', () => {
     });
   }
 
-  test('sizes and the background are told, but do not count', () => {
+  test('wrong sizes and a wrong background are reported, but do not fail', () => {
     const judgement = adheres(read('brown', { ...red, radius: 7 }, { ...lower, radius: 4.5 }), scene());
     assert.ok(judgement.ok, judgement.reasons.join());
     assert.deepEqual(
@@ -337,7 +352,7 @@ describe('adheres', () => {
   });
 });
 
-test('what is no picture is refused', () => {
+test('analysePicture throws if the argument is not a picture', () => {
   for (const wrong of [null, undefined, 'picture', [1, 2, 3], new Float64Array(3072)]) {
     assert.throws(() => analysePicture(wrong), { name: 'TypeError', message: /picture.*Float32Array/s });
   }

@@ -1,4 +1,5 @@
-// forwardAsync: the same bits as forward, while the event loop turns and the world changes.
+// Tests of forwardAsync: it returns the same bits as forward, does not block the event loop and is not
+// affected by changes after the call.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { runForValue, runScript } from '../support/child.mjs';
@@ -18,11 +19,11 @@ import { shapeNamed } from '../../support/shapes.mjs';
 import { threadMilliseconds } from '../support/thread_time.mjs';
 import { initOptions } from '../support/variant.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
 const size = { batch: 2, height: 16, width: 16, queryDim: 64, contextDim: 48, numHeads: 4, length: 33 };
 
-describe('the same bits as forward', () => {
+describe('returns the same bits as forward', () => {
   const cases = {
     image: {},
     tokens: { layout: 'tokens' },
@@ -47,7 +48,7 @@ describe('the same bits as forward', () => {
     );
   }
 
-  test('many at once, on one layer and on several', () =>
+  test('concurrent calls of one layer and of several layers', () =>
     scoped(async (own) => {
       const cases = [1, 2, 3].map((seed) => own(makeCase({ ...size, seed })));
       const contexts = [4, 5].map((seed) => own(normalTensor([2, 33, 48], seed)));
@@ -62,23 +63,23 @@ describe('the same bits as forward', () => {
       });
     }));
 
-  test('together with forward, backward and attentionMaps in between', () =>
+  test('with calls of forward, backward and attentionMaps in between', () =>
     withCase(size, async ({ layer, input, context }, own) => {
       const gradient = own(normalTensor(input.shape, 9));
       layer.training = true;
       const expected = own(layer.forwardWithContext(input, context)).data();
       const expectedBack = own(layer.backward(gradient)).data();
       const pending = [layer.forwardAsync(input, context), layer.forwardAsync(input, context)];
-      assertSameBits(own(layer.forwardWithContext(input, context)).data(), expected, 'forward meanwhile');
-      assertSameBits(own(layer.backward(gradient)).data(), expectedBack, 'backward meanwhile');
+      assertSameBits(own(layer.forwardWithContext(input, context)).data(), expected, 'forward');
+      assertSameBits(own(layer.backward(gradient)).data(), expectedBack, 'backward');
       own(layer.attentionMaps(input, context));
       for (const output of await Promise.all(pending))
         assertSameBits(own(output).data(), expected, 'forwardAsync');
     }));
 });
 
-describe('the caller is not blocked', () => {
-  test('while a large forward runs, the event loop turns and timers fire', (testContext) =>
+describe('does not block the caller', () => {
+  test('timers fire during a large forward', (testContext) =>
     withCase({ ...shapeNamed('self-64'), height: 48, width: 48 }, async ({ layer, input }, own) => {
       const start = threadMilliseconds();
       own(layer.forward(input));
@@ -102,20 +103,20 @@ describe('the caller is not blocked', () => {
       clearInterval(timer);
 
       testContext.diagnostic(
-        `processor time of the thread: forward ${synchronous.toFixed(0)} ms; forwardAsync returns after ` +
+        `CPU time of the thread: forward ${synchronous.toFixed(0)} ms; forwardAsync returns after ` +
           `${returned.toFixed(1)} ms, the longest of ${turns} turns takes ${longest.toFixed(1)} ms`,
       );
-      // A slice takes 6 ms, and its last tile some more.
+      // A time slice lasts 6 ms plus the rest of its last tile.
       const allowed = Math.max(60, synchronous / 4);
       assert.ok(
         longest < allowed,
-        `a turn takes ${longest} ms of processor time, a forward ${synchronous} ms`,
+        `a turn takes ${longest} ms of CPU time, a forward ${synchronous} ms`,
       );
-      assert.ok(returned < allowed, `the call itself takes ${returned} ms of processor time`);
+      assert.ok(returned < allowed, `the call itself takes ${returned} ms of CPU time`);
       assert.ok(turns > 5, `${turns} turns`);
     }));
 
-  test('the result is not there before the next turn', () =>
+  test('the promise resolves after the caller returns', () =>
     withCase(shapeNamed('tiny'), async ({ layer, input, context }, own) => {
       const order = [];
       const pending = layer.forwardAsync(input, context).then((output) => {
@@ -128,7 +129,7 @@ describe('the caller is not blocked', () => {
     }));
 });
 
-describe('what changes meanwhile', () => {
+describe('is not affected by changes after the call', () => {
   const compare = (change) =>
     withCase(size, async (made, own) => {
       const { layer, input, context } = made;
@@ -139,14 +140,14 @@ describe('what changes meanwhile', () => {
       assertSameBits(own(await pending).data(), expected, 'output');
     });
 
-  test('input and context are disposed of', () =>
+  test('disposed input and context', () =>
     compare(({ input, context }) => {
       input.dispose();
       context.dispose();
-      // What was theirs must not be used for others yet.
+      // Their memory must not be reused yet.
       Tensor.full([2, 64, 16, 16], 5).dispose();
     }));
-  test('the mask is disposed of', () =>
+  test('disposed mask', () =>
     withCase({ ...size, mask: keyMask(2, 33, 1) }, async ({ layer, input, context, options }, own) => {
       const expected = own(layer.forwardWithContext(input, context, options)).data();
       layer.resetState();
@@ -154,9 +155,8 @@ describe('what changes meanwhile', () => {
       options.mask.dispose();
       assertSameBits(own(await pending).data(), expected, 'output');
     }));
-  test('the layer is disposed of: the result comes all the same', () =>
-    compare(({ layer }) => layer.dispose()));
-  test('everything is disposed of', () =>
+  test('disposed layer', () => compare(({ layer }) => layer.dispose()));
+  test('everything disposed', () =>
     compare((made) => {
       made.dispose();
       Tensor.full([2, 64, 16, 16], 5).dispose();
@@ -174,9 +174,9 @@ describe('what changes meanwhile', () => {
     'training = true': (layer) => (layer.training = true),
   };
   for (const [name, change] of Object.entries(parameterChanges)) {
-    test(`${name}: the result is of the parameters at the time of the call`, () =>
+    test(`${name} after the call has no effect`, () =>
       compare(({ layer }, own) => change(layer, own)));
-    test(`${name} before the call counts`, () =>
+    test(`${name} before the call has an effect`, () =>
       withCase(size, async ({ layer, input, context }, own) => {
         change(layer, own);
         const pending = layer.forwardAsync(input, context);
@@ -186,8 +186,8 @@ describe('what changes meanwhile', () => {
   }
 });
 
-describe('errors reject', () => {
-  test('wrong arguments, and nothing is left behind', () =>
+describe('rejects', () => {
+  test('invalid arguments, without a memory leak', () =>
     withCase(size, async ({ layer, input, context }, own) => {
       const wide = own(Tensor.zeros([5, 64], 'float64'));
       const wrongContext = own(Tensor.zeros([3, 33, 48]));
@@ -206,7 +206,7 @@ describe('errors reject', () => {
       await assertRejects(() => layer.forwardAsync(input, null), ShapeError, 'context', 'null');
       await assertRejects(() => layer.forwardAsync(input, context, { mask: 5 }), ArgumentError, 'mask');
       await assertRejects(() => layer.forwardAsync(input, context, 5), ArgumentError, 'options');
-      assert.ok(memoryInUse() <= inUse + 4 * 2 * 64 * 64 * 2, 'packed weights at most were added');
+      assert.ok(memoryInUse() <= inUse + 4 * 2 * 64 * 64 * 2, 'at most the packed weights were allocated');
     }));
 
   test('disposed tensors and a disposed layer', () =>
@@ -220,11 +220,11 @@ describe('errors reject', () => {
       await assertRejects(() => layer.forwardAsync(input, context), DisposedError, 'DiffusionCrossAttention');
     }));
 
-  test('too little memory, and the layer stays usable', () =>
+  test('if memory runs out, and the layer remains usable', () =>
     scoped(async (own) => {
       const layer = own(new DiffusionCrossAttention(2048, 1, 1, 1, { seed: 1 }));
-      // Few bytes in, but an image of 2048 channels out of them cannot be asked for; a context so long can: its keys take
-      // 2048 times its own size.
+      // The output of a large input would not fit either, so the context must be large: its keys need 2048
+      // times the memory of the context.
       const input = own(Tensor.zeros([1, 2048]));
       const context = own(Tensor.zeros([2_000_000, 1]));
       await assertRejects(() => layer.forwardAsync(input, context), OutOfMemoryError);
@@ -232,31 +232,32 @@ describe('errors reject', () => {
     }));
 });
 
-describe('the process ends by itself', () => {
-  const load = `
+describe('does not keep the process alive', () => {
+  const initialize = `
     import { init, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
-    await init(${JSON.stringify(initOptions)});
+    await init(${JSON.stringify(initOptions)});`;
+  const load = `${initialize}
     const layer = new DiffusionCrossAttention(64, 64, 4, 16);
     const input = Tensor.randn([1, 64, 16, 16]);`;
   const scripts = {
-    'after init alone': `import { init } from 'diffusion-cross-attention'; await init(${JSON.stringify(initOptions)});`,
-    'with nothing disposed of': `${load} await layer.forwardAsync(input, null);`,
-    'with everything disposed of': `${load}
+    'after init': initialize,
+    'if nothing is disposed': `${load} await layer.forwardAsync(input, null);`,
+    'if everything is disposed': `${load}
       (await layer.forwardAsync(input, null)).dispose(); layer.dispose(); input.dispose();`,
-    'with a forwardAsync that nobody waits for': `${load} void layer.forwardAsync(input, null);`,
+    'with a forwardAsync that is not awaited': `${load} void layer.forwardAsync(input, null);`,
     'after a forwardAsync that failed': `${load} await layer.forwardAsync(input, input).catch(() => {});`,
   };
   for (const [name, source] of Object.entries(scripts)) {
     test(name, async () => {
       const { code, errors, seconds } = await runScript(source);
-      assert.equal(code, 0, `ended with ${code ?? 'a timeout'} after ${seconds} s\n${errors}`);
+      assert.equal(code, 0, `exited with ${code ?? 'a timeout'} after ${seconds} s\n${errors}`);
     });
   }
 
-  test('but not before a result that somebody waits for', async () => {
-    const sum = await runForValue(`${load}
+  test('but waits for a result that is awaited', async () => {
+    const outputSize = await runForValue(`${load}
       const output = await layer.forwardAsync(input, null);
       console.log(JSON.stringify(output.size));`);
-    assert.equal(sum, 64 * 256);
+    assert.equal(outputSize, 64 * 256);
   });
 });

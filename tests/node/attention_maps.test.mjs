@@ -1,4 +1,4 @@
-// attentionMaps: shapes, the reference's values, and that they are probabilities.
+// Tests of attentionMaps: shapes, comparison with the reference, and sums of probabilities.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { additiveMask, keyMask, normalTensor, scoped, withCase } from '../support/cases.mjs';
@@ -9,7 +9,7 @@ import { ArgumentError, DiffusionCrossAttention, memoryInUse, Tensor } from '../
 import { attentionMaps, meanOverHeads } from '../support/reference.mjs';
 import { shapeNamed } from '../../support/shapes.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
 const size = { batch: 2, height: 4, width: 7, queryDim: 24, contextDim: 10, numHeads: 3, length: 13 };
 
@@ -29,16 +29,16 @@ for (const dtype of ['float32', 'float64']) {
       test(name, () =>
         withCase({ ...size, dtype, ...extra }, ({ layer, input, context, options, problem }, own) => {
           const { batch, numHeads, length, tokens } = problem;
-          const place = input.rank === 4 ? [4, 7] : [tokens];
+          const tokenShape = input.rank === 4 ? [4, 7] : [tokens];
           const expected = attentionMaps(problem);
           const bound = mapsBound(problem, dtype);
           const all = own(layer.attentionMaps(input, context, { ...options, heads: 'all' }));
-          assert.deepEqual(all.shape, [batch, numHeads, length, ...place]);
+          assert.deepEqual(all.shape, [batch, numHeads, length, ...tokenShape]);
           assert.equal(all.dtype, dtype);
           assertWithin(all.data(), expected, bound, 'all heads');
           for (const heads of ['mean', undefined]) {
             const mean = own(layer.attentionMaps(input, context, { ...options, heads }));
-            assert.deepEqual(mean.shape, [batch, length, ...place]);
+            assert.deepEqual(mean.shape, [batch, length, ...tokenShape]);
             const slack = meanOverHeads(bound, batch, numHeads).map(
               (error) => error + gamma(numHeads + 1, unitRoundoff(dtype)),
             );
@@ -50,7 +50,7 @@ for (const dtype of ['float32', 'float64']) {
   });
 }
 
-/** Over the keys: [batch, length, tokens] → the sums [batch, tokens]. */
+/** Sums [rows, length, tokens] over the keys; returns [rows, tokens]. */
 function sumsOverKeys(maps, rows, length, tokens) {
   return Float64Array.from({ length: rows * tokens }, (_, index) => {
     const begin = Math.floor(index / tokens) * length * tokens + (index % tokens);
@@ -60,15 +60,16 @@ function sumsOverKeys(maps, rows, length, tokens) {
   });
 }
 
-describe('they are probabilities', () => {
-  test('at sd15-16, with and without a mask: they add up to 1', () =>
+describe('the maps are probabilities', () => {
+  test('they sum to 1 at sd15-16, with and without a mask', () =>
     withCase(shapeNamed('sd15-16'), ({ layer, input, context }, own) => {
       const mask = own(Tensor.from(keyMask(2, 77, 5).values, [2, 77]));
       for (const options of [{}, { mask }]) {
         const maps = own(layer.attentionMaps(input, context, options)).data();
         const ones = new Float64Array(2 * 256).fill(1);
-        // Each probability carries the roundings of its exponential and of the sum of 77 (see error_bounds.mjs), the mean
-        // one a head; the log-sum-exp that is subtracted is below 16 in magnitude at unit-normal data.
+        // Rounding errors of a probability: its exponential and the sum of 77 terms (see error_bounds.mjs),
+        // and one per head in the mean. For unit-normal data the subtracted log-sum-exp is below 16 in
+        // magnitude.
         const unit = unitRoundoff('float32');
         assertClose(sumsOverKeys(maps, 2, 77, 256), ones, gamma(2 * 77 + 12 + 8 + 32, unit), 'sums');
       }
@@ -76,9 +77,9 @@ describe('they are probabilities', () => {
 
   for (const dtype of ['float32', 'float64']) {
     for (const magnitude of [1, 1e4]) {
-      test(`keys that are the same are attended to the same: magnitude ${magnitude}, ${dtype}`, () =>
+      test(`equal keys get equal probabilities: magnitude ${magnitude}, ${dtype}`, () =>
         scoped((own) => {
-          // Padding tokens of a prompt are such keys. softmax of equal scores is 1/L, whatever the scores.
+          // The padding tokens of a prompt are equal keys. The softmax of equal scores is 1/L.
           const length = 77;
           const layer = own(new DiffusionCrossAttention(16, 16, 2, 4, { dtype, seed: 5 }));
           const input = own(normalTensor([1, 16, 4, 4], 1, { dtype, deviation: magnitude }));
@@ -94,7 +95,7 @@ describe('they are probabilities', () => {
     }
   }
 
-  test('a large additive bias on all keys of a row changes nothing', () =>
+  test('a large mask value on all keys of a row has no effect', () =>
     withCase({ ...size, dtype: 'float32', layout: 'tokens' }, ({ layer, input, context }, own) => {
       const mask = own(Tensor.full([1, 1, 1, 13], -1e6));
       const maps = own(layer.attentionMaps(input, context, { mask })).data();
@@ -103,18 +104,18 @@ describe('they are probabilities', () => {
     }));
 });
 
-test('they do not touch the state: gradients, activations and remembered contexts stay', () =>
+test('attentionMaps does not change saved activations, gradients or cached contexts', () =>
   withCase(size, ({ layer, input, context }, own) => {
     layer.training = true;
     const output = own(layer.forwardWithContext(input, context));
     const gradient = own(normalTensor(input.shape, 3));
     const first = own(layer.backward(gradient)).data();
     own(layer.attentionMaps(own(normalTensor([1, 24, 2, 2], 7)), own(normalTensor([1, 5, 10], 8))));
-    assertSameBits(own(layer.backward(gradient)).data(), first, 'backward of the forward before');
+    assertSameBits(own(layer.backward(gradient)).data(), first, 'backward of the earlier forward');
     assertSameBits(own(layer.forwardWithContext(input, context)).data(), output.data(), 'forward');
   }));
 
-test("heads that are neither 'mean' nor 'all' are an ArgumentError", () =>
+test("throws ArgumentError if heads is neither 'mean' nor 'all'", () =>
   withCase(size, ({ layer, input, context }) => {
     for (const heads of ['both', 3, null, '']) {
       assertThrows(

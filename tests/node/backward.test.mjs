@@ -1,4 +1,4 @@
-// The backward: accuracy, what it takes, what it adds up, and what contextGradient is.
+// Tests of backward: accuracy, arguments, accumulation of gradients, and contextGradient.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import {
@@ -24,11 +24,11 @@ import {
 import { backward, gradientMagnitudes } from '../support/reference_backward.mjs';
 import { shapeNamed } from '../../support/shapes.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
 const size = { batch: 2, height: 5, width: 4, queryDim: 24, contextDim: 10, numHeads: 3, length: 13 };
 
-/** Forward and backward of a case; all gradients, tokens first. */
+/** Runs forward and backward of a case. Returns all gradients; the input gradient is in token layout. */
 function gradientsOf({ layer, input, context, options, toTokens }, outputGradient, own) {
   layer.training = true;
   own(layer.forwardWithContext(input, context, options));
@@ -42,10 +42,9 @@ function gradientsOf({ layer, input, context, options, toTokens }, outputGradien
   };
 }
 
-describe('float32 is within 1e-4 relative of the float64 reference', () => {
+describe('the relative error of float32 against the float64 reference is at most 1e-4', () => {
   const parts = ['input', 'context', 'query', 'key', 'value', 'output', 'bias'];
-  // Of the project's shapes those that the reference can be asked for in full; and the channels and prompt of the others
-  // with fewer tokens.
+  // The reference is too slow for the full size of most shapes; these have fewer tokens.
   const cases = {
     tiny: shapeNamed('tiny'),
     'sd15-64 with 8 × 7 tokens': { ...shapeNamed('sd15-64'), height: 8, width: 7 },
@@ -91,7 +90,7 @@ describe('float32 is within 1e-4 relative of the float64 reference', () => {
 });
 
 for (const dtype of ['float32', 'float64']) {
-  describe(`against the reference, ${dtype}`, () => {
+  describe(`agrees with the reference, ${dtype}`, () => {
     const cases = {
       image: {},
       tokens: { layout: 'tokens' },
@@ -133,8 +132,8 @@ for (const dtype of ['float32', 'float64']) {
   });
 }
 
-describe('gradients of parameters', () => {
-  test('add up over calls until they are cleared', () =>
+describe('parameter gradients', () => {
+  test('accumulate over calls until clearGradients', () =>
     withCase({ ...size, dtype: 'float64' }, ({ layer, input, context }, own) => {
       layer.training = true;
       own(layer.forwardWithContext(input, context));
@@ -143,14 +142,14 @@ describe('gradients of parameters', () => {
       const once = layer.getParameterGradients();
       assert.ok(once.some((value) => value !== 0));
       assertSameBits(own(layer.backward(gradient)).data(), first, 'the same forward again');
-      // The second time the same numbers are added, perhaps one by one: each addition is a rounding.
+      // The second call adds the same numbers, possibly one by one; each addition rounds.
       const twice = layer.getParameterGradients();
       const slack = once.map((value) => 1e-13 + 1e-13 * Math.abs(value));
       assertWithin(
         twice,
         once.map((value) => 2 * value),
         slack,
-        'added up',
+        'accumulated',
       );
       layer.clearGradients();
       assert.ok(layer.getParameterGradients().every((value) => value === 0));
@@ -158,13 +157,13 @@ describe('gradients of parameters', () => {
       assertSameBits(layer.getParameterGradients(), once, 'after clearGradients');
     }));
 
-  test('getParameterGradients is a copy', () =>
+  test('getParameterGradients returns a copy', () =>
     withCase(size, ({ layer }) => {
       layer.getParameterGradients().fill(5);
       assert.ok(layer.getParameterGradients().every((value) => value === 0));
     }));
 
-  test('an output gradient of an image is the same one as of its tokens', () =>
+  test('are the same for image layout and token layout', () =>
     withCase({ ...size, dtype: 'float64' }, (made, own) => {
       const { layer, input, context, problem, toTokens } = made;
       const image = own(normalTensor(input.shape, 9, { dtype: 'float64' }));
@@ -179,14 +178,14 @@ describe('gradients of parameters', () => {
     }));
 });
 
-describe('which forward it belongs to', () => {
+describe('backward uses the last training forward', () => {
   const setUp = (work) =>
     withCase(size, (made, own) => work({ ...made, gradient: own(normalTensor(made.input.shape, 9)), own }));
 
-  test('without a training forward it is an ArgumentError', () =>
+  test('throws ArgumentError without a training forward', () =>
     setUp(({ layer, input, context, gradient, own }) => {
       const attempt = () =>
-        assertThrows(() => layer.backward(gradient), ArgumentError, 'backward', 'training', 'it takes');
+        assertThrows(() => layer.backward(gradient), ArgumentError, 'backward', 'training');
       attempt();
       own(layer.forwardWithContext(input, context));
       attempt();
@@ -196,7 +195,7 @@ describe('which forward it belongs to', () => {
       own(layer.backward(gradient));
     }));
 
-  test('the last training one, whatever came after it in inference', () =>
+  test('ignores later inference forwards', () =>
     setUp(({ layer, input, context, gradient, own }) => {
       layer.training = true;
       own(layer.forwardWithContext(input, context));
@@ -214,19 +213,19 @@ describe('which forward it belongs to', () => {
     resetState: ({ layer }) => layer.resetState(),
   };
   for (const [name, change] of Object.entries(changes)) {
-    test(`after ${name} it takes another forward`, () =>
+    test(`throws ArgumentError after ${name} until the next training forward`, () =>
       setUp((made) => {
         const { layer, input, context, gradient, own } = made;
         layer.training = true;
         own(layer.forwardWithContext(input, context));
         change(made);
-        assertThrows(() => layer.backward(gradient), ArgumentError, 'backward', 'it takes');
+        assertThrows(() => layer.backward(gradient), ArgumentError, 'backward', 'forward');
         own(layer.forwardWithContext(input, context));
         own(layer.backward(gradient));
       }));
   }
 
-  test('the input and context may be disposed of before it', () =>
+  test('the input and context may be disposed before backward', () =>
     setUp(({ layer, input, context, gradient, own }) => {
       layer.training = true;
       const [inputCopy, contextCopy] = [input.clone(), context.clone()];
@@ -239,7 +238,7 @@ describe('which forward it belongs to', () => {
       assertSameBits(own(layer.backward(gradient)).data(), expected, 'input gradient');
     }));
 
-  test('forwardAsync in training counts as well', () =>
+  test('forwardAsync is also a training forward', () =>
     withCase(size, async ({ layer, input, context }, own) => {
       const gradient = own(normalTensor(input.shape, 9));
       layer.training = true;
@@ -251,8 +250,8 @@ describe('which forward it belongs to', () => {
     }));
 });
 
-describe('wrong output gradients', () => {
-  test('change nothing: another shape is a ShapeError, another dtype or thing an ArgumentError', () =>
+describe('invalid output gradients', () => {
+  test('throw ShapeError or ArgumentError and change nothing', () =>
     withCase(size, ({ layer, input, context }, own) => {
       layer.training = true;
       own(layer.forwardWithContext(input, context));
@@ -288,7 +287,7 @@ describe('contextGradient', () => {
       work({ layer, input, context, own });
     });
 
-  test('is null before a backward and for self-attention, and has the shape of the context', () =>
+  test('has the shape of the context; is null before backward and for self-attention', () =>
     scoped((own) => {
       const layer = own(new DiffusionCrossAttention(8, 8, 2, 4, { seed: 1 }));
       assert.equal(layer.contextGradient, null);
@@ -302,19 +301,19 @@ describe('contextGradient', () => {
         own(layer.backward(input));
         assert.deepEqual(layer.contextGradient.shape, shape);
         assert.equal(layer.contextGradient.dtype, 'float32');
-        assert.equal(layer.contextGradient, layer.contextGradient, 'the same object each time');
+        assert.equal(layer.contextGradient, layer.contextGradient, 'the getter returns the same object');
       }
       own(layer.forward(input));
       own(layer.backward(input));
       assert.equal(layer.contextGradient, null);
     }));
 
-  test('belongs to the layer: the next backward, resetState and dispose end it', () =>
+  test('belongs to the layer: the next backward, resetState and dispose dispose it', () =>
     withBackward(({ layer, input, context, own }) => {
       const first = layer.contextGradient;
       const values = first.data();
       own(layer.forwardWithContext(input, context));
-      assert.equal(layer.contextGradient, first, 'a forward leaves it');
+      assert.equal(layer.contextGradient, first, 'forward does not change it');
       own(layer.backward(input));
       assert.equal(first.disposed, true);
       assert.notDeepEqual(layer.contextGradient.data(), values);
@@ -330,7 +329,7 @@ describe('contextGradient', () => {
       assertThrows(() => layer.contextGradient, DisposedError, 'DiffusionCrossAttention');
     }));
 
-  test('disposed of by the user all the same: the layer goes on', () =>
+  test('the layer remains usable if the caller disposes contextGradient', () =>
     withBackward(({ layer, input, context, own }) => {
       layer.contextGradient.dispose();
       own(layer.forwardWithContext(input, context));
@@ -338,7 +337,7 @@ describe('contextGradient', () => {
       assert.equal(layer.contextGradient.disposed, false);
     }));
 
-  test('a failed backward leaves it', () =>
+  test('a failed backward does not change it', () =>
     withBackward(({ layer, own }) => {
       const gradient = layer.contextGradient;
       const wrong = own(Tensor.zeros([1]));
@@ -348,7 +347,7 @@ describe('contextGradient', () => {
     }));
 });
 
-test('without tokens that attend, gradients are exactly zero', () =>
+test('gradients are exactly zero if the mask ignores all keys', () =>
   withCase(
     { ...size, mask: keyMask(1, 13, 1, { ignored: [0] }) },
     ({ layer, input, context, options }, own) => {

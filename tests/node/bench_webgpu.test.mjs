@@ -1,4 +1,5 @@
-// The benchmark on WebGPU: what is timed, who is ranked and who is not. Its contenders themselves need a browser.
+// Tests of the WebGPU benchmark with fake contenders: what is timed, and which contenders are ranked. The
+// real contenders need a browser.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { contenders, ours } from '../../bench/webgpu/contenders.mjs';
@@ -10,26 +11,28 @@ import { shapeNamed } from '../../support/shapes.mjs';
 const shape = shapeNamed('tiny');
 const reference = new Float32Array([1, -2]);
 
-/** A contender whose output is `values`; `fails` names the part that does. `log`: what it was asked, in order. */
-function scripted(name, { values = reference, fails, failsAfter = 0 } = {}) {
+/**
+ * A fake contender that outputs `values`. `fails` is the step that throws. `log` records all steps in order.
+ */
+function fakeContender(name, { values = reference, fails, failsAfter = 0 } = {}) {
   const log = [];
-  const did = (part) => {
-    log.push(part);
-    if (part === fails && log.filter((one) => one === part).length > failsAfter)
-      throw new Error(`${part} failed`);
+  const record = (step) => {
+    log.push(step);
+    if (step === fails && log.filter((logged) => logged === step).length > failsAfter)
+      throw new Error(`${step} failed`);
   };
-  const prepare = (what) => {
-    assert.equal(what, shape);
-    did('prepare');
+  const prepare = (preparedShape) => {
+    assert.equal(preparedShape, shape);
+    record('prepare');
     return {
-      upload: () => (did('upload'), 'image'),
-      compute: async (image) => (did(`compute ${image}`), 'output'),
-      read: async (output) => (did(`read ${output}`), values),
-      release: (what) => did(`release ${what}`),
-      dispose: () => did('dispose'),
+      upload: () => (record('upload'), 'image'),
+      compute: async (image) => (record(`compute ${image}`), 'output'),
+      read: async (output) => (record(`read ${output}`), values),
+      release: (resource) => record(`release ${resource}`),
+      dispose: () => record('dispose'),
     };
   };
-  return { name, log, prepare, synchronize: async () => did('synchronize') };
+  return { name, log, prepare, synchronize: async () => record('synchronize') };
 }
 
 const oneCall = [
@@ -37,13 +40,13 @@ const oneCall = [
   ...['release output', 'release image'],
 ];
 
-test('a call is upload, compute and read, the first two until the queue is done; all is given back', async () => {
-  const runner = scripted(ours);
+test('a call uploads, computes and reads, waits for the queue, and releases its resources', async () => {
+  const runner = fakeContender(ours);
   const { records, notMeasured } = await measureShape([runner], shape, reference, 1);
   assert.deepEqual(notMeasured, []);
   assert.deepEqual(runner.log.slice(0, 8), ['prepare', ...oneCall]);
   assert.equal(runner.log.at(-1), 'dispose');
-  const calls = runner.log.filter((part) => part === 'upload').length;
+  const calls = runner.log.filter((step) => step === 'upload').length;
   assert.deepEqual(runner.log.slice(1, -1), Array(calls).fill(oneCall).flat());
   assert.ok(calls >= 2, 'the first call and one round');
   const [{ error, first, rounds }] = records;
@@ -55,15 +58,15 @@ test('a call is upload, compute and read, the first two until the queue is done;
   }
 });
 
-test('a wrong result is not timed, a failure is reported, and the rest is measured', async () => {
+test('a wrong result is not timed, a failure is reported, and the others are measured', async () => {
   const runners = [
-    scripted(ours),
-    // Of the largest output, 2: just inside and just outside of a thousandth.
-    scripted('onnxruntime-web', { values: new Float32Array([1, -2.0019]) }),
-    scripted('onnxruntime-web-fused', { values: new Float32Array([1.0021, -2]) }),
-    scripted('tensorflow', { values: new Float32Array([1, NaN]) }),
-    scripted('jax-stages', { fails: 'prepare' }),
-    scripted('jax-whole', { fails: 'compute image', failsAfter: 1 }),
+    fakeContender(ours),
+    // The tolerance is 1/1000 of the largest output (2): an error just inside and just outside.
+    fakeContender('onnxruntime-web', { values: new Float32Array([1, -2.0019]) }),
+    fakeContender('onnxruntime-web-fused', { values: new Float32Array([1.0021, -2]) }),
+    fakeContender('tensorflow', { values: new Float32Array([1, NaN]) }),
+    fakeContender('jax-stages', { fails: 'prepare' }),
+    fakeContender('jax-whole', { fails: 'compute image', failsAfter: 1 }),
   ];
   const { records, notMeasured } = await measureShape(runners, shape, reference, 2);
   const roundsOf = Object.fromEntries(records.map(({ name, rounds }) => [name, rounds.length]));
@@ -82,7 +85,7 @@ test('a wrong result is not timed, a failure is reported, and the rest is measur
 
 const times = (upload, compute, read) => ({ upload, compute, read });
 
-test('figures are medians, ratios those of the rounds; a wrong result has neither, and comes last', () => {
+test('times are medians, ratios are medians over rounds; a wrong result has neither and is last', () => {
   const record = (name, error, rounds) => ({ name, error, first: times(1, 20, 3), rounds });
   const records = [
     record('onnxruntime-web-fused', 0.8, []),
@@ -96,7 +99,7 @@ test('figures are medians, ratios those of the rounds; a wrong result has neithe
   assert.equal(second.firstMilliseconds, 24);
   assert.equal(second.computeMilliseconds, 9);
   assert.equal(second.totalMilliseconds, 11);
-  // 9/3, 20/10, 8/4; with the rest of the call 11/5, 24/12, 10/6.
+  // Compute: 9/3, 20/10, 8/4. Whole call: 11/5, 24/12, 10/6.
   assert.deepEqual([second.computeTimesOurs, second.totalTimesOurs], [2, 2]);
   assert.deepEqual([last.name, last.wrong], ['onnxruntime-web-fused', true]);
   assert.equal(last.computeMilliseconds, undefined);
@@ -107,7 +110,7 @@ test('figures are medians, ratios those of the rounds; a wrong result has neithe
   assert.equal(withoutOurs[0].computeTimesOurs, null);
 });
 
-test('the adapter is told with what it can do', () => {
+test('adapterText describes the adapter and its capabilities', () => {
   const adapter = { vendor: 'nvidia', architecture: 'hopper', device: '', description: '' };
   const text = (capabilities) => adapterText({ ...adapter, ...capabilities });
   assert.equal(
@@ -117,7 +120,7 @@ test('the adapter is told with what it can do', () => {
   assert.match(text({ isFallbackAdapter: true, subgroupSizes: null }), /; in software; no subgroups; /);
 });
 
-test('every contender has a label of its own', () => {
+test('the labels of the contenders are unique', () => {
   const labels = Object.values(contenders).map(({ label }) => label);
   assert.equal(new Set(labels).size, labels.length);
 });

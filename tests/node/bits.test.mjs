@@ -1,4 +1,5 @@
-// The very same bits: whatever the number of threads, in every run, and initial weights in every variant.
+// Tests of reproducibility: the same bits with any number of threads and in every run, and the same initial
+// weights in every variant.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
@@ -8,7 +9,7 @@ import { possibleVariants } from '../support/variant.mjs';
 
 const support = new URL('../support/', import.meta.url);
 
-/** Hashes of everything that a layer computes, with all masks, blocks and dtypes. */
+/** A script that prints hashes of all results of a layer, with all kinds of masks, block sizes and dtypes. */
 const script = (options) => `
   import { init } from 'diffusion-cross-attention';
   await init(${JSON.stringify(options)});
@@ -25,18 +26,19 @@ const script = (options) => `
     'one context': { contextBatch: 1, length: 300 },
     'small blocks': { layerOptions: { blockSizeQ: 5, blockSizeKV: 7 } },
     wide: { height: 12, width: 12, queryDim: 320, contextDim: 64, numHeads: 8, length: 77 },
-    // 33 blocks of 64 tokens: a backward computes them in two chunks (see planBackward).
+    // 33 blocks of 64 tokens: backward computes them in two chunks (see planBackward).
     large: { batch: 1, height: 48, width: 44, queryDim: 128, contextDim: 64, numHeads: 8, length: 77 },
   };
   const hashes = {};
   for (const [name, extra] of Object.entries(cases)) {
     await withCase({ ...size, ...extra }, async ({ layer, input, context, options }, own) => {
-      const add = (what, values) => (hashes[name + ': ' + what] = hashOf(values));
+      const add = (part, values) => (hashes[name + ': ' + part] = hashOf(values));
       add('parameters', layer.getParameters());
       layer.training = true;
       const output = own(layer.forwardWithContext(input, context, options));
       add('forward', output.data());
-      add('input gradient', own(layer.backward(own(normalTensor(input.shape, 9, { dtype: layer.dtype })))).data());
+      const outputGradient = own(normalTensor(input.shape, 9, { dtype: layer.dtype }));
+      add('input gradient', own(layer.backward(outputGradient)).data());
       if (context !== null) add('context gradient', layer.contextGradient.data());
       add('parameter gradients', layer.getParameterGradients());
       add('maps', own(layer.attentionMaps(input, context, options)).data());
@@ -47,7 +49,7 @@ const script = (options) => `
 
 const simdOf = [...new Set(possibleVariants.map((variant) => variant.split('-')[0]))];
 
-// A child's init comes first, so that package.mjs finds the package loaded as it wants it.
+// The script calls init before it imports cases.mjs (and with it package.mjs), so that its options are used.
 describe('results do not depend on the number of threads', { concurrency: true }, () => {
   for (const simd of simdOf) {
     describe(simd, { concurrency: true }, () => {

@@ -1,4 +1,5 @@
-// Compiled graphs: the layer's own results at any shape, with every pass and without; staleness, memory, errors.
+// Tests of compiled graphs: the results of the layer at any shape, with and without each pass; refresh after
+// parameter changes, memory, errors.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -19,9 +20,9 @@ import {
   Tensor,
 } from '../support/package.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
-/** Relative to the largest output: the same products in another order. */
+/** Relative to the largest output. The compiled graph computes the same products in another order. */
 const tolerance = { float32: 1e-5, float64: 1e-12 };
 
 function assertEager(output, eager, what) {
@@ -30,8 +31,8 @@ function assertEager(output, eager, what) {
   assertClose(output.data(), expected, tolerance[eager.dtype] * maximumMagnitude(expected), what);
 }
 
-/** What compile is called with: all passes, each left out, none; both associations. */
-const variants = [
+/** Options of compile: all passes, all but one, none; both associations. */
+const compileOptions = [
   {},
   { association: 'plain' },
   { association: 'folded' },
@@ -52,13 +53,13 @@ const variants = [
   },
 ];
 
-describe('compiled = eager', () => {
+describe('compiled results equal eager results', () => {
   for (const dtype of dtypes) {
     test(`random shapes, masks, constants, associations and passes, ${dtype}`, () =>
       fc.assert(
         fc.asyncProperty(
           layerCase(dtype, { most: 60_000 }),
-          fc.constantFrom(...variants),
+          fc.constantFrom(...compileOptions),
           fc.subarray([1, 2]),
           (description, options, constants) =>
             withCase({ ...description, maskDType: dtype }, async (made, own) => {
@@ -66,7 +67,7 @@ describe('compiled = eager', () => {
               const mask = made.options.mask ?? null;
               const tensors = [input, context ?? input, ...(mask === null ? [] : [mask])];
               const eager = own(layer.forwardWithContext(input, context, made.options));
-              const constant = constants.filter((number) => number < tensors.length);
+              const constant = constants.filter((index) => index < tensors.length);
               const { compiled, given } = await compileLayer(layer, tensors, { ...options, constant });
               own(compiled);
               assertEager(own(compiled.run(...given)), eager, 'run');
@@ -93,7 +94,7 @@ describe('CompiledGraph', () => {
       assert.equal(memoryInUse(), before);
     }));
 
-  test('an output that is kept is not written to again', () =>
+  test('a run does not overwrite an earlier output', () =>
     withPrompt(({ compiled, input }, own) => {
       const first = own(compiled.run(input));
       const copy = first.data();
@@ -102,20 +103,20 @@ describe('CompiledGraph', () => {
       assertSameBits(first.data(), copy, 'the first output');
     }));
 
-  test('runs that are not waited for go one after another, also with tensors disposed of meanwhile', () =>
+  test('concurrent runs are queued; their inputs may be disposed after the call', () =>
     withPrompt(async ({ compiled, layer, input, context }, own) => {
       const eager = own(layer.forwardWithContext(input, context));
       const promises = Array.from({ length: 5 }, () => {
-        const given = input.clone();
-        const promise = compiled.runAsync(given);
-        given.dispose();
+        const inputCopy = input.clone();
+        const promise = compiled.runAsync(inputCopy);
+        inputCopy.dispose();
         return promise;
       });
-      assertEager(own(compiled.run(input)), eager, 'run between');
+      assertEager(own(compiled.run(input)), eager, 'run');
       for (const output of await Promise.all(promises)) assertEager(own(output), eager, 'runAsync');
     }));
 
-  test('a run under way is of the parameters that it began with', () =>
+  test('a pending run uses the parameters at the time of the call', () =>
     withPrompt(async ({ compiled, layer, input, context }, own) => {
       const eager = own(layer.forwardWithContext(input, context));
       const promise = compiled.runAsync(input);
@@ -125,10 +126,10 @@ describe('CompiledGraph', () => {
       const changed = own(layer.forwardWithContext(input, context));
       const last = compiled.runAsync(input);
       layer.dispose();
-      assertEager(own(await last), changed, 'runAsync of a layer that is gone');
+      assertEager(own(await last), changed, 'runAsync of a disposed layer');
     }));
 
-  test('says that the parameters have changed, until it is refreshed', () =>
+  test('run throws ArgumentError after parameter changes until refresh', () =>
     withPrompt(async ({ compiled, layer, input, context }, own) => {
       const changes = [
         () => layer.setParameters(layer.getParameters().map((value) => 2 * value)),
@@ -145,14 +146,14 @@ describe('CompiledGraph', () => {
       }
     }));
 
-  test('says that a layer was disposed of', () =>
+  test('run and refresh throw ArgumentError if a layer was disposed', () =>
     withPrompt(({ compiled, layer, input }) => {
       layer.dispose();
       assertThrows(() => compiled.run(input), ArgumentError, "'cross_attention'", 'disposed');
       assertThrows(() => compiled.refresh(), ArgumentError, "'cross_attention'", 'disposed');
     }));
 
-  test('refuses tensors that it was not compiled for', () =>
+  test('run throws if tensors do not match the compiled inputs', () =>
     withPrompt(async ({ compiled, input, context }, own) => {
       assertThrows(() => compiled.run(), ArgumentError, "'input'", '0', '1');
       assertThrows(() => compiled.run(input, context), ArgumentError, '2', '1');
@@ -174,7 +175,7 @@ describe('CompiledGraph', () => {
       assertThrows(() => new CompiledGraph(), ArgumentError, 'compile');
     }));
 
-  test('a run that is under way is finished by dispose', () =>
+  test('dispose during a run: the run completes or rejects with DisposedError', () =>
     withPrompt(async ({ compiled, layer, input, context }, own) => {
       const eager = own(layer.forwardWithContext(input, context));
       const promise = compiled.runAsync(input);
@@ -186,7 +187,7 @@ describe('CompiledGraph', () => {
       );
     }));
 
-  test('describes what it does, and counts its work', () =>
+  test('describe lists the steps and their costs', () =>
     withCase(size, async ({ layer, input, context }, own) => {
       const options = { constant: [1], association: 'plain' };
       const { compiled } = await compileLayer(layer, [input, context], options);
@@ -195,14 +196,14 @@ describe('CompiledGraph', () => {
       for (const part of [
         'cross_attention',
         'flash attention',
-        'K and V kept',
+        'K and V cached',
         'FLOPs',
         'bytes',
         'unoptimised',
         'scratch',
         'times less work',
       ]) {
-        assert.ok(described.includes(part), `${part} is missing in\n${described}`);
+        assert.ok(described.includes(part), `describe() does not contain ${part}:\n${described}`);
       }
       const { batch, queryDim, length } = size;
       const tokens = batch * 30;
@@ -210,17 +211,17 @@ describe('CompiledGraph', () => {
       assert.ok(compiled.scratchBytes > 0);
     }));
 
-  test('drops keys that a constant mask hides', () =>
+  test('drops keys that a constant mask ignores', () =>
     withCase(
       { ...size, mask: { kind: 'key', shape: [1, 9], values: [1, 0, 0, 1, 0, 0, 0, 0, 1] } },
       async ({ layer, input, context, options }, own) => {
         const tensors = [input, context, options.mask];
         const all = { constant: [1, 2], association: 'plain' };
         const { compiled } = await compileLayer(layer, tensors, all);
-        const kept = await compileLayer(layer, tensors, { ...all, passes: { dropMaskedKeys: false } });
+        const unpruned = await compileLayer(layer, tensors, { ...all, passes: { dropMaskedKeys: false } });
         own(compiled);
-        own(kept.compiled);
-        assert.equal(kept.compiled.flops - compiled.flops, 4 * 60 * 6 * 32);
+        own(unpruned.compiled);
+        assert.equal(unpruned.compiled.flops - compiled.flops, 4 * 60 * 6 * 32);
         assertEager(own(compiled.run(input)), own(layer.forwardWithContext(input, context, options)), 'run');
       },
     ));
@@ -233,65 +234,65 @@ describe('compile', () => {
     [2, 9, 12],
   ];
 
-  test('refuses graphs and options that cannot be', () =>
+  test('rejects invalid graphs and options', () =>
     withGraph(async ({ inputs, output, context, own }) => {
-      const refuses = (call, errorClass, ...parts) =>
+      const rejects = (call, errorClass, ...parts) =>
         assertRejects(() => compile(...call), errorClass, ...parts);
       const ok = { inputShapes: shapes };
-      await refuses([{}, inputs, ok], ArgumentError, 'output');
-      await refuses([[], inputs, ok], ArgumentError, 'output');
-      await refuses([output, {}, ok], ArgumentError, 'inputs');
-      await refuses([output, [inputs[0], 1], ok], ArgumentError, 'inputs[1]');
-      await refuses([output, inputs], ArgumentError, 'options');
-      await refuses([output, inputs, {}], ArgumentError, 'inputShapes');
-      await refuses([output, inputs, { inputShapes: [shapes[0]] }], ShapeError, 'inputShapes', '1', '2');
-      await refuses([output, inputs, { inputShapes: [shapes[0], [2, 9, -1]] }], ShapeError, 'inputShapes[1]');
-      await refuses(
+      await rejects([{}, inputs, ok], ArgumentError, 'output');
+      await rejects([[], inputs, ok], ArgumentError, 'output');
+      await rejects([output, {}, ok], ArgumentError, 'inputs');
+      await rejects([output, [inputs[0], 1], ok], ArgumentError, 'inputs[1]');
+      await rejects([output, inputs], ArgumentError, 'options');
+      await rejects([output, inputs, {}], ArgumentError, 'inputShapes');
+      await rejects([output, inputs, { inputShapes: [shapes[0]] }], ShapeError, 'inputShapes', '1', '2');
+      await rejects([output, inputs, { inputShapes: [shapes[0], [2, 9, -1]] }], ShapeError, 'inputShapes[1]');
+      await rejects(
         [output, inputs, { inputShapes: [shapes[0], [2, 9, 13]] }],
         ShapeError,
         "'context'",
         '13',
       );
-      await refuses(
+      await rejects(
         [output, inputs, { inputShapes: [shapes[0], [3, 9, 12]] }],
         ShapeError,
         "'context'",
         '3',
         '2',
       );
-      await refuses([output, [inputs[0]], { inputShapes: [shapes[0]] }], ArgumentError, "'context'");
-      await refuses([output, [inputs[0], inputs[0]], ok], ArgumentError, "'input'", 'twice');
-      await refuses([output, [inputs[0], output], ok], ArgumentError, "'cross_attention.output'", 'Input');
-      await refuses([output, inputs, { ...ok, device: 'gpu' }], ArgumentError, 'device', 'gpu');
-      await refuses([output, inputs, { ...ok, association: 'best' }], ArgumentError, 'association', 'best');
-      await refuses([output, inputs, { ...ok, passes: { inline: true } }], ArgumentError, 'passes', 'inline');
-      await refuses(
+      await rejects([output, [inputs[0]], { inputShapes: [shapes[0]] }], ArgumentError, "'context'");
+      await rejects([output, [inputs[0], inputs[0]], ok], ArgumentError, "'input'", 'twice');
+      await rejects([output, [inputs[0], output], ok], ArgumentError, "'cross_attention.output'", 'Input');
+      await rejects([output, inputs, { ...ok, device: 'gpu' }], ArgumentError, 'device', 'gpu');
+      await rejects([output, inputs, { ...ok, association: 'best' }], ArgumentError, 'association', 'best');
+      await rejects([output, inputs, { ...ok, passes: { inline: true } }], ArgumentError, 'passes', 'inline');
+      await rejects(
         [output, inputs, { ...ok, passes: { keepLayout: 1 } }],
         ArgumentError,
         'passes.keepLayout',
         '1',
       );
-      await refuses([output, inputs, { ...ok, constants: {} }], ArgumentError, 'constants');
-      await refuses(
+      await rejects([output, inputs, { ...ok, constants: {} }], ArgumentError, 'constants');
+      await rejects(
         [output, inputs, { ...ok, constants: new Map([[output, context]]) }],
         ArgumentError,
         'constants',
         "'cross_attention.output'",
       );
-      await refuses(
+      await rejects(
         [output, inputs, { ...ok, constants: new Map([[inputs[1], null]]) }],
         ArgumentError,
         "'context'",
       );
       const wrong = own(Tensor.zeros([1, 9, 12]));
-      await refuses(
+      await rejects(
         [output, inputs, { ...ok, constants: new Map([[inputs[1], wrong]]) }],
         ShapeError,
         "'context'",
         '[1, 9, 12]',
       );
       const double = own(Tensor.zeros([2, 9, 12], 'float64'));
-      await refuses(
+      await rejects(
         [output, inputs, { ...ok, constants: new Map([[inputs[1], double]]) }],
         ArgumentError,
         "'context'",
@@ -299,7 +300,7 @@ describe('compile', () => {
       );
     }));
 
-  test('refuses a key mask of other than ones and zeros', () =>
+  test('rejects a key mask with values other than 0 and 1', () =>
     withGraph(async ({ layer, input, context, own }) => {
       const mask = own(Tensor.full([2, 9], 0.5));
       const tensors = [input, context, mask];
@@ -314,7 +315,7 @@ describe('compile', () => {
       assertThrows(() => compiled.run(...tensors), ArgumentError, "'mask'", '0.5');
     }));
 
-  test('refuses the graph of a layer that was disposed of', () =>
+  test('rejects the graph of a disposed layer', () =>
     withGraph(async ({ layer, inputs, output }) => {
       layer.dispose();
       await assertRejects(
@@ -333,7 +334,7 @@ describe('a graph of many layers', () => {
     { queryDim: 128, numHeads: 8, side: 2 },
   ];
 
-  test('runs each with the one context', () =>
+  test('runs each layer with the shared context', () =>
     scoped(async (own) => {
       const layers = sizes.map(({ queryDim, numHeads }, seed) =>
         own(new DiffusionCrossAttention(queryDim, 24, numHeads, 8, { seed })),
@@ -349,10 +350,10 @@ describe('a graph of many layers', () => {
           constants: new Map([[graph.context, context]]),
         }),
       );
-      for (const [number, layer] of layers.entries()) {
-        const eager = own(layer.forwardWithContext(inputs[number], context));
-        assertEager(own(compiled.runOutput(number, inputs[number])), eager, `layer ${number}`);
-        assertEager(own(await compiled.runOutputAsync(number, inputs[number])), eager, `layer ${number}`);
+      for (const [index, layer] of layers.entries()) {
+        const eager = own(layer.forwardWithContext(inputs[index], context));
+        assertEager(own(compiled.runOutput(index, inputs[index])), eager, `layer ${index}`);
+        assertEager(own(await compiled.runOutputAsync(index, inputs[index])), eager, `layer ${index}`);
       }
       assertThrows(() => compiled.run(...inputs), ArgumentError, '3 outputs', 'runOutput');
       assert.equal(

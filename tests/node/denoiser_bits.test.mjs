@@ -1,4 +1,5 @@
-// The very same bits of a denoiser in another process and on another number of threads: pictures, maps, training.
+// Tests of reproducibility of a denoiser: pictures, maps and training have the same bits in another process
+// and with any number of threads.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
@@ -6,7 +7,7 @@ import { initOptions } from '../support/variant.mjs';
 
 const support = (name) => new URL(`../support/${name}.mjs`, import.meta.url);
 
-// The child's init comes first, so that denoiser.mjs finds the package loaded as it wants it.
+// The script calls init before it imports denoiser.mjs, so that its options are used.
 const script = (threads) => `
   import { Denoiser, init, randomScene } from 'diffusion-cross-attention/denoiser';
   const info = await init({ simd: '${initOptions.simd}', threads: ${threads} });
@@ -15,7 +16,7 @@ const script = (threads) => `
   const { file32, randomModel, sampled, smallOptions } = await import('${support('denoiser')}');
   const { lesson } = await import('${support('denoiser_teaching')}');
   const hashes = {};
-  const add = (what, values) => (hashes[what] = hashOf(values));
+  const add = (name, values) => (hashes[name] = hashOf(values));
   scoped((own) => {
     const model = randomModel(own);
     const prompt = 'a red circle above a star';

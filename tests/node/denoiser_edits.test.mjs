@@ -1,4 +1,5 @@
-// Edits: the picture of another prompt is kept where nothing differs.
+// Tests of edits (option edit of sampler): the picture of another prompt stays unchanged except for the
+// differing words.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -12,37 +13,39 @@ expectNoMemory();
 const from = 'a red circle above a star';
 const prompt = 'a blue circle above a star';
 
-/** Attention given is log P in a softmax whose scores are zero: of P from 2^-24 on, log P is off by 2^-20 at most, and so
- * is P relative to itself. Over two blocks, guidance 3, which takes three times one estimate less two times another, and
- * four steps that stays below 100·2^-20. */
-const throughLogarithms = 1e-4;
+/**
+ * Injected attention P is passed as log P to a softmax whose scores are zero. For P of at least 2^-24 the
+ * error of log P is at most 2^-20, and so is the relative error of P. After two blocks, guidance 3 (three
+ * times one estimate minus two times the other) and four steps the error stays below 100·2^-20.
+ */
+const logarithmTolerance = 1e-4;
 
-const difference = (one, other) => worstDifference(one, other).difference;
+const difference = (a, b) => worstDifference(a, b).difference;
 
 describe('an edit', () => {
-  test('of a prompt into itself gives its picture', () =>
+  test('from a prompt to itself gives the picture of the prompt', () =>
     scoped((own) => {
       const model = randomModel(own);
       const edit = { from, crossSteps: 1, selfSteps: 1, keepElsewhere: false };
       assertClose(
         paint(model, { prompt: from, edit }),
         paint(model, { prompt: from }),
-        throughLogarithms,
+        logarithmTolerance,
         from,
       );
     }));
 
-  test('that keeps nothing gives the new prompt its own picture', () =>
+  test('that injects no attention gives the picture of the new prompt', () =>
     scoped((own) => {
       const model = randomModel(own);
       const edit = { from, crossSteps: 0, selfSteps: 0, keepElsewhere: false };
-      const own1 = paint(model, { prompt });
-      // In a batch with the other prompt sums may have another order.
-      assertClose(paint(model, { prompt, edit }), own1, 1e-5, 'the picture');
-      assert.ok(difference(own1, paint(model, { prompt: from })) > 0.01, 'the prompts differ');
+      const expected = paint(model, { prompt });
+      // The order of sums may differ in a batch with the other prompt.
+      assertClose(paint(model, { prompt, edit }), expected, 1e-5, 'the picture');
+      assert.ok(difference(expected, paint(model, { prompt: from })) > 0.01, 'the prompts differ');
     }));
 
-  test('keeps more of the picture the longer it keeps its attention', () =>
+  test('changes the picture less if it injects attention in more steps', () =>
     scoped((own) => {
       const model = randomModel(own);
       const original = paint(model, { prompt: from });
@@ -52,53 +55,53 @@ describe('an edit', () => {
         return picture.reduce((sum, value, index) => sum + Math.abs(value - original[index]), 0);
       };
       const free = distance(0, 0);
-      // What the word says comes by its values still: not the same picture, but a nearer one.
+      // The values still depend on the changed word: the picture is closer to the original, but not equal.
       for (const [crossSteps, selfSteps] of [
         [1, 0],
         [1, 1],
       ]) {
-        const kept = distance(crossSteps, selfSteps);
-        assert.ok(kept > 0 && kept < free, `${crossSteps}, ${selfSteps}: ${kept} of ${free}`);
+        const injected = distance(crossSteps, selfSteps);
+        assert.ok(injected > 0 && injected < free, `${crossSteps}, ${selfSteps}: ${injected} of ${free}`);
       }
     }));
 
-  test('works between prompts of different lengths, and the empty one', () =>
+  test('works between prompts of different lengths, including the empty prompt', () =>
     scoped((own) => {
       const model = randomModel(own);
       const prompts = ['a circle', from, 'a small red circle above a large star on a white background', ''];
-      for (const one of prompts) {
-        for (const other of prompts.filter((each) => each !== one)) {
-          const sampler = sampled(own, model, { prompt: other, steps: 2, edit: { from: one } });
+      for (const source of prompts) {
+        for (const target of prompts.filter((text) => text !== source)) {
+          const sampler = sampled(own, model, { prompt: target, steps: 2, edit: { from: source } });
           const picture = sampler.picture();
           assert.ok(
             picture.every((value) => Math.abs(value) <= 1),
-            `${one} → ${other}`,
+            `${source} → ${target}`,
           );
-          assert.deepEqual(sampler.words, other.split(' ').filter(Boolean));
+          assert.deepEqual(sampler.words, target.split(' ').filter(Boolean));
           assert.equal(sampler.maps().length, sampler.words.length * model.mapSize ** 2);
-          const again = paint(model, { prompt: other, steps: 2, edit: { from: one } });
-          assertSameBits(again, picture, `${one} → ${other}, again`);
+          const again = paint(model, { prompt: target, steps: 2, edit: { from: source } });
+          assertSameBits(again, picture, `${source} → ${target}, again`);
         }
       }
     }));
 
-  test('of a prompt that gets a word keeps what the other words attend to', () =>
+  test('that adds a word preserves the attention of the other words', () =>
     scoped((own) => {
       const model = randomModel(own);
       const edit = { from, crossSteps: 1, selfSteps: 1, keepElsewhere: false };
       const longer = 'a red circle above a large star';
       const original = paint(model, { prompt: from });
       const edited = difference(paint(model, { prompt: longer, edit }), original);
-      assert.ok(edited > 1e-3, 'the word does something');
+      assert.ok(edited > 1e-3, 'the word has an effect');
       assert.ok(edited < difference(paint(model, { prompt: longer }), original), `${edited}`);
     }));
 });
 
-describe('a weight that differs, and no word', () => {
+describe('an edit that changes only a word weight', () => {
   const words = from.split(' ');
   const weights = (weight) => words.map((word) => (word === 'circle' ? weight : 1));
 
-  test('changes the picture, more the more it differs', () =>
+  test('changes the picture more for a larger difference', () =>
     scoped((own) => {
       const model = randomModel(own);
       const original = paint(model, { prompt: from });
@@ -107,10 +110,10 @@ describe('a weight that differs, and no word', () => {
         return difference(paint(model, { prompt: from, wordWeights, edit }), original);
       };
       const [none, little, much] = [1, 1.5, 20].map((weight) => changeOf(weights(weight)));
-      assert.ok(none <= throughLogarithms && little > 10 * none && much > little, `${[none, little, much]}`);
+      assert.ok(none <= logarithmTolerance && little > 10 * none && much > little, `${[none, little, much]}`);
     }));
 
-  test('the same in both prompts gives the picture of such a prompt', () =>
+  test('equal weights in both prompts give the picture of the weighted prompt', () =>
     scoped((own) => {
       const model = randomModel(own);
       for (const weight of [0, 3]) {
@@ -123,56 +126,58 @@ describe('a weight that differs, and no word', () => {
 });
 
 describe('keepElsewhere', () => {
-  // A random model looks at every word everywhere; one that has learned looks at the word's object.
+  // A random model attends to each word everywhere; a trained one attends to it at the object of the word.
   const trainedModel = (own) => own(Denoiser.load(shippedFile()));
 
-  /** Where the words that differ are looked at, over the most of it: there or next to it, in [tokens]. */
-  function changedPlaces(model, samplers, place) {
+  /**
+   * Returns per token the attention to the word `wordIndex`, relative to the maximum of its map: the maximum
+   * over both samplers, the token and its neighbours.
+   */
+  function attentionNearby(model, samplers, wordIndex) {
     const size = model.mapSize;
     const tokens = size ** 2;
-    const shares = samplers.map((sampler) => {
-      const map = sampler.maps().subarray(place * tokens, (place + 1) * tokens);
-      const most = Math.max(...map);
-      return map.map((value) => value / most);
+    const normalized = samplers.map((sampler) => {
+      const map = sampler.maps().subarray(wordIndex * tokens, (wordIndex + 1) * tokens);
+      const max = Math.max(...map);
+      return map.map((value) => value / max);
     });
-    const most = shares[0].map((value, token) => Math.max(value, shares[1][token]));
-    const isNear = (one, other) =>
-      Math.abs((one % size) - (other % size)) <= 1 &&
-      Math.abs(Math.floor(one / size) - Math.floor(other / size)) <= 1;
-    return most.map((_, token) => Math.max(...most.filter((_, other) => isNear(token, other))));
+    const ofBoth = normalized[0].map((value, token) => Math.max(value, normalized[1][token]));
+    const isNear = (a, b) =>
+      Math.abs((a % size) - (b % size)) <= 1 && Math.abs(Math.floor(a / size) - Math.floor(b / size)) <= 1;
+    return ofBoth.map((_, token) => Math.max(...ofBoth.filter((_, other) => isNear(token, other))));
   }
 
-  test('keeps the bits of the pixels that nobody looks at for what changed', () =>
+  test('preserves the bits of pixels that do not attend to the changed word', () =>
     scoped((own) => {
       const model = trainedModel(own);
       const steps = 6;
       const original = sampled(own, model, { prompt: from, steps });
       const edited = sampled(own, model, { prompt, steps, edit: { from } });
-      const changed = changedPlaces(model, [original, edited], 1);
+      const attention = attentionNearby(model, [original, edited], 1);
       const size = model.imageSize;
       const patch = size / model.mapSize;
       const [before, after] = [original.picture(), edited.picture()];
-      let kept = 0;
-      let different = 0;
+      let unchanged = 0;
+      let changed = 0;
       before.forEach((value, index) => {
         const y = Math.floor(index / size) % size;
         const x = index % size;
-        const share = changed[Math.floor(y / patch) * model.mapSize + Math.floor(x / patch)];
-        // 0.3 of the most is the limit; within 10^-4 of it rounding may decide.
+        const share = attention[Math.floor(y / patch) * model.mapSize + Math.floor(x / patch)];
+        // The limit is 0.3 of the maximum; within 10^-4 of it rounding may decide.
         if (share < 0.2999) {
           assert.ok(
             Object.is(after[index], value),
-            `pixel ${x}, ${y}: ${after[index]} for ${value}, ${share}`,
+            `pixel ${x}, ${y} is ${after[index]}; expected ${value} at attention ${share}`,
           );
-          ++kept;
+          ++unchanged;
         } else if (share > 0.3001 && after[index] !== value) {
-          ++different;
+          ++changed;
         }
       });
-      assert.ok(kept >= 300 && different >= 300, `${kept} kept, ${different} changed`);
+      assert.ok(unchanged >= 300 && changed >= 300, `${unchanged} unchanged, ${changed} changed`);
     }));
 
-  test('false changes more', () =>
+  test('changes fewer pixels than keepElsewhere: false', () =>
     scoped((own) => {
       const model = trainedModel(own);
       const original = paint(model, { prompt: from, steps: 6 });
@@ -180,11 +185,11 @@ describe('keepElsewhere', () => {
         paint(model, { prompt, steps: 6, edit: { from, keepElsewhere } }).filter(
           (value, index) => value !== original[index],
         ).length;
-      const [kept, free] = [changedPixels(true), changedPixels(false)];
-      assert.ok(kept < free, `${kept} and ${free}`);
+      const [withKeep, withoutKeep] = [changedPixels(true), changedPixels(false)];
+      assert.ok(withKeep < withoutKeep, `${withKeep} and ${withoutKeep}`);
     }));
 
-  test('of nothing that differs keeps all of it', () =>
+  test('preserves the whole picture if the prompts are equal', () =>
     scoped((own) => {
       const model = randomModel(own);
       const picture = paint(model, { prompt: from, edit: { from } });
@@ -192,20 +197,20 @@ describe('keepElsewhere', () => {
     }));
 });
 
-test('edits that cannot be are an ArgumentError that names the option', () =>
+test('invalid edits throw ArgumentError and name the option', () =>
   scoped((own) => {
     const model = randomModel(own);
-    const refuse = (edit, ...parts) =>
+    const assertInvalid = (edit, ...parts) =>
       assertThrows(() => model.sampler({ prompt, edit }), ArgumentError, ...parts);
     for (const wrong of [-0.1, 1.1, NaN, Infinity, '1', null]) {
-      refuse({ from, crossSteps: wrong }, 'edit.crossSteps', 'it takes');
-      refuse({ from, selfSteps: wrong }, 'edit.selfSteps', 'it takes');
+      assertInvalid({ from, crossSteps: wrong }, 'edit.crossSteps', String(wrong));
+      assertInvalid({ from, selfSteps: wrong }, 'edit.selfSteps', String(wrong));
     }
     for (const wrong of [1, 'yes', null])
-      refuse({ from, keepElsewhere: wrong }, 'edit.keepElsewhere', 'true or false');
-    for (const wrong of [undefined, null, 5, ['a']]) refuse({ from: wrong }, 'edit.from', 'a string');
-    refuse({}, 'edit.from', 'a string');
-    refuse({ from: 'a zebra above a unicorn' }, "'zebra', 'unicorn'");
-    refuse({ from: 'a '.repeat(24) }, '24 words', '23');
-    for (const wrong of [5, 'from', true]) refuse(wrong, 'edit', 'an object');
+      assertInvalid({ from, keepElsewhere: wrong }, 'edit.keepElsewhere', 'true or false');
+    for (const wrong of [undefined, null, 5, ['a']]) assertInvalid({ from: wrong }, 'edit.from', 'a string');
+    assertInvalid({}, 'edit.from', 'a string');
+    assertInvalid({ from: 'a zebra above a unicorn' }, "'zebra', 'unicorn'");
+    assertInvalid({ from: 'a '.repeat(24) }, '24 words', '23');
+    for (const wrong of [5, 'from', true]) assertInvalid(wrong, 'edit', 'an object');
   }));

@@ -1,4 +1,5 @@
-// Bad input and calls out of order: errors that name the argument, what it got and what it takes, and leave no trace.
+// Tests of errors of the denoiser: invalid arguments and calls in the wrong order throw, name the argument,
+// its value and the allowed values, and change nothing.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
@@ -15,15 +16,20 @@ expectNoMemory();
 
 const prompt = 'a red circle';
 
-test('the classes of errors are those of the main entry', () => {
+test('the error classes are the same as those of the main entry', () => {
   for (const errorClass of codes.keys()) assert.equal(denoiser[errorClass.name], errorClass);
 });
 
-test('before init everything is a NotInitializedError', async () => {
+test('all functions throw NotInitializedError before init', async () => {
   const thrown = await runForValue(`
-    import { Denoiser, memoryInUse, NotInitializedError, randomScene } from 'diffusion-cross-attention/denoiser';
+    import {
+      Denoiser, memoryInUse, NotInitializedError, randomScene,
+    } from 'diffusion-cross-attention/denoiser';
     const calls = [
-      () => Denoiser.create(), () => Denoiser.load(new Uint8Array(100)), () => randomScene(), () => memoryInUse(),
+      () => Denoiser.create(),
+      () => Denoiser.load(new Uint8Array(100)),
+      () => randomScene(),
+      () => memoryInUse(),
     ];
     console.log(JSON.stringify(calls.map((call) => {
       try { call(); } catch (error) { return error instanceof NotInitializedError && error.message; }
@@ -32,7 +38,7 @@ test('before init everything is a NotInitializedError', async () => {
   for (const message of thrown) assert.match(String(message), /await init\(\)/);
 });
 
-test('init refuses options that cannot be, and otherwise gives the same information again', async () => {
+test('init rejects invalid options; later calls return the information of the first', async () => {
   await assertRejects(() => init({ threads: 0 }), ArgumentError, 'threads', '1 to 64');
   await assertRejects(() => init({ simd: 'avx' }), ArgumentError, 'simd', 'relaxed');
   await assertRejects(() => init({ wasmBaseUrl: 5 }), ArgumentError, 'wasmBaseUrl', 'URL');
@@ -43,7 +49,7 @@ test('init refuses options that cannot be, and otherwise gives the same informat
   }, TypeError);
 });
 
-describe('a model that cannot be', () => {
+describe('options of create', () => {
   const failures = [
     ...['imageSize', 'patch', 'features', 'blocks', 'heads', 'textFeatures', 'textHeads'].flatMap((name) =>
       [0, -4, 16385, 2 ** 53].map((value) => [{ [name]: value }, name, String(value)]),
@@ -61,7 +67,7 @@ describe('a model that cannot be', () => {
     [{ seed: -1 }, 'seed', 'an integer'],
   ];
 
-  test('is an ArgumentError that names the option', () => {
+  test('invalid values throw ArgumentError and name the option', () => {
     for (const [options, ...parts] of failures) {
       assertThrows(() => Denoiser.create({ ...denoiser.smallOptions, ...options }), ArgumentError, ...parts);
     }
@@ -70,7 +76,7 @@ describe('a model that cannot be', () => {
     }
   });
 
-  test('can have no text blocks, and sizes of its own', () =>
+  test('0 text blocks and small sizes are valid', () =>
     scoped((own) => {
       const options = {
         imageSize: 8,
@@ -88,7 +94,7 @@ describe('a model that cannot be', () => {
     }));
 });
 
-describe('a sampler that cannot be', () => {
+describe('options of sampler', () => {
   const failures = [
     [{ prompt: 'a zebra on a purple unicorn' }, "'zebra', 'unicorn'", 'vocabulary'],
     [{ prompt: 'Ångström' }, "'"],
@@ -103,7 +109,7 @@ describe('a sampler that cannot be', () => {
     ...[1, 'yes', null].map((maps) => [{ maps }, 'maps', 'true or false']),
   ];
 
-  test('is an ArgumentError that names the option', () =>
+  test('invalid values throw ArgumentError and name the option', () =>
     scoped((own) => {
       const model = randomModel(own);
       for (const [options, ...parts] of failures) {
@@ -120,7 +126,7 @@ describe('a sampler that cannot be', () => {
     }));
 });
 
-test('200 errors leave memory and pictures as they were', () =>
+test('200 errors leak no memory and do not change pictures', () =>
   scoped((own) => {
     const model = randomModel(own);
     const sampler = own(model.sampler({ prompt, seed: 1, steps: 4 }));
@@ -147,13 +153,13 @@ test('200 errors leave memory and pictures as they were', () =>
     const inUse = memoryInUse();
     for (let count = failures.length; count < 200; count += failures.length) round();
     assert.equal(memoryInUse(), inUse);
-    // Not even a sampler that was at work has noticed.
+    // The unfinished sampler is not affected either.
     while (sampler.advance());
     assertSameBits(sampler.picture(), paint(model, { prompt }), 'the picture');
   }));
 
 describe('after dispose', () => {
-  test('a denoiser is a DisposedError, but for what it is', () => {
+  test('a denoiser throws DisposedError, except for its sizes', () => {
     const model = Denoiser.load(randomFile());
     const file = model.save();
     model.dispose();
@@ -169,13 +175,13 @@ describe('after dispose', () => {
       'loraScale =': () => (model.loraScale = 1),
       save: () => model.save(),
     };
-    for (const member of Object.values(members)) assertThrows(member, DisposedError, 'denoiser', 'disposed');
+    for (const member of Object.values(members)) assertThrows(member, DisposedError, 'denoiser');
     assert.deepEqual([model.disposed, model.imageSize, model.mapSize, model.mostWords], [true, 32, 8, 23]);
     model.dispose();
     model[Symbol.dispose]();
   });
 
-  test('a sampler is one, but for its words and steps', () =>
+  test('a sampler throws DisposedError, except for its words and steps', () =>
     scoped((own) => {
       const sampler = own(randomModel(own).sampler({ prompt, steps: 3 }));
       sampler.advance();
@@ -189,12 +195,12 @@ describe('after dispose', () => {
         () => sampler.rgba(),
         () => sampler.maps(),
       ]) {
-        assertThrows(member, DisposedError, 'sampler', 'disposed');
+        assertThrows(member, DisposedError, 'sampler');
       }
       assert.deepEqual([sampler.disposed, sampler.words.join(' '), sampler.steps], [true, prompt, 3]);
     }));
 
-  test('of its denoiser a sampler cannot go on, and keeps what it has', () =>
+  test('of its denoiser a sampler cannot advance; its picture and maps remain readable', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = own(model.sampler({ prompt, steps: 3 }));
@@ -208,18 +214,18 @@ describe('after dispose', () => {
       assertSameBits(sampler.maps(), maps, 'the maps');
     }));
 
-  test('of its denoiser a learner is gone, too; a denoiser goes on after its learner', () =>
+  test('of its denoiser a fine-tuner is disposed too; a denoiser remains usable after its fine-tuner', () =>
     scoped((own) => {
       const model = randomModel(own);
       const learner = model.learner(lesson());
       learner.step();
       learner.dispose();
       learner.dispose();
-      assertThrows(() => learner.step(), DisposedError, 'learner');
+      assertThrows(() => learner.step(), DisposedError, /learner|fine-tuner/);
       paint(model, { prompt });
       const next = model.learner(lesson());
       model.dispose();
       assert.equal(next.disposed, true);
-      assertThrows(() => next.step(), DisposedError, 'learner');
+      assertThrows(() => next.step(), DisposedError, /learner|fine-tuner/);
     }));
 });

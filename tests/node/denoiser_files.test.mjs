@@ -1,4 +1,4 @@
-// Files of weights: they come back as they were, and what is none of a denoiser is refused with its reason.
+// Tests of weight files of the denoiser: save and load round trips, and files that load refuses.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -14,7 +14,7 @@ expectNoMemory();
 const prompt = 'a red circle above a star';
 
 describe('save', () => {
-  test('float32, load and save again give the same bytes and the same pictures', () =>
+  test('float32: a loaded file saves to the same bytes and gives the same pictures', () =>
     scoped((own) => {
       const model = own(
         Denoiser.create({ features: 32, blocks: 2, textFeatures: 16, textHeads: 2, seed: 3 }),
@@ -27,7 +27,7 @@ describe('save', () => {
       assertSameBits(paint(copy, { prompt }), paint(random, { prompt }), 'the picture');
     }));
 
-  test('float16, which is the default, is within half a step of a half', () =>
+  test('float16, the default, rounds to nearest', () =>
     scoped((own) => {
       const model = randomModel(own);
       const exact = parseSafetensors(file32(model)).tensors;
@@ -38,13 +38,13 @@ describe('save', () => {
         assert.equal(dtype, 'F16');
         assert.deepEqual(shape, exact.get(name).shape);
         exact.get(name).values.forEach((value, index) => {
-          // 2^-25: half a step of F16's numbers next to zero.
+          // 2^-25 is half the spacing of subnormal float16 numbers.
           const allowed = Math.max(2 ** -11 * Math.abs(value), 2 ** -25);
           assert.ok(Math.abs(values[index] - value) <= allowed, `${name}[${index}]`);
         });
       }
       const rounded = own(Denoiser.load(model.save()));
-      assert.deepEqual(rounded.save(), model.save(), 'halves stay as they are');
+      assert.deepEqual(rounded.save(), model.save(), 'float16 values are saved exactly');
       const { difference } = worstDifference(
         paint(rounded, { prompt, steps: 1 }),
         paint(model, { prompt, steps: 1 }),
@@ -52,7 +52,7 @@ describe('save', () => {
       assert.ok(difference > 0 && difference < 0.2, `${difference}`);
     }));
 
-  test('describes the model in its metadata, and has as many values as parameterCount says', () =>
+  test('the metadata describes the model; the file has parameterCount values', () =>
     scoped((own) => {
       const model = randomModel(own);
       const { tensors, metadata } = parseSafetensors(file32(model));
@@ -75,10 +75,10 @@ describe('save', () => {
       });
       const count = [...tensors.values()].reduce((sum, { values }) => sum + values.length, 0);
       assert.equal(model.parameterCount, count);
-      assert.ok(tensors.has('transformer_blocks.1.attn2.to_out.0.bias'), 'names of diffusers');
+      assert.ok(tensors.has('transformer_blocks.1.attn2.to_out.0.bias'), 'names as in diffusers');
     }));
 
-  test('refuses other types', () =>
+  test('throws ArgumentError for other dtypes', () =>
     scoped((own) => {
       const model = randomModel(own);
       for (const dtype of ['F16', 'bfloat16', 'float64', '', 16, null]) {
@@ -89,23 +89,24 @@ describe('save', () => {
 });
 
 describe('load', () => {
-  test('takes what is not at the beginning of a buffer, and an ArrayBuffer', () =>
+  test('accepts a view with an offset, and an ArrayBuffer', () =>
     scoped((own) => {
       const file = randomFile();
-      const within = new Uint8Array(file.length + 20);
-      within.set(file, 7);
-      const model = own(Denoiser.load(within.subarray(7, 7 + file.length)));
+      const padded = new Uint8Array(file.length + 20);
+      padded.set(file, 7);
+      const model = own(Denoiser.load(padded.subarray(7, 7 + file.length)));
       assert.deepEqual(file32(model), file32(own(Denoiser.load(new Uint8Array(file).buffer))));
     }));
 
-  test('the file of the site is a model of pictures of 32 × 32 pixels that knows the words of scenes', () =>
+  test("the site's file is a model for pictures of 32 × 32 pixels and knows the words of scenes", () =>
     scoped((own) => {
       const model = own(Denoiser.load(shippedFile()));
       assert.deepEqual([model.imageSize, model.mapSize, model.mostWords], [32, 8, 23]);
       for (const word of ['red', 'circle', 'left', 'inside', 'background']) {
         assert.ok(model.vocabulary.includes(word), word);
       }
-      // What words mean, by the mean colour of the picture: by far more than one seed's chance.
+      // Words have an effect on the mean colour of the picture that is much larger than the noise of one
+      // seed.
       const meansOf = (text) => {
         const picture = paint(model, { prompt: text, steps: 3 });
         const pixels = picture.length / 3;
@@ -124,75 +125,86 @@ describe('load', () => {
       assert.ok(red[0] - red[2] > blue[0] - blue[2] + 0.1, `${red}; ${blue}`);
     }));
 
-  const keep = (_, tensor) => tensor;
+  const unchanged = (_, tensor) => tensor;
   const withMetadata = (changes) => (file) =>
-    editFile(file, keep, (metadata) => ({ ...metadata, ...changes(metadata) }));
+    editFile(file, unchanged, (metadata) => ({ ...metadata, ...changes(metadata) }));
   const withoutMetadata = (name) => (file) =>
-    editFile(file, keep, (metadata) =>
-      Object.fromEntries(Object.entries(metadata).filter(([each]) => each !== name)),
+    editFile(file, unchanged, (metadata) =>
+      Object.fromEntries(Object.entries(metadata).filter(([key]) => key !== name)),
     );
   const name = 'transformer_blocks.0.attn1.to_q.weight';
 
-  /** What becomes of a file, and parts of the message. */
+  /** Invalid files: a function that corrupts a valid file, and parts of the error message. */
   const failures = {
-    'nothing at all': [() => new Uint8Array(0), 'file'],
-    'no safetensors': [() => new TextEncoder().encode('<!doctype html><title>404</title>'), 'file'],
-    'a file cut off in its header': [(file) => file.subarray(0, 300), 'header'],
-    'a file cut off in its last tensor': [(file) => file.subarray(0, file.length - 1), 'tensor'],
-    "a layer's file": [() => writeSafetensors(fileTensors(), { format: 'pt' }), 'no denoiser', 'metadata'],
-    "a layer's file without metadata": [() => writeSafetensors(fileTensors()), 'no denoiser', 'metadata'],
+    'an empty file': [() => new Uint8Array(0), 'file'],
+    'an HTML file': [() => new TextEncoder().encode('<!doctype html><title>404</title>'), 'file'],
+    'a file truncated in its header': [(file) => file.subarray(0, 300), 'header'],
+    'a file truncated in its last tensor': [(file) => file.subarray(0, file.length - 1), 'tensor'],
+    "a layer's file": [() => writeSafetensors(fileTensors(), { format: 'pt' }), 'denoiser', 'metadata'],
+    "a layer's file without metadata": [() => writeSafetensors(fileTensors()), 'denoiser', 'metadata'],
     'a file without a vocabulary': [withoutMetadata('vocabulary'), 'vocabulary'],
-    'a file without a member of the configuration': [withoutMetadata('textHeads'), 'textHeads'],
-    'a member that is no number': [withMetadata(() => ({ blocks: 'two' })), 'blocks', "'two'", 'an integer'],
-    'a member that is not all a number': [withMetadata(() => ({ blocks: '2.5' })), 'blocks', "'2.5'"],
-    'a configuration that cannot be': [withMetadata(() => ({ numHeads: '5' })), 'features', 'numHeads'],
-    'a negative member': [withMetadata(() => ({ features: '-32' })), 'features', '-32'],
-    'a vocabulary with a word more': [
+    'a configuration with a missing value': [withoutMetadata('textHeads'), 'textHeads'],
+    'a configuration value that is not a number': [
+      withMetadata(() => ({ blocks: 'two' })),
+      'blocks',
+      "'two'",
+      'an integer',
+    ],
+    'a configuration value that is not an integer': [
+      withMetadata(() => ({ blocks: '2.5' })),
+      'blocks',
+      "'2.5'",
+    ],
+    'an inconsistent configuration': [withMetadata(() => ({ numHeads: '5' })), 'features', 'numHeads'],
+    'a negative configuration value': [withMetadata(() => ({ features: '-32' })), 'features', '-32'],
+    'a vocabulary with an extra word': [
       withMetadata(({ vocabulary }) => ({ vocabulary: `${vocabulary} zebra` })),
       'text.embedding.weight',
       '[42, 32]',
       '[43, 32]',
     ],
-    'a vocabulary with a word less': [
+    'a vocabulary with a missing word': [
       withMetadata(({ vocabulary }) => ({ vocabulary: vocabulary.replace(/ \w+$/, '') })),
       'text.embedding.weight',
       '[42, 32]',
       '[41, 32]',
     ],
-    'a small file that claims a model for which there is no memory': [
+    'a small file that declares a model larger than memory': [
       withMetadata(() => ({ features: '16384', imageSize: '16384' })),
       '[16384, ',
       '[32, 128]',
     ],
-    'a small file that claims blocks without end': [withMetadata(() => ({ blocks: '16384' })), 'lacks'],
-    'another number of blocks': [withMetadata(() => ({ blocks: '3' })), 'lacks', 'transformer_blocks.2'],
+    'a small file that declares 16384 blocks': [
+      withMetadata(() => ({ blocks: '16384' })),
+      'transformer_blocks.2',
+    ],
+    'another number of blocks': [withMetadata(() => ({ blocks: '3' })), 'transformer_blocks.2'],
     'a missing tensor': [
-      (file) => editFile(file, (each, t) => (each === name ? undefined : t)),
-      'lacks',
+      (file) => editFile(file, (tensorName, t) => (tensorName === name ? undefined : t)),
       name,
     ],
     'a tensor of another shape': [
-      (file) => editFile(file, (each, t) => (each === name ? { ...t, shape: [16, 64] } : t)),
+      (file) => editFile(file, (tensorName, t) => (tensorName === name ? { ...t, shape: [16, 64] } : t)),
       name,
       '[16, 64]',
       '[32, 32]',
     ],
-    'a tensor of whole numbers': [
+    'an integer tensor': [
       (file) =>
-        editFile(file, (each, t) =>
-          each === name ? { ...t, dtype: 'I64', values: [...t.values].map(Math.round) } : t,
+        editFile(file, (tensorName, t) =>
+          tensorName === name ? { ...t, dtype: 'I64', values: [...t.values].map(Math.round) } : t,
         ),
       name,
       'I64',
     ],
   };
-  for (const [what, [change, ...parts]] of Object.entries(failures)) {
-    test(`refuses ${what}`, () => {
+  for (const [description, [change, ...parts]] of Object.entries(failures)) {
+    test(`throws WeightsError for ${description}`, () => {
       assertThrows(() => Denoiser.load(change(randomFile())), WeightsError, ...parts);
     });
   }
 
-  test('refuses what are no bytes', () => {
+  test('throws ArgumentError for arguments that are not bytes', () => {
     for (const wrong of [
       undefined,
       null,

@@ -1,4 +1,4 @@
-// A denoiser learns a word: what falls, what stays, and what is refused.
+// Tests of fine-tuning a denoiser on a new word: the loss, what changes in the model, and invalid options.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -14,11 +14,11 @@ expectNoMemory();
 const prompt = 'a red circle';
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-describe('a learner', () => {
-  test('makes the loss fall on four pictures within 60 steps, to less than 0.7 of what it was', (context) =>
+describe('a fine-tuner', () => {
+  test('reduces the loss on four pictures to less than 0.7 of the initial loss in 60 steps', (context) =>
     scoped((own) => {
       const model = own(Denoiser.load(randomFile({ imageSize: 16 })));
-      // 16 times and noises a step: the loss of one hangs much on the times that were drawn.
+      // A step draws 16 timesteps: the loss of a single sample depends strongly on its timestep.
       const options = { pictures: blobPictures(4, 16), batch: 16, rehearsal: 0, learningRate: 0.01 };
       const losses = teach(model, 60, options);
       const [first, last] = [meanOf(losses.slice(0, 10)), meanOf(losses.slice(-10))];
@@ -26,9 +26,9 @@ describe('a learner', () => {
       assert.ok(last < 0.7 * first, `${first} → ${last}`);
     }));
 
-  test('counts its steps, knows its word, and the same seed learns the same', () =>
+  test('counts its steps, has its word, and the same seed gives the same result', () =>
     scoped((own) => {
-      const [one, same, other] = [5, 5, 6].map((seed) => {
+      const [first, same, other] = [5, 5, 6].map((seed) => {
         const model = randomModel(own);
         const learner = own(model.learner(lesson({ seed })));
         assert.equal(learner.word, word);
@@ -40,11 +40,11 @@ describe('a learner', () => {
         assert.ok(steps.every(({ loss }) => Number.isFinite(loss) && loss > 0));
         return { losses: steps.map(({ loss }) => loss), file: model.saveLora() };
       });
-      assert.deepEqual(same, one);
-      assert.notDeepEqual(other.losses, one.losses);
+      assert.deepEqual(same, first);
+      assert.notDeepEqual(other.losses, first.losses);
     }));
 
-  test('changes the word and nothing of the model: one row more, all else bit for bit', () =>
+  test('adds an embedding row to the model; all other parameters have the same bits', () =>
     scoped((own) => {
       const model = randomModel(own);
       const before = parseSafetensors(file32(model));
@@ -57,11 +57,11 @@ describe('a learner', () => {
         if (name === 'text.embedding.weight') {
           assert.deepEqual(now.shape, [shape[0] + 1, shape[1]]);
           assertSameBits(now.values.subarray(0, values.length), values, 'the other words');
-          // It began as the circle's and has learned.
+          // The embedding starts as that of "circle" and is then trained.
           const id = before.metadata.vocabulary.split(' ').indexOf('circle') + 2;
           const circle = values.subarray(id * shape[1], (id + 1) * shape[1]);
           const { difference } = worstDifference(now.values.subarray(values.length), circle);
-          // Adam's steps are at most some learning rates, 0.005 by default, long.
+          // A step of Adam is at most a few learning rates (0.005 by default) long.
           assert.ok(difference > 1e-3 && difference < 0.1, `${difference}`);
         } else {
           assert.deepEqual(now.shape, shape);
@@ -70,7 +70,7 @@ describe('a learner', () => {
       }
     }));
 
-  test('begins with the embedding of `like`', () =>
+  test('starts with the embedding of `like`', () =>
     scoped((own) => {
       const model = randomModel(own);
       const starPicture = paint(model, { prompt: 'a star' });
@@ -80,7 +80,7 @@ describe('a learner', () => {
       assertSameBits(paint(model, { prompt: `a ${word}` }), starPicture, 'the picture before the first step');
     }));
 
-  test('the denoiser samples with what was learned so far', () =>
+  test('samplers use the updates of the steps so far', () =>
     scoped((own) => {
       const model = randomModel(own);
       const learner = own(model.learner(lesson()));
@@ -94,20 +94,20 @@ describe('a learner', () => {
       assertSameBits(paint(model, { prompt: `a ${word}`, steps: 1 }), pictures[2], 'after dispose');
     }));
 
-  test('a word can be learned further, and another one after it, with the same updates', () =>
+  test('fine-tuning can continue with the same word or another word and the same updates', () =>
     scoped((own) => {
       const model = randomModel(own);
       teach(model, 2);
       const first = model.saveLora();
       teach(model, 2);
       assert.notDeepEqual(model.saveLora(), first);
-      assert.equal(model.vocabulary.filter((each) => each === word).length, 1);
+      assert.equal(model.vocabulary.filter((known) => known === word).length, 1);
       teach(model, 2, { word: 'drop', like: word, captions: new Array(4).fill('a drop') });
       const names = [...parseSafetensors(model.saveLora()).tensors.keys()];
       assert.deepEqual(names.slice(-2), [`text.embedding.words.${word}`, 'text.embedding.words.drop']);
     }));
 
-  test('learns less and less towards the end: nothing more when all is done', () =>
+  test('the learning rate falls to 0 as `done` approaches 1', () =>
     scoped((own) => {
       const changes = [0, 0.4, 0.7, 1].map((done) => {
         const model = randomModel(own);
@@ -117,48 +117,49 @@ describe('a learner', () => {
         const after = parseSafetensors(file32(model)).tensors.get('text.embedding.weight').values;
         return worstDifference(after, before).difference;
       });
-      // The first step of Adam is a learning rate long: 0.005, the same up to 0.4, half of it in the middle of the rest.
+      // The first step of Adam has the length of the learning rate: 0.005 up to done = 0.4, half of it at
+      // 0.7.
       [0.005, 0.005, 0.0025, 0].forEach((expected, index) =>
         assert.ok(Math.abs(changes[index] - expected) < 1e-5, `${changes}`),
       );
     }));
 
-  test('refuses a share that is none, and goes on', () =>
+  test('step throws ArgumentError if `done` is invalid, and remains usable', () =>
     scoped((own) => {
       const model = randomModel(own);
       const learner = own(model.learner(lesson()));
       const before = model.saveLora();
       for (const done of [-0.1, 1.1, NaN, Infinity, '0.5', null]) {
-        assertThrows(() => learner.step(done), ArgumentError, 'done', 'it takes');
+        assertThrows(() => learner.step(done), ArgumentError, 'done', String(done));
       }
       assert.deepEqual(model.saveLora(), before);
       assert.equal(learner.step(0.5).step, 1);
     }));
 
-  test('of several captions of a picture, one is drawn anew each time', () =>
+  test('draws one of the captions of a picture in each step', () =>
     scoped((own) => {
       const captions = [`a ${word}`, `a red ${word}, above a blue square`];
-      const firstLoss = (seed, said) => {
+      const firstLoss = (seed, caption) => {
         const learner = own(
           randomModel(own).learner(
-            lesson({ seed, pictures: blobPictures(1), captions: [said], batch: 1, rehearsal: 0 }),
+            lesson({ seed, pictures: blobPictures(1), captions: [caption], batch: 1, rehearsal: 0 }),
           ),
         );
         return learner.step().loss;
       };
       const drawn = new Set();
       for (let seed = 0; seed < 12; ++seed) {
-        const alone = captions.map((caption) => firstLoss(seed, caption));
-        // Where the prompt was dropped, both are the same.
-        if (alone[0] === alone[1]) continue;
-        const number = alone.indexOf(firstLoss(seed, captions));
-        assert.notEqual(number, -1, `seed ${seed}: neither of them`);
-        drawn.add(number);
+        const losses = captions.map((caption) => firstLoss(seed, caption));
+        // The losses are equal if the step dropped the prompt.
+        if (losses[0] === losses[1]) continue;
+        const index = losses.indexOf(firstLoss(seed, captions));
+        assert.notEqual(index, -1, `seed ${seed}: the loss is that of neither caption`);
+        drawn.add(index);
       }
       assert.deepEqual([...drawn].sort(), [0, 1]);
     }));
 
-  test('learns from one picture, with captions, at every rank and share of rehearsal', () =>
+  test('accepts one picture, captions, and the limits of rank, rehearsal and shift', () =>
     scoped((own) => {
       for (const options of [
         { pictures: blobPictures(1), captions: [`A ${word}, on a white background!`] },
@@ -174,26 +175,26 @@ describe('a learner', () => {
     }));
 });
 
-describe('a learner that cannot be', () => {
+describe('invalid options of a fine-tuner', () => {
   const missing = Symbol('missing');
   const without = (options) =>
     Object.fromEntries(Object.entries(options).filter(([, value]) => value !== missing));
 
   /** [options, class, parts of the message] */
   const failures = [
-    [{ word: 'Blob' }, ArgumentError, 'word', 'lower-case'],
-    [{ word: 'two words' }, ArgumentError, 'word', 'one word'],
-    [{ word: '' }, ArgumentError, 'word', 'one word'],
+    [{ word: 'Blob' }, ArgumentError, 'word', 'Blob'],
+    [{ word: 'two words' }, ArgumentError, 'word', 'two words'],
+    [{ word: '' }, ArgumentError, 'word'],
     [{ word: 5 }, ArgumentError, 'word', 'a string'],
     [{ word: missing }, ArgumentError, 'word', 'a string'],
-    [{ like: 'zebra' }, ArgumentError, 'like', "'zebra'", 'known'],
+    [{ like: 'zebra' }, ArgumentError, 'like', "'zebra'"],
     [{ like: null }, ArgumentError, 'like', 'a string'],
     [{ captions: new Array(4).fill('a red circle') }, ArgumentError, 'caption', word],
     [{ captions: [`a ${word}`] }, ArgumentError, 'captions', '1', '4'],
     [{ captions: new Array(4).fill(`a ${word} zebra`) }, ArgumentError, "'zebra'"],
     [{ captions: new Array(4).fill(5) }, ArgumentError, 'captions[0]', 'a string'],
     [{ captions: `a ${word}` }, ArgumentError, 'captions', 'an array'],
-    [{ captions: new Array(4).fill([]) }, ArgumentError, 'captions[0]', 'one caption or more'],
+    [{ captions: new Array(4).fill([]) }, ArgumentError, 'captions[0]', 'one'],
     [{ captions: new Array(4).fill([`a ${word}`, 5]) }, ArgumentError, 'captions[0][1]', 'a string'],
     [{ captions: new Array(4).fill([`a ${word}`, 'a red circle']) }, ArgumentError, 'a red circle', word],
     [{ pictures: [] }, ShapeError, 'pictures', '1 to 64'],
@@ -212,7 +213,7 @@ describe('a learner that cannot be', () => {
     ...[-1, 0.5, 2 ** 53, '1'].map((seed) => [{ seed }, ArgumentError, 'seed', 'an integer']),
   ];
 
-  test('is an error that names the option, and nothing has changed', () =>
+  test('throw an error that names the option, and change nothing', () =>
     scoped((own) => {
       const model = randomModel(own);
       const picture = paint(model, { prompt });
@@ -224,34 +225,34 @@ describe('a learner that cannot be', () => {
       for (const wrong of [undefined, null, 'blob']) {
         assertThrows(() => model.learner(wrong), ArgumentError, 'options', 'an object');
       }
-      assertThrows(() => model.saveLora(), ArgumentError, 'no LoRA');
+      assertThrows(() => model.saveLora(), ArgumentError, 'LoRA');
       assert.deepEqual(file32(model), file);
       assertSameBits(paint(model, { prompt }), picture, 'the picture');
     }));
 
-  test('neither has a word that was learned, nor its updates', () =>
+  test('do not change an earlier word and its updates', () =>
     scoped((own) => {
       const model = randomModel(own);
       teach(model, 2);
       const state = () => [model.saveLora(), file32(model), paint(model, { prompt: `a ${word}` })];
       const before = state();
       for (const [options] of failures) {
-        // A known word begins with its own embedding.
+        // `like` is ignored for a known word, which starts with its own embedding.
         if ('like' in options && options.like !== null) continue;
         assert.throws(() => model.learner(without(lesson(options))));
       }
       assert.deepEqual(state(), before);
     }));
 
-  test('a second one while one lives', () =>
+  test('a second fine-tuner before the first is disposed', () =>
     scoped((own) => {
       const model = randomModel(own);
       const learner = own(model.learner(lesson()));
       assertThrows(
         () => model.learner(lesson({ word: 'drop' })),
         ArgumentError,
-        'has a learner',
-        'disposed of',
+        /learner|fine-tuner/,
+        'dispose',
       );
       assert.ok(!model.vocabulary.includes('drop'));
       learner.step();
@@ -260,7 +261,7 @@ describe('a learner that cannot be', () => {
     }));
 });
 
-test('a sampler made before a step cannot go on after it', () =>
+test('an existing sampler cannot advance after a step', () =>
   scoped((own) => {
     const model = randomModel(own);
     const learner = own(model.learner(lesson()));
@@ -268,7 +269,7 @@ test('a sampler made before a step cannot go on after it', () =>
     sampler.advance();
     const picture = sampler.picture();
     learner.step();
-    assertThrows(() => sampler.advance(), ArgumentError, 'denoiser has changed', 'new one');
+    assertThrows(() => sampler.advance(), ArgumentError, 'denoiser');
     assert.equal(sampler.step, 1);
-    assertSameBits(sampler.picture(), picture, 'what it had');
+    assertSameBits(sampler.picture(), picture, 'the picture');
   }));

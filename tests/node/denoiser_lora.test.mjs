@@ -1,4 +1,5 @@
-// Low-rank updates as files: names of diffusers, bits that come back, and files that are refused.
+// Tests of LoRA files: names as in diffusers, round trips with the same bits, and files that loadLora
+// refuses.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -11,18 +12,18 @@ import { parseSafetensors } from '../support/safetensors.mjs';
 
 expectNoMemory();
 
-const old = { prompt: 'a red circle' };
-const taught = { prompt: `a ${word} above a star` };
+const known = { prompt: 'a red circle' };
+const withNewWord = { prompt: `a ${word} above a star` };
 
-/** A model that has learned the word, with what it paints. */
-function taughtModel(own) {
+/** A fine-tuned model, its picture before fine-tuning, and its LoRA file. */
+function fineTunedModel(own) {
   const model = randomModel(own);
-  const before = paint(model, old);
+  const before = paint(model, known);
   teach(model, 3, { learningRate: 0.02 });
   return { model, before, file: model.saveLora() };
 }
 
-test('saveLora has the names that diffusers gives them, of all attentions and four weights each', () =>
+test('saveLora uses the names of diffusers and includes four weights of each attention', () =>
   scoped((own) => {
     const model = randomModel(own);
     teach(model, 1, { rank: 3 });
@@ -42,7 +43,7 @@ test('saveLora has the names that diffusers gives them, of all attentions and fo
     assert.deepEqual(new Map([...tensors].map(([name, { shape }]) => [name, shape])), expected);
     for (const [name, { dtype, values }] of tensors) {
       assert.equal(dtype, 'F32');
-      // B was zero at first: after a step every update has learned.
+      // B starts as zeros; a step changes every update.
       assert.ok(
         values.some((value) => value !== 0),
         name,
@@ -51,33 +52,33 @@ test('saveLora has the names that diffusers gives them, of all attentions and fo
   }));
 
 describe('loadLora', () => {
-  test('gives another denoiser of the same weights the same picture, bit for bit, and says the words', () =>
+  test('gives a denoiser with the same weights the same picture (same bits) and returns the words', () =>
     scoped((own) => {
-      const { model, file } = taughtModel(own);
+      const { model, file } = fineTunedModel(own);
       const other = randomModel(own);
-      assertThrows(() => other.sampler(taught), ArgumentError, `'${word}'`);
+      assertThrows(() => other.sampler(withNewWord), ArgumentError, `'${word}'`);
       for (const bytes of [file, new Uint8Array(file).buffer])
         assert.deepEqual(other.loadLora(bytes), [word]);
       assert.equal(other.vocabulary.at(-1), word);
-      for (const options of [old, taught]) {
+      for (const options of [known, withNewWord]) {
         assertSameBits(paint(other, options), paint(model, options), options.prompt);
       }
       assert.deepEqual(other.saveLora(), file);
       assert.deepEqual(file32(other), file32(model));
     }));
 
-  test('is learned further where it was loaded', () =>
+  test('fine-tuning can continue after it', () =>
     scoped((own) => {
-      const { model, file } = taughtModel(own);
+      const { model, file } = fineTunedModel(own);
       const other = randomModel(own);
       other.loadLora(file);
       assert.deepEqual(teach(other, 2), teach(model, 2));
       assert.deepEqual(other.saveLora(), model.saveLora());
     }));
 
-  test('puts it in place of an earlier one, whose words stay known', () =>
+  test('replaces earlier updates; their words remain known', () =>
     scoped((own) => {
-      const { file } = taughtModel(own);
+      const { file } = fineTunedModel(own);
       const model = randomModel(own);
       teach(model, 2, { word: 'drop', captions: new Array(4).fill('a drop') });
       model.loraScale = 0.5;
@@ -87,40 +88,40 @@ describe('loadLora', () => {
       assert.deepEqual(model.vocabulary.slice(-2), ['drop', word]);
       const other = randomModel(own);
       other.loadLora(file);
-      assertSameBits(paint(model, taught), paint(other, taught), 'the picture');
+      assertSameBits(paint(model, withNewWord), paint(other, withNewWord), 'the picture');
     }));
 });
 
 describe('loraScale', () => {
-  test('0 and unloadLora give the old picture of old words, bit for bit', () =>
+  test('0 and unloadLora restore the picture of known words (same bits)', () =>
     scoped((own) => {
-      const { model, before } = taughtModel(own);
-      const learned = paint(model, old);
-      assert.ok(worstDifference(learned, before).difference > 1e-4, 'something was learned');
+      const { model, before } = fineTunedModel(own);
+      const learned = paint(model, known);
+      assert.ok(worstDifference(learned, before).difference > 1e-4, 'fine-tuning has an effect');
       assert.equal(model.loraScale, 1);
       model.loraScale = 0;
-      assertSameBits(paint(model, old), before, 'loraScale 0');
+      assertSameBits(paint(model, known), before, 'loraScale 0');
       model.loraScale = 1;
-      assertSameBits(paint(model, old), learned, 'loraScale 1');
+      assertSameBits(paint(model, known), learned, 'loraScale 1');
       model.unloadLora();
-      assertSameBits(paint(model, old), before, 'unloadLora');
-      assert.ok(model.vocabulary.includes(word), 'the word stays known');
-      paint(model, taught);
+      assertSameBits(paint(model, known), before, 'unloadLora');
+      assert.ok(model.vocabulary.includes(word), 'the word remains known');
+      paint(model, withNewWord);
       model.unloadLora();
-      assertThrows(() => model.saveLora(), ArgumentError, 'no LoRA', 'loadLora');
-      assertThrows(() => (model.loraScale = 1), ArgumentError, 'no LoRA', 'loadLora');
+      assertThrows(() => model.saveLora(), ArgumentError, 'LoRA', 'loadLora');
+      assertThrows(() => (model.loraScale = 1), ArgumentError, 'LoRA', 'loadLora');
     }));
 
-  test('between has an effect between, also negative and beyond 1', () =>
+  test('scales the effect; values may be negative or above 1', () =>
     scoped((own) => {
-      const { model, before } = taughtModel(own);
+      const { model, before } = fineTunedModel(own);
       const changeOf = (scale) => {
         model.loraScale = scale;
         assert.equal(model.loraScale, scale);
-        return worstDifference(paint(model, { ...old, steps: 1 }), paintPlain).difference;
+        return worstDifference(paint(model, { ...known, steps: 1 }), plain).difference;
       };
       model.loraScale = 0;
-      const paintPlain = paint(model, { ...old, steps: 1 });
+      const plain = paint(model, { ...known, steps: 1 });
       const [half, whole, twice, negative] = [0.5, 1, 2, -1].map(changeOf);
       assert.ok(
         0 < half && half < whole && whole < twice && negative > 0,
@@ -131,35 +132,35 @@ describe('loraScale', () => {
       }
       assert.equal(model.loraScale, -1);
       model.loraScale = 0;
-      assertSameBits(paint(model, old), before, 'the picture');
+      assertSameBits(paint(model, known), before, 'the picture');
     }));
 
-  test('ends samplers that were made before', () =>
+  test('changes end existing samplers', () =>
     scoped((own) => {
-      const { model } = taughtModel(own);
+      const { model } = fineTunedModel(own);
       const changes = {
         loraScale: () => (model.loraScale = 0.5),
         unloadLora: () => model.unloadLora(),
       };
       for (const [name, change] of Object.entries(changes)) {
-        const sampler = own(model.sampler(old));
+        const sampler = own(model.sampler(known));
         sampler.advance();
         change();
-        assertThrows(() => sampler.advance(), ArgumentError, 'denoiser has changed');
+        assertThrows(() => sampler.advance(), ArgumentError, 'denoiser');
         assert.equal(sampler.step, 1, name);
       }
     }));
 });
 
-describe('a file that does not fit is refused, and nothing has changed', () => {
+describe('loadLora throws WeightsError if the file does not match, and changes nothing', () => {
   const name = 'transformer.transformer_blocks.1.attn2.to_k.lora_A.weight';
-  /** The same file with one tensor's name changed to another of the same length. */
+  /** Renames a tensor; both names must have the same length. */
   function renameTensor(file, from, to) {
     assert.equal(from.length, to.length);
     const changed = file.slice();
-    const at = Buffer.from(changed).indexOf(`"${from}"`);
-    assert.ok(at > 0, from);
-    changed.set(Buffer.from(to), at + 1);
+    const offset = Buffer.from(changed).indexOf(`"${from}"`);
+    assert.ok(offset > 0, from);
+    changed.set(Buffer.from(to), offset + 1);
     return changed;
   }
 
@@ -168,22 +169,21 @@ describe('a file that does not fit is refused, and nothing has changed', () => {
     shape: [tensor.shape[0], tensor.shape[1] - 1],
     values: tensor.values.subarray(0, tensor.shape[0] * (tensor.shape[1] - 1)),
   });
-  const only = (changed, change) => (file) =>
-    editFile(file, (each, tensor) => (each === changed ? change(tensor) : tensor));
+  const only = (changedName, change) => (file) =>
+    editFile(file, (tensorName, tensor) => (tensorName === changedName ? change(tensor) : tensor));
 
-  /** What becomes of the file, and parts of the message. */
+  /** Invalid files: a function that corrupts a valid file, and parts of the error message. */
   const corruptions = {
-    'cut off': [(file) => file.subarray(0, file.length - 10), 'tensor'],
+    truncated: [(file) => file.subarray(0, file.length - 10), 'tensor'],
     empty: [() => new Uint8Array(0), 'file'],
-    'no safetensors': [() => new Uint8Array(1000).fill(7), 'file'],
-    'without a tensor': [only(name, () => undefined), name, 'lacks'],
+    'not a safetensors file': [() => new Uint8Array(1000).fill(7), 'file'],
+    'with a missing tensor': [only(name, () => undefined), name],
     'with a tensor of another shape': [only(name, reshaped), name, '[4, 31]', '[4, 32]'],
     'with a tensor of another name': [
       (file) => renameTensor(file, name, name.replace('lora_A', 'lora_C')),
       name,
-      'lacks',
     ],
-    'with the embedding of another length': [
+    'with an embedding of another length': [
       only(`text.embedding.words.${word}`, (tensor) => ({
         ...tensor,
         shape: [31],
@@ -193,16 +193,16 @@ describe('a file that does not fit is refused, and nothing has changed', () => {
       '[31]',
       '[32]',
     ],
-    'with a word that is none': [
+    'with an invalid word': [
       (file) => renameTensor(file, `text.embedding.words.${word}`, 'text.embedding.words.b ob'),
       'b ob',
       'word',
     ],
-    'of a whole model': [() => randomFile(), 'low-rank'],
+    'of a whole model': [() => randomFile(), /low-rank|LoRA/],
   };
 
-  function refuses(own, model) {
-    const { file } = taughtModel(own);
+  function assertRefusesFiles(own, model) {
+    const { file } = fineTunedModel(own);
     for (const [corrupt, ...parts] of Object.values(corruptions)) {
       assertThrows(() => model.loadLora(corrupt(file)), WeightsError, ...parts);
     }
@@ -210,48 +210,48 @@ describe('a file that does not fit is refused, and nothing has changed', () => {
       [{ blocks: 3 }, 'tensors'],
       [{ features: 64 }, 'shape'],
     ]) {
-      const foreign = own(Denoiser.create({ ...smallOptions, ...options }));
-      teach(foreign, 1, { batch: 1 });
-      assertThrows(() => model.loadLora(foreign.saveLora()), WeightsError, ...parts);
+      const other = own(Denoiser.create({ ...smallOptions, ...options }));
+      teach(other, 1, { batch: 1 });
+      assertThrows(() => model.loadLora(other.saveLora()), WeightsError, ...parts);
     }
     for (const wrong of [undefined, null, 'file', 5, [1, 2]]) {
       assertThrows(() => model.loadLora(wrong), ArgumentError, 'file', 'Uint8Array');
     }
   }
 
-  test('by a model without updates', () =>
+  test('of a model without updates', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const before = paint(model, old);
-      const known = model.vocabulary;
-      refuses(own, model);
-      assertSameBits(paint(model, old), before, 'the picture');
-      assert.deepEqual(model.vocabulary, known);
-      assertThrows(() => model.saveLora(), ArgumentError, 'no LoRA');
+      const before = paint(model, known);
+      const vocabulary = model.vocabulary;
+      assertRefusesFiles(own, model);
+      assertSameBits(paint(model, known), before, 'the picture');
+      assert.deepEqual(model.vocabulary, vocabulary);
+      assertThrows(() => model.saveLora(), ArgumentError, 'LoRA');
     }));
 
-  test('by a model that has some: they stay, with their scale', () =>
+  test('of a model with updates: they and their scale remain', () =>
     scoped((own) => {
-      const { model, file } = taughtModel(own);
+      const { model, file } = fineTunedModel(own);
       model.loraScale = 0.5;
-      const before = paint(model, taught);
-      refuses(own, model);
+      const before = paint(model, withNewWord);
+      assertRefusesFiles(own, model);
       assert.equal(model.loraScale, 0.5);
-      assertSameBits(paint(model, taught), before, 'the picture');
+      assertSameBits(paint(model, withNewWord), before, 'the picture');
       assert.deepEqual(model.saveLora(), file);
     }));
 });
 
-test('loadLora and unloadLora while a learner lives are an ArgumentError', () =>
+test('loadLora and unloadLora throw ArgumentError while the model has a fine-tuner', () =>
   scoped((own) => {
-    const { file } = taughtModel(own);
+    const { file } = fineTunedModel(own);
     const model = randomModel(own);
     const learner = own(model.learner(lesson()));
     learner.step();
-    const before = paint(model, taught);
-    assertThrows(() => model.loadLora(file), ArgumentError, 'has a learner', 'disposed of');
-    assertThrows(() => model.unloadLora(), ArgumentError, 'has a learner', 'disposed of');
-    assertSameBits(paint(model, taught), before, 'the picture');
+    const before = paint(model, withNewWord);
+    assertThrows(() => model.loadLora(file), ArgumentError, /learner|fine-tuner/, 'dispose');
+    assertThrows(() => model.unloadLora(), ArgumentError, /learner|fine-tuner/, 'dispose');
+    assertSameBits(paint(model, withNewWord), before, 'the picture');
     learner.step();
     learner.dispose();
     model.loadLora(file);

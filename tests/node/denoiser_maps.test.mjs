@@ -1,4 +1,4 @@
-// Heat maps: probabilities of what each place of the picture attends to, averaged as asked for.
+// Tests of attention maps of a sampler: values, selection of blocks and heads, and averages over steps.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -12,8 +12,8 @@ expectNoMemory();
 const prompt = 'a red circle left of a blue square';
 const words = prompt.split(' ').length;
 
-/** Sums over the words, one a place. */
-function sumsOf(maps, tokens) {
+/** Sums the maps of all words per token. */
+function sumsOverWords(maps, tokens) {
   return Float64Array.from({ length: tokens }, (_, token) => {
     let sum = 0;
     for (let begin = 0; begin < maps.length; begin += tokens) sum += maps[begin + token];
@@ -22,7 +22,7 @@ function sumsOf(maps, tokens) {
 }
 
 describe('maps', () => {
-  test('are probabilities: none negative, those of the words at most 1 together', () =>
+  test('are probabilities: not negative, and at most 1 in sum over the words', () =>
     scoped((own) => {
       const model = randomModel(own);
       const tokens = model.mapSize ** 2;
@@ -35,14 +35,15 @@ describe('maps', () => {
           maps.every((value) => value >= 0),
           `step ${step}`,
         );
-        const sums = sumsOf(maps, tokens);
-        // The start token has the rest, which is never all. Means of 24 probabilities of float, 2^-24 each at worst.
+        const sums = sumsOverWords(maps, tokens);
+        // The start token has the remaining probability, which is below 1. Means of 24 float32 probabilities,
+        // each with an error of at most 2^-24.
         assert.ok(Math.max(...sums) <= 1 + 24 * 2 ** -24, `step ${step}: ${Math.max(...sums)}`);
         assert.ok(Math.min(...sums) > 0.01, `step ${step}: ${Math.min(...sums)}`);
       }
     }));
 
-  test('over all blocks and heads are the mean of those of each', () =>
+  test('default to the mean over all blocks and heads', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = sampled(own, model, { prompt });
@@ -50,40 +51,40 @@ describe('maps', () => {
         lists[0].map((_, i) => lists.reduce((sum, m) => sum + m[i], 0) / lists.length);
       const blocks = [...new Array(model.blocks).keys()];
       const heads = [...new Array(model.heads).keys()];
-      const each = blocks.map((block) => heads.map((head) => sampler.maps({ block, head })));
-      assert.equal(new Set(each.flat().map(String)).size, model.blocks * model.heads, 'each is its own');
-      // Of float, summed in another order: 8 roundings of numbers up to 1.
+      const maps = blocks.map((block) => heads.map((head) => sampler.maps({ block, head })));
+      assert.equal(new Set(maps.flat().map(String)).size, model.blocks * model.heads, 'all maps differ');
+      // Float32 sums in another order: 8 roundings of numbers up to 1.
       const tolerance = 8 * 2 ** -24;
-      assertClose(sampler.maps(), meanOf(each.flat()), tolerance, 'all');
+      assertClose(sampler.maps(), meanOf(maps.flat()), tolerance, 'all');
       for (const block of blocks) {
-        assertClose(sampler.maps({ block }), meanOf(each[block]), tolerance, `block ${block}`);
+        assertClose(sampler.maps({ block }), meanOf(maps[block]), tolerance, `block ${block}`);
       }
       for (const head of heads) {
-        const ofHead = each.map((list) => list[head]);
+        const ofHead = maps.map((list) => list[head]);
         assertClose(sampler.maps({ head }), meanOf(ofHead), tolerance, `head ${head}`);
       }
-      assertSameBits(sampler.maps({}), sampler.maps(), 'no choice');
+      assertSameBits(sampler.maps({}), sampler.maps(), 'no options');
     }));
 
-  test('are averaged over the steps: each step adds probabilities of its own', () =>
+  test('are averages over steps: each step adds probabilities', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = own(model.sampler({ prompt, steps: 4 }));
       let sum = new Float32Array(words * model.mapSize ** 2);
       for (const { step } of sampler) {
         const total = sampler.maps().map((value) => value * step);
-        const own = total.map((value, index) => value - sum[index]);
-        // The sums are up to 4 in float: some roundings of 2^-22.
+        const added = total.map((value, index) => value - sum[index]);
+        // The float32 sums are up to 4: a few roundings of 2^-22.
         assert.ok(
-          own.every((value) => value >= -2e-6 && value <= 1 + 2e-6),
+          added.every((value) => value >= -2e-6 && value <= 1 + 2e-6),
           `step ${step}`,
         );
-        assert.ok(Math.max(...sumsOf(own, model.mapSize ** 2)) <= 1 + 1e-5);
+        assert.ok(Math.max(...sumsOverWords(added, model.mapSize ** 2)) <= 1 + 1e-5);
         sum = total;
       }
     }));
 
-  test('before the first step are all zero', () =>
+  test('are zeros before the first step', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = own(model.sampler({ prompt }));
@@ -91,13 +92,13 @@ describe('maps', () => {
       assert.deepEqual(sampler.maps({ block: 1, head: 3 }), new Float32Array(words * model.mapSize ** 2));
     }));
 
-  test('of a prompt without words are none', () =>
+  test('are empty for a prompt without words', () =>
     scoped((own) => {
       const model = randomModel(own);
       assert.equal(sampled(own, model, { prompt: '' }).maps().length, 0);
     }));
 
-  test('false: there are none, and the picture has the same bits', () =>
+  test('false disables maps; the picture has the same bits', () =>
     scoped((own) => {
       const model = randomModel(own);
       const edit = { from: 'a red star left of a blue square' };
@@ -108,7 +109,7 @@ describe('maps', () => {
       }
     }));
 
-  test('refuse blocks and heads that are not there', () =>
+  test('throw ArgumentError if a block or head does not exist', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = sampled(own, model, { prompt, steps: 1 });
@@ -121,15 +122,15 @@ describe('maps', () => {
     }));
 });
 
-/** Pearson's correlation. */
-function correlation(one, other) {
+/** Pearson correlation coefficient. */
+function correlation(a, b) {
   const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const centred = [one, other].map((values) => values.map((value) => value - meanOf(values)));
+  const centred = [a, b].map((values) => values.map((value) => value - meanOf(values)));
   const product = ([left, right]) => left.reduce((sum, value, index) => sum + value * right[index], 0);
   return product(centred) / Math.sqrt(product([centred[0], centred[0]]) * product([centred[1], centred[1]]));
 }
 
-test('the model of the site attends to a colour where it paints it', () =>
+test("the site's model attends to a colour word where it paints the colour", () =>
   scoped((own) => {
     const model = own(Denoiser.load(shippedFile()));
     for (const [text, sign] of [
@@ -141,7 +142,7 @@ test('the model of the site attends to a colour where it paints it', () =>
       const patch = model.imageSize / across;
       const picture = sampler.picture();
       const pixels = picture.length / 3;
-      /** Red less blue, or blue less red, of each token's pixels. */
+      /** Red minus blue (or blue minus red), averaged over the pixels of each token. */
       const colour = new Float64Array(across ** 2);
       for (let pixel = 0; pixel < pixels; ++pixel) {
         const [x, y] = [pixel % model.imageSize, Math.floor(pixel / model.imageSize)];
@@ -149,9 +150,9 @@ test('the model of the site attends to a colour where it paints it', () =>
           (sign * (picture[pixel] - picture[2 * pixels + pixel])) / patch ** 2;
       }
       const painted = colour.filter((value) => value > 0.5).length;
-      assert.ok(painted > 4 && painted < 40, `${text}: ${painted} of 64 places have the colour`);
+      assert.ok(painted > 4 && painted < 40, `${text}: ${painted} of 64 tokens have the colour`);
       const map = sampler.maps().subarray(2 * across ** 2, 3 * across ** 2);
-      // 64 places without a relation would correlate by 1/8, give or take.
+      // Unrelated maps of 64 tokens have correlations of about 1/8 in magnitude.
       const found = correlation(Float64Array.from(map), colour);
       assert.ok(found > 0.5, `${text}: correlation ${found}`);
     }

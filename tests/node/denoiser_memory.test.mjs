@@ -1,4 +1,4 @@
-// Memory of denoisers: all of it comes back, whoever is forgotten or disposed of first.
+// Tests of the memory of denoisers: all memory is freed by dispose or by garbage collection, in any order.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
@@ -12,21 +12,21 @@ expectNoMemory();
 
 const prompt = 'a red circle above a star';
 
-describe('after disposal nothing is in use', () => {
+describe('no memory is in use after dispose', () => {
   const uses = {
-    'a model alone': () => {},
+    'a model': () => {},
     'a sampler with and without maps': (own, model) => {
       sampled(own, model, { prompt });
       sampled(own, model, { prompt, maps: false, guidance: 1 });
     },
-    'a sampler half way': (own, model) => own(model.sampler({ prompt })).advance(),
+    'an unfinished sampler': (own, model) => own(model.sampler({ prompt })).advance(),
     'an edit': (own, model) => sampled(own, model, { prompt, edit: { from: 'a blue circle' } }),
-    'a learner': (own, model) => {
+    'a fine-tuner': (own, model) => {
       teach(model, 2);
       model.loadLora(model.saveLora());
       paint(model, { prompt });
     },
-    'a learner that is disposed of after its denoiser': (own, model) => {
+    'a fine-tuner disposed after its denoiser': (own, model) => {
       const learner = model.learner(lesson());
       learner.step();
       model.dispose();
@@ -38,7 +38,7 @@ describe('after disposal nothing is in use', () => {
       trainer.loadCheckpoint(trainer.saveCheckpoint());
       trainer.withAverages(() => paint(model, { prompt }));
     },
-    'files that are refused': (own, model) => {
+    'invalid files': (own, model) => {
       const file = model.save();
       assert.throws(() => Denoiser.load(file.subarray(0, 1000)));
       assert.throws(() => model.loadLora(file));
@@ -55,7 +55,7 @@ describe('after disposal nothing is in use', () => {
     });
   }
 
-  test('in whatever order', () => {
+  test('in any order', () => {
     const orders = [
       [0, 1, 2, 3],
       [3, 2, 1, 0],
@@ -76,10 +76,10 @@ describe('after disposal nothing is in use', () => {
   });
 });
 
-test('25 pictures, and 25 steps of learning, leave memory as it was', () =>
+test('25 pictures and 25 fine-tuning steps leak no memory', () =>
   scoped((own) => {
     const model = randomModel(own);
-    // Without scenes, whose captions are longer and shorter, every step has the same shapes.
+    // Without rehearsal scenes, whose captions differ in length, all steps have the same shapes.
     const learner = own(model.learner(lesson({ batch: 2, rehearsal: 0 })));
     const round = () => {
       learner.step();
@@ -91,24 +91,24 @@ test('25 pictures, and 25 steps of learning, leave memory as it was', () =>
     assert.equal(memoryInUse(), inUse);
   }));
 
-test('a model has its parameters, and not much more than twice of them until it is used', () => {
+test('an unused model uses 4 to 16 bytes per parameter', () => {
   const model = Denoiser.create({ blocks: 2 });
-  // Values and gradients, and the attentions' own copies of theirs.
-  const [least, most] = [4, 16].map((bytes) => bytes * model.parameterCount);
+  // Values and gradients, and copies of both in the attention layers.
+  const [min, max] = [4, 16].map((bytes) => bytes * model.parameterCount);
   const inUse = memoryInUse();
   model.dispose();
-  assert.ok(inUse >= least && inUse <= most, `${inUse} bytes for ${model.parameterCount} parameters`);
+  assert.ok(inUse >= min && inUse <= max, `${inUse} bytes for ${model.parameterCount} parameters`);
 });
 
-test('what is forgotten is freed, in whatever order it is collected', async () => {
-  const { before, after, kept } = await runForValue(
+test('garbage collection frees unreachable objects in any order', async () => {
+  const { before, after, frames } = await runForValue(
     `
     import { Denoiser, init, memoryInUse } from 'diffusion-cross-attention/denoiser';
     import { setTimeout as sleep } from 'node:timers/promises';
     await init(${JSON.stringify(initOptions)});
     const create = () => Denoiser.create(${JSON.stringify(smallOptions)});
     const lesson = () => ({ word: 'blob', pictures: [new Float32Array(3072)], batch: 1 });
-    const keptModel = create();
+    const reachableModel = create();
     const makers = [
       (model) => model.sampler({ prompt: 'a star', edit: { from: 'a circle' } }).advance(),
       (model) => model.trainer({ batch: 1 }).step(0.001),
@@ -116,28 +116,33 @@ test('what is forgotten is freed, in whatever order it is collected', async () =
       (model) => { model.learner(lesson()).step(); model.sampler({ prompt: 'a blob' }).advance(); },
       (model) => { model.trainer({ batch: 1 }); model.dispose(); },
       (model) => { model.sampler({ prompt: 'a star' }).advance(); model.dispose(); },
-      (model) => { const learner = model.learner(lesson()); learner.step(); model.saveLora(); learner.dispose(); },
+      (model) => {
+        const learner = model.learner(lesson());
+        learner.step();
+        model.saveLora();
+        learner.dispose();
+      },
     ];
-    function forget() {
+    function makeUnreachable() {
       for (const make of makers) make(create());
-      for (let round = 0; round < 3; ++round) keptModel.sampler({ prompt: 'a star' }).advance();
+      for (let round = 0; round < 3; ++round) reachableModel.sampler({ prompt: 'a star' }).advance();
     }
-    forget();
+    makeUnreachable();
     const before = memoryInUse();
     const collect = async (enough) => {
       for (let round = 0; round < 1000 && !enough(); ++round) { await sleep(10); globalThis.gc(); }
     };
     await collect(() => memoryInUse() < before / 6);
-    // What was not forgotten works still.
-    const sampler = keptModel.sampler({ prompt: 'a star', steps: 2 });
-    const kept = [...sampler].length;
+    // The reachable model remains usable.
+    const sampler = reachableModel.sampler({ prompt: 'a star', steps: 2 });
+    const frames = [...sampler].length;
     sampler.dispose();
-    keptModel.dispose();
+    reachableModel.dispose();
     await collect(() => memoryInUse() === 0);
-    console.log(JSON.stringify({ before, after: memoryInUse(), kept }));`,
+    console.log(JSON.stringify({ before, after: memoryInUse(), frames }));`,
     { flags: ['--expose-gc'] },
   );
   assert.ok(before > 0);
-  assert.equal(kept, 2);
+  assert.equal(frames, 2);
   assert.equal(after, 0);
 });

@@ -1,4 +1,5 @@
-// Sampling: what a seed, guidance and a prompt's spelling decide, and in what form a picture comes.
+// Tests of sampling: the effects of seed, steps, guidance, eta and the prompt's spelling, and the picture's
+// formats.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -10,13 +11,13 @@ expectNoMemory();
 
 const prompt = 'a red circle left of a blue square';
 
-test('init says which variant runs', () => {
+test('init returns the variant', () => {
   const { simd, threads } = runtimeInfo;
   assert.deepEqual({ simd, threads }, initOptions);
 });
 
 describe('a seed', () => {
-  test('gives the same bits again, whatever was sampled between', () =>
+  test('gives the same bits after other calls and in another model', () =>
     scoped((own) => {
       const model = randomModel(own);
       const picture = paint(model, { prompt, seed: 7 });
@@ -25,16 +26,16 @@ describe('a seed', () => {
       assertSameBits(paint(randomModel(own), { prompt, seed: 7 }), picture, 'another model of the same file');
     }));
 
-  test('gives the same bits where two samplers take turns', () =>
+  test('gives the same bits if two samplers alternate', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const pair = [prompt, 'a star'].map((each) => own(model.sampler({ prompt: each, seed: 3, steps: 4 })));
+      const pair = [prompt, 'a star'].map((text) => own(model.sampler({ prompt: text, seed: 3, steps: 4 })));
       while (pair.map((sampler) => sampler.advance()).some(Boolean));
       assertSameBits(pair[0].picture(), paint(model, { prompt, seed: 3 }), 'the first one');
       assertSameBits(pair[1].picture(), paint(model, { prompt: 'a star', seed: 3 }), 'the second one');
     }));
 
-  test('gives another picture than other seeds, up to the largest one', () =>
+  test('gives a different picture for each seed, up to the largest', () =>
     scoped((own) => {
       const model = randomModel(own);
       const seeds = [0, 1, 2, 2 ** 32, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER];
@@ -49,7 +50,7 @@ describe('a seed', () => {
 });
 
 describe('steps', () => {
-  test('there are as many frames as were asked for, and nothing happens after them', () =>
+  test('is the number of frames; further calls have no effect', () =>
     scoped((own) => {
       const model = randomModel(own);
       for (const steps of [1, 2, 7]) {
@@ -68,13 +69,13 @@ describe('steps', () => {
       }
     }));
 
-  test('there are 20 without being asked for', () =>
+  test('defaults to 20', () =>
     scoped((own) => {
       const model = randomModel(own);
       assert.equal([...own(model.sampler({ prompt }))].length, 20);
     }));
 
-  test('advance and iterating, in turns, do the same steps', () =>
+  test('advance and iteration can alternate', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = own(model.sampler({ prompt, seed: 1, steps: 4 }));
@@ -87,10 +88,10 @@ describe('steps', () => {
 });
 
 describe('the picture', () => {
-  test('is [3, imageSize, imageSize] of values from -1 to 1 at every step, and not all the same', () =>
+  test('has shape [3, imageSize, imageSize] and different values from -1 to 1 at every step', () =>
     scoped((own) => {
       const model = randomModel(own);
-      // So much guidance that the estimate itself leaves the range.
+      // With this guidance the unclamped estimate leaves the range.
       const sampler = own(model.sampler({ prompt, steps: 3, guidance: 5 }));
       assert.deepEqual(new Set(sampler.picture()), new Set([0]), 'before the first step');
       for (const { step } of sampler) {
@@ -101,12 +102,12 @@ describe('the picture', () => {
           picture.every((value) => value >= -1 && value <= 1),
           `step ${step}`,
         );
-        assert.ok(picture.includes(-1) && picture.includes(1), 'some values were beyond');
+        assert.ok(picture.includes(-1) && picture.includes(1), 'some values are clamped');
         assert.ok(new Set(picture).size > 100, `step ${step}`);
       }
     }));
 
-  test('as rgba is the same picture: 255·(value + 1)/2, rounded, and opaque', () =>
+  test('rgba returns 255·(value + 1)/2, rounded, and alpha 255', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = sampled(own, model, { prompt });
@@ -125,7 +126,7 @@ describe('the picture', () => {
       }
     }));
 
-  test('is a copy: what one does to it does not reach the sampler', () =>
+  test('is a copy: changing it does not change the sampler', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = own(model.sampler({ prompt, seed: 1, steps: 4 }));
@@ -138,47 +139,47 @@ describe('the picture', () => {
 });
 
 describe('guidance', () => {
-  test('1 is a batch without the empty prompt, as one next to 1 computes it with it', () =>
+  test('1, which skips the empty prompt, gives the same picture as a value next to 1', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const alone = paint(model, { prompt, guidance: 1, steps: 1 });
-      // empty + (1 + 2^-23)·(value - empty), in float: off by 2^-23·|value - empty| and by three roundings of numbers of
-      // at most 8, 2^-22 each; the rest is left for another order of the sums.
+      const unguided = paint(model, { prompt, guidance: 1, steps: 1 });
+      // The error of empty + (1 + 2^-23)·(value - empty) in float32 is 2^-23·|value - empty| plus three
+      // roundings of numbers up to 8, 2^-22 each. The rest of the tolerance is for another order of sums.
       const guided = paint(model, { prompt, guidance: 1 + 2 ** -23, steps: 1 });
-      assertClose(guided, alone, 1e-5, 'the picture');
+      assertClose(guided, unguided, 1e-5, 'the picture');
       const other = paint(model, { prompt, guidance: 3, steps: 1 });
-      assert.ok(worstDifference(other, alone).difference > 0.01, 'guidance does something');
+      assert.ok(worstDifference(other, unguided).difference > 0.01, 'guidance has an effect');
     }));
 
-  test('0 is the picture of the empty prompt', () =>
+  test('0 gives the picture of the empty prompt', () =>
     scoped((own) => {
       const model = randomModel(own);
       const unguided = paint(model, { prompt: '', guidance: 1 });
-      // The empty prompt is filled up to the other one's length: sums have zeros more, in another order.
+      // The empty prompt is padded to the length of the other: sums have additional zeros and another order.
       assertClose(paint(model, { prompt, guidance: 0 }), unguided, 1e-4, 'the picture');
       const worded = paint(model, { prompt, guidance: 1 });
-      assert.ok(worstDifference(worded, unguided).difference > 0.01, 'the words do something');
+      assert.ok(worstDifference(worded, unguided).difference > 0.01, 'the words have an effect');
     }));
 });
 
 describe('eta', () => {
-  test('draws noise anew after each step but the last', () =>
+  test('adds new noise after each step except the last', () =>
     scoped((own) => {
       const model = randomModel(own);
       const etas = [0, 0.5, 1];
-      const alone = etas.map((eta) => paint(model, { prompt, eta, steps: 1 }));
-      const pairs = etas.map((eta) => paint(model, { prompt, eta, steps: 2 }));
-      assertSameBits(alone[1], alone[0], 'one step');
-      assertSameBits(alone[2], alone[0], 'one step');
-      assert.ok(worstDifference(pairs[1], pairs[0]).difference > 0.01, '0.5 differs from 0');
-      assert.ok(worstDifference(pairs[2], pairs[1]).difference > 0.01, '1 differs from 0.5');
-      assertSameBits(paint(model, { prompt, eta: 1, steps: 2 }), pairs[2], 'the same seed');
-      assertSameBits(paint(model, { prompt, steps: 2 }), pairs[1], 'the default is 0.5');
+      const oneStep = etas.map((eta) => paint(model, { prompt, eta, steps: 1 }));
+      const twoSteps = etas.map((eta) => paint(model, { prompt, eta, steps: 2 }));
+      assertSameBits(oneStep[1], oneStep[0], 'one step');
+      assertSameBits(oneStep[2], oneStep[0], 'one step');
+      assert.ok(worstDifference(twoSteps[1], twoSteps[0]).difference > 0.01, '0.5 differs from 0');
+      assert.ok(worstDifference(twoSteps[2], twoSteps[1]).difference > 0.01, '1 differs from 0.5');
+      assertSameBits(paint(model, { prompt, eta: 1, steps: 2 }), twoSteps[2], 'the same seed');
+      assertSameBits(paint(model, { prompt, steps: 2 }), twoSteps[1], 'the default is 0.5');
     }));
 
-  test('1 shows the model other noise in each step, 0 what is left of the first', () =>
+  test('1 replaces the noise in each step, 0 keeps the rest of the first', () =>
     scoped((own) => {
-      // A step of 1000 hardly moves what the model is given, unless its noise is another one.
+      // One of 1000 steps hardly changes the model's input unless the noise is replaced.
       const model = randomModel(own);
       const changes = [0, 1].map((eta) => {
         const sampler = own(model.sampler({ prompt, seed: 3, eta, steps: 1000, guidance: 1 }));
@@ -192,7 +193,7 @@ describe('eta', () => {
 });
 
 describe('a prompt', () => {
-  test('is the same in upper case and with punctuation', () =>
+  test('ignores case and punctuation', () =>
     scoped((own) => {
       const model = randomModel(own);
       const picture = paint(model, { prompt });
@@ -207,7 +208,7 @@ describe('a prompt', () => {
       }
     }));
 
-  test('decides: other words, and the same ones in another order, give other pictures', () =>
+  test('determines the picture: other words or another order give other pictures', () =>
     scoped((own) => {
       const model = randomModel(own);
       const prompts = [
@@ -217,11 +218,11 @@ describe('a prompt', () => {
         'a red circle',
         '',
       ];
-      const pictures = prompts.map((each) => paint(model, { prompt: each, steps: 2 }).join());
+      const pictures = prompts.map((text) => paint(model, { prompt: text, steps: 2 }).join());
       assert.equal(new Set(pictures).size, prompts.length);
     }));
 
-  test('may have as many words as mostWords says', () =>
+  test('may have up to mostWords words', () =>
     scoped((own) => {
       const model = randomModel(own);
       const sampler = sampled(own, model, { prompt: 'red '.repeat(model.mostWords), steps: 1 });

@@ -1,4 +1,4 @@
-// Scenes to learn from: what the type says, and what is true of them.
+// Tests of randomScene: the fields of a scene, their consistency, and the splits.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -17,18 +17,18 @@ const scenes = ['training', 'heldOut'].flatMap((split) =>
   Array.from({ length: 100 }, (_, seed) => ({ split, scene: randomScene({ seed, split }) })),
 );
 
-test('a seed gives the same scene again, in every split and number of objects, and others give others', () => {
+test('the same seed gives the same scene, different seeds give different scenes', () => {
   assert.deepEqual(randomScene({ seed: 3 }), randomScene({ seed: 3, split: 'training', objects: 0 }));
   assert.deepEqual(randomScene(), randomScene({ seed: 0 }));
   for (const { split, scene } of scenes.slice(0, 10)) {
-    assert.deepEqual(randomScene({ seed: scenes.findIndex((each) => each.scene === scene), split }), scene);
+    assert.deepEqual(randomScene({ seed: scenes.findIndex((entry) => entry.scene === scene), split }), scene);
   }
   const pictures = new Set(scenes.map(({ scene }) => scene.picture.join()));
   assert.equal(pictures.size, scenes.length);
 });
 
 describe('a scene', () => {
-  test('has the fields that its type says', () => {
+  test('has the fields of its type', () => {
     for (const { scene } of scenes) {
       assert.deepEqual(Object.keys(scene).sort(), [
         'background',
@@ -51,20 +51,20 @@ describe('a scene', () => {
         assert.deepEqual(Object.keys(link).sort(), ['object', 'relation', 'subject']);
         assert.ok(relations.includes(link.relation));
         assert.ok(link.subject !== link.object);
-        for (const place of [link.subject, link.object]) assert.ok(place in scene.objects);
+        for (const index of [link.subject, link.object]) assert.ok(index in scene.objects);
       }
       assert.equal(scene.links.length, scene.objects.length - 1);
     }
   });
 
-  test('has its boxes around their centres, within the picture', () => {
+  test('has boxes around the centres of its objects, within the picture', () => {
     for (const { scene } of scenes) {
       for (const { x, y, radius, box } of scene.objects) {
         assert.ok(
           box.left >= 0 && box.top >= 0 && box.right <= size && box.bottom <= size,
           JSON.stringify(box),
         );
-        // Floats of up to 32: off by some 2^-19.
+        // Float32 numbers up to 32 have errors of about 2^-19.
         assert.ok(Math.abs((box.left + box.right) / 2 - x) < 1e-5);
         assert.ok(Math.abs((box.top + box.bottom) / 2 - y) < 1e-5);
         assert.ok(Math.abs(box.right - box.left - 2 * radius) < 1e-5);
@@ -73,7 +73,7 @@ describe('a scene', () => {
     }
   });
 
-  test('has a picture of values from -1 to 1 that is bright in the corners of what is white', () => {
+  test('has a picture of values from -1 to 1 whose corners have the brightness of the background', () => {
     for (const { scene } of scenes) {
       assert.ok(scene.picture instanceof Float32Array);
       assert.equal(scene.picture.length, 3 * size * size);
@@ -85,38 +85,32 @@ describe('a scene', () => {
     }
   });
 
-  test('has what it says: relations by the boxes, colours where a whole shape is filled', () => {
+  test('has boxes that fulfil its relations, and pixels with the colours of its objects', () => {
     for (const { scene } of scenes) {
       for (const { subject, relation, object } of scene.links) {
-        const [one, other] = [scene.objects[subject], scene.objects[object]];
+        const [a, b] = [scene.objects[subject].box, scene.objects[object].box];
         const holds = {
-          'left of': one.box.right < other.box.left,
-          'right of': one.box.left > other.box.right,
-          above: one.box.bottom < other.box.top,
-          below: one.box.top > other.box.bottom,
-          inside:
-            one.box.left > other.box.left &&
-            one.box.right < other.box.right &&
-            one.box.top > other.box.top &&
-            one.box.bottom < other.box.bottom,
+          'left of': a.right < b.left,
+          'right of': a.left > b.right,
+          above: a.bottom < b.top,
+          below: a.top > b.bottom,
+          inside: a.left > b.left && a.right < b.right && a.top > b.top && a.bottom < b.bottom,
         };
-        assert.ok(holds[relation], `${relation}: ${JSON.stringify([one, other])}`);
+        assert.ok(holds[relation], `${relation}: ${JSON.stringify([a, b])}`);
       }
       const isOuter = (index) =>
         scene.links.some((link) => link.relation === 'inside' && link.object === index);
-      scene.objects.forEach((each, index) => {
-        if (each.shape === 'ring' || isOuter(index) || !['red', 'blue'].includes(each.colour)) return;
-        const at = Math.floor(each.y) * size + Math.floor(each.x);
-        const [red, , blue] = [0, 1, 2].map((channel) => scene.picture[channel * size * size + at]);
-        assert.ok(
-          each.colour === 'red' ? red > blue + 0.5 : blue > red + 0.5,
-          `${each.colour}: ${red}, ${blue}`,
-        );
+      scene.objects.forEach(({ shape, colour, x, y }, index) => {
+        // The centre of a ring or of an object around another has another colour.
+        if (shape === 'ring' || isOuter(index) || !['red', 'blue'].includes(colour)) return;
+        const pixel = Math.floor(y) * size + Math.floor(x);
+        const [red, , blue] = [0, 1, 2].map((channel) => scene.picture[channel * size * size + pixel]);
+        assert.ok(colour === 'red' ? red > blue + 0.5 : blue > red + 0.5, `${colour}: ${red}, ${blue}`);
       });
     }
   });
 
-  test('has captions of words that every model knows, which name all that there is', () =>
+  test('has captions of known words that name all objects', () =>
     scoped((own) => {
       const model = randomModel(own);
       for (const { scene } of scenes) {
@@ -137,12 +131,12 @@ describe('a scene', () => {
         }
       }
       const different = scenes.filter(({ scene }) => scene.caption !== scene.plainCaption).length;
-      assert.ok(different > scenes.length / 4, 'captions are in many phrasings');
+      assert.ok(different > scenes.length / 4, 'captions have different phrasings');
     }));
 });
 
 describe('the splits', () => {
-  test('held-out scenes have links, and no object of a training scene is held out in its role', () => {
+  test('a held-out scene has an object in a held-out role, a training scene has none', () => {
     const converse = {
       'left of': 'right of',
       'right of': 'left of',
@@ -163,7 +157,7 @@ describe('the splits', () => {
     }
   });
 
-  test('objects are as many as were asked for', () => {
+  test('scenes have the requested number of objects', () => {
     for (const objects of [1, 2, 3]) {
       for (let seed = 0; seed < 20; ++seed) {
         assert.equal(randomScene({ seed, objects }).objects.length, objects);
@@ -182,7 +176,7 @@ describe('the splits', () => {
   });
 });
 
-test('options that cannot be are an ArgumentError that names them', () => {
+test('invalid options throw ArgumentError and name the option', () => {
   for (const seed of [-1, 0.5, NaN, '1', 2 ** 53]) {
     assertThrows(() => randomScene({ seed }), ArgumentError, 'seed', 'an integer');
   }

@@ -1,4 +1,4 @@
-// Training all of a denoiser on scenes: the same steps from the same seed, breaks that leave no trace, averages.
+// Tests of training a denoiser on scenes: reproducible steps, options, checkpoints, averages.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -10,37 +10,38 @@ import { parseSafetensors } from '../support/safetensors.mjs';
 
 expectNoMemory();
 
-/** Its pictures are scenes at half their size. */
+/** An untrained model for scenes at half their size. */
 const freshModel = (own, options) => own(Denoiser.create({ ...smallOptions, imageSize: 16, ...options }));
 const rate = 0.003;
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const take = (trainer, steps) => Array.from({ length: steps }, () => trainer.step(rate).loss);
 
 describe('a trainer', () => {
-  test('of the same seed takes the same steps, of another one others', () =>
+  test('makes the same steps for the same seed and others for another', () =>
     scoped((own) => {
-      const [one, same, other] = [3, 3, 4].map((seed) => {
+      const [first, same, other] = [3, 3, 4].map((seed) => {
         const model = freshModel(own);
         const losses = take(own(model.trainer({ seed, batch: 4 })), 4);
         return { losses, file: file32(model) };
       });
-      assert.deepEqual(same, one);
-      assert.notDeepEqual(other.losses, one.losses);
-      assert.notDeepEqual(other.file, one.file);
+      assert.deepEqual(same, first);
+      assert.notDeepEqual(other.losses, first.losses);
+      assert.notDeepEqual(other.file, first.file);
     }));
 
-  test('makes the loss fall over 60 steps, to less than two thirds of what it was', (context) =>
+  test('reduces the loss to less than two thirds of the initial loss in 60 steps', (context) =>
     scoped((own) => {
       const trainer = own(freshModel(own).trainer({ batch: 16 }));
       const losses = take(trainer, 60);
       assert.ok(losses.every((loss) => Number.isFinite(loss) && loss > 0));
       const [first, last] = [meanOf(losses.slice(0, 10)), meanOf(losses.slice(-10))];
       context.diagnostic(`${first} → ${last}`);
-      // The losses of single steps scatter: half of them by a fifth and more. As tests/native asks of a trainer.
+      // Losses of single steps vary: half of them by a fifth or more. tests/native requires the same of a
+      // trainer.
       assert.ok(last < (2 / 3) * first, `${first} → ${last}`);
     }));
 
-  test('counts its steps; with a learning rate of 0 the parameters stay', () =>
+  test('counts its steps; a learning rate of 0 does not change the parameters', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2 }));
@@ -52,7 +53,7 @@ describe('a trainer', () => {
       assert.notDeepEqual(file32(model), before);
     }));
 
-  test('that cannot be is an ArgumentError that names the option', () =>
+  test('throws ArgumentError for invalid options and names the option', () =>
     scoped((own) => {
       const model = freshModel(own);
       for (const batch of [0, 1025, 1.5, NaN, '4', null]) {
@@ -62,11 +63,11 @@ describe('a trainer', () => {
         assertThrows(() => model.trainer({ seed }), ArgumentError, 'seed', 'an integer');
       }
       for (const averageDecay of [-0.1, 1.1, NaN, '1']) {
-        assertThrows(() => model.trainer({ averageDecay }), ArgumentError, 'averageDecay', 'it takes');
+        assertThrows(() => model.trainer({ averageDecay }), ArgumentError, 'averageDecay');
       }
       for (const name of ['singles', 'insides']) {
         for (const share of [-0.1, 1.1, NaN, '1'])
-          assertThrows(() => model.trainer({ [name]: share }), ArgumentError, name, 'it takes');
+          assertThrows(() => model.trainer({ [name]: share }), ArgumentError, name, String(share));
       }
       assertThrows(() => model.trainer({ singles: 0.5, insides: 0.6 }), ArgumentError, 'insides', '0.5');
       for (const timeMean of [NaN, Infinity, '0']) {
@@ -74,19 +75,19 @@ describe('a trainer', () => {
       }
       for (const name of ['timeDeviation', 'alignment']) {
         for (const value of [-0.1, NaN, '1'])
-          assertThrows(() => model.trainer({ [name]: value }), ArgumentError, name, 'it takes');
+          assertThrows(() => model.trainer({ [name]: value }), ArgumentError, name, String(value));
       }
       assertThrows(() => model.trainer(5), ArgumentError, 'options', 'an object');
       const trainer = own(model.trainer({ batch: 1 }));
       const before = file32(model);
       for (const learningRate of [-0.1, NaN, Infinity, '1', undefined]) {
-        assertThrows(() => trainer.step(learningRate), ArgumentError, 'learningRate', 'it takes');
+        assertThrows(() => trainer.step(learningRate), ArgumentError, 'learningRate', `${learningRate}`);
       }
       assert.deepEqual(file32(model), before);
       assert.equal(trainer.step(rate).step, 1);
     }));
 
-  test('of other scenes, times or weights takes other steps', () =>
+  test('makes other steps for other shares of scenes, timesteps or loss weights', () =>
     scoped((own) => {
       const states = [
         {},
@@ -100,12 +101,12 @@ describe('a trainer', () => {
         own(model.trainer({ batch: 2, ...options })).step(rate);
         return file32(model);
       });
-      states.forEach((state, number) => {
-        for (const other of states.slice(0, number)) assert.notDeepEqual(state, other, `${number}`);
+      states.forEach((state, index) => {
+        for (const other of states.slice(0, index)) assert.notDeepEqual(state, other, `${index}`);
       });
     }));
 
-  test('knows how many steps it has taken, those of a checkpoint counted', () =>
+  test('steps is the number of steps, including those of a loaded checkpoint', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 1 }));
@@ -118,28 +119,28 @@ describe('a trainer', () => {
       assert.equal(trainer.steps, 1);
     }));
 
-  test('without navigator.gpu cannot go on by WebGPU, but as before', () =>
+  test('onWebGPU rejects with DeviceError without navigator.gpu; the trainer remains usable', () =>
     scoped(async (own) => {
       const trainer = own(freshModel(own).trainer({ batch: 1 }));
-      await assertRejects(() => trainer.onWebGPU(), DeviceError, 'navigator.gpu is not there');
+      await assertRejects(() => trainer.onWebGPU(), DeviceError, 'navigator.gpu');
       assert.equal(trainer.step(rate).step, 1);
     }));
 
-  test('a sampler made before a step cannot go on after it', () =>
+  test('an existing sampler cannot advance after a step', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 1 }));
       const sampler = own(model.sampler({ prompt: 'a red circle', steps: 2 }));
       sampler.advance();
       trainer.step(rate);
-      assertThrows(() => sampler.advance(), ArgumentError, 'denoiser has changed', 'new one');
+      assertThrows(() => sampler.advance(), ArgumentError, 'denoiser');
     }));
 
-  test('cannot be made or used while a learner lives, and goes on after it', () =>
+  test('cannot be created or used while the model has a fine-tuner, but after it', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 1 }));
-      // Of a known word: a new one would be a parameter more than the trainer was made for.
+      // A known word: a new one would add a parameter that the trainer does not have.
       const pictures = blobPictures(1, model.imageSize);
       const learner = own(model.learner(lesson({ word: 'circle', pictures, captions: ['a circle'] })));
       for (const call of [
@@ -148,14 +149,14 @@ describe('a trainer', () => {
         () => trainer.withAverages(() => assert.fail('called')),
         () => trainer.saveCheckpoint(),
       ]) {
-        assertThrows(call, ArgumentError, 'has a learner', 'a trainer', 'disposed of');
+        assertThrows(call, ArgumentError, /learner|fine-tuner/, 'a trainer', 'dispose');
       }
       learner.step();
       learner.dispose();
       assert.equal(trainer.step(rate).step, 1);
     }));
 
-  test('is at its end with its denoiser', () =>
+  test('throws DisposedError after its denoiser is disposed', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 1 }));
@@ -178,7 +179,7 @@ describe('a trainer', () => {
 describe('learningRate', () => {
   const options = { most: 0.01, warmUp: 4, steps: 20, fall: 0.5 };
 
-  test('rises linearly, stays, and falls as a cosine', () => {
+  test('rises linearly, is constant, and falls as a cosine', () => {
     const rates = Array.from({ length: 21 }, (_, step) => learningRate(step, options));
     assert.deepEqual(rates.slice(0, 4), [0.0025, 0.005, 0.0075, 0.01]);
     assert.deepEqual(rates.slice(4, 11), new Array(7).fill(0.01));
@@ -187,7 +188,7 @@ describe('learningRate', () => {
     assert.equal(rates[20], 0);
   });
 
-  test('refuses what it cannot be asked for, and names it', () => {
+  test('throws ArgumentError for invalid arguments and names them', () => {
     for (const step of [-1, 0.5, NaN, '1'])
       assertThrows(() => learningRate(step, options), ArgumentError, 'step', 'an integer');
     for (const [name, wrong] of [
@@ -197,7 +198,7 @@ describe('learningRate', () => {
       ['steps', undefined],
       ['fall', 1.5],
     ]) {
-      assertThrows(() => learningRate(0, { ...options, [name]: wrong }), ArgumentError, name, 'it takes');
+      assertThrows(() => learningRate(0, { ...options, [name]: wrong }), ArgumentError, name, `${wrong}`);
     }
     for (const wrong of [null, undefined, 5]) {
       assertThrows(() => learningRate(0, wrong), ArgumentError, 'options', 'an object');
@@ -206,7 +207,7 @@ describe('learningRate', () => {
 });
 
 describe('a checkpoint', () => {
-  test('3 steps, a break and 3 more are 6 steps, in a model that began as another one', () =>
+  test('3 steps, a checkpoint and 3 more equal 6 steps, also in a model with other weights', () =>
     scoped((own) => {
       const options = { seed: 8, batch: 4, averageDecay: 0.5 };
       const whole = freshModel(own);
@@ -228,7 +229,7 @@ describe('a checkpoint', () => {
       assert.equal(secondTrainer.step(rate).step, 7);
     }));
 
-  test('has parameters, both moments and averages of each, and is no model of its own', () =>
+  test('contains the value, both moments and the average of each parameter', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 1 }));
@@ -244,13 +245,14 @@ describe('a checkpoint', () => {
       assert.equal(metadata.step, '1');
     }));
 
-  test('that does not fit is a WeightsError, and training goes on as if nothing had been', () =>
+  test('that does not match throws WeightsError and does not affect training', () =>
     scoped((own) => {
-      const [model, undisturbed] = [freshModel(own), freshModel(own)];
-      const [trainer, expected] = [model, undisturbed].map((each) => own(each.trainer({ batch: 2 })));
-      [trainer, expected].forEach((each) => each.step(rate));
+      const [model, otherModel] = [freshModel(own), freshModel(own)];
+      const [trainer, expected] = [own(model.trainer({ batch: 2 })), own(otherModel.trainer({ batch: 2 }))];
+      trainer.step(rate);
+      expected.step(rate);
       const checkpoint = trainer.saveCheckpoint();
-      const keep = (_, tensor) => tensor;
+      const unchanged = (_, tensor) => tensor;
       const failures = [
         [checkpoint.subarray(0, checkpoint.length - 4), 'tensor'],
         [new Uint8Array(7), 'file'],
@@ -259,11 +261,11 @@ describe('a checkpoint', () => {
           editFile(checkpoint, (name, tensor) => (name === 'average.positions' ? undefined : tensor)),
           'average.positions',
         ],
-        [editFile(checkpoint, keep, (metadata) => ({ ...metadata, step: '-3' })), 'step', '-3'],
-        [editFile(checkpoint, keep, (metadata) => ({ ...metadata, step: 'three' })), 'step', 'three'],
-        [editFile(checkpoint, keep, (metadata) => ({ ...metadata, features: '64' })), 'configuration'],
+        [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, step: '-3' })), 'step', '-3'],
+        [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, step: 'three' })), 'step', 'three'],
+        [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, features: '64' })), 'configuration'],
         [
-          editFile(checkpoint, keep, ({ vocabulary, ...rest }) => ({
+          editFile(checkpoint, unchanged, ({ vocabulary, ...rest }) => ({
             ...rest,
             vocabulary: vocabulary.replace('circle', 'sphere'),
           })),
@@ -282,10 +284,9 @@ describe('a checkpoint', () => {
 });
 
 describe('withAverages', () => {
-  test('shows the averages, returns what its function does, and puts the parameters back', () =>
+  test('runs a function with the averages, returns its result and restores the parameters', () =>
     scoped((own) => {
       const model = freshModel(own);
-      // Of the second step on (1 + step)/(10 + step) is above it: the average is 0.25·before + 0.75·after.
       const trainer = own(model.trainer({ batch: 2, averageDecay: 0.25 }));
       const start = parseSafetensors(file32(model)).tensors;
       trainer.step(rate);
@@ -295,18 +296,18 @@ describe('withAverages', () => {
         averages: parseSafetensors(file32(model)).tensors,
         picture: paint(model, { prompt: 'a star', steps: 1 }),
       }));
-      // After the first step the decay is at most (1 + 1)/(10 + 1).
+      // The decay of step n is at most (1 + n)/(10 + n).
       const decay = Math.min(0.25, 2 / 11);
       for (const [name, { values }] of averages) {
         values.forEach((value, index) => {
           const expected = decay * start.get(name).values[index] + (1 - decay) * now.get(name).values[index];
-          // Three roundings to float of numbers no larger than the larger one's.
-          const most = Math.max(
+          // Three roundings to float32 of numbers not larger than the larger of the two.
+          const max = Math.max(
             Math.abs(start.get(name).values[index]),
             Math.abs(now.get(name).values[index]),
           );
           assert.ok(
-            Math.abs(value - expected) <= 4 * 2 ** -24 * most,
+            Math.abs(value - expected) <= 4 * 2 ** -24 * max,
             `${name}[${index}]: ${value}, ${expected}`,
           );
         });
@@ -319,13 +320,13 @@ describe('withAverages', () => {
       );
     }));
 
-  test('puts them back also where its function throws', () =>
+  test('restores the parameters if the function throws', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2 }));
       take(trainer, 2);
       const file = file32(model);
-      const failure = new Error('of the caller');
+      const failure = new Error('thrown by the caller');
       assert.throws(
         () =>
           trainer.withAverages(() => {
@@ -338,7 +339,7 @@ describe('withAverages', () => {
       assert.equal(trainer.step(rate).step, 3);
     }));
 
-  test('leaves averages where the trainer is disposed of in it', () =>
+  test('leaves the averages in the model if the function disposes the trainer', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2 }));

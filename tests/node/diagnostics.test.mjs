@@ -1,4 +1,4 @@
-// getDiagnostics: what it tells, in texts.
+// Tests of getDiagnostics: its entries, all of which are strings.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keyMask, withCase } from '../support/cases.mjs';
@@ -16,7 +16,7 @@ const size = {
 };
 
 describe('getDiagnostics', () => {
-  test('gives texts by name', () =>
+  test('returns strings by name', () =>
     withCase(size, ({ layer }) => {
       const diagnostics = layer.getDiagnostics();
       for (const [name, value] of Object.entries(diagnostics)) assert.equal(typeof value, 'string', name);
@@ -37,10 +37,10 @@ describe('getDiagnostics', () => {
       for (const [name, value] of Object.entries(expected)) assert.equal(diagnostics[name], value, name);
       assert.ok(diagnostics.simd.includes(runtimeInfo.simd), diagnostics.simd);
       assert.ok(Number(diagnostics.scale) > 0);
-      assert.ok(diagnostics.deviceReason.length > 0, 'says why this device');
+      assert.ok(diagnostics.deviceReason.length > 0, 'the reason for the device');
     }));
 
-  test('tells shapes, FLOPs and milliseconds of the last forward and backward', () =>
+  test('includes shapes, FLOPs and milliseconds of the last forward and backward', () =>
     withCase(
       { ...size, mask: keyMask(2, 13, 1, { probability: 1 }) },
       ({ layer, input, context, options }, own) => {
@@ -57,7 +57,7 @@ describe('getDiagnostics', () => {
         );
         assert.ok(Number(forward.forwardMilliseconds) >= 0);
         assert.ok(Number(forward.forwardGflopsPerSecond) >= 0);
-        assert.ok(Number(forward.forwardPeakBytes) >= input.size * 4, 'the output at least');
+        assert.ok(Number(forward.forwardPeakBytes) >= input.size * 4, 'at least the output');
         assert.equal(forward.training, 'true');
         assert.equal(forward.backwardFlops, undefined);
         own(layer.backward(input));
@@ -67,7 +67,7 @@ describe('getDiagnostics', () => {
       },
     ));
 
-  test('tells the bytes held', () =>
+  test('includes the bytes of parameters, contexts and activations', () =>
     withCase(size, ({ layer, input, context }, own) => {
       assert.equal(Number(layer.getDiagnostics().parameterBytes), 2 * 4 * layer.parameterCount);
       own(layer.forwardWithContext(input, context));
@@ -80,10 +80,10 @@ describe('getDiagnostics', () => {
       assert.equal(Number(layer.getDiagnostics().contextBytes), 0);
     }));
 
-  test('tells the sizes of its blocks', () =>
+  test('includes the block sizes', () =>
     withCase(size, ({ layer, input, context }, own) => {
       own(layer.forwardWithContext(input, context));
       const names = Object.keys(layer.getDiagnostics()).join(' ');
-      assert.match(names, /block/i, `of the names ${names}`);
+      assert.match(names, /block/i, `names: ${names}`);
     }));
 });

@@ -1,4 +1,5 @@
-// Bad input: each code of the contract, messages that name what was wrong, and calls that failed without a trace.
+// Tests of errors: the classes and codes of the contract, messages that name the invalid argument, and failed
+// calls that change nothing.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { normalTensor, scoped, withCase } from '../support/cases.mjs';
@@ -16,11 +17,11 @@ const {
   Tensor,
 } = attention;
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
 const size = { batch: 2, height: 3, width: 5, queryDim: 12, contextDim: 7, numHeads: 3, length: 9 };
 
-test('the classes are as the contract has them', () => {
+test('the error classes match the contract', () => {
   assert.ok(Object.getPrototypeOf(CrossAttentionError) === Error);
   for (const [errorClass, code] of codes) {
     assert.ok(Object.getPrototypeOf(errorClass) === CrossAttentionError, errorClass.name);
@@ -28,35 +29,35 @@ test('the classes are as the contract has them', () => {
     assert.deepEqual([error.code, error.message, error.name], [code, 'text', errorClass.name]);
     assert.match(error.stack, /errors\.test\.mjs/);
   }
-  // The contract's six, and the DeviceError of the denoiser's entry.
+  // The six of the contract, and DeviceError of the entry 'denoiser'.
   assert.equal(codes.size, 7);
   assert.equal(new Set(codes.values()).size, codes.size);
 });
 
-/** Every way of passing tensors to the layer: what follows must hold for all of them. */
+/** The methods that accept tensors. The tests below apply to each. */
 const calls = {
   forwardWithContext: (layer, ...rest) => layer.forwardWithContext(...rest),
   attentionMaps: (layer, ...rest) => layer.attentionMaps(...rest),
 };
 
 for (const [name, call] of Object.entries(calls)) {
-  describe(`${name} refuses`, () => {
-    test('what is no Tensor', () =>
+  describe(`${name} throws for`, () => {
+    test('arguments that are not a Tensor', () =>
       withCase(size, ({ layer, input, context }) => {
-        const foreign = {
+        const tensorLike = {
           shape: [2, 12, 3, 5],
           dtype: 'float32',
           data: () => new Float32Array(360),
           size: 360,
         };
-        const lookalike = Object.create(Tensor.prototype);
+        const withoutHandle = Object.create(Tensor.prototype);
         for (const wrong of [
           5,
           'tensor',
           {},
           [],
           new Float32Array(360),
-          foreign,
+          tensorLike,
           true,
           () => input,
           Symbol('x'),
@@ -67,7 +68,7 @@ for (const [name, call] of Object.entries(calls)) {
         for (const none of [null, undefined]) {
           assertThrows(() => call(layer, none, context), ArgumentError, 'input', String(none));
         }
-        assert.throws(() => call(layer, lookalike, context), 'an object without a tensor behind it');
+        assert.throws(() => call(layer, withoutHandle, context), 'an object without a tensor');
       }));
 
     test('wrong ranks and sizes of the input', () =>
@@ -90,7 +91,6 @@ for (const [name, call] of Object.entries(calls)) {
             ShapeError,
             'input',
             `[${shape.join(', ')}]`,
-            'it takes',
             'queryDim = 12',
           );
         }
@@ -100,17 +100,11 @@ for (const [name, call] of Object.entries(calls)) {
       withCase(size, ({ layer, input }, own) => {
         for (const shape of [[], [7], [9, 8], [2, 9, 6], [3, 9, 7], [0, 9, 7], [2, 9, 7, 1], [2, 7, 3, 3]]) {
           const wrong = own(Tensor.zeros(shape));
-          assertThrows(
-            () => call(layer, input, wrong),
-            ShapeError,
-            'context',
-            `[${shape.join(', ')}]`,
-            'takes',
-          );
+          assertThrows(() => call(layer, input, wrong), ShapeError, 'context', `[${shape.join(', ')}]`);
         }
       }));
 
-    test('no context where contextDim is not queryDim', () =>
+    test('no context if contextDim differs from queryDim', () =>
       withCase(size, ({ layer, input }) => {
         for (const none of [null, undefined]) {
           assertThrows(() => call(layer, input, none), ShapeError, 'context', 'contextDim', '7', '12');
@@ -127,14 +121,14 @@ for (const [name, call] of Object.entries(calls)) {
 
     test('disposed tensors', () =>
       withCase(size, ({ layer, input, context }) => {
-        const gone = Tensor.zeros(input.shape);
-        gone.dispose();
-        assertThrows(() => call(layer, gone, context), DisposedError, 'input', 'disposed');
-        assertThrows(() => call(layer, input, gone), DisposedError, 'context', 'disposed');
-        assertThrows(() => call(layer, input, context, { mask: gone }), DisposedError, 'mask', 'disposed');
+        const disposed = Tensor.zeros(input.shape);
+        disposed.dispose();
+        assertThrows(() => call(layer, disposed, context), DisposedError, 'input');
+        assertThrows(() => call(layer, input, disposed), DisposedError, 'context');
+        assertThrows(() => call(layer, input, context, { mask: disposed }), DisposedError, 'mask');
       }));
 
-    test('options that are no object', () =>
+    test('options that are not an object', () =>
       withCase(size, ({ layer, input, context }) => {
         for (const wrong of [5, 'mask', true, () => {}]) {
           assertThrows(() => call(layer, input, context, wrong), ArgumentError, 'options', 'an object');
@@ -143,15 +137,15 @@ for (const [name, call] of Object.entries(calls)) {
   });
 }
 
-test('forward without a context refuses the same', () =>
+test('forward without a context throws for the same arguments', () =>
   scoped((own) => {
     const cross = own(new DiffusionCrossAttention(8, 4, 2, 1));
-    const itself = own(new DiffusionCrossAttention(8, 8, 2, 1));
+    const self = own(new DiffusionCrossAttention(8, 8, 2, 1));
     const input = own(Tensor.zeros([3, 8]));
     assertThrows(() => cross.forward(input), ShapeError, 'contextDim', '4', '8');
-    assertThrows(() => itself.forward(null), ArgumentError, 'input');
-    assertThrows(() => itself.forward(own(Tensor.zeros([3, 9]))), ShapeError, 'input', '[3, 9]');
-    own(itself.forward(input));
+    assertThrows(() => self.forward(null), ArgumentError, 'input');
+    assertThrows(() => self.forward(own(Tensor.zeros([3, 9]))), ShapeError, 'input', '[3, 9]');
+    own(self.forward(input));
   }));
 
 test('a failed call changes nothing: parameters, gradients, memory and later results', () =>
@@ -195,7 +189,7 @@ test('a failed call changes nothing: parameters, gradients, memory and later res
         assertSameBits(values, before[index], `state ${index} after ${failure}`),
       );
     }
-    // The training forward before is still the one that backward belongs to.
+    // backward still uses the training forward from before.
     const gradients = layer.getParameterGradients();
     own(layer.backward(outputGradient));
     const twice = layer.getParameterGradients();
@@ -203,7 +197,7 @@ test('a failed call changes nothing: parameters, gradients, memory and later res
     assertSameBits(run(), output, 'output');
   }));
 
-test('after dispose every member of the layer is a DisposedError, but for what it is', () => {
+test('after dispose all members of the layer throw DisposedError, except for its sizes and dtype', () => {
   const layer = new DiffusionCrossAttention(8, 4, 2, 16, { seed: 1 });
   const file = layer.saveWeights();
   const input = Tensor.zeros([3, 8]);
@@ -235,7 +229,7 @@ test('after dispose every member of the layer is a DisposedError, but for what i
   };
   for (const [name, member] of Object.entries(members)) {
     try {
-      assertThrows(member, DisposedError, 'DiffusionCrossAttention', 'disposed');
+      assertThrows(member, DisposedError, 'DiffusionCrossAttention');
     } catch (error) {
       error.message = `${name}: ${error.message}`;
       throw error;
@@ -251,7 +245,7 @@ test('after dispose every member of the layer is a DisposedError, but for what i
   input.dispose();
 });
 
-test('a layer is not a Tensor, a Tensor no layer', () =>
+test('a layer is not a Tensor, and a Tensor is not a layer', () =>
   withCase(size, ({ layer, input, context }) => {
     assertThrows(
       () => layer.forwardWithContext(layer, context),

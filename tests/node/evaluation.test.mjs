@@ -1,4 +1,5 @@
-// What npm run evaluate is made of: the analyser's proof on the package's own scenes, the choice of prompts, the figures.
+// Tests of the parts of `npm run evaluate`: the analyser's proof on the package's scenes, the choice of
+// prompts, the figures.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { init, randomScene } from 'diffusion-cross-attention/denoiser';
@@ -15,46 +16,46 @@ import { initOptions } from '../support/variant.mjs';
 await init(initOptions);
 
 describe('the analyser on drawn scenes', () => {
-  test('400 scenes of all kinds, and the same with noise', () => {
+  test('400 scenes of all kinds, with and without noise', () => {
     const proof = proveAnalyser(randomScene, 400, 77);
     assert.ok(isProven(proof), JSON.stringify(proof.wrong, null, 1));
   });
 
-  test('centres and radii are found', () => {
+  test('centres and radii', () => {
     for (let seed = 0; seed < 60; ++seed) {
       const scene = randomScene({ seed, split: 'heldOut', objects: 2 + (seed % 2) });
       const found = analysePicture(scene.picture);
-      for (const wanted of scene.objects) {
-        const object = found.objects.find((one) => nameOf(one) === nameOf(wanted));
-        assert.ok(object, `${nameOf(wanted)} in ${scene.plainCaption}`);
-        const away = Math.hypot(object.centre.x - wanted.x, object.centre.y - wanted.y);
-        // The search ends with steps of an eighth of a pixel; where something hides a part, less is known.
-        assert.ok(away < 0.5, `${nameOf(wanted)} is ${away} pixels off in ${scene.plainCaption}`);
-        assert.ok(Math.abs(object.radius - wanted.radius) < 0.4, `radius in ${scene.plainCaption}`);
+      for (const expected of scene.objects) {
+        const object = found.objects.find((candidate) => nameOf(candidate) === nameOf(expected));
+        assert.ok(object, `${nameOf(expected)} in ${scene.plainCaption}`);
+        const distance = Math.hypot(object.centre.x - expected.x, object.centre.y - expected.y);
+        // The search ends with steps of 1/8 pixel; partly hidden objects are less exact.
+        assert.ok(distance < 0.5, `${nameOf(expected)} is ${distance} pixels off in ${scene.plainCaption}`);
+        assert.ok(Math.abs(object.radius - expected.radius) < 0.4, `radius in ${scene.plainCaption}`);
       }
     }
   });
 
-  test('an analyser that reads one in a hundred wrong is not proven', () => {
+  test('an analyser with more than 1 % errors is not proven', () => {
     assert.ok(isProven({ count: 1000, clean: 995, noisy: 990 }));
     assert.ok(!isProven({ count: 1000, clean: 994, noisy: 1000 }));
     assert.ok(!isProven({ count: 1000, clean: 1000, noisy: 989 }));
   });
 });
 
-test('prompts: half of them held out, of one to three objects, none twice, the same for the same seed', () => {
+test('prompts are unique, half held out, with 1 to 3 objects, and equal for equal seeds', () => {
   const prompts = choosePrompts(randomScene, 80, 5);
-  for (const [split, least] of [
+  for (const [split, minObjects] of [
     ['training', 1],
     ['heldOut', 2],
   ]) {
     const chosen = prompts.filter((entry) => entry.split === split);
     assert.equal(chosen.length, 40);
     assert.equal(new Set(chosen.map(({ prompt }) => prompt)).size, 40);
-    const numbers = new Set(chosen.map(({ scene }) => scene.objects.length));
+    const counts = new Set(chosen.map(({ scene }) => scene.objects.length));
     assert.deepEqual(
-      [...numbers].sort(),
-      [1, 2, 3].filter((number) => number >= least),
+      [...counts].sort(),
+      [1, 2, 3].filter((count) => count >= minObjects),
     );
   }
   const again = choosePrompts(randomScene, 80, 5);
@@ -64,15 +65,15 @@ test('prompts: half of them held out, of one to three objects, none twice, the s
   );
 });
 
-test('a rate has its interval: 8 of 10 is 49.0 % to 94.3 % by Wilson', () => {
-  const rate = rateOf([1, 1, 1, 1, 1, 1, 1, 1, 0, 0], (one) => one === 1);
+test('a rate has its Wilson interval: 49.0 % to 94.3 % for 8 of 10', () => {
+  const rate = rateOf([1, 1, 1, 1, 1, 1, 1, 1, 0, 0], (value) => value === 1);
   assert.deepEqual([rate.count, rate.of, rate.share], [8, 10, 0.8]);
-  // The published digits.
+  // Published values.
   assert.ok(Math.abs(rate.low - 0.4902) < 5e-4 && Math.abs(rate.high - 0.9433) < 5e-4, JSON.stringify(rate));
   assert.equal(rateOf([], () => true).share, null);
 });
 
-/** Records of pictures that show what the scene at `shownAt(index)` is. */
+/** Returns records in which the picture of prompt `index` shows the scene `shownAt(index)`. */
 function recordsOf(count, shownAt) {
   const prompts = choosePrompts(randomScene, count, 9);
   return prompts.map((entry, index) => {
@@ -82,7 +83,7 @@ function recordsOf(count, shownAt) {
 }
 
 describe('figures', () => {
-  test('of a model that draws what it is asked for', () => {
+  test('of a model that draws the prompted scene', () => {
     const figures = figuresOf(
       recordsOf(24, (index) => index),
       [],
@@ -99,11 +100,11 @@ describe('figures', () => {
     assert.equal(figures.pointing.share, 1);
   });
 
-  test('of a model that draws the prompt after the next instead', () => {
+  test('of a model that draws another scene: that of the prompt after the next', () => {
     const records = recordsOf(24, (index) => (index + 2) % 24);
     const { adherence, chance, unconditional } = figuresOf(records, [records[0].found]).splits.training;
     assert.equal(adherence.share, 0);
-    // Each of the twelve pictures is right for one of the eleven prompts that are not its own.
+    // Each of the 12 pictures matches one of the 11 other prompts.
     assert.equal(chance.share, 12 / (12 * 11));
     assert.deepEqual(unconditional, { pairs: 12, share: 1 / 12 });
   });
@@ -130,14 +131,14 @@ describe('the pointing game', () => {
   });
   const found = { objects: [at('red', 4, 4), at('blue', 20, 22)] };
   const scene = { objects: found.objects };
-  /** The maximum of word `index` in cell (column, row) of 8 × 8. */
+  /** Makes maps of 8 × 8 in which word `index` has its maximum at (column, row). */
   const mapsWith = (...peaks) => {
     const maps = new Float32Array(words.length * 64).fill(0.1);
     for (const [index, column, row] of peaks) maps[index * 64 + row * 8 + column] = 0.5;
     return maps;
   };
 
-  test('each word against the box of its own object', () => {
+  test('compares each word with the box of its object', () => {
     const maps = mapsWith([2, 1, 2], [6, 5, 6]);
     const points = playPointing(found, scene, { words, maps }, 32);
     assert.deepEqual(
@@ -152,19 +153,19 @@ describe('the pointing game', () => {
     );
   });
 
-  test('objects that are not in the picture, and scenes of three, are not judged', () => {
+  test('skips objects that are not in the picture, and scenes of three objects', () => {
     const maps = mapsWith([2, 1, 2]);
     assert.equal(
       playPointing({ objects: [found.objects[0]] }, scene, { words, maps }, 32).length,
       1,
-      'only the red one is there',
+      'the picture has only the red circle',
     );
     const three = { objects: [...found.objects, at('green', 4, 20)] };
     assert.deepEqual(playPointing(three, three, { words, maps }, 32), []);
   });
 });
 
-test('the contact sheet frames right pictures green, others red', () => {
+test('the contact sheet frames correct pictures in green, others in red', () => {
   const picture = new Float32Array(3 * 32 * 32).fill(-1);
   const sheet = PNG.sync.read(
     contactSheet(

@@ -1,4 +1,4 @@
-// The forward: all layouts, the shapes that the project measures itself by, and what its options do.
+// Tests of forward: layouts, the benchmark's shapes, options, cached contexts.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { chooseTokens, makeCase, normalTensor, scoped, withCase } from '../support/cases.mjs';
@@ -8,18 +8,18 @@ import { DiffusionCrossAttention, memoryInUse, Tensor } from '../support/package
 import { forward } from '../support/reference.mjs';
 import { shapes } from '../../support/shapes.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
-/** The demand on float32 against float64, for unit-normal data and Xavier weights. */
-const demanded = (queryDim) => 2e-6 * Math.sqrt(queryDim);
+/** Allowed error of float32 against float64 for unit-normal data and Xavier weights. */
+const allowedError = (queryDim) => 2e-6 * Math.sqrt(queryDim);
 
-/** Corners, block borders and some in between: enough to see a wrong block. */
+/** Selects tokens at corners, block borders and in between: enough to detect a wrong block. */
 function someTokens(tokens) {
-  const wanted = [0, 1, 7, 8, 63, 64, 127, 128, Math.floor(tokens / 2), tokens - 2, tokens - 1];
-  return [...new Set(wanted.filter((token) => token >= 0 && token < tokens))];
+  const candidates = [0, 1, 7, 8, 63, 64, 127, 128, Math.floor(tokens / 2), tokens - 2, tokens - 1];
+  return [...new Set(candidates.filter((token) => token >= 0 && token < tokens))];
 }
 
-describe('float32 is within 2e-6·√C of the float64 reference', () => {
+describe('the error of float32 against the float64 reference is at most 2e-6·√C', () => {
   for (const shape of shapes) {
     test(shape.name, (context) =>
       withCase({ ...shape, dtype: 'float32' }, (made, own) => {
@@ -27,7 +27,7 @@ describe('float32 is within 2e-6·√C of the float64 reference', () => {
         assert.deepEqual(output.shape, made.input.shape);
         const chosen = someTokens(made.problem.tokens);
         const actual = chooseTokens(made.toTokens(output.data()), made.problem, chosen);
-        const allowed = demanded(shape.queryDim);
+        const allowed = allowedError(shape.queryDim);
         const worst = assertClose(actual, forward(made.problem, chosen), allowed, shape.name);
         context.diagnostic(
           `${shape.name}: largest error ${worst.toExponential(1)}, allowed ${allowed.toExponential(1)}`,
@@ -62,7 +62,7 @@ describe('layouts', () => {
     }
   }
 
-  test('an image and the same numbers as tokens give the same result', () =>
+  test('image layout and token layout give the same bits', () =>
     withCase({ ...size, dtype: 'float64' }, ({ layer, input, context, problem, toTokens }, own) => {
       const tokens = own(Tensor.from(problem.input, [2, 35, 24]));
       const fromImage = own(layer.forwardWithContext(input, context));
@@ -75,7 +75,7 @@ describe('self-attention', () => {
   const size = { batch: 2, height: 6, width: 5, queryDim: 32, numHeads: 4, length: null };
   for (const dtype of ['float32', 'float64']) {
     for (const layout of ['image', 'tokens']) {
-      test(`${layout}, ${dtype}: forward(input) is forwardWithContext(input, null)`, () =>
+      test(`${layout}, ${dtype}: forward(input) equals forwardWithContext(input, null)`, () =>
         withCase({ ...size, layout, dtype }, ({ layer, input, problem, toTokens }, own) => {
           const output = own(layer.forward(input));
           assertWithin(toTokens(output.data()), forward(problem), forwardBound(problem, dtype), 'output');
@@ -87,16 +87,16 @@ describe('self-attention', () => {
   }
 });
 
-describe('sizes of nothing, as in PyTorch', () => {
+describe('sizes of 0, as in PyTorch', () => {
   const layerWith = (own) => own(new DiffusionCrossAttention(8, 4, 2, 1, { seed: 3 }));
   const empty = [
-    ['no image', [0, 8, 4, 4], [1, 5, 4]],
-    ['no row', [2, 8, 0, 4], [1, 5, 4]],
-    ['no tokens', [0, 8], [5, 4]],
-    ['no batch rows, no batch rows of context', [0, 3, 8], [0, 5, 4]],
+    ['image batch size 0', [0, 8, 4, 4], [1, 5, 4]],
+    ['image height 0', [2, 8, 0, 4], [1, 5, 4]],
+    ['0 tokens', [0, 8], [5, 4]],
+    ['batch size 0 of input and context', [0, 3, 8], [0, 5, 4]],
   ];
   for (const [name, inputShape, contextShape] of empty) {
-    test(`${name}: an output without elements`, () =>
+    test(`${name}: the output is empty`, () =>
       scoped((own) => {
         const layer = layerWith(own);
         const [input, context] = [own(Tensor.zeros(inputShape)), own(Tensor.zeros(contextShape))];
@@ -108,7 +108,7 @@ describe('sizes of nothing, as in PyTorch', () => {
       }));
   }
 
-  test('no keys: there is nothing to attend to, so that the output is the bias', () =>
+  test('0 keys: the output is the bias', () =>
     scoped((own) => {
       const layer = layerWith(own);
       const bias = own(normalTensor([8], 1));
@@ -162,7 +162,7 @@ describe('options of the layer', () => {
     }
   }
 
-  test('spatialSize is what the layer is made for, not a demand on images', () =>
+  test('spatialSize does not restrict the size of images', () =>
     scoped((own) => {
       const layer = own(new DiffusionCrossAttention(8, 8, 2, 4));
       for (const shape of [
@@ -175,10 +175,10 @@ describe('options of the layer', () => {
     }));
 });
 
-describe('a context that comes again', () => {
+describe('a repeated context', () => {
   const size = { batch: 2, height: 4, width: 4, queryDim: 16, contextDim: 12, numHeads: 2, length: 9 };
 
-  test('gives the same bits, and fresh ones once it or the parameters have changed', () =>
+  test('gives the same bits until the context or the parameters change', () =>
     withCase(size, ({ layer, input, context }, own) => {
       const run = () => own(layer.forwardWithContext(input, context)).data();
       const first = run();
@@ -186,9 +186,9 @@ describe('a context that comes again', () => {
 
       context.view()[0] += 1;
       const changed = run();
-      assert.notDeepEqual(changed, first, 'a context that was written to is another context');
+      assert.notDeepEqual(changed, first, 'a changed context is not taken from the cache');
       context.view()[0] -= 1;
-      // (x + 1) - 1 may be off by a rounding: the point is that the old keys are not taken for it.
+      // (x + 1) - 1 may differ from x by a rounding, so this checks only that the cached keys are not used.
       layer.resetState();
       const restored = run();
       assert.notDeepEqual(restored, changed);
@@ -197,7 +197,7 @@ describe('a context that comes again', () => {
       layer.setParameters(parameters.map((value) => 2 * value));
       assert.notDeepEqual(run(), restored, 'after setParameters');
       layer.setParameters(parameters);
-      assertSameBits(run(), restored, 'with the old parameters again');
+      assertSameBits(run(), restored, 'with the earlier parameters');
 
       const weight = own(layer.getParameter('to_v.weight'));
       const doubled = own(
@@ -210,10 +210,10 @@ describe('a context that comes again', () => {
       assert.notDeepEqual(run(), restored, 'after setParameter');
     }));
 
-  test('does not depend on who else was computed with in between', () =>
+  test('gives the same bits after calls with other contexts and layers', () =>
     scoped((own) => {
       const [one, two] = [1, 2].map((seed) => own(makeCase({ ...size, seed })));
-      const run = (made, with_) => own(made.layer.forwardWithContext(made.input, with_.context)).data();
+      const run = (made, other) => own(made.layer.forwardWithContext(made.input, other.context)).data();
       const expected = [run(one, one), run(one, two), run(two, one)];
       for (let round = 0; round < 2; ++round) {
         assertSameBits(run(one, two), expected[1], 'another context');
@@ -223,7 +223,7 @@ describe('a context that comes again', () => {
     }));
 });
 
-test('properties say what the constructor was told; heads and size have defaults', () =>
+test('properties return the arguments of the constructor or their defaults', () =>
   scoped((own) => {
     const layer = own(new DiffusionCrossAttention(320, 768));
     const { queryDim, contextDim, numHeads, headDim, spatialSize, dtype } = layer;

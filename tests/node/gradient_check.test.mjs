@@ -1,4 +1,4 @@
-// Gradients in float64 against central differences: the forward alone decides what the backward has to say.
+// Compares float64 gradients with central differences of forward, independently of the reference's backward.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { additiveMask, keyMask, normalTensor, withCase } from '../support/cases.mjs';
@@ -6,39 +6,41 @@ import { maximumMagnitude } from '../support/compare.mjs';
 import { Tensor } from '../support/package.mjs';
 
 /**
- * (f(x + h) - f(x - h)) / 2h is off by h²·f'''/6, about 1e-10 at h = 1e-5·(1 + |x|), and by the rounding of f divided by h,
- * about 1e-16·√n/1e-5 ≈ 1e-10 for sums of n = 10⁴ products: both well below what is demanded.
+ * Errors of (f(x + h) - f(x - h)) / 2h: h²·f'''/6, about 1e-10 for h = 1e-5·(1 + |x|), and the rounding error
+ * of f divided by h, about 1e-16·√n/1e-5 ≈ 1e-10 for sums of n = 10⁴ products. Both are far below the
+ * tolerance.
  */
-const demanded = 1e-6;
+const tolerance = 1e-6;
 const step = 1e-5;
 
-/** L = Σ output ∘ weights, of which `weights` is the output gradient. */
+/** L = Σ output ∘ weights. Its output gradient is `weights`. */
 const lossOf = (output, weights) => output.reduce((sum, value, index) => sum + value * weights[index], 0);
 
-/** Some of the elements: all of small arrays, and spread over large ones. */
-function someIndices(count, most = 48) {
-  if (count <= most) return Array.from({ length: count }, (_, index) => index);
-  return Array.from({ length: most }, (_, index) => Math.floor((index * (count - 1)) / (most - 1)));
+/** Returns up to `max` indices, spread evenly over the array. */
+function someIndices(count, max = 48) {
+  if (count <= max) return Array.from({ length: count }, (_, index) => index);
+  return Array.from({ length: max }, (_, index) => Math.floor((index * (count - 1)) / (max - 1)));
 }
 
-/** Compares a gradient with differences of `evaluate` after adding to elements of `values`. */
-function assertGradient(gradient, values, evaluate, what) {
-  // Where there is but one key, nothing depends on the scores, and their gradients are zero: nothing to be relative to.
+/** Compares a gradient with central differences of `evaluate(values)`. Returns the largest relative error. */
+function assertGradient(gradient, values, evaluate, name) {
+  // With a single key, no output depends on the scores and their gradients are zero: errors need a minimal
+  // scale.
   const scale = Math.max(maximumMagnitude(gradient), 1e-3);
   let worst = 0;
   for (const index of someIndices(values.length)) {
     const original = values[index];
     const h = step * (1 + Math.abs(original));
-    const at = (value) => {
+    const evaluateAt = (value) => {
       values[index] = value;
       return evaluate(values);
     };
-    const difference = (at(original + h) - at(original - h)) / (2 * h);
+    const difference = (evaluateAt(original + h) - evaluateAt(original - h)) / (2 * h);
     values[index] = original;
     const error = Math.abs(difference - gradient[index]) / scale;
     assert.ok(
-      error <= demanded,
-      `${what}[${index}]: gradient ${gradient[index]}, central difference ${difference}, of up to ${scale}`,
+      error <= tolerance,
+      `${name}[${index}]: gradient ${gradient[index]}, central difference ${difference}, scale ${scale}`,
     );
     worst = Math.max(worst, error);
   }
@@ -67,9 +69,9 @@ const cases = {
     length: null,
     mask: keyMask(2, 12, 3),
   },
-  'key mask with a row ignored fully': { mask: keyMask(2, 9, 3, { ignored: [0] }) },
+  'key mask that ignores all keys of a row': { mask: keyMask(2, 9, 3, { ignored: [0] }) },
   'additive mask': { mask: additiveMask([2, 3, 12, 9], 4) },
-  'scale of its own and small blocks': { layerOptions: { scale: 0.9, blockSizeQ: 2, blockSizeKV: 4 } },
+  'another scale and small blocks': { layerOptions: { scale: 0.9, blockSizeQ: 2, blockSizeKV: 4 } },
   'one token, one key, one channel': {
     batch: 1,
     height: 1,
@@ -90,7 +92,7 @@ const cases = {
   },
 };
 
-describe('float64 gradients are within 1e-6 relative of central differences', () => {
+describe('the relative error of float64 gradients against central differences is at most 1e-6', () => {
   for (const [name, extra] of Object.entries(cases)) {
     test(name, (testContext) =>
       withCase({ ...size, ...extra }, ({ layer, input, context, options }, own) => {

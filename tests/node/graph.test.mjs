@@ -1,4 +1,4 @@
-// The layer's computation graph: its nodes as users see them.
+// Tests of exportComputationGraph and composeGraph: the nodes of computation graphs.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -14,15 +14,14 @@ import {
   ShapeError,
 } from '../support/package.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
-const withLayer = (work, ...more) =>
-  scoped((own) => work(own(new DiffusionCrossAttention(12, 5, 3, 8, { seed: 1, ...more[0] })), own));
+const withLayer = (work) => scoped((own) => work(own(new DiffusionCrossAttention(12, 5, 3, 8, { seed: 1 }))));
 
 describe('exportComputationGraph', () => {
-  test('pushes input and context and returns the output', () =>
+  test('appends the input and context nodes to the array and returns the output node', () =>
     withLayer((layer) => {
-      const inputs = ['what was there before'];
+      const inputs = ['an earlier element'];
       const output = layer.exportComputationGraph(inputs);
       assert.equal(inputs.length, 3);
       const [, input, context] = inputs;
@@ -33,17 +32,17 @@ describe('exportComputationGraph', () => {
       );
       assert.deepEqual(output.shape, ['batch', 'tokens', 12]);
       assert.ok(output instanceof ComputationNode);
-      assert.ok(nodesOf(output).includes(input), 'the same node is the same object');
+      assert.ok(nodesOf(output).includes(input), 'a node is always the same object');
     }));
 
-  test('has a third input for a mask, which broadcasts', () =>
+  test('adds a mask input, which broadcasts, for option mask', () =>
     withLayer((layer) => {
       const { inputs } = graphOf(layer, { mask: true, name: 'attn2' });
       assert.deepEqual(inputs[2].shape, ['batch', 3, 'tokens', 'contextLength']);
       assert.deepEqual(inputs[2].attributes, { broadcast: true });
     }));
 
-  test('is made of operators that ONNX has, with their attributes', () =>
+  test('uses operators of ONNX and their attributes', () =>
     withLayer((layer) => {
       const nodes = nodesOf(graphOf(layer, { name: 'attn2' }).output);
       const onnx = ['Input', 'Constant', 'MatMul', 'Transpose', 'Reshape', 'Mul', 'Softmax', 'Add'];
@@ -66,7 +65,7 @@ describe('exportComputationGraph', () => {
       );
     }));
 
-  test('copies nothing: nodes take no memory of the layer', () =>
+  test('copies no weights: nodes use no memory of the layer', () =>
     withLayer((layer) => {
       const before = memoryInUse();
       const graphs = Array.from({ length: 50 }, () => graphOf(layer));
@@ -74,7 +73,7 @@ describe('exportComputationGraph', () => {
       assert.equal(graphs.length, 50);
     }));
 
-  test('nodes do not change', () =>
+  test('nodes are immutable', () =>
     withLayer((layer) => {
       const { output } = graphOf(layer);
       for (const change of [
@@ -87,7 +86,7 @@ describe('exportComputationGraph', () => {
       }
     }));
 
-  test('refuses what is no array, and a layer that was disposed of', () =>
+  test('throws for invalid arguments and for a disposed layer', () =>
     scoped((own) => {
       const layer = own(new DiffusionCrossAttention(12, 5, 3));
       assertThrows(() => layer.exportComputationGraph(), ArgumentError, 'inputNodes');
@@ -100,7 +99,7 @@ describe('exportComputationGraph', () => {
 });
 
 describe('composeGraph', () => {
-  test('gives each layer an input and an output, and all one context', () =>
+  test('gives each layer an input and an output, and all layers the same context', () =>
     scoped((own) => {
       const layers = [8, 12, 8].map((queryDim) => own(new DiffusionCrossAttention(queryDim, 5, 2)));
       const { inputs, context, outputs } = composeGraph(layers, { names: ['down', 'mid', 'up'] });
@@ -117,13 +116,13 @@ describe('composeGraph', () => {
           ['up.output', 'batch', 'tokens.2', 8],
         ],
       );
-      for (const [number, output] of outputs.entries()) {
-        const given = nodesOf(output).filter(({ op }) => op === 'Input');
-        assert.deepEqual(new Set(given), new Set([inputs[number], context]));
+      for (const [index, output] of outputs.entries()) {
+        const inputNodes = nodesOf(output).filter(({ op }) => op === 'Input');
+        assert.deepEqual(new Set(inputNodes), new Set([inputs[index], context]));
       }
     }));
 
-  test('refuses layers that do not go together', () =>
+  test('throws for layers that cannot be combined', () =>
     scoped((own) => {
       const layer = own(new DiffusionCrossAttention(8, 5, 2));
       const other = own(new DiffusionCrossAttention(8, 6, 2));

@@ -1,4 +1,4 @@
-// Masks: key masks of ones and zeros, additive masks, and rows of which nothing is left.
+// Tests of masks: key masks, additive masks, and rows in which all keys are ignored.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { additiveMask, keyMask, normalTensor, withCase } from '../support/cases.mjs';
@@ -8,11 +8,11 @@ import { assertThrows } from '../support/errors.mjs';
 import { ArgumentError, memoryInUse, ShapeError, Tensor } from '../support/package.mjs';
 import { forward } from '../support/reference.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 
 const size = { batch: 3, height: 3, width: 5, queryDim: 16, contextDim: 9, numHeads: 4, length: 21 };
 
-function assertAsReference(description) {
+function compareWithReference(description) {
   withCase(description, ({ layer, input, context, options, problem, toTokens }, own) => {
     const output = own(layer.forwardWithContext(input, context, options));
     assertWithin(
@@ -25,33 +25,33 @@ function assertAsReference(description) {
 }
 
 for (const dtype of ['float32', 'float64']) {
-  describe(`against the reference, ${dtype}`, () => {
+  describe(`agrees with the reference, ${dtype}`, () => {
     for (const maskDType of ['float32', 'float64']) {
       for (const rows of [3, 1]) {
         test(`key mask of ${rows} rows in ${maskDType}`, () =>
-          assertAsReference({ ...size, dtype, maskDType, mask: keyMask(rows, 21, 5) }));
+          compareWithReference({ ...size, dtype, maskDType, mask: keyMask(rows, 21, 5) }));
       }
     }
-    test('key masks with rows that are ignored fully, and context of one row', () =>
-      assertAsReference({ ...size, dtype, contextBatch: 1, mask: keyMask(3, 21, 5, { ignored: [1] }) }));
-    test('key mask over self-attention', () =>
-      assertAsReference({ ...size, dtype, contextDim: 16, length: null, mask: keyMask(3, 15, 6) }));
+    test('key mask that ignores all keys of a row, context with batch size 1', () =>
+      compareWithReference({ ...size, dtype, contextBatch: 1, mask: keyMask(3, 21, 5, { ignored: [1] }) }));
+    test('key mask in self-attention', () =>
+      compareWithReference({ ...size, dtype, contextDim: 16, length: null, mask: keyMask(3, 15, 6) }));
     for (const batch of [3, 1]) {
       for (const heads of [4, 1]) {
         for (const tokens of [15, 1]) {
           test(`additive mask [${batch}, ${heads}, ${tokens}, 21]`, () =>
-            assertAsReference({ ...size, dtype, mask: additiveMask([batch, heads, tokens, 21], 7) }));
+            compareWithReference({ ...size, dtype, mask: additiveMask([batch, heads, tokens, 21], 7) }));
         }
       }
     }
-    test('an additive mask that ignores nearly everything', () =>
-      assertAsReference({
+    test('additive mask that ignores almost all keys', () =>
+      compareWithReference({
         ...size,
         dtype,
         mask: additiveMask([3, 4, 15, 21], 8, { ignoreProbability: 0.97 }),
       }));
-    test('an additive mask over self-attention', () =>
-      assertAsReference({
+    test('additive mask in self-attention', () =>
+      compareWithReference({
         ...size,
         dtype,
         contextDim: 16,
@@ -61,7 +61,7 @@ for (const dtype of ['float32', 'float64']) {
   });
 }
 
-describe('rows of which nothing is left', () => {
+describe('rows in which all keys are ignored', () => {
   const run = (mask, extra = {}) =>
     withCase({ ...size, ...extra, mask, layout: 'tokens' }, ({ layer, input, context, options }, own) => {
       layer.training = true;
@@ -88,7 +88,7 @@ describe('rows of which nothing is left', () => {
       0,
     ],
   ]) {
-    test(`${name}: attention is zero there, so that the output is the bias and no gradient flows`, () => {
+    test(`${name}: attention is zero, the output is the bias, and gradients are zero`, () => {
       const { output, bias, inputGradient, contextGradient, maps } = run(mask);
       const part = (values, row) =>
         values.subarray((row * values.length) / 3, ((row + 1) * values.length) / 3);
@@ -101,15 +101,15 @@ describe('rows of which nothing is left', () => {
     });
   }
 
-  test('all rows ignored', () => {
+  test('all rows', () => {
     const { output, bias, inputGradient } = run(keyMask(1, 21, 5, { ignored: [0] }));
     assert.ok(output.every((value, index) => value === bias[index % 16]));
     assert.ok(inputGradient.every((value) => value === 0));
   });
 });
 
-describe('equivalences', () => {
-  test('a key mask of ones, an additive mask of zeros, mask null and undefined are no mask', () =>
+describe('equivalent masks', () => {
+  test('a key mask of ones, an additive mask of zeros, null and undefined equal no mask', () =>
     withCase(size, ({ layer, input, context }, own) => {
       const plain = own(layer.forwardWithContext(input, context)).data();
       const masks = [null, undefined, own(Tensor.full([3, 21], 1)), own(Tensor.full([1, 21], 1))];
@@ -122,22 +122,22 @@ describe('equivalences', () => {
       }
     }));
 
-  test('ignored keys might as well not be there', () =>
+  test('masking keys equals removing them from the context', () =>
     withCase({ ...size, batch: 1, dtype: 'float64' }, ({ layer, input, context }, own) => {
-      const kept = [0, 3, 4, 20];
-      const bits = Array.from({ length: 21 }, (_, l) => (kept.includes(l) ? 1 : 0));
+      const visible = [0, 3, 4, 20];
+      const bits = Array.from({ length: 21 }, (_, l) => (visible.includes(l) ? 1 : 0));
       const rows = context.data();
-      const chosen = Float64Array.from(
+      const visibleRows = Float64Array.from(
         { length: 4 * 9 },
-        (_, i) => rows[kept[Math.floor(i / 9)] * 9 + (i % 9)],
+        (_, i) => rows[visible[Math.floor(i / 9)] * 9 + (i % 9)],
       );
-      const shortened = own(Tensor.from(chosen, [1, 4, 9]));
+      const shortened = own(Tensor.from(visibleRows, [1, 4, 9]));
       const masked = own(layer.forwardWithContext(input, context, { mask: own(Tensor.from(bits, [1, 21])) }));
       const short = own(layer.forwardWithContext(input, shortened));
       assertSameBits(masked.data(), short.data(), 'output');
     }));
 
-  test('a changed mask is a changed result', () =>
+  test('writing to a mask changes the next result', () =>
     withCase(size, ({ layer, input, context }, own) => {
       const run = (mask) => own(layer.forwardWithContext(input, context, { mask })).data();
       const mask = own(Tensor.full([3, 21], 1));
@@ -151,8 +151,8 @@ describe('equivalences', () => {
     }));
 });
 
-describe('masks that cannot be', () => {
-  const attempt = (mask, errorClass, ...parts) =>
+describe('invalid masks', () => {
+  const assertInvalid = (mask, errorClass, ...parts) =>
     withCase(size, ({ layer, input, context }, own) => {
       const tensor = own(mask());
       for (const call of [
@@ -164,8 +164,8 @@ describe('masks that cannot be', () => {
     });
 
   for (const shape of [[21], [3, 1, 21], [2, 21], [3, 20], [3, 22], [0, 21], [], [1, 1, 1, 1, 21]]) {
-    test(`shape [${shape}] is a ShapeError`, () =>
-      attempt(() => Tensor.full(shape, 1), ShapeError, `[${shape.join(', ')}]`, 'it takes'));
+    test(`shape [${shape}] throws ShapeError`, () =>
+      assertInvalid(() => Tensor.full(shape, 1), ShapeError, `[${shape.join(', ')}]`));
   }
   for (const shape of [
     [2, 4, 15, 21],
@@ -174,17 +174,17 @@ describe('masks that cannot be', () => {
     [3, 4, 15, 1],
     [1, 1, 1, 20],
   ]) {
-    test(`additive shape [${shape}] is a ShapeError`, () =>
-      attempt(() => Tensor.zeros(shape), ShapeError, `[${shape.join(', ')}]`, '[3, 4, 15, 21]'));
+    test(`additive shape [${shape}] throws ShapeError`, () =>
+      assertInvalid(() => Tensor.zeros(shape), ShapeError, `[${shape.join(', ')}]`, '15', '21'));
   }
   for (const value of [NaN, 0.5, -1, 2, Infinity]) {
-    test(`a key mask that holds ${value} is an ArgumentError`, () =>
-      attempt(() => Tensor.full([3, 21], value), ArgumentError, /holds/, 'takes 1'));
+    test(`a key mask with value ${value} throws ArgumentError`, () =>
+      assertInvalid(() => Tensor.full([3, 21], value), ArgumentError, '0', '1'));
   }
-  test("an additive mask of another dtype than the layer's is an ArgumentError", () =>
-    attempt(() => Tensor.zeros([1, 1, 1, 21], 'float64'), ArgumentError, 'dtype'));
+  test('an additive mask whose dtype differs from the layer throws ArgumentError', () =>
+    assertInvalid(() => Tensor.zeros([1, 1, 1, 21], 'float64'), ArgumentError, 'dtype'));
 
-  test('what is no Tensor is an ArgumentError', () =>
+  test('a mask that is not a Tensor throws ArgumentError', () =>
     withCase(size, ({ layer, input, context }) => {
       for (const mask of [5, 'mask', [1, 0], new Float32Array(63), {}, true, 0, '']) {
         assertThrows(

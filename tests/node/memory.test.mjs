@@ -1,4 +1,5 @@
-// Memory: all of it comes back, whoever forgets what; views survive growth; scratch stays small.
+// Tests of memory: dispose and garbage collection free all of it, views after memory growth, size of scratch
+// memory.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { buildSync } from 'esbuild';
@@ -14,12 +15,12 @@ const options = JSON.stringify(initOptions);
 const size = { batch: 2, height: 8, width: 8, queryDim: 32, contextDim: 24, numHeads: 4, length: 17 };
 const megabyte = 2 ** 20;
 
-describe('after disposal nothing is in use', () => {
+describe('no memory is in use after dispose', () => {
   const calls = {
-    'the constructor alone': () => {},
+    constructor: () => {},
     forward: ({ layer, input, context, options: call }, own) =>
       own(layer.forwardWithContext(input, context, call)),
-    'forward with a remembered context': ({ layer, input, context }, own) => {
+    'forward with a cached context': ({ layer, input, context }, own) => {
       for (let round = 0; round < 3; ++round) own(layer.forwardWithContext(input, context));
     },
     'training forward, backward and update': ({ layer, input, context, options: call }, own) => {
@@ -39,7 +40,7 @@ describe('after disposal nothing is in use', () => {
     forwardAsync: async ({ layer, input, context, options: call }, own) => {
       own(await layer.forwardAsync(input, context, call));
     },
-    'forwardAsync of a layer that is gone': async (made, own) => {
+    'forwardAsync of a disposed layer': async (made, own) => {
       const pending = made.layer.forwardAsync(made.input, made.context);
       made.dispose();
       own(await pending);
@@ -70,7 +71,7 @@ describe('after disposal nothing is in use', () => {
     }
   }
 
-  test('resetState frees activations and remembered contexts at once', () =>
+  test('resetState frees activations and cached contexts', () =>
     withCase(size, ({ layer, input, context }, own) => {
       const gradient = own(normalTensor(input.shape, 3));
       const use = () => {
@@ -80,7 +81,7 @@ describe('after disposal nothing is in use', () => {
         layer.forwardWithContext(input, context).dispose();
         layer.backward(gradient).dispose();
       };
-      // The first time the scratch memory, which layers share, grows to what is needed.
+      // The first call grows the scratch memory that all layers share.
       use();
       layer.resetState();
       const rest = memoryInUse();
@@ -91,56 +92,57 @@ describe('after disposal nothing is in use', () => {
     }));
 });
 
-describe('how much', () => {
-  test('a tensor counts its elements', () => {
+describe('memory use', () => {
+  test('of a tensor is the size of its elements', () => {
     const tensors = [Tensor.zeros([10, 10]), Tensor.zeros([10, 10], 'float64')];
     assert.equal(memoryInUse(), 400 + 800);
     tensors.forEach((tensor) => tensor.dispose());
   });
 
-  /** Bytes that a forward held at its peak, beyond what was there before it and its output. */
+  /** Peak memory of a forward, without its output and the memory in use before the call. */
   function peakBeyondOutput(made, own) {
     own(made.layer.forwardWithContext(made.input, made.context));
     return Number(made.layer.getDiagnostics().forwardPeakBytes) - made.input.size * 4;
   }
 
-  test('a forward at sd15-64 takes at most 4 MB a thread beyond input, output and weights', (testContext) =>
+  test('of a forward at sd15-64 is at most 4 MB per thread plus input, output and weights', (testContext) =>
     withCase(shapeNamed('sd15-64'), (made, own) => {
       const peak = peakBeyondOutput(made, own);
-      testContext.diagnostic(`sd15-64: ${(peak / megabyte).toFixed(2)} MB beyond the output`);
+      testContext.diagnostic(`sd15-64: ${(peak / megabyte).toFixed(2)} MB in addition to the output`);
       assert.ok(peak <= 4 * megabyte * initOptions.threads, `${peak} bytes`);
     }));
 
-  test('self-attention over 48 × 48 tokens takes at most 8 MB more than its keys and values', (testContext) =>
+  test('of self-attention with 48 × 48 tokens is at most 8 MB plus keys and values', (testContext) =>
     withCase({ ...shapeNamed('self-64'), height: 48, width: 48 }, (made, own) => {
       const keysAndValues = 2 * 48 * 48 * 320 * 4;
       const peak = peakBeyondOutput(made, own) - keysAndValues;
-      testContext.diagnostic(`self-attention: ${(peak / megabyte).toFixed(2)} MB beyond keys and values`);
+      testContext.diagnostic(`self-attention: ${(peak / megabyte).toFixed(2)} MB plus keys and values`);
       assert.ok(peak <= 8 * megabyte, `${peak} bytes`);
     }));
 
-  test('scratch does not grow with tokens times keys', () => {
+  test('does not grow with the product of tokens and keys', () => {
     const scratchOf = (height, length) =>
       withCase({ ...size, batch: 1, height, width: 64, length, layout: 'tokens' }, (made, own) => {
         const keysAndValues = 2 * 4 * length * 32;
-        const remembered = 4 * length * 24;
-        return peakBeyondOutput(made, own) - keysAndValues - remembered;
+        const cachedContext = 4 * length * 24;
+        return peakBeyondOutput(made, own) - keysAndValues - cachedContext;
       });
     const small = scratchOf(16, 128);
     const large = scratchOf(64, 2048);
-    // 64 times as many scores, 4 MB more of them; panels of keys are rounded up, and the context is packed block by block.
-    assert.ok(large - small < megabyte, `${small} bytes became ${large}`);
+    // 64 times as many scores would need 4 MB. Key panels are rounded up; the context is packed block by
+    // block.
+    assert.ok(large - small < megabyte, `${large} bytes instead of ${small}`);
   });
 });
 
-describe('what is forgotten', { concurrency: true }, () => {
-  test('a FinalizationRegistry frees tensors, layers and their gradients', async () => {
+describe('garbage collection', { concurrency: true }, () => {
+  test('frees unreachable tensors, layers and their gradients', async () => {
     const { before, after } = await runForValue(
       `
       import { init, memoryInUse, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
       import { setTimeout as sleep } from 'node:timers/promises';
       await init(${options});
-      function forget() {
+      function makeUnreachable() {
         for (let round = 0; round < 10; ++round) {
           const layer = new DiffusionCrossAttention(16, 16, 2, 4);
           layer.training = true;
@@ -150,7 +152,7 @@ describe('what is forgotten', { concurrency: true }, () => {
           void layer.forwardAsync(input, null);
         }
       }
-      forget();
+      makeUnreachable();
       const before = memoryInUse();
       for (let round = 0; round < 1000 && memoryInUse() > 0; ++round) {
         await sleep(10);
@@ -163,16 +165,17 @@ describe('what is forgotten', { concurrency: true }, () => {
     assert.equal(after, 0);
   });
 
-  test('what was disposed of is not freed a second time', async () => {
+  test('does not free disposed tensors a second time', async () => {
     const sum = await runForValue(
       `
       import { init, memoryInUse, Tensor } from 'diffusion-cross-attention';
       import { setTimeout as sleep } from 'node:timers/promises';
       await init(${options});
       (() => { for (let i = 0; i < 100; ++i) Tensor.zeros([100]).dispose(); })();
-      const kept = Array.from({ length: 100 }, () => Tensor.full([100], 1));
+      const tensors = Array.from({ length: 100 }, () => Tensor.full([100], 1));
       for (let round = 0; round < 10; ++round) { globalThis.gc(); await sleep(5); }
-      console.log(JSON.stringify(kept.reduce((sum, tensor) => sum + tensor.data()[99], 0) + memoryInUse()));`,
+      const sum = tensors.reduce((total, tensor) => total + tensor.data()[99], 0);
+      console.log(JSON.stringify(sum + memoryInUse()));`,
       { flags: ['--expose-gc'] },
     );
     assert.equal(sum, 100 + 100 * 400);
@@ -191,7 +194,7 @@ describe('what is forgotten', { concurrency: true }, () => {
       }
       counts.push(memoryInUse());
       console.log(JSON.stringify(counts));`;
-    // Node 20 does not know the word yet: esbuild writes it out, as it does for browsers of today.
+    // Node 20 does not support `using`, so esbuild compiles it, as it does for browsers.
     const { outputFiles } = buildSync({
       stdin: { contents: source },
       write: false,
@@ -202,17 +205,18 @@ describe('what is forgotten', { concurrency: true }, () => {
   });
 });
 
-test('views and tensors are right after the memory has grown', () => {
+test('tensors and new views are correct after memory growth', () => {
   const tensor = Tensor.from([1, 2, 3], [3]);
   const layer = new DiffusionCrossAttention(4, 4, 1, 1, { seed: 1 });
   const before = tensor.view();
   const bytes = before.buffer.byteLength;
-  // Together larger than all memory before.
+  // Together larger than the current memory.
   const grown = [allocate(bytes / 4), Tensor.full([2 * megabyte], 7)];
   assert.ok(tensor.view().buffer.byteLength > bytes);
   assert.deepEqual([...tensor.view()], [1, 2, 3]);
   assert.deepEqual([...tensor.data()], [1, 2, 3]);
-  // The old view is stale, as documented: emptied where memory is not shared, never of another tensor.
+  // The old view is stale, as documented: it is empty if memory is not shared, and never shows another
+  // tensor.
   assert.ok(before.length === 0 || before[2] === 3);
   tensor.view()[0] = 9;
   assert.equal(tensor.data()[0], 9);
@@ -222,7 +226,7 @@ test('views and tensors are right after the memory has grown', () => {
   assert.equal(memoryInUse(), 0);
 });
 
-test('1,000 training steps leave memory as it was', (testContext) => {
+test('1,000 training steps leak no memory', (testContext) => {
   const made = makeCase({ ...size, batch: 1 });
   const { layer, input, context } = made;
   layer.training = true;
@@ -242,10 +246,10 @@ test('1,000 training steps leave memory as it was', (testContext) => {
   const after = process.memoryUsage();
   const grown = (key) => (after[key] - before[key]) / megabyte;
   testContext.diagnostic(
-    `rss ${grown('rss').toFixed(1)} MB, array buffers ${grown('arrayBuffers').toFixed(1)} MB more`,
+    `rss ${grown('rss').toFixed(1)} MB, array buffers ${grown('arrayBuffers').toFixed(1)} MB growth`,
   );
   assert.equal(memoryInUse(), inUse);
-  // 1,000 leaked outputs of 8 KB are 8 MB, with the gradients and activations several times that.
+  // 1,000 leaked outputs of 8 KB would be 8 MB; with gradients and activations, several times as much.
   assert.ok(grown('arrayBuffers') < 4, `${grown('arrayBuffers')} MB`);
   assert.ok(grown('rss') < 24, `${grown('rss')} MB`);
   made.dispose();
