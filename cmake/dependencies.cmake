@@ -1,5 +1,6 @@
-# The header-only libraries of the core: xsimd (SIMD) and RapidJSON (the header of safetensors files).
-# From CROSS_ATTENTION_INCLUDE, else from the system, else downloaded. GoogleTest for the native tests likewise.
+# The header-only libraries of the core: xsimd (SIMD) and RapidJSON (headers of safetensors files). Taken from
+# CROSS_ATTENTION_INCLUDE or the system, otherwise downloaded. The same applies to GoogleTest for the native
+# tests.
 
 find_path(XSIMD_INCLUDE xsimd/xsimd.hpp HINTS "${CROSS_ATTENTION_INCLUDE}" NO_CMAKE_FIND_ROOT_PATH)
 find_path(RAPIDJSON_INCLUDE rapidjson/reader.h HINTS "${CROSS_ATTENTION_INCLUDE}"
@@ -10,7 +11,7 @@ if(XSIMD_INCLUDE)
     REGEX "define XSIMD_VERSION_MAJOR")
   string(REGEX MATCH "[0-9]+" version "${version}")
   if(version LESS 14)
-    message(STATUS "xsimd ${version} in ${XSIMD_INCLUDE} is too old: 14 is needed")
+    message(STATUS "xsimd ${version} in ${XSIMD_INCLUDE} is too old; version 14 or newer is required")
     set(XSIMD_INCLUDE "XSIMD_INCLUDE-NOTFOUND")
   endif()
 endif()
@@ -23,7 +24,7 @@ if(NOT XSIMD_INCLUDE)
   set(XSIMD_INCLUDE "${xsimd_SOURCE_DIR}/include")
 endif()
 if(NOT RAPIDJSON_INCLUDE)
-  # The last release is of 2016 and does not compile as C++20; the main branch does.
+  # The last release (2016) does not compile as C++20; the main branch does.
   FetchContent_Declare(rapidjson GIT_REPOSITORY https://github.com/Tencent/rapidjson.git
     GIT_TAG 24b5e7a8b27f42fa16b96fc70aade9106cf7102f SOURCE_SUBDIR none)
   FetchContent_MakeAvailable(rapidjson)

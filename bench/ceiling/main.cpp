@@ -1,4 +1,4 @@
-// The ceiling of the machine that builds, for people who work on the microkernel.
+// Measures the microkernel natively on this machine: the upper limit for work on the microkernel.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,7 +9,7 @@
 
 namespace {
 
-/// The median of GFLOP/s over many short runs: a machine is seldom all one's own.
+/// Returns the median GFLOP/s of many short runs, because the machine is rarely idle.
 double measure(double flops, void (*multiply)(int)) {
   using Clock = std::chrono::steady_clock;
   constexpr int kRuns = 101;

@@ -19,7 +19,7 @@ using cross_attention::linalg::kTileRows;
 using cross_attention::linalg::multiplyTiles;
 using cross_attention::linalg::Start;
 
-/// The depth of a product with a weight of 320 channels; both panels together take 18 KiB as float.
+/// The depth of a product with 320-channel weights. Both panels together occupy 18 KiB.
 template <class T>
 constexpr Index kDepth = 320 * static_cast<Index>(sizeof(float)) / static_cast<Index>(sizeof(T));
 

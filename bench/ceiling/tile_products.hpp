@@ -1,7 +1,7 @@
 #pragma once
 
-/// Products of one full tile: the microkernel as the layer calls it, on panels that stay in the first-level cache.
-/// Functions with C's names, so that JavaScript calls them without a binding.
+/// Products of one full tile: the microkernel as the layer calls it, on panels that stay in the first-level
+/// cache. The functions have C linkage, so that JavaScript calls them without bindings.
 extern "C" {
 
 /// Floating-point operations of one product: 2 · kTileRows · kTileColumns · depth.
@@ -11,7 +11,7 @@ double flopsOfTileFloat64();
 void multiplyTilesFloat32(int count);
 void multiplyTilesFloat64(int count);
 
-/// The sum of the last tile: what has to come out is rows · columns · depth / 4.
+/// Returns the sum of the last tile. The expected value is rows · columns · depth / 4.
 double sumOfTileFloat32();
 double sumOfTileFloat64();
 

@@ -10,7 +10,7 @@
 
 namespace cross_attention::embind {
 
-/// A shape as JavaScript's array of numbers, which the package has seen to be safe integers.
+/// Converts a JavaScript array of numbers to dimensions. The package has checked that they are safe integers.
 inline std::vector<std::int64_t> toDimensions(const emscripten::val& array) {
   std::vector<std::int64_t> dimensions;
   for (const double dimension : emscripten::convertJSArrayToNumberVector<double>(array)) {
@@ -23,7 +23,7 @@ inline emscripten::val toArray(const Shape& shape) {
   return emscripten::val::array(shape.begin(), shape.end());
 }
 
-/// A typed array into WebAssembly's memory.
+/// Returns a typed array that views WebAssembly memory.
 template <class T>
 emscripten::val toView(std::span<const T> values) {
   return emscripten::val(emscripten::typed_memory_view(values.size(), values.data()));

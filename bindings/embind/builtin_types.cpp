@@ -1,6 +1,6 @@
-// How Embind begins, in place of libembind's bind.cpp, which the linker leaves out where these functions are there: with
-// the types that our bindings pass. Its own registers three dozen and, without run-time type information, prints their
-// names by sprintf: 7 KB of the download.
+// Registers the types that our bindings pass. Replaces libembind's bind.cpp, which the linker omits if these
+// functions are defined: it registers three dozen types and, without run-time type information, formats their
+// names by sprintf, which costs 7 KB of the download.
 
 #include <emscripten/bind.h>
 
@@ -16,7 +16,7 @@ namespace {
 using emscripten::memory_view;
 using emscripten::internal::TypeID;
 
-/// The numbers that Embind's JavaScript has for typed arrays.
+/// Embind's numbers for typed arrays.
 enum TypedArray : unsigned {
   kUint8Array = 1,
   kInt32Array = 4,
@@ -57,10 +57,11 @@ EMSCRIPTEN_BINDINGS(builtin_types) {
 
 extern "C" {
 
-/// Asked for the message where JavaScript meets a type that is not registered, and freed there.
+/// Called for the error message if JavaScript meets an unregistered type. The caller frees the result.
 const char* __getTypeName(const std::type_info* /*type*/) { return strdup("unknown type"); }
 
-/// Bindings register themselves where they are made, once: threads run no JavaScript of ours and need none.
+/// No-ops, because bindings register themselves in static initializers, once. Threads run none of our
+/// JavaScript and need no bindings.
 void _embind_register_bindings(emscripten::internal::InitFunc* /*bindings*/) {}
 void _embind_initialize_bindings() {}
 }

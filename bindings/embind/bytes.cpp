@@ -13,7 +13,7 @@ namespace {
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-// Pointers that are returned own what they point to: JavaScript deletes it.
+// The caller owns returned pointers: JavaScript deletes them.
 
 Bytes* allocateBytes(double size) { return new Bytes(static_cast<std::size_t>(size)); }
 

@@ -5,7 +5,7 @@
 
 namespace cross_attention::embind {
 
-/// A file's bytes in WebAssembly's memory.
+/// The bytes of a file in WebAssembly memory.
 using Bytes = std::vector<std::byte>;
 
 }  // namespace cross_attention::embind

@@ -19,16 +19,16 @@ using compiler::Source;
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-// Pointers that are returned own what they point to: JavaScript deletes it.
+// The caller owns returned pointers: JavaScript deletes them.
 
 Source* createSource() { return new Source; }
 
-void addOutput(Source& source, const GraphNodes& nodes, int place) {
-  source.outputs.push_back(nodes.at(place));
+void addOutput(Source& source, const GraphNodes& nodes, int index) {
+  source.outputs.push_back(nodes.at(index));
 }
 
-/// At most one of the two tensors is there: an input that stays the same.
-void addInput(Source& source, const GraphNodes& nodes, int place, const val& shape,
+/// Adds an input. At most one of the two tensors is not null: the value of a constant input.
+void addInput(Source& source, const GraphNodes& nodes, int index, const val& shape,
               const Tensor<float>* constant32, const Tensor<double>* constant64) {
   const AnyTensor* constant = constant32;
   if (constant64 != nullptr) constant = constant64;
@@ -37,10 +37,10 @@ void addInput(Source& source, const GraphNodes& nodes, int place, const val& sha
   const AnyTensor placeholder =
       compiler::placeholder(Shape::checked(toDimensions(shape), "inputShapes"));
   source.tensors.push_back(constant != nullptr ? *constant : placeholder);
-  source.inputs.push_back(nodes.at(place));
+  source.inputs.push_back(nodes.at(index));
 }
 
-/// The switches of CompileOptions, a bit each, as JavaScript numbers them.
+/// The switches of CompileOptions as bit flags. JavaScript uses the same values.
 enum Switch : int {
   kShareSubexpressions = 1,
   kFuseAttention = 2,
@@ -50,21 +50,21 @@ enum Switch : int {
   kMeasure = 32,
 };
 
-/// Takes the source's content.
+/// Compiles the source, which is empty afterwards.
 CompiledGraph* compile(Source& source, int switches, int association) {
-  const auto wants = [switches](Switch one) { return (switches & one) != 0; };
+  const auto isSet = [switches](Switch flag) { return (switches & flag) != 0; };
   return new CompiledGraph(
       std::move(source),
-      {.shareSubexpressions = wants(kShareSubexpressions),
-       .fuseAttention = wants(kFuseAttention),
-       .keepLayout = wants(kKeepLayout),
-       .foldConstants = wants(kFoldConstants),
+      {.shareSubexpressions = isSet(kShareSubexpressions),
+       .fuseAttention = isSet(kFuseAttention),
+       .keepLayout = isSet(kKeepLayout),
+       .foldConstants = isSet(kFoldConstants),
        .attention = {.association = static_cast<compiler::Association>(association),
-                     .measures = wants(kMeasure),
-                     .dropMaskedKeys = wants(kDropMaskedKeys)}});
+                     .measure = isSet(kMeasure),
+                     .dropMaskedKeys = isSet(kDropMaskedKeys)}});
 }
 
-/// No graph of layers needs more for one output: an input, a context and a mask.
+/// The inputs of a run: at most an input, a context and a mask.
 using Inputs = std::array<const AnyTensor*, 3>;
 
 template <class T>
@@ -91,14 +91,14 @@ const compiler::Plan& planOf(const CompiledGraph& compiled, int output) {
   return compiled.plan(static_cast<std::size_t>(output));
 }
 
-/// The places of the inputs that a run of an output takes.
+/// Returns the indices of the inputs that a run of this output requires.
 val inputsOf(const CompiledGraph& compiled, int output) {
-  val places = val::array();
-  for (const int place : planOf(compiled, output).inputs()) push(places, place);
-  return places;
+  val indices = val::array();
+  for (const int index : planOf(compiled, output).inputs()) push(indices, index);
+  return indices;
 }
 
-/// Three texts a step: its name, its kernel, its association.
+/// Returns three strings per step: name, kernel and association.
 val textsOf(const CompiledGraph& compiled, int output) {
   val texts = val::array();
   for (const auto& step : planOf(compiled, output).steps()) {
@@ -110,13 +110,13 @@ val textsOf(const CompiledGraph& compiled, int output) {
   return texts;
 }
 
-/// flopsBefore, bytesBefore, heldBytes, and FLOPs and bytes of each step.
+/// Returns flopsBefore, bytesBefore, cachedBytes, and FLOPs and bytes of each step.
 val numbersOf(const CompiledGraph& compiled, int output) {
   const compiler::Plan& plan = planOf(compiled, output);
   val numbers = val::array();
   push(numbers, plan.flopsBefore());
   push(numbers, plan.bytesBefore());
-  push(numbers, static_cast<double>(plan.heldBytes()));
+  push(numbers, static_cast<double>(plan.cachedBytes()));
   for (const auto& step : plan.steps()) {
     const compiler::StepDescription description = step->describe();
     push(numbers, description.flops);

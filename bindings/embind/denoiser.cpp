@@ -16,13 +16,14 @@ using denoiser::Configuration;
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-// Pointers that are returned own what they point to: JavaScript deletes it.
+// The caller owns returned pointers: JavaScript deletes them.
 
 DenoiserModel* load(const Bytes& file) {
   return new DenoiserModel{denoiser::loadDenoiser(file), {}};
 }
 
-/// `options`: all of Configuration that may be chosen, and a seed. The words are those of the scenes' captions.
+/// `options`: all configurable fields of Configuration, and a seed. The vocabulary is that of the scenes'
+/// captions.
 DenoiserModel* create(const val& options) {
   const auto number = [&](const char* name) {
     return static_cast<Index>(options[name].as<double>());
@@ -47,7 +48,7 @@ Bytes* save(DenoiserModel& model, const std::string& dtype) {
   return new Bytes(denoiser::saveDenoiser(*model.denoiser, dtype));
 }
 
-/// Numbers of the configuration, and of the parameters.
+/// Returns numbers of the configuration and the parameter count.
 val describe(DenoiserModel& model) {
   const Configuration& configuration = model.denoiser->configuration();
   val result = val::object();
@@ -73,12 +74,12 @@ val words(const DenoiserModel& model) { return toArray(model.denoiser->vocabular
 
 val splitWords(const std::string& prompt) { return toArray(denoiser::splitWords(prompt)); }
 
-/// The words that the updates brought; undefined where there are none.
+/// Returns the words that the LoRA adds, or undefined if there is no LoRA.
 val loraWords(const DenoiserModel& model) {
   return model.lora == nullptr ? val::undefined() : toArray(model.lora->words);
 }
 
-/// A file that does not fit leaves the updates that are there.
+/// Loads a LoRA. If the file is invalid, the previous LoRA stays.
 void loadLora(DenoiserModel& model, const Bytes& file) {
   std::shared_ptr<denoiser::Lora> previous = std::move(model.lora);
   std::vector<std::byte> saved;

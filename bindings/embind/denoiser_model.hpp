@@ -6,8 +6,8 @@
 
 namespace cross_attention::embind {
 
-/// A denoiser as JavaScript holds it, with the low-rank updates that were loaded or are being learned. Shared with what
-/// refers to it: JavaScript deletes in any order what it has forgotten.
+/// A denoiser as JavaScript references it, with the LoRA that was loaded or is being trained. Shared, because
+/// JavaScript deletes objects in any order.
 struct DenoiserModel {
   std::shared_ptr<denoiser::Denoiser<float>> denoiser;
   std::shared_ptr<denoiser::Lora> lora;

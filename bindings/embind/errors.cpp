@@ -23,8 +23,8 @@ const char* codeName(ErrorCode code) {
   return "ERR_ARGUMENT";
 }
 
-/// What a call of this module threw, for the package: "CODE message". C++ alone can tell what an exception of its own is,
-/// so `rethrow` throws it once more. Whatever is none of ours, an error that JavaScript threw, passes through.
+/// Returns the error of a failed call as "CODE message". Only C++ can inspect its exceptions, so `rethrow`
+/// throws it again. Exceptions from elsewhere, such as errors that JavaScript threw, pass through.
 std::string errorOf(const emscripten::val& rethrow) {
   const char* outOfMemory = "";
   try {
@@ -33,7 +33,7 @@ std::string errorOf(const emscripten::val& rethrow) {
     return text({codeName(error.code()), " ", error.message()});
   } catch (const std::bad_alloc&) {
   } catch (const std::length_error&) {
-    outOfMemory = ": more than can be addressed";
+    outOfMemory = ": the size cannot be addressed";
   }
   return text({codeName(ErrorCode::kOutOfMemory), " out of memory", outOfMemory});
 }

@@ -19,7 +19,8 @@ GraphNodes* exportAny(const layer::AnyLayer& layer, const layer::GraphOptions& o
   return new GraphNodes(layer::exportComputationGraph(layer, options, inputs));
 }
 
-/// `shared`, `context`: a node of another graph that is this one's context, too; null: none. JavaScript deletes the nodes.
+/// Exports a layer as a graph. If `shared` is not null, its node `context` is the context of this graph too.
+/// The caller owns the result.
 template <class T>
 GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const std::string& name,
                         bool mask, const std::string& input, const std::string& tokens,
@@ -33,16 +34,16 @@ GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const st
 
 int sizeOf(const GraphNodes& nodes) { return static_cast<int>(nodes.nodes.size()); }
 
-/// [op, name, dtype, broadcasts, the inputs' places, list, shape]
-val describe(const GraphNodes& nodes, int place) {
-  const graph::Node& node = nodes[place];
+/// Returns [op, name, dtype, broadcasts, indices of the inputs, attributes, shape].
+val describe(const GraphNodes& nodes, int index) {
+  const graph::Node& node = nodes[index];
   const val inputs = val::array();
   for (const NodePointer& input : node.inputs()) {
     const auto found = std::find(nodes.nodes.begin(), nodes.nodes.end(), input.get());
     push(inputs, static_cast<double>(found - nodes.nodes.begin()));
   }
-  const val list = val::array();
-  for (const Index number : node.list()) push(list, static_cast<double>(number));
+  const val attributes = val::array();
+  for (const Index number : node.attributes()) push(attributes, static_cast<double>(number));
   const val shape = val::array();
   for (const graph::Dimension dimension : node.shape()) {
     if (dimension.isNumber()) {
@@ -57,14 +58,14 @@ val describe(const GraphNodes& nodes, int place) {
   push(result, nameOf(node.type()));
   push(result, val(node.broadcasts()));
   push(result, inputs);
-  push(result, list);
+  push(result, attributes);
   push(result, shape);
   return result;
 }
 
-/// A Constant's elements where they are; undefined where their layer was disposed of.
-val view(const GraphNodes& nodes, int place) {
-  const graph::Node& node = nodes[place];
+/// Returns a view of a Constant's elements, or undefined if its layer was disposed.
+val view(const GraphNodes& nodes, int index) {
+  const graph::Node& node = nodes[index];
   if (!node.elements().owner->isAlive()) return val::undefined();
   const auto size = static_cast<std::size_t>(graph::toShape(node.shape(), "the constant").size());
   const void* elements = node.elements().elements();

@@ -6,16 +6,17 @@
 
 namespace cross_attention::embind {
 
-/// The nodes of a graph, each after its inputs: JavaScript names a node by its place.
+/// The nodes of a graph, each after its inputs. JavaScript identifies a node by its index.
 struct GraphNodes {
   explicit GraphNodes(graph::NodePointer output)
-      : owner(std::move(output)), nodes(graph::inOrder(owner)) {}
+      : owner(std::move(output)), nodes(graph::topologicalOrder(owner)) {}
 
-  const graph::Node& operator[](int place) const { return *nodes[static_cast<std::size_t>(place)]; }
-  /// For whom it shall live longer than this.
-  graph::NodePointer at(int place) const { return {owner, &(*this)[place]}; }
+  const graph::Node& operator[](int index) const { return *nodes[static_cast<std::size_t>(index)]; }
+  /// Returns a node that outlives this object.
+  graph::NodePointer at(int index) const { return {owner, &(*this)[index]}; }
 
-  graph::NodePointer owner;  ///< the last of the nodes: keeps them all
+  /// The last node, which owns all others.
+  graph::NodePointer owner;
   std::vector<const graph::Node*> nodes;
 };
 

@@ -16,10 +16,10 @@ using layer::findParameter;
 using layer::Mask;
 using layer::ParameterId;
 
-// Free functions, not the layer's own: Embind calls a pointer to a member by ten times the code. Pointers that are
-// returned own what they point to: JavaScript deletes it.
+// Free functions instead of the layer's methods: Embind generates ten times the code for pointers to members.
+// The caller owns returned pointers: JavaScript deletes them.
 
-/// scale: NaN for the default.
+/// `scale`: NaN for the default.
 template <class T>
 DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double numHeads,
                                    double spatialSize, double seed, double scale, double blockSizeQ,
@@ -35,7 +35,8 @@ DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double nu
        .keyBlock = static_cast<Index>(blockSizeKV)});
 }
 
-/// JavaScript passes a mask as one of two pointers, by its dtype; both null: none.
+/// JavaScript passes a mask as one of two pointers, depending on its dtype; both are null if there is no
+/// mask.
 template <class T>
 Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64) {
   if (mask32 != nullptr) return Mask<T>::from(*mask32);

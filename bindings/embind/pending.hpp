@@ -10,13 +10,13 @@
 #include <emscripten/threading.h>
 #endif
 
-// Something under way whose end JavaScript awaits: PendingForward, PendingRun.
+// Bindings of pending work that JavaScript awaits: PendingForward and PendingRun.
 
 namespace cross_attention::embind {
 
 #if CROSS_ATTENTION_THREADS
 
-/// What waits for the end of work on another thread. Made and destroyed on JavaScript's own thread.
+/// Waits for work on another thread. Created and destroyed on the main JavaScript thread.
 struct Waiting {
   std::shared_ptr<void> pending;
   emscripten::val done;
@@ -27,12 +27,12 @@ struct Waiting {
   }
 };
 
-/// Works on another thread and calls `done` on this one afterwards, from its event loop. False: there is no other
-/// thread.
+/// Runs the work on the background thread, and then calls `done` on this thread, from its event loop. Returns
+/// false if there is no background thread.
 template <class Pending>
-bool runBehind(const std::shared_ptr<Pending>& pending, emscripten::val done) {
+bool runInBackground(const std::shared_ptr<Pending>& pending, emscripten::val done) {
   auto waiting = std::make_unique<Waiting>(pending, std::move(done));
-  const bool started = pending->runBehind([waiting = waiting.get()] {
+  const bool started = pending->runInBackground([waiting = waiting.get()] {
     emscripten_proxy_async(emscripten_proxy_get_system_queue(), emscripten_main_runtime_thread_id(),
                            &Waiting::notify, waiting);
   });
@@ -43,7 +43,7 @@ bool runBehind(const std::shared_ptr<Pending>& pending, emscripten::val done) {
 #else
 
 template <class Pending>
-bool runBehind(const std::shared_ptr<Pending>&, const emscripten::val&) {
+bool runInBackground(const std::shared_ptr<Pending>&, const emscripten::val&) {
   return false;
 }
 
@@ -54,12 +54,12 @@ bool advance(Pending& pending, double milliseconds) {
   return pending.advance(milliseconds);
 }
 
-/// How its result is had is the caller's to bind.
+/// Binds a class of pending work. The caller binds the method that returns the result.
 template <class Pending>
 emscripten::class_<Pending> bindPending(const char* name, const char* pointerName) {
   return emscripten::class_<Pending>(name)
       .template smart_ptr<std::shared_ptr<Pending>>(pointerName)
-      .function("runBehind", &runBehind<Pending>)
+      .function("runInBackground", &runInBackground<Pending>)
       .function("advance", &advance<Pending>);
 }
 

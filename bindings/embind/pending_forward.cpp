@@ -8,7 +8,7 @@ namespace {
 template <class T>
 using PendingForward = typename layer::DiffusionCrossAttention<T>::PendingForward;
 
-/// JavaScript deletes it.
+/// The caller owns the result.
 template <class T>
 Tensor<T>* resultOf(PendingForward<T>& pending) {
   return new Tensor<T>(pending.result());

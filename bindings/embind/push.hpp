@@ -6,7 +6,8 @@
 
 namespace cross_attention::embind {
 
-// JavaScript's arrays, element by element. All numbers are doubles, as in JavaScript: each further type is code of its own.
+// Append elements to JavaScript arrays. All numbers are doubles, as in JavaScript, because each further type
+// adds code.
 
 inline void push(const emscripten::val& array, const emscripten::val& element) {
   array.call<void>("push", element);

@@ -9,8 +9,8 @@ namespace cross_attention::embind {
 namespace {
 
 void setThreads(int threads) {
-  // There is no main() that could keep the runtime alive. Without this, Emscripten takes the first callback from
-  // another thread for the program's end and stops all threads.
+  // There is no main() that keeps the runtime alive. Without this, Emscripten regards the first callback from
+  // another thread as the program's end and stops all threads.
   emscripten_runtime_keepalive_push();
   ThreadPool::shared().setThreads(threads);
 }

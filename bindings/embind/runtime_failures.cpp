@@ -1,21 +1,22 @@
-// What the C++ runtime does where it fails. Its own versions format texts by printf and carry a table of the operating
-// system's error messages: 11 KB of the download for what nobody reads.
+// Failure handlers of the C++ runtime. The library's versions format messages by printf and include a table
+// of the operating system's error messages, 11 KB of the download, which are never shown.
 
 #include <__config>
 #include <new>
 
-/// Called by std::thread, std::mutex and the like where a thread or lock cannot be had: too little memory or too many
-/// threads, an OutOfMemoryError to the user.
+/// Called by std::thread, std::mutex and others if the system lacks memory or threads. The user receives an
+/// OutOfMemoryError.
 _LIBCPP_BEGIN_NAMESPACE_STD
 [[noreturn]] void __throw_system_error(int /*error*/, const char* /*what*/) {
   throw std::bad_alloc();
 }
 _LIBCPP_END_NAMESPACE_STD
 
-/// The last words before the module ends, which nothing of ours leads to: exceptions leave it as they are, and the package makes errors of them (errors.cpp).
+/// Prints a message before the module aborts. Unreachable in this library: exceptions leave the module, and
+/// the package converts them to errors (errors.cpp).
 extern "C" [[noreturn]] void __abort_message(const char* /*format*/, ...) { __builtin_trap(); }
 
-// What std::terminate calls. Those of the library look for a message and the exception's name to print.
+// Called by std::terminate. The library's versions look up a message and the exception's name to print.
 extern "C" {
 void (*__cxa_terminate_handler)() = [] { __builtin_trap(); };
 void (*__cxa_unexpected_handler)() = [] { __builtin_trap(); };

@@ -14,7 +14,7 @@ using denoiser::SamplerOptions;
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-/// A sampler, with the memory that its results are looked at in.
+/// A sampler and the memory of its results.
 struct SamplerHandle {
   std::shared_ptr<const void> model;
   Sampler sampler;
@@ -24,7 +24,7 @@ struct SamplerHandle {
   bool advance() { return sampler.advance(); }
   double step() const { return static_cast<double>(sampler.step()); }
 
-  /// Views into the memory of `result`, valid until the next call of picture or maps.
+  /// Return views of `result`, valid until the next call of picture or maps.
   val picture() {
     result = sampler.picture();
     return toView(std::span<const float>(result));
@@ -47,9 +47,10 @@ denoiser::EditOptions toEdit(const val& edit) {
           .keepElsewhere = edit["keepElsewhere"].as<bool>()};
 }
 
-/// `options`: all of them, which the package has seen to be of their types. JavaScript deletes the sampler.
+/// `options` must be complete and of the right types, which the package has checked. The caller owns the
+/// result.
 SamplerHandle* SamplerHandle::create(DenoiserModel& model, const val& options) {
-  SamplerOptions given{.prompt = options["prompt"].as<std::string>(),
+  SamplerOptions samplerOptions{.prompt = options["prompt"].as<std::string>(),
                        .seed = static_cast<std::uint64_t>(options["seed"].as<double>()),
                        .steps = static_cast<Index>(options["steps"].as<double>()),
                        .guidance = options["guidance"].as<double>(),
@@ -57,8 +58,8 @@ SamplerHandle* SamplerHandle::create(DenoiserModel& model, const val& options) {
                        .wordWeights = toNumbers(options["wordWeights"]),
                        .edit = {},
                        .maps = options["maps"].as<bool>()};
-  if (!options["edit"].isUndefined()) given.edit = toEdit(options["edit"]);
-  return new SamplerHandle{model.denoiser, Sampler(*model.denoiser, given), {}};
+  if (!options["edit"].isUndefined()) samplerOptions.edit = toEdit(options["edit"]);
+  return new SamplerHandle{model.denoiser, Sampler(*model.denoiser, samplerOptions), {}};
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ val toList(const std::vector<Item>& items) {
   return list;
 }
 
-/// Its picture, planar [3, size, size] in [-1, 1], is put into `picture`.
+/// Draws a random scene into `picture`, planar [3, size, size] in [-1, 1], and returns its description.
 val drawRandomScene(double seed, bool heldOut, int objects, const val& picture) {
   Random random(static_cast<std::uint64_t>(seed));
   const Scene scene = randomScene(random, heldOut ? Split::kHeldOut : Split::kTraining, objects);

@@ -12,7 +12,7 @@ namespace {
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-// Pointers own what they point to: JavaScript deletes it.
+// The caller owns returned pointers: JavaScript deletes them.
 
 template <class T>
 Tensor<T>* uninitialized(const val& shape) {

@@ -21,14 +21,14 @@ using denoiser::Trainer;
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-/// A step's batch as arrays; pictures are pixels [batch, size², 3].
+/// A step's batch as arrays. Pictures are pixels [batch, size², 3].
 struct Drawn {
   Tensor<float> pictures, noisy, timeWaves, places;
   std::vector<float> weights;
   std::vector<Index> ids;  ///< [batch, mostWords]
 };
 
-/// Trains a model on scenes.
+/// A trainer of a model on scenes, and the objects that it references.
 struct TrainerHandle {
   std::shared_ptr<Denoiser<float>> denoiser;
   std::uint64_t seed;
@@ -39,22 +39,22 @@ struct TrainerHandle {
 
   static TrainerHandle* create(DenoiserModel& model, const val& options);
   Batch<float> scenesOf(Index step) const;
-  /// Trains on the next batch and returns the loss before the step.
+  /// Trains on the next batch, and returns the loss before the step.
   double step(double learningRate);
   val draw(double step);
   double steps() { return static_cast<double>(trainer.adam().step()); }
-  void swapAverages() { trainer.adam().swapAverages(); }
+  void swapEma() { trainer.adam().swapEma(); }
   val adamOptions() const;
   Bytes* saveCheckpoint() { return new Bytes(denoiser::saveCheckpoint(*denoiser, trainer)); }
   void loadCheckpoint(const Bytes& file) { denoiser::loadCheckpoint(file, *denoiser, trainer); }
 };
 
-/// `options`: all of them, which the package has checked. JavaScript deletes the trainer.
+/// `options` must be complete, which the package has checked. The caller owns the result.
 TrainerHandle* TrainerHandle::create(DenoiserModel& model, const val& options) {
   const auto number = [&](const char* name) { return options[name].as<double>(); };
   const auto seed = static_cast<std::uint64_t>(number("seed"));
-  const denoiser::TrainerOptions given{.seed = seed,
-                                       .adam = {.averageDecay = number("averageDecay")},
+  const denoiser::TrainerOptions trainerOptions{.seed = seed,
+                                       .adam = {.emaDecay = number("averageDecay")},
                                        .timeMean = number("timeMean"),
                                        .timeDeviation = number("timeDeviation"),
                                        .alignment = number("alignment")};
@@ -62,7 +62,7 @@ TrainerHandle* TrainerHandle::create(DenoiserModel& model, const val& options) {
                            seed,
                            static_cast<Index>(number("batch")),
                            {number("singles"), number("insides")},
-                           Trainer<float>(*model.denoiser, given),
+                           Trainer<float>(*model.denoiser, trainerOptions),
                            {}};
 }
 
@@ -75,7 +75,8 @@ double TrainerHandle::step(double learningRate) {
   return trainer.step(scenesOf(trainer.adam().step()), learningRate);
 }
 
-/// What step number `step` learns from, for a step that is taken elsewhere: views, good until the next one of this trainer.
+/// Returns the batch of step `step`, for a step that is computed elsewhere: views that are valid until the
+/// next draw of this trainer.
 val TrainerHandle::draw(double step) {
   const auto number = static_cast<Index>(step);
   const Batch<float> scenes = scenesOf(number);
@@ -101,20 +102,20 @@ val TrainerHandle::draw(double step) {
   return result;
 }
 
-/// Of Adam, as TrainerOptions begins with them.
+/// Returns Adam's options.
 val TrainerHandle::adamOptions() const {
   const operators::AdamOptions& options = trainer.options().adam;
   val result = val::object();
   result.set("beta1", options.beta1);
   result.set("beta2", options.beta2);
   result.set("epsilon", options.epsilon);
-  result.set("mostGradientNorm", options.mostGradientNorm);
-  result.set("averageDecay", options.averageDecay);
+  result.set("maxGradientNorm", options.maxGradientNorm);
+  result.set("averageDecay", options.emaDecay);
   return result;
 }
 
-double learningRate(double step, double most, double warmUp, double steps, double fall) {
-  return denoiser::learningRate(static_cast<Index>(step), {most, warmUp, steps, fall});
+double learningRate(double step, double peak, double warmUp, double steps, double decay) {
+  return denoiser::learningRate(static_cast<Index>(step), {peak, warmUp, steps, decay});
 }
 
 }  // namespace
@@ -126,7 +127,7 @@ EMSCRIPTEN_BINDINGS(trainer) {
       .function("draw", &TrainerHandle::draw)
       .function("adamOptions", &TrainerHandle::adamOptions)
       .function("steps", &TrainerHandle::steps)
-      .function("swapAverages", &TrainerHandle::swapAverages)
+      .function("swapEma", &TrainerHandle::swapEma)
       .function("saveCheckpoint", &TrainerHandle::saveCheckpoint, allow_raw_pointers())
       .function("loadCheckpoint", &TrainerHandle::loadCheckpoint);
   emscripten::function("learningRate", &learningRate);

@@ -17,16 +17,17 @@ using layer::DiffusionCrossAttention;
 using weights::Candidate;
 using weights::StoredTensor;
 
-/// A safetensors file that was read; owns its bytes.
+/// A parsed safetensors file, which owns its bytes.
 struct WeightFile {
-  explicit WeightFile(Bytes given)
-      : bytes(std::move(given)), tensors(weights::readSafetensors(bytes)) {}
+  explicit WeightFile(Bytes content)
+      : bytes(std::move(content)), tensors(weights::readSafetensors(bytes)) {}
 
   Bytes bytes;
   std::vector<StoredTensor> tensors;
 };
 
-/// The named tensors of one loadWeights, and the parameters that they are meant for. What is added must outlive it.
+/// The named tensors of one loadWeights call, and the parameters that they map to. Added tensors and files
+/// must outlive it.
 struct Candidates {
   struct Named {
     StoredTensor tensor;
@@ -35,7 +36,7 @@ struct Candidates {
   std::list<Named> all;
 };
 
-// Pointers that are returned own what they point to: JavaScript deletes it.
+// The caller owns returned pointers: JavaScript deletes them.
 
 WeightFile* readFile(Bytes& bytes) { return new WeightFile(std::move(bytes)); }
 
@@ -47,7 +48,7 @@ val namesOf(const WeightFile& file) {
 
 Candidates* createCandidates() { return new Candidates; }
 
-/// A tensor in memory is like one in a file.
+/// Treats a tensor in memory like one in a file.
 template <class T>
 void addTensor(Candidates& candidates, const std::string& name, const std::string& parameter,
                const Tensor<T>& tensor) {
@@ -61,7 +62,7 @@ void addStored(Candidates& candidates, const std::string& parameter, const Weigh
   candidates.all.push_back({file.tensors[static_cast<std::size_t>(index)], parameter});
 }
 
-/// The names of the parameters that were loaded.
+/// Returns the names of the loaded parameters.
 template <class T>
 val load(const Candidates& candidates, DiffusionCrossAttention<T>& layer, bool strict) {
   std::vector<Candidate<T>> all;

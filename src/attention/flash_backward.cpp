@@ -17,7 +17,7 @@ using linalg::kTileRows;
 using linalg::RowPanels;
 using linalg::Start;
 
-/// The work on one block of tokens; its arrays lie in scratch.
+/// Computes the gradients of one block of tokens. Its arrays lie in scratch.
 template <class T>
 class TokenBlock {
  public:
@@ -48,7 +48,7 @@ class TokenBlock {
     inverseSums_ = delta_ + task.tokenBlock;
     queryRows_ = linalg::packRows<T>(query_, queryRows);
     gradientRows_ = linalg::packRows<T>(outputGradient_, gradientRows);
-    // Tokens that only fill up the last panel attend to nothing.
+    // Padding tokens of the last panel attend to no key.
     std::fill_n(logSumExp_, panels_ * kColumns, std::numeric_limits<T>::infinity());
     std::copy_n(task.logSumExp + begin, tokens, logSumExp_);
   }
@@ -88,7 +88,7 @@ class TokenBlock {
   RowPanels<T> keyRange(const RowPanels<T>& rows, Index key) const {
     return rows.panelRange(key / kTileRows<T>, ceilDivide(key + keysFrom(key), kTileRows<T>));
   }
-  /// One panel of tokens out of a keys × tokens tile.
+  /// Returns one panel of tokens of a keys × tokens tile.
   T* tilePanel(T* tile, Index key, Index panel) const {
     return tile + panel * keysFrom(key) * kColumns;
   }
@@ -111,7 +111,7 @@ class TokenBlock {
     }
   }
 
-  /// Adds to the output and to the sums of the probabilities, neither of them normalized yet.
+  /// Accumulates the output and the sums of the probabilities, both not normalized yet.
   void addOutput(Index key) const {
     const RowPanels<T> values = task_.valuesTransposed.depthRange(key, keysFrom(key));
     for (Index panel = 0; panel < panels_; ++panel) {
@@ -143,7 +143,8 @@ class TokenBlock {
     const auto add = [&](const T* tile, const RowPanels<T>& rows, linalg::MatrixView<T> gradient) {
       const ColumnPanels<T> transposed =
           linalg::packTransposed(columnPanels(tile, keys, tokens_), transposed_);
-      // Whole tiles: the columns that fill up the last panel are zero, and add nothing to what lies behind.
+      // Writes whole tiles: the padding columns of the last panel are zero, and add nothing to the memory
+      // behind.
       linalg::multiply<T>(rows, transposed, gradient.columnRange(key, roundUp(keys, kColumns)),
                           Start::kAccumulate);
     };
@@ -164,8 +165,8 @@ class TokenBlock {
   T* transposed_;
   T* logSumExp_;
   T* delta_;
-  /// What the probabilities are multiplied by: log-sum-exp is rounded, and where scores are large, 2^(scores - logSumExp)
-  /// does not add up to 1.
+  /// Factors that normalize the probabilities. Log-sum-exp is rounded, so 2^(scores - logSumExp) does not add
+  /// up to 1 if scores are large.
   T* inverseSums_;
 };
 

@@ -4,7 +4,7 @@
 
 namespace cross_attention::attention {
 
-/// One head's attention for one block of tokens.
+/// The attention of one head for one block of tokens.
 template <class T>
 struct FlashForward {
   linalg::ColumnPanels<const T> query;    ///< headDim × tokens
@@ -12,17 +12,18 @@ struct FlashForward {
   linalg::RowPanels<T> valuesTransposed;  ///< headDim × keys
   HeadMask<T> mask;                       ///< from the block's first token
   Index keyBlock;                         ///< keys at a time, a multiple of kTileRows
-  linalg::ColumnPanels<T> output;         ///< headDim × tokens; not the query's memory
-  T* logSumExp;                           ///< one a token, or null where nobody needs them
+  linalg::ColumnPanels<T> output;         ///< headDim × tokens; must not alias the query
+  T* logSumExp;                           ///< one per token, or null if not needed
 };
 
-/// output = softmax(query · keys + mask) · values, block of keys by block of keys with a running maximum and sum, so that
-/// no more than keyBlock × kTileColumns scores exist at a time: Dao et al., "FlashAttention" (2022), algorithm 1, with the
-/// softmax of Milakov and Gimelshein (2018). A token that may attend to nothing gets zeros.
+/// Computes output = softmax(query · keys + mask) · values, one block of keys at a time with a running
+/// maximum and sum. At most keyBlock × kTileColumns scores exist at a time. A token that may attend to no key
+/// gets zeros. Based on: Dao et al., "FlashAttention" (2022), algorithm 1, with the online softmax of Milakov
+/// and Gimelshein (2018).
 template <class T>
 void flashForward(const FlashForward<T>& task, T* scratch);
 
-/// Elements of scratch that flashForward takes.
+/// Returns the elements of scratch that flashForward uses.
 template <class T>
 ByteCount flashForwardScratch(Index tokens, Index keyBlock);
 

@@ -23,7 +23,7 @@ void foldedBackward(const FoldedBackward<T>& task) {
       const Index offset = head * task.headStride * kColumns;
       T* probabilities = task.probabilities.panel(panel) + offset;
       T* gradients = task.scoreGradients.panel(panel) + offset;
-      // Tokens that only fill up the last panel attend to nothing.
+      // Padding tokens of the last panel attend to no key.
       logSumExp.fill(std::numeric_limits<T>::infinity());
       std::copy_n(task.logSumExp + head * task.logSumExpHeadStride + token, tokens,
                   logSumExp.data());

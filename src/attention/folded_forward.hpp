@@ -4,23 +4,23 @@
 
 namespace cross_attention::attention {
 
-/// All heads' softmax probabilities for one block of tokens, from keys folded with the query weights.
+/// The softmax probabilities of all heads for one block of tokens, from keys folded with the query weights.
 template <class T>
 struct FoldedForward {
   linalg::ColumnPanels<const T> input;  ///< channels × tokens
   linalg::RowPanels<T> keys;  ///< heads · headStride × channels, · softmax scale · log2(e)
   Index heads;
   Index headStride;      ///< rows from one head to the next
-  Index keysPerHead;     ///< the rows of a head that are keys; the others get zeros
+  Index keysPerHead;     ///< rows of a head that are keys; the others become zero
   HeadMask<T> mask;      ///< of the first head, from the block's first token
   Index maskHeadStride;  ///< elements of the mask from one head to the next
   linalg::ColumnPanels<T> probabilities;  ///< heads · headStride × tokens
-  T* logSumExp;                           ///< one a token, or null where nobody needs them
+  T* logSumExp;                           ///< one per token, or null if not needed
   Index logSumExpHeadStride;              ///< elements from one head to the next
 };
 
-/// probabilities of head h = softmax(keys of h · input + mask of h): the left operand's rows of all heads in one product.
-/// A token that may attend to nothing gets zeros.
+/// Computes, for each head h, probabilities = softmax(keys of h · input + mask of h), with the rows of all
+/// heads in one product. A token that may attend to no key gets zeros.
 template <class T>
 void foldedForward(const FoldedForward<T>& task);
 

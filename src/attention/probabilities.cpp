@@ -20,7 +20,7 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
   for (Index panel = 0; panel < task.query.panels(); ++panel) {
     const Index token = panel * kColumns;
     const Index tokens = std::min(kColumns, task.query.columns - token);
-    // For each block of keys: score(first key, number of keys), with the block's scores in scratch.
+    // For each block of keys, computes its scores into scratch and calls use(first key, number of keys).
     const auto forKeyBlocks = [&](auto use) {
       for (Index key = 0; key < task.keys.rows; key += task.keyBlock) {
         const Index keys = std::min(task.keyBlock, task.keys.rows - key);
@@ -35,10 +35,10 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
     forKeyBlocks([&](Index, Index keys) { running.add(scratch, keys, factors.data()); });
     running.inverseSum(factors.data());
     forKeyBlocks([&](Index first, Index keys) {
-      // From the maximum, not from log-sum-exp: that rounds the sum away where scores are large.
+      // Shift by the maximum and not by log-sum-exp, which rounds the sum away if scores are large.
       toProbabilities(scratch, keys, maximum.data());
       for (Index key = 0; key < keys; ++key) {
-        const Index row = task.keyNumbers == nullptr ? first + key : task.keyNumbers[first + key];
+        const Index row = task.keyIndices == nullptr ? first + key : task.keyIndices[first + key];
         for (Index column = 0; column < tokens; ++column) {
           *task.map.at(row, token + column) += task.weight *
                                                factors[static_cast<std::size_t>(column)] *

@@ -18,7 +18,7 @@ using simd::Vector;
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// One value for each of a panel's tokens.
+/// One value for each token of a panel.
 template <class T>
 struct Tokens {
   static constexpr Index kLanes = simd::kLanes<T>;
@@ -30,7 +30,7 @@ struct Tokens {
     simd::store(memory, left);
     simd::store(memory + kLanes, right);
   }
-  /// work(vector of this, vector of others …) for both vectors.
+  /// Applies `work` to each of the two vectors.
   template <class Work, class... Others>
   static Tokens each(Work work, const Others&... others) {
     return {work(others.left...), work(others.right...)};
@@ -45,18 +45,19 @@ Tokens<T> powerOfDifference(const simd::PowerOfTwo<T>& powerOfTwo, const Tokens<
   return {powerOfTwo(scores.left - shift.left), powerOfTwo(scores.right - shift.right)};
 }
 
-/// By the natural logarithm, which random numbers take, too: log2 and its table would be another KB of WebAssembly.
+/// Uses the natural logarithm, which the random numbers need anyway: log2 and its table would add 1 KB of
+/// WebAssembly.
 template <class T>
-T baseTwoLogarithm(T value) {
+T logBaseTwo(T value) {
   return static_cast<T>(kLog2E * std::log(static_cast<double>(value)));
 }
 
-/// Where a value is -infinity: `instead`.
+/// Replaces values of -infinity by `replacement`.
 template <class T>
-Tokens<T> replaceMinusInfinity(const Tokens<T>& values, T instead) {
+Tokens<T> replaceMinusInfinity(const Tokens<T>& values, T replacement) {
   return Tokens<T>::each(
-      [instead](auto value) {
-        return simd::select<T>(value == splat(-kInfinity<T>), splat(instead), value);
+      [replacement](auto value) {
+        return simd::select<T>(value == splat(-kInfinity<T>), splat(replacement), value);
       },
       values);
 }
@@ -104,7 +105,7 @@ void scaleTokens(T* panel, Index rows, const T* factors) {
 
 template <class T>
 void invertSums(const T* sums, T* result) {
-  // Compared with 0, not with > 0: a NaN must stay a NaN.
+  // Compared by == 0 and not by > 0, so that NaN stays NaN.
   Tokens<T>::each(
       [](auto sum) { return simd::select<T>(sum == splat(T(0)), splat(T(0)), splat(T(1)) / sum); },
       Tokens<T>::load(sums))
@@ -127,7 +128,7 @@ bool RunningSoftmax<T>::add(T* scores, Index count, T* correction) const {
   for (Index key = 0; key < count; ++key, row += kTileColumns<T>) {
     highest = Tokens<T>::each(higher, highest, Tokens<T>::load(row));
   }
-  // Where everything is masked so far the maximum is -infinity: any finite shift gives 2^-infinity = 0.
+  // If all keys so far are masked, the maximum is -infinity. Any finite shift then gives 2^-infinity = 0.
   const Tokens<T> shift = replaceMinusInfinity(highest, T(0));
   const simd::PowerOfTwo<T> powerOfTwo;
   Tokens<T> total = Tokens<T>::all(T(0));
@@ -149,7 +150,7 @@ template <class T>
 void RunningSoftmax<T>::logSumExp(T* result) const {
   for (Index token = 0; token < kTileColumns<T>; ++token) {
     result[token] =
-        sum[token] == T(0) ? -kInfinity<T> : maximum[token] + baseTwoLogarithm(sum[token]);
+        sum[token] == T(0) ? -kInfinity<T> : maximum[token] + logBaseTwo(sum[token]);
   }
 }
 

@@ -6,7 +6,7 @@ namespace cross_attention::compiler {
 
 namespace {
 
-/// Tokens for which the weights are read once: layer/planner's most.
+/// Tokens per reading of the weights: the maximum block of layer/planner.
 constexpr double kBlockTokens = 128;
 constexpr double kClose = 1.15;
 
@@ -18,21 +18,21 @@ Cost costOf(const layer::Configuration& configuration, const AttentionSizes& siz
   const auto contextDim = static_cast<double>(configuration.contextDim);
   const auto heads = static_cast<double>(configuration.numHeads);
   const auto keys = static_cast<double>(sizes.keys);
-  const auto sets = sizes.contextIsConstant ? 0.0 : static_cast<double>(sizes.sets);
+  const auto keyValueBatches = sizes.contextIsConstant ? 0.0 : static_cast<double>(sizes.keyValueBatches);
   const double tokens = static_cast<double>(sizes.batch) * static_cast<double>(sizes.tokens);
   const double blocks = std::max(tokens / kBlockTokens, static_cast<double>(sizes.batch));
   const bool folds = association == Association::kFolded;
 
-  // Of a token: the products with what is read once a block, which are of `rows` × channels.
+  // Per token: products with operands of `rows` × channels, which are read once per block.
   const double rows = folds ? heads * keys : channels;
   double flops = tokens * 4 * rows * channels + (folds ? 0 : tokens * 4 * keys * channels);
   double elements = 2 * tokens * channels + blocks * 2 * (rows + (folds ? 0 : keys)) * channels;
-  // Of a set of keys: their projections, and the folding.
-  flops += sets * 4 * keys * contextDim * channels;
-  elements += sets * (2 * contextDim * channels + 2 * keys * channels);
+  // Per key/value batch: the projections and, if folded, the folding.
+  flops += keyValueBatches * 4 * keys * contextDim * channels;
+  elements += keyValueBatches * (2 * contextDim * channels + 2 * keys * channels);
   if (folds) {
-    flops += sets * 4 * keys * channels * channels;
-    elements += sets * (2 * channels * channels + 2 * heads * keys * channels);
+    flops += keyValueBatches * 4 * keys * channels * channels;
+    elements += keyValueBatches * (2 * channels * channels + 2 * heads * keys * channels);
   }
   return {flops, elements * static_cast<double>(sizes.elementBytes)};
 }

@@ -4,26 +4,30 @@
 
 namespace cross_attention::compiler {
 
-/// In which order the products of an attention are taken: as written, or with keys and values folded with the weights on
-/// the image's side (see layer::FoldedContext).
+/// The association (bracketing) of an attention's products: as written, or with keys and values folded with
+/// the weights on the image's side (see layer::FoldedContext).
 enum class Association { kAuto, kPlain, kFolded };
 
-/// What decides between them.
+/// The sizes that determine the association.
 struct AttentionSizes {
   Index batch;
-  Index tokens;            ///< of a batch row
-  Index sets;              ///< of keys: one a batch row, or one for all
-  Index keys;              ///< of a set, that are attended to
-  bool contextIsConstant;  ///< keys and values are made once, not in every run
+  /// Per batch row.
+  Index tokens;
+  /// One per batch row, or one for all.
+  Index keyValueBatches;
+  /// Keys that are attended to, per key/value batch.
+  Index keys;
+  /// Keys and values are computed once, not in every run.
+  bool contextIsConstant;
   Index elementBytes;
 };
 
-/// What a run costs.
+/// The cost of a run.
 struct Cost {
   double flops;
-  double bytes;  ///< read and written
+  double bytes;  ///< bytes read and written
 
-  /// In operations: a byte that comes from a second-level cache or beyond takes as long as so many.
+  /// The total in FLOPs. A byte from the second-level cache or beyond takes as long as kFlopsPerByte of them.
   double total() const { return flops + kFlopsPerByte * bytes; }
 
  private:
@@ -33,7 +37,8 @@ struct Cost {
 Cost costOf(const layer::Configuration& configuration, const AttentionSizes& sizes,
             Association association);
 
-/// The cheaper one, and whether the costs are so close (within 15 %) that only a measurement can tell.
+/// The cheaper association. `isClose`: the costs differ by less than 15 %, so that only a measurement can
+/// decide.
 struct Choice {
   Association association;
   bool isClose;

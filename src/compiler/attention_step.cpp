@@ -28,12 +28,13 @@ Association otherThan(Association association) {
   return association == Association::kFolded ? Association::kPlain : Association::kFolded;
 }
 
-double elementAt(graph::ElementType type, const void* elements, Index place) {
-  if (type == graph::ElementType::kFloat32) return static_cast<const float*>(elements)[place];
-  return static_cast<const double*>(elements)[place];
+double elementAt(graph::ElementType type, const void* elements, Index index) {
+  if (type == graph::ElementType::kFloat32) return static_cast<const float*>(elements)[index];
+  return static_cast<const double*>(elements)[index];
 }
 
-/// A mask [B, 1, 1, L] of nothing but zeros and -infinity as a key mask; null for another one.
+/// Converts a mask [B, 1, 1, L] that contains only zeros and -infinity to a key mask. Returns null for any
+/// other mask.
 std::shared_ptr<const KeyMask> asKeyMask(graph::ElementType type, const AnyTensor& mask) {
   const Shape& shape = mask.shape();
   if (shape[1] != 1 || shape[2] != 1) return nullptr;
@@ -41,10 +42,10 @@ std::shared_ptr<const KeyMask> asKeyMask(graph::ElementType type, const AnyTenso
   keys->batch = shape[0];
   keys->length = shape[3];
   keys->attended.resize(static_cast<std::size_t>(keys->batch));
-  Index place = 0;
+  Index index = 0;
   for (auto& row : keys->attended) {
     for (Index key = 0; key < keys->length; ++key) {
-      const double value = elementAt(type, mask.elements(), place++);
+      const double value = elementAt(type, mask.elements(), index++);
       if (value == 0) row.push_back(key);
       if (value != 0 && value != -kInfinity) return nullptr;
     }
@@ -52,18 +53,19 @@ std::shared_ptr<const KeyMask> asKeyMask(graph::ElementType type, const AnyTenso
   return keys;
 }
 
-/// What an attention is compiled for. Constants have their elements.
-struct Given {
+/// The inputs that an attention is compiled for. Constants have their elements.
+struct AttentionInputs {
   AnyTensor input;
   AnyTensor context;
   AnyTensor mask;
   bool hasMask;
-  bool contextIsGiven;  ///< in every run
-  bool maskIsGiven;
-  std::shared_ptr<const KeyMask> keyMask;  ///< in place of the mask
+  bool contextVaries;  ///< changes in every run
+  bool maskVaries;
+  /// Used instead of the mask if not null.
+  std::shared_ptr<const KeyMask> keyMask;
 };
 
-/// A pass of the layer with one of the associations, whatever the type of its elements.
+/// A pass of the layer with one of the associations, independent of the element type.
 class Pass {
  public:
   virtual ~Pass() = default;
@@ -71,7 +73,7 @@ class Pass {
                     const AnyTensor& output) = 0;
   virtual Schedule& schedule() = 0;
   virtual double flops() = 0;
-  virtual std::size_t heldBytes() const = 0;
+  virtual std::size_t cachedBytes() const = 0;
 };
 
 /// The tensors of a pass.
@@ -80,18 +82,18 @@ enum PassTensor : std::uint8_t { kInput, kContext, kMask, kOutput };
 template <class T>
 class TypedPass final : public Pass {
  public:
-  TypedPass(DiffusionCrossAttention<T>& layer, const Given& given, bool folds,
+  TypedPass(DiffusionCrossAttention<T>& layer, const AttentionInputs& inputs, bool folds,
             const std::shared_ptr<Workspace>& workspace)
-      : given_(given),
-        tensors_{Tensor<T>(given.input), Tensor<T>(given.context), Tensor<T>(given.mask),
-                 Tensor<T>(given.input)},
+      : inputs_(inputs),
+        tensors_{Tensor<T>(inputs.input), Tensor<T>(inputs.context), Tensor<T>(inputs.mask),
+                 Tensor<T>(inputs.input)},
         pass_(layer.configuration(), layer.parameters(), layer.packedWeights(), workspace,
               arguments(layer.configuration()),
-              given.contextIsGiven ? nullptr : projectContext(layer, folds, workspace),
+              inputs.contextVaries ? nullptr : projectContext(layer, folds, workspace),
               {.training = false,
                .leastTasks = layer::tasksForThreads(),
                .folds = folds,
-               .contextIsReady = !given.contextIsGiven,
+               .contextIsReady = !inputs.contextVaries,
                .repeats = true}) {}
 
   void bind(const AnyTensor& input, const AnyTensor& context, const AnyTensor& mask,
@@ -100,17 +102,17 @@ class TypedPass final : public Pass {
     tensors_[kContext].AnyTensor::operator=(context);
     tensors_[kMask].AnyTensor::operator=(mask);
     tensors_[kOutput].AnyTensor::operator=(output);
-    pass_.bind(tensors_[kInput], given_.contextIsGiven ? &tensors_[kContext] : nullptr,
-               given_.maskIsGiven ? &tensors_[kMask] : nullptr, tensors_[kOutput]);
+    pass_.bind(tensors_[kInput], inputs_.contextVaries ? &tensors_[kContext] : nullptr,
+               inputs_.maskVaries ? &tensors_[kMask] : nullptr, tensors_[kOutput]);
   }
   Schedule& schedule() override { return pass_.schedule(); }
   double flops() override { return pass_.statistics().flops; }
-  std::size_t heldBytes() const override { return pass_.projected()->bytes(); }
+  std::size_t cachedBytes() const override { return pass_.projected()->bytes(); }
 
  private:
   Arguments<T> arguments(const layer::Configuration& configuration) const {
-    layer::Mask<T> mask{given_.keyMask, {}};
-    if (given_.hasMask && !given_.keyMask) mask.additive = tensors_[kMask];
+    layer::Mask<T> mask{inputs_.keyMask, {}};
+    if (inputs_.hasMask && !inputs_.keyMask) mask.additive = tensors_[kMask];
     return Arguments<T>::check(configuration, tensors_[kInput], &tensors_[kContext], mask);
   }
 
@@ -118,14 +120,14 @@ class TypedPass final : public Pass {
       const DiffusionCrossAttention<T>& layer, bool folds,
       const std::shared_ptr<Workspace>& workspace) const {
     const layer::Configuration& configuration = layer.configuration();
-    const Context<T> context{tensors_[kContext], TokenLayout::ofContext(given_.context.shape(),
+    const Context<T> context{tensors_[kContext], TokenLayout::ofContext(inputs_.context.shape(),
                                                                         configuration.contextDim)};
-    // Weights of its own, packed for this once: runs take none of them.
+    // Packs weights only for this projection; runs do not use them.
     layer::PackedWeights<T> weights(configuration, layer.parameters());
     weights.require({PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads}, workspace);
     if (folds) weights.require({PackedWeight::kQueryTransposed, PackedWeight::kOutput}, workspace);
     auto projected = std::make_shared<ProjectedContext<T>>(
-        configuration, layer.parameters(), context, given_.keyMask,
+        configuration, layer.parameters(), context, inputs_.keyMask,
         typename ProjectedContext<T>::Forms{.transposed = false, .folded = folds});
     Schedule schedule(workspace);
     projected->addStages(schedule, weights, context);
@@ -133,8 +135,9 @@ class TypedPass final : public Pass {
     return projected;
   }
 
-  const Given& given_;
-  /// Of the run, and before it what it is compiled for: temporary ones would be twice the code.
+  const AttentionInputs& inputs_;
+  /// The tensors of the run; before the first run, those that it is compiled for. Members, because
+  /// temporaries would double the code.
   std::array<Tensor<T>, 4> tensors_;
   layer::ForwardPass<T> pass_;
 };
@@ -147,20 +150,20 @@ class AttentionStep final : public Step {
         isSingle_(program.type == graph::ElementType::kFloat32),
         configuration_(isSingle_ ? layerOf<float>().configuration()
                                  : layerOf<double>().configuration()),
-        given_(giveInputs(options)),
+        inputs_(collectInputs(options)),
         sizes_(sizes()),
         association_(options.association) {
     const Choice choice = chooseAssociation(configuration_, sizes_);
     if (association_ == Association::kAuto) {
       association_ = choice.association;
-      wasMeasured_ = choice.isClose && options.measures && operation_.shape.size() > 0;
+      wasMeasured_ = choice.isClose && options.measure && operation_.shape.size() > 0;
     }
     pass_ = makePass(association_, workspace);
-    if (wasMeasured_) takeFaster(workspace);
+    if (wasMeasured_) selectFaster(workspace);
   }
 
   void bind() override {
-    pass_->bind(tensorOf(0), tensorOf(1), tensorOf(given_.hasMask ? 2 : 0),
+    pass_->bind(tensorOf(0), tensorOf(1), tensorOf(inputs_.hasMask ? 2 : 0),
                 program_.tensorOf(operation_));
   }
   void release() override {
@@ -168,14 +171,14 @@ class AttentionStep final : public Step {
     pass_->bind(none, none, none, none);
   }
   Schedule& schedule() override { return pass_->schedule(); }
-  std::size_t heldBytes() const override { return pass_->heldBytes(); }
+  std::size_t cachedBytes() const override { return pass_->cachedBytes(); }
 
   StepDescription describe() const override {
     const bool folds = association_ == Association::kFolded;
-    const char* kept = folds ? ", brackets kept" : ", K and V kept";
+    const char* cached = folds ? ", folded weights cached" : ", K and V cached";
     return {operation_.name, folds ? "folded attention" : "flash attention",
             text({folds ? "(x·(Wq·Kᵀ)) and P·(V·Wo)" : "(x·Wq)·Kᵀ and (P·V)·Wo",
-                  given_.contextIsGiven ? "" : kept, given_.keyMask ? ", masked keys dropped" : "",
+                  inputs_.contextVaries ? "" : cached, inputs_.keyMask ? ", masked keys dropped" : "",
                   wasMeasured_ ? " (measured)" : ""}),
             pass_->flops(), costOf(configuration_, sizes_, association_).bytes};
   }
@@ -188,10 +191,10 @@ class AttentionStep final : public Step {
 
   const AnyTensor& tensorOf(std::size_t number) const { return program_.tensorOf(input(number)); }
 
-  Given giveInputs(const AttentionOptions& options) const {
+  AttentionInputs collectInputs(const AttentionOptions& options) const {
     const bool hasMask = operation_.inputs.size() > 2;
     const Operation& mask = input(hasMask ? 2 : 0);
-    Given given{tensorOf(0),
+    AttentionInputs inputs{tensorOf(0),
                 tensorOf(1),
                 program_.tensorOf(mask),
                 hasMask,
@@ -199,28 +202,28 @@ class AttentionStep final : public Step {
                 hasMask && !mask.isConstant(),
                 nullptr};
     if (hasMask && mask.isConstant() && options.dropMaskedKeys) {
-      given.keyMask = asKeyMask(program_.type, given.mask);
+      inputs.keyMask = asKeyMask(program_.type, inputs.mask);
     }
-    return given;
+    return inputs;
   }
 
   AttentionSizes sizes() const {
     const TokenLayout tokens =
-        TokenLayout::ofInput(given_.input.shape(), configuration_.queryDim, "input");
+        TokenLayout::ofInput(inputs_.input.shape(), configuration_.queryDim, "input");
     const TokenLayout context =
-        TokenLayout::ofContext(given_.context.shape(), configuration_.contextDim);
+        TokenLayout::ofContext(inputs_.context.shape(), configuration_.contextDim);
     AttentionSizes sizes{.batch = tokens.batch,
                          .tokens = tokens.tokens,
-                         .sets = context.batch,
+                         .keyValueBatches = context.batch,
                          .keys = context.tokens,
-                         .contextIsConstant = !given_.contextIsGiven,
+                         .contextIsConstant = !inputs_.contextVaries,
                          .elementBytes = static_cast<Index>(bytesOf(program_.type))};
-    if (const KeyMask* mask = given_.keyMask.get()) {
+    if (const KeyMask* mask = inputs_.keyMask.get()) {
       sizes.keys = 0;
       for (const auto& row : mask->attended) {
         sizes.keys = std::max(sizes.keys, static_cast<Index>(row.size()));
       }
-      sizes.sets = std::max(sizes.sets, mask->batch);
+      sizes.keyValueBatches = std::max(sizes.keyValueBatches, mask->batch);
     }
     return sizes;
   }
@@ -229,13 +232,13 @@ class AttentionStep final : public Step {
                                  const std::shared_ptr<Workspace>& workspace) const {
     const bool folds = association == Association::kFolded;
     if (isSingle_) {
-      return std::make_unique<TypedPass<float>>(layerOf<float>(), given_, folds, workspace);
+      return std::make_unique<TypedPass<float>>(layerOf<float>(), inputs_, folds, workspace);
     }
-    return std::make_unique<TypedPass<double>>(layerOf<double>(), given_, folds, workspace);
+    return std::make_unique<TypedPass<double>>(layerOf<double>(), inputs_, folds, workspace);
   }
 
-  /// Runs both associations and keeps the faster one.
-  void takeFaster(const std::shared_ptr<Workspace>& workspace) {
+  /// Measures both associations and selects the faster one.
+  void selectFaster(const std::shared_ptr<Workspace>& workspace) {
     const double milliseconds = measure();
     std::unique_ptr<Pass> other = makePass(otherThan(association_), workspace);
     std::swap(pass_, other);
@@ -247,7 +250,7 @@ class AttentionStep final : public Step {
     release();
   }
 
-  /// Some elements: bytes that are a small number in either type.
+  /// Returns a tensor of arbitrary elements: bytes that are a small number in either type.
   AnyTensor filled(const Shape& shape) const {
     constexpr std::byte kByte{0x3d};
     const std::size_t bytes = bytesOf(program_.type);
@@ -257,12 +260,12 @@ class AttentionStep final : public Step {
     return tensor;
   }
 
-  /// Milliseconds of a run: the best of some.
+  /// Returns the milliseconds of the fastest of several runs.
   double measure() {
     using Clock = std::chrono::steady_clock;
-    const AnyTensor input = filled(given_.input.shape());
-    const AnyTensor context = filled(given_.context.shape());
-    const AnyTensor mask = filled(given_.mask.shape());
+    const AnyTensor input = filled(inputs_.input.shape());
+    const AnyTensor context = filled(inputs_.context.shape());
+    const AnyTensor mask = filled(inputs_.mask.shape());
     const AnyTensor output = filled(operation_.shape);
     double best = kInfinity;
     for (int run = 0; run < kMeasuredRuns; ++run) {
@@ -277,7 +280,7 @@ class AttentionStep final : public Step {
 
   const bool isSingle_;
   const layer::Configuration configuration_;
-  const Given given_;
+  const AttentionInputs inputs_;
   const AttentionSizes sizes_;
   Association association_;
   bool wasMeasured_ = false;

@@ -8,17 +8,18 @@
 
 namespace cross_attention::compiler {
 
-/// How attentions are to be compiled.
+/// Options for compiling attentions.
 struct AttentionOptions {
   Association association = Association::kAuto;
-  bool measures =
-      true;  ///< where the costs are close, both associations are run and the faster one taken
-  bool dropMaskedKeys =
-      true;  ///< keys that a constant mask hides from all tokens of a batch row cost nothing
+  /// If the costs are close, runs both associations and selects the faster one.
+  bool measure = true;
+  /// Removes keys that a constant mask hides from all tokens of a batch row.
+  bool dropMaskedKeys = true;
 };
 
-/// A whole layer as one pass over its tokens, with the layer's parameters as they are now and a context that is given in
-/// each run or made ready once. `program` stays as it is while the step lives.
+/// Creates a step that computes a whole layer in one pass over its tokens, with the layer's current
+/// parameters. The context either changes in every run or is prepared once. `program` must not change while
+/// the step exists.
 std::unique_ptr<Step> makeAttentionStep(const Program& program, const Operation& operation,
                                         const AttentionOptions& options,
                                         const std::shared_ptr<Workspace>& workspace);

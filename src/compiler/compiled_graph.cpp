@@ -38,7 +38,7 @@ AnyTensor PendingRun::result() {
 
 CompiledGraph::CompiledGraph(Source source, const CompileOptions& options)
     : source_(std::move(source)), options_(options) {
-  for (const graph::Node* node : graph::inOrder(source_.outputs)) {
+  for (const graph::Node* node : graph::topologicalOrder(source_.outputs)) {
     const graph::ConstantOwner* owner = node->elements().owner.get();
     if (owner == nullptr || std::ranges::find(owners_, owner) != owners_.end()) continue;
     owners_.push_back(owner);
@@ -59,10 +59,10 @@ void CompiledGraph::refresh() {
     plans[output] = std::make_unique<Plan>(source_, source_.outputs[output], options_, workspace);
     arenaBytes = std::max(arenaBytes, plans[output]->arenaBytes());
   }
-  auto arena = std::make_shared<memory::Piece>(arenaBytes, 1);
+  auto arena = std::make_shared<memory::Allocation>(arenaBytes, 1);
   for (const auto& plan : plans) {
-    plan->place(arena);
-    // The outputs of the first runs, too: from here on nothing is allocated.
+    plan->setArena(arena);
+    // Also allocates the outputs of the first runs, so that they do not allocate.
     freeOutput(plan->outputShape());
   }
   plans_ = std::move(plans);
@@ -79,8 +79,7 @@ void CompiledGraph::finishPending() {
 
 void CompiledGraph::requireAlive(const graph::ConstantOwner& owner, const char* graph) {
   if (owner.isAlive()) return;
-  failArgument(
-      {"layer '", owner.name(), "' was disposed of; ", graph, " takes layers that were not"});
+  failArgument({"layer '", owner.name(), "' was disposed; ", graph, " requires all its layers"});
 }
 
 void CompiledGraph::requireFresh() const {
@@ -89,8 +88,7 @@ void CompiledGraph::requireFresh() const {
     requireAlive(owner, "a compiled graph");
     if (owner.version() == versions_[number]) continue;
     failArgument({"the parameters of layer '", owner.name(),
-                  "' have changed since the graph was compiled; it takes a call of refresh() "
-                  "before it is run"});
+                  "' have changed since the graph was compiled; call refresh() before running it"});
   }
 }
 
@@ -115,13 +113,13 @@ AnyTensor CompiledGraph::bind(Plan& plan, std::span<const AnyTensor* const> inpu
     const auto input = static_cast<std::size_t>(plan.inputs()[number]);
     const std::string& name = source_.inputs[input]->name();
     if (number >= inputs.size() || inputs[number] == nullptr) {
-      failArgument({"input '", name, "' is missing; the graph takes it in every run"});
+      failArgument({"input '", name, "' is missing; expected a tensor in every run"});
     }
     const Shape& shape = inputs[number]->shape();
     const Shape& compiled = source_.tensors[input].shape();
     if (shape != compiled) {
       failShape(
-          {"input '", name, "' has shape ", shape, "; the graph was compiled for ", compiled});
+          {"input '", name, "' has shape ", shape, "; expected ", compiled, ", as compiled"});
     }
   }
   AnyTensor output = freeOutput(plan.outputShape());
@@ -159,9 +157,9 @@ double CompiledGraph::flops() const {
 
 ByteCount CompiledGraph::scratchBytes() const {
   const auto bytes = static_cast<ByteCount>(arena_->bytes());
-  ByteCount most = 0;
-  for (const auto& plan : plans_) most = std::max(most, plan->scratchBytes());
-  return bytes + most;
+  ByteCount maximum = 0;
+  for (const auto& plan : plans_) maximum = std::max(maximum, plan->scratchBytes());
+  return bytes + maximum;
 }
 
 }  // namespace cross_attention::compiler

@@ -7,7 +7,7 @@ namespace cross_attention::compiler {
 
 void foldConstants(Program& program) {
   for (Operation& operation : program.operations) {
-    if (operation.isGiven() || operation.op == graph::Operator::kAttention) continue;
+    if (operation.isLeaf() || operation.op == graph::Operator::kAttention) continue;
     const bool isConstant = std::ranges::all_of(
         operation.inputs, [&](int input) { return program.at(input).isConstant(); });
     if (!isConstant) continue;
@@ -20,7 +20,7 @@ void foldConstants(Program& program) {
     computeRows(program.type, operation, operands, value.elements(), 0, rowsOf(operation.shape));
     operation.op = graph::Operator::kConstant;
     operation.inputs = {};
-    program.keep(operation, value);
+    program.setTensor(operation, value);
   }
 }
 

@@ -9,16 +9,17 @@ namespace {
 using graph::Operator;
 using layer::ParameterId;
 
-constexpr graph::List kMatrixTransposed{1, 0};
-constexpr graph::List kHeadsFirst{0, 2, 1, 3};
-constexpr graph::List kHeadsFirstTransposed{0, 2, 3, 1};
+constexpr graph::Attributes kMatrixTransposed{1, 0};
+constexpr graph::Attributes kHeadsFirst{0, 2, 1, 3};
+constexpr graph::Attributes kHeadsFirstTransposed{0, 2, 3, 1};
 
-/// Follows the layer's operations back from the last one. Every step returns null, or -1, where it is another graph.
+/// Matches the layer's operations backwards from the last one. Each step returns null or -1 if the graph
+/// differs.
 class Match {
  public:
   Match(const Program& program, const Operation& last) : program_(program), last_(last) {}
 
-  /// Whether `last` is the end of a layer; then the rest is known.
+  /// True if `last` is the last operation of a layer. attention() may be called then.
   bool find() {
     if (last_.op != Operator::kAdd || last_.shape.rank() != 3) return false;
     const Operation* projected = program_.inputOf(last_, 0, Operator::kMatMul);
@@ -41,7 +42,7 @@ class Match {
   Operation attention() const {
     Operation attention{.op = Operator::kAttention,
                         .name = layer_->name(),
-                        .inputs = {placeOf(query_), placeOf(key_)},
+                        .inputs = {indexOf(query_), indexOf(key_)},
                         .shape = last_.shape,
                         .owner = layer_};
     if (mask_ >= 0) attention.inputs.push_back(mask_);
@@ -49,19 +50,19 @@ class Match {
   }
 
  private:
-  int placeOf(const Operation* operation) const {
+  int indexOf(const Operation* operation) const {
     return static_cast<int>(operation - program_.operations.data());
   }
 
-  /// Whether it is that constant of the one layer.
-  bool isPart(int place, int part) {
-    const Operation& constant = program_.at(place);
+  /// True if the operation at `index` is constant `part` of the layer. The first match determines the layer.
+  bool isPart(int index, int part) {
+    const Operation& constant = program_.at(index);
     if (!constant.isConstant() || constant.owner == nullptr || constant.part != part) return false;
     if (layer_ == nullptr && constant.owner->isLayer()) layer_ = constant.owner;
     return constant.owner == layer_;
   }
 
-  /// x of x·Wᵀ.
+  /// Returns x if `product` is x·Wᵀ.
   const Operation* linearInput(const Operation& product, ParameterId weight) {
     const Operation* transposed =
         program_.inputOf(product, 1, Operator::kTranspose, kMatrixTransposed);
@@ -71,9 +72,9 @@ class Match {
     return &program_.at(product.inputs[0]);
   }
 
-  /// x of heads(x·Wᵀ), the input of `operation` with that number.
+  /// Returns x if input `number` of `operation` is heads(x·Wᵀ).
   const Operation* projectedHeads(const Operation& operation, std::size_t number,
-                                  const graph::List& axes, ParameterId weight) {
+                                  const graph::Attributes& axes, ParameterId weight) {
     const Operation* heads = program_.inputOf(operation, number, Operator::kTranspose, axes);
     if (heads == nullptr) return nullptr;
     const Operation* split = program_.inputOf(*heads, 0, Operator::kReshape);
@@ -100,7 +101,7 @@ class Match {
     return query_ != nullptr && key_ != nullptr;
   }
 
-  /// Whether the layer takes such shapes: a graph may broadcast where the layer does not.
+  /// True if the layer accepts these shapes: a graph may broadcast in cases that the layer does not support.
   bool fits() const {
     const Shape& query = query_->shape;
     const Shape& key = key_->shape;

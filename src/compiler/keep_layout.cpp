@@ -6,12 +6,12 @@ namespace {
 
 using graph::Operator;
 
-constexpr graph::List kTokensFirst{0, 2, 1};
+constexpr graph::Attributes kTokensFirst{0, 2, 1};
 
-/// The place of what was turned into the tokens at `place`: an image, or [N, C]; -1 where it was neither.
-int formOf(const Program& program, int place) {
-  const Operation* operation = &program.at(place);
-  if (operation->op == Operator::kTranspose && operation->list == kTokensFirst) {
+/// Returns the index of the image or [N, C] tensor from which the tokens at `index` were made, or -1.
+int originalLayout(const Program& program, int index) {
+  const Operation* operation = &program.at(index);
+  if (operation->op == Operator::kTranspose && operation->attributes == kTokensFirst) {
     operation = &program.at(operation->inputs[0]);
     const bool isImage =
         operation->op == Operator::kReshape && program.at(operation->inputs[0]).shape.rank() == 4;
@@ -23,8 +23,8 @@ int formOf(const Program& program, int place) {
   return isSingle ? operation->inputs[0] : -1;
 }
 
-/// The attention whose tokens `operation` turns into another form; null where it does not.
-const Operation* attentionBehind(const Program& program, const Operation& operation) {
+/// Returns the attention whose tokens `operation` converts to another layout, or null.
+const Operation* attentionBefore(const Program& program, const Operation& operation) {
   if (operation.op != Operator::kReshape) return nullptr;
   const Operation* transposed = program.inputOf(operation, 0, Operator::kTranspose, kTokensFirst);
   if (operation.shape.rank() == 4) {
@@ -38,13 +38,13 @@ const Operation* attentionBehind(const Program& program, const Operation& operat
 void keepLayout(Program& program) {
   for (Operation& operation : program.operations) {
     if (operation.op == Operator::kAttention) {
-      const int context = formOf(program, operation.inputs[1]);
+      const int context = originalLayout(program, operation.inputs[1]);
       if (context >= 0 && program.at(context).shape.rank() == 2) operation.inputs[1] = context;
       continue;
     }
-    const Operation* attention = attentionBehind(program, operation);
+    const Operation* attention = attentionBefore(program, operation);
     if (attention == nullptr) continue;
-    const int input = formOf(program, attention->inputs[0]);
+    const int input = originalLayout(program, attention->inputs[0]);
     if (input < 0 || program.at(input).shape != operation.shape) continue;
     const Shape shape = operation.shape;
     operation = *attention;

@@ -15,7 +15,7 @@ using graph::Operator;
 
 using Strides = std::array<Index, Shape::kMaxRank>;
 
-/// From one element to the next along each axis.
+/// Returns row-major strides: elements from one index to the next along each axis.
 Strides stridesOf(const Shape& shape) {
   Strides strides{};
   Index stride = 1;
@@ -26,8 +26,8 @@ Strides stridesOf(const Shape& shape) {
   return strides;
 }
 
-/// Strides of `shape` for the axes of `result`, 0 along those on which it is repeated. `last`: axes at the end that are
-/// not the result's.
+/// Returns strides of `shape` for the axes of `result`, with 0 along broadcast axes. `last`: number of
+/// trailing axes to leave out.
 Strides broadcastStrides(const Shape& shape, const Shape& result, int last = 0) {
   const Strides own = stridesOf(shape);
   Strides strides{};
@@ -39,7 +39,7 @@ Strides broadcastStrides(const Shape& shape, const Shape& result, int last = 0) 
   return strides;
 }
 
-/// Where row `row` of a value of shape `shape` begins in an operand of these strides.
+/// Returns the offset of row `row` of a value of shape `shape` in an operand with these strides.
 Index rowOffset(const Shape& shape, const Strides& strides, Index row) {
   Index offset = 0;
   for (int axis = shape.rank() - 2; axis >= 0; --axis) {
@@ -51,16 +51,18 @@ Index rowOffset(const Shape& shape, const Strides& strides, Index row) {
 
 Index columnsOf(const Shape& shape) { return shape.rank() == 0 ? 1 : shape[shape.rank() - 1]; }
 
-/// A row of a value and what it is computed from: the first element of each operand, and the way to the next.
+/// One row of a value, with the first element and the step of each operand.
 struct Row {
   void* value;
   Index columns;
   std::array<const void*, 2> elements;
   std::array<Index, 2> steps;
-  Index depth;  ///< of a product: its terms
+  /// Number of terms of a product.
+  Index depth;
 };
 
-/// Strides of an operand along the axes of the value; along the last one 0 where that is not the value's.
+/// Returns strides of an operand along the axes of the value; 0 along the last axis if the operand does not
+/// share it.
 Strides stridesOf(const Operation& operation, const Shape& operand) {
   const Shape& shape = operation.shape;
   switch (operation.op) {
@@ -69,8 +71,8 @@ Strides stridesOf(const Operation& operation, const Shape& operand) {
     case Operator::kTranspose: {
       const Strides own = stridesOf(operand);
       Strides strides{};
-      for (std::size_t axis = 0; axis < operation.list.size(); ++axis) {
-        strides[axis] = own[static_cast<std::size_t>(operation.list[axis])];
+      for (std::size_t axis = 0; axis < operation.attributes.size(); ++axis) {
+        strides[axis] = own[static_cast<std::size_t>(operation.attributes[axis])];
       }
       return strides;
     }
@@ -81,13 +83,13 @@ Strides stridesOf(const Operation& operation, const Shape& operand) {
   }
 }
 
-/// Of each operand: see stridesOf.
+/// Returns stridesOf for each operand.
 std::array<Strides, 2> operandStrides(const Operation& operation, const Operands& operands) {
   std::array<Strides, 2> strides{};
   for (std::size_t input = 0; input < operation.inputs.size(); ++input) {
     strides[input] = stridesOf(operation, operands[input].shape);
   }
-  // The rows of a product's left operand are the value's.
+  // The value and a product's left operand have the same rows.
   if (operation.op == Operator::kMatMul) {
     strides[0][static_cast<std::size_t>(operation.shape.rank() - 2)] = columnsOf(operands[0].shape);
   }
@@ -98,8 +100,8 @@ Row rowOf(const Operation& operation, const Operands& operands,
           const std::array<Strides, 2>& strides, void* value, Index number,
           std::size_t elementBytes) {
   const Shape& shape = operation.shape;
-  const auto at = [elementBytes](const void* elements, Index place) {
-    return static_cast<const std::byte*>(elements) + place * static_cast<Index>(elementBytes);
+  const auto at = [elementBytes](const void* elements, Index index) {
+    return static_cast<const std::byte*>(elements) + index * static_cast<Index>(elementBytes);
   };
   Row row{};
   row.columns = columnsOf(shape);
@@ -146,7 +148,8 @@ void multiplyRow(const Row& row) {
   }
 }
 
-/// e^(score - maximum), by the 2^x of the layer's softmax: std::exp and its table would be 3 KB of WebAssembly.
+/// Computes e^(score - maximum) through the layer's 2^x: std::exp and its table would add 3 KB of
+/// WebAssembly.
 template <class T>
 void exponentials(const T* scores, T maximum, Index count, T* value) {
   constexpr Index kLanes = simd::kLanes<T>;
@@ -182,7 +185,7 @@ template <class T>
 void elementwiseRow(Operator op, const Row& row) {
   T* value = static_cast<T*>(row.value);
   const T* left = static_cast<const T*>(row.elements[0]);
-  // Where there is one input only, its elements once more.
+  // A unary operator reads its only input for both operands.
   const bool hasRight = row.elements[1] != nullptr;
   const T* right = static_cast<const T*>(row.elements[hasRight ? 1 : 0]);
   const Index rightStep = row.steps[hasRight ? 1 : 0];

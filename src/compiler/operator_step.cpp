@@ -8,7 +8,7 @@ namespace cross_attention::compiler {
 
 namespace {
 
-/// Operations that a task does, about: short enough for slices of time.
+/// Approximate FLOPs per task: short enough for time slices.
 constexpr Index kTaskFlops = Index{1} << 20;
 
 class OperatorStep final : public Step {
@@ -40,14 +40,14 @@ class OperatorStep final : public Step {
 
   StepDescription describe() const override {
     Index elements = operation_.shape.size();
-    for (const int place : operation_.inputs) elements += program_.at(place).shape.size();
+    for (const int index : operation_.inputs) elements += program_.at(index).shape.size();
     return {operation_.name,
             nameOf(operation_.op),
             {},
             flopsOf(program_, operation_),
             static_cast<double>(elements) * static_cast<double>(bytesOf(program_.type))};
   }
-  std::size_t heldBytes() const override { return 0; }
+  std::size_t cachedBytes() const override { return 0; }
 
  private:
   Operands operands_;

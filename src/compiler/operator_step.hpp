@@ -6,7 +6,8 @@
 
 namespace cross_attention::compiler {
 
-/// One operator by itself. `program` stays as it is while the step lives, but for its tensors.
+/// Creates a step for a single operator. `program` must not change while the step exists, except for its
+/// tensors.
 std::unique_ptr<Step> makeOperatorStep(const Program& program, const Operation& operation,
                                        const std::shared_ptr<Workspace>& workspace);
 

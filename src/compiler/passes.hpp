@@ -4,28 +4,29 @@
 
 namespace cross_attention::compiler {
 
-// The compiler's passes over a program, each by itself optional. None changes what the program computes but for rounding.
+// The compiler's passes over a program. Each is optional. None changes the results except for rounding.
 
-/// Operations that do the same with the same become one.
+/// Merges identical operations with identical inputs.
 void shareSubexpressions(Program& program);
 
-/// Finds layers – projections, heads, scale, softmax, sum of values, output projection with bias – and puts one
-/// attention in the place of each.
+/// Replaces each layer (projections, heads, scale, softmax, weighted sum of values, output projection with
+/// bias) by one attention operation.
 void fuseAttention(Program& program);
 
-/// An attention takes an image or [N, C] as it is: the operations that turn it into tokens and the output back go.
+/// Lets attentions read and write an image or [N, C] directly, and removes the conversions to tokens and
+/// back.
 void keepLayout(Program& program);
 
-/// Computes at once what depends on nothing but constants.
+/// Evaluates operations that depend only on constants.
 void foldConstants(Program& program);
 
-/// What the output does not need goes.
+/// Removes operations that the output does not need.
 void removeUnused(Program& program);
 
-/// Where each value lies: operations whose lives do not overlap share memory.
+/// The memory plan: values whose lifetimes do not overlap share memory.
 struct MemoryPlan {
-  std::vector<ByteCount>
-      offsets;  ///< in bytes, one an operation; -1 for those that are given, and for the output
+  /// Offsets in bytes, one per operation; -1 for inputs, constants and the output.
+  std::vector<ByteCount> offsets;
   ByteCount bytes = 0;
 };
 MemoryPlan planMemory(const Program& program);

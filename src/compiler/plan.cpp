@@ -12,11 +12,11 @@ namespace {
 
 using graph::Operator;
 
-/// All that operations read and write, their constants included.
+/// Returns the elements that all operations read and write, including constants.
 double elementsMoved(const Program& program) {
   double elements = 0;
   for (const Operation& operation : program.operations) {
-    if (operation.isGiven()) continue;
+    if (operation.isLeaf()) continue;
     elements += static_cast<double>(operation.shape.size());
     for (const int input : operation.inputs) {
       elements += static_cast<double>(program.at(input).shape.size());
@@ -43,8 +43,8 @@ Plan::Plan(const Source& source, const graph::NodePointer& output, const Compile
   flopsBefore_ = flopsOf(program_);
   bytesBefore_ = elementsMoved(program_) * static_cast<double>(bytesOf(program_.type));
   optimize(program_, options);
-  // The output is the caller's: what was given is copied.
-  if (program_.at(program_.output).isGiven()) {
+  // The caller owns the output, so an input or constant must be copied.
+  if (program_.at(program_.output).isLeaf()) {
     program_.output = program_.add(Operator::kIdentity, "output", {program_.output});
   }
   memory_ = planMemory(program_);
@@ -52,15 +52,15 @@ Plan::Plan(const Source& source, const graph::NodePointer& output, const Compile
     if (operation.op == Operator::kInput) inputs_.push_back(operation.input);
     const bool hasElements = operation.tensor >= 0 || operation.owner != nullptr;
     if (!hasElements || operation.op == Operator::kAttention) {
-      program_.keep(operation, placeholder(operation.shape));
+      program_.setTensor(operation, placeholder(operation.shape));
     }
   }
   std::size_t count = 0;
-  for (const Operation& operation : program_.operations) count += operation.isGiven() ? 0 : 1;
+  for (const Operation& operation : program_.operations) count += operation.isLeaf() ? 0 : 1;
   steps_ = std::vector<std::unique_ptr<Step>>(count);
   auto next = steps_.begin();
   for (const Operation& operation : program_.operations) {
-    if (operation.isGiven()) continue;
+    if (operation.isLeaf()) continue;
     if (operation.op == Operator::kAttention) {
       *next++ = makeAttentionStep(program_, operation, options.attention, workspace);
     } else {
@@ -69,11 +69,11 @@ Plan::Plan(const Source& source, const graph::NodePointer& output, const Compile
   }
 }
 
-void Plan::place(const std::shared_ptr<memory::Piece>& arena) {
-  for (std::size_t place = 0; place < memory_.offsets.size(); ++place) {
-    const ByteCount offset = memory_.offsets[place];
+void Plan::setArena(const std::shared_ptr<memory::Allocation>& arena) {
+  for (std::size_t index = 0; index < memory_.offsets.size(); ++index) {
+    const ByteCount offset = memory_.offsets[index];
     if (offset < 0) continue;
-    const Operation& operation = program_.operations[place];
+    const Operation& operation = program_.operations[index];
     program_.tensorOf(operation) = AnyTensor(operation.shape, arena, static_cast<Index>(offset));
   }
   for (const auto& step : steps_) step->schedule().reserve();
@@ -100,13 +100,13 @@ bool Plan::advance(double milliseconds) {
 
 void Plan::release() {
   for (const auto& step : steps_) step->release();
-  const auto forget = [this](const Operation& operation) {
+  const auto releaseTensor = [this](const Operation& operation) {
     program_.tensorOf(operation) = placeholder(operation.shape);
   };
   for (const Operation& operation : program_.operations) {
-    if (operation.op == Operator::kInput) forget(operation);
+    if (operation.op == Operator::kInput) releaseTensor(operation);
   }
-  forget(program_.at(program_.output));
+  releaseTensor(program_.at(program_.output));
 }
 
 double Plan::flops() const {
@@ -116,14 +116,14 @@ double Plan::flops() const {
 }
 
 ByteCount Plan::scratchBytes() const {
-  ByteCount most = 0;
-  for (const auto& step : steps_) most = std::max(most, step->schedule().scratchBytes());
-  return most * ThreadPool::shared().threads();
+  ByteCount maximum = 0;
+  for (const auto& step : steps_) maximum = std::max(maximum, step->schedule().scratchBytes());
+  return maximum * ThreadPool::shared().threads();
 }
 
-std::size_t Plan::heldBytes() const {
+std::size_t Plan::cachedBytes() const {
   std::size_t bytes = 0;
-  for (const auto& step : steps_) bytes += step->heldBytes();
+  for (const auto& step : steps_) bytes += step->cachedBytes();
   return bytes;
 }
 

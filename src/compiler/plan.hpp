@@ -10,7 +10,7 @@
 
 namespace cross_attention::compiler {
 
-/// What a graph is compiled with; each pass may be left out.
+/// Options of the compiler. Each pass can be disabled.
 struct CompileOptions {
   bool shareSubexpressions = true;
   bool fuseAttention = true;
@@ -19,38 +19,39 @@ struct CompileOptions {
   AttentionOptions attention;
 };
 
-/// One output of a compiled graph: the steps from inputs to it.
+/// The plan for one output of a compiled graph: the steps from its inputs to the output.
 class Plan {
  public:
-  /// Compiles one of the source's outputs. Nothing may be run before `place`; `source` must live as long.
+  /// Compiles one of the source's outputs. setArena must be called before the first run. `source` must
+  /// outlive the plan.
   Plan(const Source& source, const graph::NodePointer& output, const CompileOptions& options,
        const std::shared_ptr<Workspace>& workspace);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
-  /// The size of the arena that this plan takes, and the one that it is given: plans that do not run at the same time
-  /// share it. Also takes the memory that runs need of threads' scratch.
+  /// The arena holds intermediate values. Plans that do not run at the same time share one of at least
+  /// arenaBytes(). setArena also reserves the threads' scratch.
   ByteCount arenaBytes() const { return memory_.bytes; }
-  void place(const std::shared_ptr<memory::Piece>& arena);
+  void setArena(const std::shared_ptr<memory::Allocation>& arena);
 
-  /// The inputs that every run takes: places among the graph's, ascending.
+  /// Indices, ascending, of the graph's inputs that every run requires.
   const std::vector<int>& inputs() const { return inputs_; }
   const Shape& outputShape() const { return program_.at(program_.output).shape; }
 
-  /// Readies a run: one tensor for each of inputs(), of the shapes that it was compiled for. Allocates nothing.
+  /// Prepares a run with one tensor for each of inputs(), of the compiled shapes. Does not allocate.
   void bind(std::span<const AnyTensor* const> inputs, const AnyTensor& output);
-  /// All that is left of the run, or about so much of it, as Schedule does.
+  /// Run the rest, or about `milliseconds` of it; see Schedule.
   void run(int slot);
   bool advance(double milliseconds);
-  /// Forgets the tensors of the run.
+  /// Releases the tensors of the run.
   void release();
 
   double flops() const;
-  /// What the graph would cost as it was written.
+  /// The cost of the graph before optimization.
   double flopsBefore() const { return flopsBefore_; }
   double bytesBefore() const { return bytesBefore_; }
   ByteCount scratchBytes() const;
-  std::size_t heldBytes() const;
+  std::size_t cachedBytes() const;
   const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
 
  private:

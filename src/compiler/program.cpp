@@ -12,25 +12,25 @@ int Program::add(const Operation& operation) {
 }
 
 int Program::add(Operator op, std::string_view name, const Inputs& inputs,
-                 const graph::List& list) {
-  graph::ShortList<graph::Dimensions, 3> shapes;
+                 const graph::Attributes& attributes) {
+  graph::InlineVector<graph::Dimensions, 3> shapes;
   for (const int input : inputs) shapes.push_back(graph::toDimensions(at(input).shape));
   return add({.op = op,
               .name = name,
               .inputs = inputs,
-              .list = list,
-              .shape = graph::toShape(graph::inferShape(op, name, shapes, list), name)});
+              .attributes = attributes,
+              .shape = graph::toShape(graph::inferShape(op, name, shapes, attributes), name)});
 }
 
-void Program::keep(Operation& operation, const AnyTensor& tensor) {
+void Program::setTensor(Operation& operation, const AnyTensor& tensor) {
   operation.tensor = static_cast<int>(tensors.size());
   tensors.push_back(tensor);
 }
 
 const Operation* Program::inputOf(const Operation& operation, std::size_t number, Operator op,
-                                  const graph::List& list) const {
+                                  const graph::Attributes& attributes) const {
   const Operation& input = at(operation.inputs[number]);
-  const bool isIt = input.op == op && (list.size() == 0 || input.list == list);
+  const bool isIt = input.op == op && (attributes.size() == 0 || input.attributes == attributes);
   return isIt ? &input : nullptr;
 }
 

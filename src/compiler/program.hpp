@@ -8,53 +8,55 @@
 
 namespace cross_attention::compiler {
 
-/// A tensor without elements that stands for one of this shape.
+/// Returns a tensor of this shape without elements.
 inline AnyTensor placeholder(const Shape& shape) { return AnyTensor(shape, nullptr, 0); }
 
-/// No operator takes more.
-using Inputs = graph::ShortList<int, 3>;
+/// The inputs of an operation. No operator has more than three.
+using Inputs = graph::InlineVector<int, 3>;
 
-/// One operation of a program and the value that comes out of it, all sizes known. Names and owners are those of the
-/// graph, which lives as long as its programs.
+/// One operation of a program and its value, with all sizes known. Names and owners belong to the graph,
+/// which outlives its programs.
 struct Operation {
   graph::Operator op = graph::Operator::kConstant;
   std::string_view name = {};
-  Inputs inputs = {};     ///< earlier operations, by their places
-  graph::List list = {};  ///< see graph::Operator
+  /// Indices of earlier operations.
+  Inputs inputs = {};
+  graph::Attributes attributes = {};  ///< see graph::Operator
   Shape shape = {};
-  int input = -1;  ///< of an Input: its place among the graph's inputs
-  /// Of a Constant of the graph: whose `part` it is. Of an attention, whose inputs are input, context and, if any, mask: the
-  /// layer whose parameters it takes.
+  /// Of an Input: its index among the graph's inputs.
+  int input = -1;
+  /// Of a Constant of the graph: the owner of its constant `part`. Of an attention, whose inputs are input,
+  /// context and optionally mask: the layer whose parameters it uses.
   const graph::ConstantOwner* owner = nullptr;
   int part = -1;
-  /// Its place among the program's tensors. Of those that are not Constants only once the program is planned; a Constant of
-  /// the graph has none.
+  /// Index among the program's tensors. A Constant of the graph has none; other operations have one after
+  /// planning.
   int tensor = -1;
 
   bool isConstant() const { return op == graph::Operator::kConstant; }
-  bool isGiven() const { return isConstant() || op == graph::Operator::kInput; }
+  bool isLeaf() const { return isConstant() || op == graph::Operator::kInput; }
 };
 
-/// A graph with all its sizes, as passes work on it: each operation after its inputs.
+/// The passes' representation of a graph, with all sizes known. Each operation follows its inputs.
 struct Program {
   graph::ElementType type = graph::ElementType::kFloat32;
   std::vector<Operation> operations;
   std::vector<AnyTensor> tensors;
   int output = 0;
 
-  Operation& at(int place) { return operations[static_cast<std::size_t>(place)]; }
-  const Operation& at(int place) const { return operations[static_cast<std::size_t>(place)]; }
+  Operation& at(int index) { return operations[static_cast<std::size_t>(index)]; }
+  const Operation& at(int index) const { return operations[static_cast<std::size_t>(index)]; }
   int size() const { return static_cast<int>(operations.size()); }
-  /// After all others. Returns its place.
+  /// Appends an operation and returns its index.
   int add(const Operation& operation);
-  /// The same, its shape inferred from the inputs.
+  /// Appends an operation whose shape is inferred from its inputs, and returns its index.
   int add(graph::Operator op, std::string_view name, const Inputs& inputs,
-          const graph::List& list = {});
-  /// From now on the operation has its elements from this tensor.
-  void keep(Operation& operation, const AnyTensor& tensor);
-  /// The operation's input, if it is of that kind and has that list; else null.
+          const graph::Attributes& attributes = {});
+  /// Sets the tensor that holds the operation's elements.
+  void setTensor(Operation& operation, const AnyTensor& tensor);
+  /// Returns input `number` of the operation if it has this operator and these attributes, otherwise null.
   const Operation* inputOf(const Operation& operation, std::size_t number, graph::Operator op,
-                           const graph::List& list = {}) const;
+                           const graph::Attributes& attributes = {}) const;
   AnyTensor& tensorOf(const Operation& operation) {
     return tensors[static_cast<std::size_t>(operation.tensor)];
   }
@@ -64,24 +66,28 @@ struct Program {
   const void* elements(const Operation& operation) const;
 };
 
-/// A graph to be compiled: its outputs, what they are computed from, and for which sizes.
+/// The compiler's input: a graph's outputs and inputs, and the sizes to compile for.
 struct Source {
   std::vector<graph::NodePointer> outputs;
   std::vector<graph::NodePointer> inputs;
-  std::vector<AnyTensor>
-      tensors;  ///< one an input, of the shape that it has in all runs; placeholders but for constants
-  std::vector<int>
-      constants;  ///< the inputs whose tensors stay the same in all runs, by their places
+  /// One per input, of its shape in all runs. Placeholders, except for constants.
+  std::vector<AnyTensor> tensors;
+  /// Indices of inputs whose tensors are the same in all runs.
+  std::vector<int> constants;
 };
 
-/// The program of one output. An input may be given in the forms that the layer takes, too: tokens [batch, tokens, C] as an
-/// image [B, C, H, W] or as [N, C], and a mask as a key mask [B | 1, L]; they are turned into the graph's by operations,
-/// and an output with the tokens of such an input is turned back. The first input with a named size sets it; the batch of
-/// the later ones may be 1. Throws kShape or kArgument, naming the node, where a shape does not fit, an input is missing,
-/// no input, or there twice.
+/// Lowers one output to a program.
+///
+/// Inputs may also be passed in the layouts that the layer accepts: tokens [batch, tokens, C] as an image [B,
+/// C, H, W] or as [N, C], and a mask as a key mask [B | 1, L]. The program converts them to the graph's
+/// layout, and converts an output with the tokens of such an input back. The first input with a named size
+/// determines it; the batch of later inputs may be 1.
+///
+/// Throws kShape or kArgument, naming the node, if a shape is invalid or an input is missing, not an Input or
+/// listed twice.
 Program lower(const Source& source, const graph::NodePointer& output);
 
-/// Multiplications and additions of its products.
+/// Returns the multiplications and additions in matrix products.
 double flopsOf(const Program& program, const Operation& operation);
 double flopsOf(const Program& program);
 

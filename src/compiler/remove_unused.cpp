@@ -3,27 +3,27 @@
 namespace cross_attention::compiler {
 
 void removeUnused(Program& program) {
-  // Where each operation goes: first whether it is used at all.
+  // The new index of each operation. At first only whether it is used at all.
   constexpr int kUnused = -1;
   constexpr int kUsed = 0;
-  std::vector<int> places(program.operations.size(), kUnused);
-  const auto placeOf = [&places](int number) -> int& {
-    return places[static_cast<std::size_t>(number)];
+  std::vector<int> newIndices(program.operations.size(), kUnused);
+  const auto newIndexOf = [&newIndices](int number) -> int& {
+    return newIndices[static_cast<std::size_t>(number)];
   };
-  placeOf(program.output) = kUsed;
+  newIndexOf(program.output) = kUsed;
   for (int number = program.size() - 1; number >= 0; --number) {
-    if (placeOf(number) == kUnused) continue;
-    for (const int input : program.at(number).inputs) placeOf(input) = kUsed;
+    if (newIndexOf(number) == kUnused) continue;
+    for (const int input : program.at(number).inputs) newIndexOf(input) = kUsed;
   }
-  int kept = 0;
+  int usedCount = 0;
   for (int number = 0; number < program.size(); ++number) {
-    if (placeOf(number) == kUnused) continue;
-    Operation& operation = program.at(kept) = program.at(number);
-    for (int& input : operation.inputs) input = placeOf(input);
-    placeOf(number) = kept++;
+    if (newIndexOf(number) == kUnused) continue;
+    Operation& operation = program.at(usedCount) = program.at(number);
+    for (int& input : operation.inputs) input = newIndexOf(input);
+    newIndexOf(number) = usedCount++;
   }
-  program.output = placeOf(program.output);
-  while (program.size() > kept) program.operations.pop_back();
+  program.output = newIndexOf(program.output);
+  while (program.size() > usedCount) program.operations.pop_back();
 }
 
 }  // namespace cross_attention::compiler

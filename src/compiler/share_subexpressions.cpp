@@ -7,7 +7,7 @@ namespace cross_attention::compiler {
 namespace {
 
 bool isSame(const Operation& left, const Operation& right) {
-  return left.op == right.op && left.inputs == right.inputs && left.list == right.list &&
+  return left.op == right.op && left.inputs == right.inputs && left.attributes == right.attributes &&
          left.shape == right.shape && left.input == right.input && left.owner == right.owner &&
          left.part == right.part && left.tensor == right.tensor;
 }
@@ -15,18 +15,18 @@ bool isSame(const Operation& left, const Operation& right) {
 }  // namespace
 
 void shareSubexpressions(Program& program) {
-  std::vector<int> place(program.operations.size(), 0);
-  std::iota(place.begin(), place.end(), 0);
+  std::vector<int> canonical(program.operations.size(), 0);
+  std::iota(canonical.begin(), canonical.end(), 0);
   for (int number = 0; number < program.size(); ++number) {
     Operation& operation = program.at(number);
-    for (int& input : operation.inputs) input = place[static_cast<std::size_t>(input)];
+    for (int& input : operation.inputs) input = canonical[static_cast<std::size_t>(input)];
     for (int earlier = 0; earlier < number; ++earlier) {
       if (!isSame(program.at(earlier), operation)) continue;
-      place[static_cast<std::size_t>(number)] = earlier;
+      canonical[static_cast<std::size_t>(number)] = earlier;
       break;
     }
   }
-  program.output = place[static_cast<std::size_t>(program.output)];
+  program.output = canonical[static_cast<std::size_t>(program.output)];
 }
 
 }  // namespace cross_attention::compiler

@@ -8,34 +8,35 @@
 
 namespace cross_attention::compiler {
 
-/// A step of a plan, for people.
+/// A step of a plan, for output.
 struct StepDescription {
-  std::string_view step;    ///< the node's name
-  const char* kernel;       ///< what computes it
-  std::string association;  ///< how it is bracketed, where that was a choice; else empty
+  std::string_view step;    ///< name of the node
+  const char* kernel;       ///< name of its kernel
+  /// The chosen bracketing of products; empty if there was no choice.
+  std::string association;
   double flops;
-  double bytes;  ///< read and written
+  double bytes;  ///< bytes read and written
 };
 
-/// An operation that a plan does in every run.
+/// An operation that runs in every run of a plan.
 class Step {
  public:
-  /// `program` stays as it is while the step lives, but for its tensors.
+  /// `program` must not change while the step exists, except for its tensors.
   Step(const Program& program, const Operation& operation)
       : program_(program), operation_(operation) {}
   virtual ~Step() = default;
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
 
-  /// Takes the program's tensors as they are for the run that follows. Allocates nothing.
+  /// Binds to the program's current tensors for the next run. Does not allocate.
   virtual void bind() = 0;
-  /// Forgets them: nobody's tensor is held between runs.
+  /// Releases them: no caller's tensor is referenced between runs.
   virtual void release() = 0;
-  /// The work, from its beginning after bind.
+  /// The step's work. bind rewinds it.
   virtual Schedule& schedule() = 0;
   virtual StepDescription describe() const = 0;
-  /// Memory that it keeps from run to run.
-  virtual std::size_t heldBytes() const = 0;
+  /// Bytes that the step caches between runs.
+  virtual std::size_t cachedBytes() const = 0;
 
  protected:
   const Operation& input(std::size_t number) const {

@@ -17,19 +17,19 @@ std::atomic<std::size_t> peak{0};
 }  // namespace
 
 void* allocate(ByteCount elements, std::size_t elementBytes) {
-  // Offsets within a buffer, in bytes, must be an Index.
-  constexpr std::size_t kMostBytes =
+  // Byte offsets within a buffer must fit in an Index.
+  constexpr std::size_t kMaxBytes =
       static_cast<std::size_t>(std::numeric_limits<Index>::max()) - kAlignment;
   void* pointer = nullptr;
   std::size_t bytes = 0;
-  if (elements <= static_cast<ByteCount>(kMostBytes / elementBytes)) {
+  if (elements <= static_cast<ByteCount>(kMaxBytes / elementBytes)) {
     bytes = static_cast<std::size_t>(elements) * elementBytes;
-    // aligned_alloc takes whole multiples of the alignment.
+    // aligned_alloc requires a multiple of the alignment.
     pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   if (pointer == nullptr) {
-    failOutOfMemory({"out of memory: ", elements, " times ", elementBytes,
-                     " bytes could not be had, ", bytesInUse(), " bytes are in use"});
+    failOutOfMemory({"out of memory: cannot allocate ", elements, " elements of ", elementBytes,
+                     " bytes; ", bytesInUse(), " bytes are in use"});
   }
   const std::size_t now = inUse.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::size_t highest = peak.load(std::memory_order_relaxed);
@@ -43,19 +43,19 @@ void release(void* pointer, std::size_t bytes) noexcept {
   inUse.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-Piece::Piece(ByteCount elements, std::size_t elementBytes) {
+Allocation::Allocation(ByteCount elements, std::size_t elementBytes) {
   if (elements <= 0) return;
   data_ = allocate(elements, elementBytes);
   bytes_ = static_cast<std::size_t>(elements) * elementBytes;
 }
 
-Piece& Piece::operator=(Piece&& other) noexcept {
+Allocation& Allocation::operator=(Allocation&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
   return *this;
 }
 
-Piece::~Piece() {
+Allocation::~Allocation() {
   if (data_ != nullptr) release(data_, bytes_);
 }
 

@@ -10,29 +10,30 @@ namespace cross_attention {
 
 namespace memory {
 
-/// Aligned for the widest vector and for a cache line.
+/// Alignment of all buffers, in bytes: enough for the widest vector and for a cache line.
 inline constexpr std::size_t kAlignment = 64;
 
-/// Throws Error(kOutOfMemory) where the memory cannot be had or addressed. Counted in bytesInUse.
+/// Allocates aligned memory and counts it in bytesInUse. Throws kOutOfMemory if the memory cannot be
+/// allocated or addressed.
 void* allocate(ByteCount elements, std::size_t elementBytes);
 void release(void* pointer, std::size_t bytes) noexcept;
 
-/// Bytes in live buffers of tensors, layers, caches and scratch.
+/// Returns the bytes in live buffers of tensors, layers, caches and scratch.
 std::size_t bytesInUse() noexcept;
-/// The most that bytesInUse has been since the last resetPeak.
+/// Returns the maximum of bytesInUse since the last resetPeak.
 std::size_t peakBytes() noexcept;
 void resetPeak() noexcept;
 
-/// An owned piece of such memory. It knows nothing of elements, so that whatever owns buffers of float is moved and
-/// destroyed by the same code as what owns buffers of double.
-class Piece {
+/// An owned allocation, independent of the element type, so that owners of float and of double buffers
+/// share the code that moves and destroys them.
+class Allocation {
  public:
-  Piece() = default;
-  Piece(ByteCount elements, std::size_t elementBytes);
-  Piece(Piece&& other) noexcept
+  Allocation() = default;
+  Allocation(ByteCount elements, std::size_t elementBytes);
+  Allocation(Allocation&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  Piece& operator=(Piece&& other) noexcept;
-  ~Piece();
+  Allocation& operator=(Allocation&& other) noexcept;
+  ~Allocation();
 
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
@@ -44,22 +45,22 @@ class Piece {
 
 }  // namespace memory
 
-/// An owned, aligned, uninitialised array of T. Moves, does not copy.
+/// An owned, aligned, uninitialized array of T. Movable, not copyable.
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(ByteCount size) : piece_(size, sizeof(T)) {}
+  explicit Buffer(ByteCount size) : allocation_(size, sizeof(T)) {}
 
-  /// All elements 0.
+  /// Sets all elements to 0.
   void clear() {
-    if (!empty()) std::memset(piece_.data(), 0, piece_.bytes());
+    if (!empty()) std::memset(allocation_.data(), 0, allocation_.bytes());
   }
 
-  T* data() { return static_cast<T*>(piece_.data()); }
-  const T* data() const { return static_cast<const T*>(piece_.data()); }
-  Index size() const { return static_cast<Index>(piece_.bytes() / sizeof(T)); }
-  bool empty() const { return piece_.bytes() == 0; }
+  T* data() { return static_cast<T*>(allocation_.data()); }
+  const T* data() const { return static_cast<const T*>(allocation_.data()); }
+  Index size() const { return static_cast<Index>(allocation_.bytes() / sizeof(T)); }
+  bool empty() const { return allocation_.bytes() == 0; }
   T& operator[](Index index) { return data()[index]; }
   const T& operator[](Index index) const { return data()[index]; }
   T* begin() { return data(); }
@@ -68,7 +69,7 @@ class Buffer {
   const T* end() const { return data() + size(); }
 
  private:
-  memory::Piece piece_;
+  memory::Allocation allocation_;
 };
 
 }  // namespace cross_attention

@@ -9,15 +9,19 @@
 
 namespace cross_attention {
 
-/// What went wrong, in the terms of the public API: each code is one error class there.
+/// The kind of an error. Each code corresponds to one error class of the public API.
 enum class ErrorCode {
-  kShape,        ///< a wrong rank, size or length, a negative dimension
-  kArgument,     ///< a value that cannot be, a wrong dtype, a call out of order
-  kWeights,      ///< a weight file that is corrupt or does not match the layer
-  kOutOfMemory,  ///< memory could not be had; nothing was changed
+  /// A wrong rank, size or length, or a negative dimension.
+  kShape,
+  /// An invalid value, a wrong dtype, or a call out of order.
+  kArgument,
+  /// A weight file that is corrupt or does not match the layer.
+  kWeights,
+  /// A failed allocation. Nothing was changed.
+  kOutOfMemory,
 };
 
-/// The only exception that the core throws. The message names the argument, what it got and what it takes.
+/// The only exception that the core throws. The message names the argument, its value and what was expected.
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
@@ -31,7 +35,7 @@ class Error : public std::exception {
   std::string message_;
 };
 
-/// Throw one of these; its message is made of the parts, one after another (see text).
+/// Throw an Error whose message is the concatenation of the parts (see text).
 [[noreturn]] void failShape(std::initializer_list<TextPart> parts);
 [[noreturn]] void failArgument(std::initializer_list<TextPart> parts);
 [[noreturn]] void failWeights(std::initializer_list<TextPart> parts);

@@ -5,11 +5,11 @@
 
 namespace cross_attention {
 
-/// Counts, offsets and strides of elements. Signed and of the machine's word: 32 bits in WebAssembly.
+/// Counts, offsets and strides of elements. Signed, with the size of a pointer: 32 bits in WebAssembly.
 using Index = std::ptrdiff_t;
 
-/// How much memory to take, in elements or bytes: a product of checked dimensions may exceed Index in WebAssembly, and
-/// must be seen to, not wrap around, where it is allocated.
+/// An amount of memory, in elements or bytes. 64 bits wide, because a product of valid dimensions may exceed
+/// Index in WebAssembly: the overflow must reach the allocation, which rejects it, and not wrap around.
 using ByteCount = std::int64_t;
 
 constexpr Index ceilDivide(Index value, Index divisor) { return (value + divisor - 1) / divisor; }

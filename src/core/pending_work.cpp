@@ -23,21 +23,21 @@ PendingWork::PendingWork(std::unique_ptr<Work> work) : state_(std::make_shared<S
 }
 
 PendingWork::~PendingWork() {
-  // Nobody wants the results any more, but the thread behind may still be writing them.
-  if (startedBehind_) state_->ranBehind.wait();
+  // The results are no longer needed, but the background thread may still be writing them.
+  if (startedInBackground_) state_->ranInBackground.wait();
   state_->work.reset();
 }
 
-bool PendingWork::runBehind(std::function<void()> done) {
+bool PendingWork::runInBackground(std::function<void()> done) {
   ThreadPool& pool = ThreadPool::shared();
-  if (!pool.canRunBehind()) return false;
-  pool.runBehind([state = state_, done = std::move(done)] {
-    state->attempt([](Work& work) { work.run(ThreadPool::kBehindSlot); });
-    state->ranBehind.set();
+  if (!pool.canRunInBackground()) return false;
+  pool.runInBackground([state = state_, done = std::move(done)] {
+    state->attempt([](Work& work) { work.run(ThreadPool::kBackgroundSlot); });
+    state->ranInBackground.set();
     done();
   });
-  // Only now: had there been no memory for the job, nobody would ever say that it ran.
-  startedBehind_ = true;
+  // Set only after the job was queued: if queuing it throws, no job will ever signal its end.
+  startedInBackground_ = true;
   return true;
 }
 
@@ -50,8 +50,8 @@ bool PendingWork::advance(double milliseconds) {
 
 void PendingWork::finish() {
   if (finished_) return;
-  if (startedBehind_) {
-    state_->ranBehind.wait();
+  if (startedInBackground_) {
+    state_->ranInBackground.wait();
   } else if (!state_->failure) {
     state_->attempt([](Work& work) { work.run(0); });
   }

@@ -8,7 +8,7 @@
 
 namespace cross_attention {
 
-/// Something under way that must be over before what it reads may change.
+/// Work in progress that must finish before the data that it reads may change.
 class Finishable {
  public:
   virtual ~Finishable() = default;
@@ -16,10 +16,11 @@ class Finishable {
   virtual void finish() = 0;
 };
 
-/// Work that its caller does not wait for: done on the thread behind, or a slice at a time on the caller's.
+/// Work that does not block its caller. It runs on the background thread, or in time slices on the caller's
+/// thread.
 class PendingWork {
  public:
-  /// What is to be done; see Schedule::run and advance.
+  /// The work itself; see Schedule::run and Schedule::advance.
   class Work {
    public:
     virtual ~Work() = default;
@@ -28,41 +29,41 @@ class PendingWork {
   };
 
   explicit PendingWork(std::unique_ptr<Work> work);
-  /// Waits for the thread behind if it is at it.
+  /// Waits for the background thread if it is running this work.
   ~PendingWork();
   PendingWork(const PendingWork&) = delete;
   PendingWork& operator=(const PendingWork&) = delete;
 
-  /// Where there are threads: begins on the thread behind and calls `done` there at the end. The caller keeps this
-  /// object alive until then. Returns false, having done nothing, where there are none: then advance.
-  bool runBehind(std::function<void()> done);
-  /// Works for about so long on the calling thread. `true`: all is done.
+  /// Starts the work on the background thread, which calls `done` at the end. The caller must keep this
+  /// object alive until then. Returns false and does nothing if there are no threads; use advance instead.
+  bool runInBackground(std::function<void()> done);
+  /// Works on the calling thread for about `milliseconds`. Returns true if all work is done.
   bool advance(double milliseconds);
   /// Does or awaits what is left. A second time does nothing.
   void finish();
   bool isFinished() const { return finished_; }
 
-  /// What the work threw, if it did; once finished.
+  /// The exception that the work threw, or null. Valid after finish.
   const std::exception_ptr& failure() const { return state_->failure; }
   double milliseconds() const { return state_->milliseconds; }
 
  private:
-  /// Shared with the job on the thread behind, which may look at it a moment longer than we live: what takes memory is
-  /// taken out of it before.
+  /// Shared with the job on the background thread, which may outlive this object for a moment. The destructor
+  /// therefore releases the work, and its memory, explicitly.
   struct State {
     std::unique_ptr<Work> work;
-    /// Set on the thread behind once it is done with the work.
-    Event ranBehind;
+    /// Set by the background thread when it no longer uses the work.
+    Event ranInBackground;
     double milliseconds = 0;
     std::exception_ptr failure;
 
-    /// Calls `part` of the work: nothing that it throws is lost.
+    /// Calls `part` with the work; stores its exception and adds to the elapsed time.
     template <class Part>
     void attempt(Part part);
   };
 
   std::shared_ptr<State> state_;
-  bool startedBehind_ = false;
+  bool startedInBackground_ = false;
   bool finished_ = false;
 };
 

@@ -5,16 +5,17 @@
 
 namespace cross_attention {
 
-/// xoshiro256++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through
-/// SplitMix64. Integer arithmetic only: the same seed gives the same numbers on every machine and SIMD variant.
+/// Random numbers from xoshiro256++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators",
+/// 2021), seeded by SplitMix64. Integer arithmetic only: the same seed gives the same numbers on every
+/// machine and SIMD variant.
 class Random {
  public:
   explicit Random(std::uint64_t seed);
 
   std::uint64_t next();
-  /// Uniform in [0, 1), a multiple of 2^-53.
+  /// Returns a uniform number in [0, 1), a multiple of 2^-53.
   double uniform();
-  /// Normal with mean 0 and standard deviation 1 (the polar method: Marsaglia and Bray, 1964).
+  /// Returns a normal number with mean 0 and standard deviation 1 (polar method: Marsaglia and Bray, 1964).
   double normal();
 
  private:

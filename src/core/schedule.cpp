@@ -7,15 +7,15 @@ namespace cross_attention {
 
 namespace {
 
-/// The pool's workers while in scope, or nothing where another thread has them.
-class Workers {
+/// Holds the pool's workers while in scope, unless another thread holds them.
+class WorkerLock {
  public:
-  Workers() : acquired_(ThreadPool::shared().tryAcquire()) {}
-  ~Workers() {
+  WorkerLock() : acquired_(ThreadPool::shared().tryAcquire()) {}
+  ~WorkerLock() {
     if (acquired_) ThreadPool::shared().release();
   }
-  Workers(const Workers&) = delete;
-  Workers& operator=(const Workers&) = delete;
+  WorkerLock(const WorkerLock&) = delete;
+  WorkerLock& operator=(const WorkerLock&) = delete;
   bool acquired() const { return acquired_; }
 
  private:
@@ -29,7 +29,7 @@ Schedule::Schedule(std::shared_ptr<Workspace> workspace)
 
 Schedule::~Schedule() {
   memory_.clear();
-  workspace_->giveBack(std::move(memory_));
+  workspace_->returnStageMemory(std::move(memory_));
 }
 
 class Schedule::Run final : public ThreadPool::Stages {
@@ -51,9 +51,9 @@ class Schedule::Run final : public ThreadPool::Stages {
 };
 
 void Schedule::run(int slot) {
-  const Workers workers;
+  const WorkerLock workers;
   ThreadPool& pool = ThreadPool::shared();
-  // All memory first, so that no stage can fail for lack of it after another has written results.
+  // Reserve all memory first: no stage may fail for lack of memory after an earlier one has written results.
   const ByteCount bytes = scratchBytes();
   (*workspace_)[slot].reserve(bytes);
   Run work(*this);
@@ -72,9 +72,11 @@ void Schedule::run(int slot) {
 }
 
 ByteCount Schedule::scratchBytes() const {
-  ByteCount most = 0;
-  for (const StageMemory::Stage& stage : memory_.stages) most = std::max(most, stage.scratchBytes);
-  return most;
+  ByteCount maximum = 0;
+  for (const StageMemory::Stage& stage : memory_.stages) {
+    maximum = std::max(maximum, stage.scratchBytes);
+  }
+  return maximum;
 }
 
 void Schedule::reserve() {

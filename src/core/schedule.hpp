@@ -9,38 +9,41 @@
 
 namespace cross_attention {
 
-/// Work in stages: the tasks of one stage are independent of each other, each stage needs the ones before it. The same
-/// schedule runs on all threads at once (run), or on one thread a slice at a time (advance). What a task computes must
-/// not depend on which thread runs it: so results are the same bits for any number of threads.
+/// Work in stages. The tasks of one stage are independent of each other; each stage requires the results of
+/// the stages before it. A schedule runs on all threads at once (run), or in time slices on one thread
+/// (advance). The result of a task must not depend on the thread that runs it, so that results have the same
+/// bits for any number of threads.
 class Schedule {
  public:
-  /// Takes its memory for stages from the workspace, and gives it back: schedules one after another allocate nothing.
+  /// Uses the workspace's memory for stages and returns it in the destructor, so that consecutive schedules
+  /// do not allocate.
   explicit Schedule(std::shared_ptr<Workspace> workspace);
   ~Schedule();
   Schedule(const Schedule&) = delete;
   Schedule& operator=(const Schedule&) = delete;
 
-  /// A stage of `tasks` calls of work(task, scratch). `scratchBytes`: what a task takes from its thread's scratch.
+  /// Adds a stage of `tasks` calls of work(task, scratch). `scratchBytes`: the scratch memory that one task
+  /// uses.
   template <class Work>
   void add(Index tasks, ByteCount scratchBytes, Work work) {
     static_assert(sizeof(WorkOf<Work>) <= StageMemory::kBlockBytes);
-    void* place = memory_.makeRoom(sizeof(WorkOf<Work>));
-    memory_.add(tasks, scratchBytes, new (place) WorkOf<Work>(std::move(work)));
+    void* memory = memory_.allocate(sizeof(WorkOf<Work>));
+    memory_.add(tasks, scratchBytes, new (memory) WorkOf<Work>(std::move(work)));
   }
 
-  /// All that is left, on the pool's threads, the calling one in `slot` among them.
+  /// Runs all remaining tasks on the pool's threads. The calling thread takes part as `slot`.
   void run(int slot = 0);
-  /// From the beginning, another time. What the stages need must not have been given up by their last run.
+  /// Restarts the schedule. Its stages must still have everything they need.
   void rewind() {
     stage_ = 0;
     nextTask_ = 0;
   }
-  /// Tasks one after another on the calling thread until `milliseconds` have passed. `true`: all is done.
+  /// Runs tasks on the calling thread until `milliseconds` have passed. Returns true if all tasks are done.
   bool advance(double milliseconds);
 
-  /// Of the task that takes most; a thread at a time.
+  /// The maximum scratch of all tasks, in bytes per thread.
   ByteCount scratchBytes() const;
-  /// Takes it, for all threads: runs that follow allocate nothing. Throws kOutOfMemory.
+  /// Reserves this scratch for all threads, so that later runs do not allocate. Throws kOutOfMemory.
   void reserve();
 
  private:

@@ -6,7 +6,7 @@
 
 namespace cross_attention {
 
-void* StageMemory::makeRoom(std::size_t bytes) {
+void* StageMemory::allocate(std::size_t bytes) {
   if (stages.size() == stages.capacity()) stages.reserve(2 * stages.size() + 4);
   constexpr std::size_t kAlignment = alignof(std::max_align_t);
   const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -15,9 +15,9 @@ void* StageMemory::makeRoom(std::size_t bytes) {
     ++usedBlocks_;
     usedBytes_ = 0;
   }
-  void* place = blocks_[usedBlocks_ - 1]->bytes.data() + usedBytes_;
+  void* memory = blocks_[usedBlocks_ - 1]->bytes.data() + usedBytes_;
   usedBytes_ += rounded;
-  return place;
+  return memory;
 }
 
 void StageMemory::add(Index tasks, ByteCount scratchBytes, AnyWork* work) {
@@ -33,7 +33,7 @@ void StageMemory::clear() {
 
 StageMemory Workspace::takeStageMemory() { return std::exchange(spare_, StageMemory()); }
 
-void Workspace::giveBack(StageMemory memory) noexcept { spare_ = std::move(memory); }
+void Workspace::returnStageMemory(StageMemory memory) noexcept { spare_ = std::move(memory); }
 
 std::shared_ptr<Workspace> Workspace::shared() {
   static std::weak_ptr<Workspace> current;

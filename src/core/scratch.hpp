@@ -9,17 +9,18 @@
 
 namespace cross_attention {
 
-/// One thread's memory for the length of a task: reserved before, handed out front to back, forgotten after.
+/// One thread's bump allocator: reserved before a task, handed out from front to back during the task, and
+/// reset after it.
 class Scratch {
  public:
-  /// What `count` elements of T take of a reservation.
+  /// Returns the bytes that `count` elements of T occupy, including alignment.
   template <class T>
   static constexpr ByteCount bytesFor(ByteCount count) {
     constexpr ByteCount kAlignment = memory::kAlignment;
     return (count * static_cast<ByteCount>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
   }
 
-  /// Makes room for `bytes`. Throws kOutOfMemory. Never called while a task holds memory of it.
+  /// Ensures a capacity of `bytes`. Invalidates all memory handed out before. Throws kOutOfMemory.
   void reserve(ByteCount bytes) {
     if (bytes > buffer_.size()) {
       buffer_ = Buffer<std::byte>();
@@ -27,7 +28,8 @@ class Scratch {
     }
   }
   void reset() { used_ = 0; }
-  /// `count` uninitialised elements, aligned for vectors, good until reset. The reservation must cover them.
+  /// Returns `count` uninitialized elements, aligned for vectors and valid until reset. Requires that the
+  /// capacity suffices.
   template <class T>
   T* take(ByteCount count) {
     T* memory = reinterpret_cast<T*>(buffer_.data() + used_);
@@ -40,12 +42,12 @@ class Scratch {
   Index used_ = 0;
 };
 
-/// The stages of a schedule and what they do.
+/// The stages of a schedule, and the memory of their work.
 class StageMemory {
  public:
   static constexpr std::size_t kBlockBytes = 1024;
 
-  /// Not std::function: one virtual call a task, and a third of its code for every kind of work.
+  /// One virtual call per task. Each kind of work costs a third of the code that std::function would.
   struct AnyWork {
     virtual ~AnyWork() = default;
     virtual void run(Index task, Scratch& scratch) = 0;
@@ -53,16 +55,18 @@ class StageMemory {
   struct Stage {
     Index tasks;
     ByteCount scratchBytes;
-    AnyWork* work;  ///< in memory of makeRoom
+    /// Lies in memory from allocate.
+    AnyWork* work;
   };
 
   std::vector<Stage> stages;
 
-  /// Room for one more stage, and `bytes` for its work: at most kBlockBytes, aligned for anything.
-  void* makeRoom(std::size_t bytes);
-  /// `work`: made where makeRoom said. Cannot fail.
+  /// Reserves one more stage, and returns `bytes` of memory for its work: at most kBlockBytes, aligned for
+  /// any type.
+  void* allocate(std::size_t bytes);
+  /// Adds a stage whose work lies in the memory that allocate returned. Does not throw.
   void add(Index tasks, ByteCount scratchBytes, AnyWork* work);
-  /// Destroys the work; the memory stays.
+  /// Destroys the work but keeps the memory.
   void clear();
 
  private:
@@ -71,10 +75,12 @@ class StageMemory {
   };
   std::vector<std::unique_ptr<Block>> blocks_;
   std::size_t usedBlocks_ = 0;
-  std::size_t usedBytes_ = kBlockBytes;  ///< of the last used block
+  /// Within the last used block.
+  std::size_t usedBytes_ = kBlockBytes;
 };
 
-/// The scratch of every thread slot. All layers share one, which goes with the last of them.
+/// The scratch memory of every thread slot. All layers share one workspace, which is freed with the last of
+/// them.
 class Workspace {
  public:
   static std::shared_ptr<Workspace> shared();
@@ -82,9 +88,9 @@ class Workspace {
   explicit Workspace(int slots) : scratches_(static_cast<std::size_t>(slots)) {}
   Scratch& operator[](int slot) { return scratches_[static_cast<std::size_t>(slot)]; }
 
-  /// Empty; with what an earlier schedule has left of memory, where there is any.
+  /// Returns an empty StageMemory that reuses the memory of an earlier schedule, if there was one.
   StageMemory takeStageMemory();
-  void giveBack(StageMemory memory) noexcept;
+  void returnStageMemory(StageMemory memory) noexcept;
 
  private:
   std::vector<Scratch> scratches_;

@@ -27,22 +27,22 @@ Shape::Shape(std::initializer_list<Index> dimensions) {
 
 Shape Shape::checked(const std::vector<std::int64_t>& dimensions, const char* argument) {
   if (dimensions.size() > static_cast<std::size_t>(kMaxRank)) {
-    failShape({argument, " has rank ", dimensions.size(), "; it takes at most ", kMaxRank,
+    failShape({argument, " has rank ", dimensions.size(), "; expected at most ", kMaxRank,
                " dimensions"});
   }
   Shape shape;
-  // The product of the dimensions that are not zero must be countable too: strides are made of it.
+  // The product of the nonzero dimensions must be representable too, because strides are computed from it.
   std::int64_t size = 1;
   for (std::int64_t dimension : dimensions) {
     if (dimension < 0) {
-      failShape({argument, " is ", list(dimensions), "; its dimensions must not be negative"});
+      failShape({argument, " is ", list(dimensions), "; expected dimensions of at least 0"});
     }
-    // Offsets in bytes must be an Index, whatever the dtype.
+    // Byte offsets must fit in an Index for every dtype.
     constexpr std::int64_t kLimit = std::numeric_limits<Index>::max() / sizeof(double);
     const std::int64_t factor = dimension == 0 ? 1 : dimension;
     if (factor > kLimit || size > kLimit / factor) {
       failOutOfMemory(
-          {argument, " is ", list(dimensions), "; so many elements cannot be held in memory"});
+          {argument, " is ", list(dimensions), "; it has more elements than memory can address"});
     }
     size *= factor;
     shape.dimensions_[static_cast<std::size_t>(shape.rank_++)] = static_cast<Index>(dimension);
@@ -64,7 +64,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
   for (std::size_t axis = 0; axis < dimensions.size(); ++axis) {
     if (dimensions[axis] != -1) continue;
     if (unknown != dimensions.size()) {
-      failShape({"shape is ", list(dimensions), "; only one dimension may be -1"});
+      failShape({"shape is ", list(dimensions), "; expected at most one -1"});
     }
     unknown = axis;
   }
@@ -74,7 +74,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
   try {
     known = Shape::checked(resolved, "shape").size();
   } catch (const Error& error) {
-    // Dimensions too large to count can't match a tensor that exists: a wrong shape, not a lack of memory.
+    // A shape that is too large cannot match an existing tensor: report a wrong shape, not a lack of memory.
     failShape({error.message()});
   }
   const Index divisor = known;
@@ -83,7 +83,7 @@ Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size) {
     known = size;
   }
   if (known != size || (hasUnknown && divisor == 0)) {
-    failShape({"shape is ", list(dimensions), "; it takes one of ", size, " elements"});
+    failShape({"shape is ", list(dimensions), "; expected a shape with ", size, " elements"});
   }
   return Shape::checked(resolved, "shape");
 }

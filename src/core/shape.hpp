@@ -18,14 +18,14 @@ class Shape {
   Shape() = default;
   Shape(std::initializer_list<Index> dimensions);
 
-  /// Checks dimensions from outside. `argument` names them in the message.
-  /// Throws kShape for a rank above kMaxRank or a negative dimension, kOutOfMemory where the elements cannot be
-  /// counted in this machine's word.
+  /// Checks dimensions from the caller. `argument` is their name in error messages. Throws kShape if the rank
+  /// exceeds kMaxRank or a dimension is negative, and kOutOfMemory if the number of elements does not fit in
+  /// a machine word.
   static Shape checked(const std::vector<std::int64_t>& dimensions, const char* argument);
 
   int rank() const { return rank_; }
   Index operator[](int axis) const { return dimensions_[static_cast<std::size_t>(axis)]; }
-  /// The product of the dimensions: 1 for rank 0.
+  /// Returns the product of the dimensions; 1 for rank 0.
   Index size() const;
   bool operator==(const Shape& other) const = default;
 
@@ -37,11 +37,11 @@ class Shape {
   int rank_ = 0;
 };
 
-/// "[2, 320, 64, 64]"
+/// Formats a shape, for example as "[2, 320, 64, 64]".
 std::string toString(const Shape& shape);
 
-/// `dimensions` with its one -1, if any, replaced so that the product is `size`.
-/// Throws kShape where that cannot be.
+/// Returns `dimensions` with -1, if present, replaced so that the product is `size`. Throws kShape if that is
+/// impossible.
 Shape resolveReshape(const std::vector<std::int64_t>& dimensions, Index size);
 
 }  // namespace cross_attention

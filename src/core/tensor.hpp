@@ -9,20 +9,21 @@
 
 namespace cross_attention {
 
-/// A dense row-major tensor whose type of elements others know. Copies share their elements.
+/// A dense row-major tensor whose element type is known from elsewhere. Copies share their elements.
 class AnyTensor {
  public:
-  /// Uninitialised elements.
+  /// Creates a tensor with uninitialized elements.
   AnyTensor(Shape shape, std::size_t elementBytes)
-      : shape_(shape), memory_(std::make_shared<memory::Piece>(shape.size(), elementBytes)) {}
-  /// Elements from byte `offset` on of memory that others use, too; null: none at all.
-  AnyTensor(Shape shape, std::shared_ptr<memory::Piece> memory, Index offset)
+      : shape_(shape), memory_(std::make_shared<memory::Allocation>(shape.size(), elementBytes)) {}
+  /// Creates a tensor over existing memory, beginning at byte `offset`. Null memory: the tensor has no
+  /// elements.
+  AnyTensor(Shape shape, std::shared_ptr<memory::Allocation> memory, Index offset)
       : shape_(shape), memory_(std::move(memory)), offset_(offset) {}
 
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
   Index size() const { return shape_.size(); }
-  /// Whether other tensors have these elements, too.
+  /// True if other tensors share these elements.
   bool isShared() const { return memory_.use_count() > 1; }
 
   void* elements() const { return static_cast<std::byte*>(memory_->data()) + offset_; }
@@ -31,19 +32,19 @@ class AnyTensor {
   Shape shape_;
 
  private:
-  std::shared_ptr<memory::Piece> memory_;
+  std::shared_ptr<memory::Allocation> memory_;
   Index offset_ = 0;
 };
 
-/// The same of elements of T. clone() copies them; reshaped ones share them.
+/// A tensor of T. clone() copies the elements; reshaped() shares them.
 template <class T>
 class Tensor : public AnyTensor {
  public:
-  /// No elements: shape [0].
+  /// An empty tensor of shape [0].
   Tensor() : Tensor(Shape{0}) {}
-  /// Uninitialised elements.
+  /// Creates a tensor with uninitialized elements.
   explicit Tensor(Shape shape) : AnyTensor(shape, sizeof(T)) {}
-  /// A tensor of such elements.
+  /// Requires that the elements of `tensor` are of type T.
   explicit Tensor(const AnyTensor& tensor) : AnyTensor(tensor) {}
 
   static Tensor full(Shape shape, T value) {
@@ -60,7 +61,8 @@ class Tensor : public AnyTensor {
   const T* begin() const { return data(); }
   const T* end() const { return data() + size(); }
 
-  /// The same elements under another shape; one dimension may be -1. Throws kShape where the sizes differ.
+  /// Returns a tensor of another shape that shares the elements; one dimension may be -1. Throws kShape if
+  /// the sizes differ.
   Tensor reshaped(const std::vector<std::int64_t>& dimensions) const {
     Tensor tensor = *this;
     tensor.shape_ = resolveReshape(dimensions, size());

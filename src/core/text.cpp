@@ -24,7 +24,7 @@ void appendInteger(std::string& result, std::int64_t number) {
   appendCount(result, number < 0 ? 0 - bits : bits);
 }
 
-/// By hand: printf and its like for real numbers would be 8 KB of WebAssembly.
+/// Handwritten because printf for real numbers would add 8 KB of WebAssembly.
 void appendReal(std::string& result, double number) {
   if (std::isnan(number)) {
     result += "NaN";
@@ -32,9 +32,9 @@ void appendReal(std::string& result, double number) {
   }
   if (number < 0) result += '-';
   const double magnitude = std::abs(number);
-  // Beyond it a double is no longer counted in millionths by 64 bits.
-  constexpr double kMost = 9e12;
-  if (magnitude > kMost) {
+  // Larger numbers do not fit in 64 bits when counted in millionths.
+  constexpr double kMaxMagnitude = 9e12;
+  if (magnitude > kMaxMagnitude) {
     result += std::isinf(number) ? "infinity" : "more than 9000000000000";
     return;
   }

@@ -11,10 +11,10 @@ namespace cross_attention {
 
 class Shape;
 
-/// One part of a text for people: words, a number or a shape. A view: it must not outlive what it is made of.
+/// One part of a message: text, a number or a shape. A view that must not outlive its source.
 class TextPart {
  public:
-  /// Its length is counted when the text is made: not by every caller.
+  /// Defers strlen to the function that builds the text, instead of repeating it in every caller.
   TextPart(const char* words) : value_(words) {}
   TextPart(std::string_view words) : value_(words) {}
   TextPart(const std::string& words) : TextPart(std::string_view(words)) {}
@@ -33,8 +33,8 @@ class TextPart {
       value_;
 };
 
-/// The parts one after another; a real number with up to six decimals, a shape as "[2, 320, 64, 64]". One function that
-/// all messages are made by: chains of `+` would be a tenth of the WebAssembly download.
+/// Concatenates the parts. Real numbers have up to six decimals; shapes look like "[2, 320, 64, 64]". All
+/// messages are built by this function: chains of `+` would make up a tenth of the WebAssembly download.
 std::string text(std::initializer_list<TextPart> parts);
 
 }  // namespace cross_attention

@@ -25,12 +25,12 @@ ThreadPool& ThreadPool::shared() {
 
 namespace {
 
-/// How often a thread looks again before it sleeps: some tens of microseconds, which is what waking it would take.
+/// Polls before a thread sleeps: some tens of microseconds, about as long as waking it would take.
 constexpr int kSpins = 20000;
 
-/// Waits for `ready()`, first looking, then asleep. `ready` may be asked with and without the lock.
+/// Waits for `ready()`: polls first, then sleeps. `ready` is called with and without the lock.
 template <class Ready>
-void lookThenSleep(Mutex& mutex, Condition& condition, std::atomic<int>& sleepers, Ready ready) {
+void spinThenSleep(Mutex& mutex, Condition& condition, std::atomic<int>& sleepers, Ready ready) {
   for (int spin = 0; spin < kSpins; ++spin) {
     if (ready()) return;
   }
@@ -40,30 +40,31 @@ void lookThenSleep(Mutex& mutex, Condition& condition, std::atomic<int>& sleeper
   --sleepers;
 }
 
-/// Wakes those who wait for what the caller has just stored. Either it sees them, or they see what it stored.
+/// Wakes threads that wait for a value that the caller has just stored. Either the caller sees the sleepers,
+/// or they see the value.
 void wakeSleepers(Mutex& mutex, Condition& condition, const std::atomic<int>& sleepers) {
   if (sleepers == 0) return;
   const Lock lock(mutex);
   condition.notifyAll();
 }
 
-/// One call of run: threads draw tasks until there are none.
+/// One call of ThreadPool::run: threads claim tasks until none is left.
 class Round {
  public:
   Round(ThreadPool::Stages& work, Index firstStage, Index firstTask) : work_(work) {
     begin(firstStage, firstTask);
   }
 
-  /// What each thread does, until all tasks are done or one has failed.
+  /// Runs tasks on the calling thread until all are done or one has failed.
   void join(int slot) {
     for (;;) {
-      const Cursor drawn = cursor_.fetch_add(1);
-      const Index stage = stageOf(drawn);
+      const Cursor claimed = cursor_.fetch_add(1);
+      const Index stage = stageOf(claimed);
       if (stage == work_.stages()) return;
-      if (taskOf(drawn) < work_.tasks(stage)) {
-        run(stage, taskOf(drawn), slot);
+      if (taskOf(claimed) < work_.tasks(stage)) {
+        run(stage, taskOf(claimed), slot);
       } else {
-        lookThenSleep(mutex_, stageEnded_, sleepers_, [&] { return stageOf(cursor_) != stage; });
+        spinThenSleep(mutex_, stageEnded_, sleepers_, [&] { return stageOf(cursor_) != stage; });
       }
     }
   }
@@ -73,12 +74,12 @@ class Round {
   }
 
  private:
-  /// The stage and the next of its tasks in one number, so that both are drawn at once.
+  /// The stage (upper 32 bits) and the next task (lower 32 bits), so that one atomic operation claims both.
   using Cursor = std::uint64_t;
   static Index stageOf(Cursor cursor) { return static_cast<Index>(cursor >> 32); }
   static Index taskOf(Cursor cursor) { return static_cast<Index>(cursor & 0xFFFFFFFF); }
 
-  /// For the one thread that knows that no task runs.
+  /// Called only by the thread that knows that no task is running.
   void begin(Index stage, Index task) {
     while (stage < work_.stages() && task >= work_.tasks(stage)) {
       ++stage;
@@ -101,7 +102,7 @@ class Round {
         const Lock lock(mutex_);
         if (!failure_) failure_ = std::current_exception();
       }
-      // This task never counts as done: nobody else moves on from this stage.
+      // This task is never counted as done, so no other thread can advance the stage.
       return moveTo(work_.stages(), 0);
     }
     if (done_.fetch_add(1) + 1 == work_.tasks(stage)) begin(stage + 1, 0);
@@ -109,7 +110,8 @@ class Round {
 
   ThreadPool::Stages& work_;
   std::atomic<Cursor> cursor_{0};
-  std::atomic<Index> done_{0};  ///< tasks of the stage at work
+  /// Finished tasks of the current stage.
+  std::atomic<Index> done_{0};
   Mutex mutex_;
   Condition stageEnded_;
   std::atomic<int> sleepers_{0};
@@ -119,7 +121,7 @@ class Round {
 }  // namespace
 
 struct ThreadPool::Implementation {
-  /// One thread of the pool, from its start to its end.
+  /// One worker thread.
   struct Worker {
     Worker(Implementation& owner, int number)
         : pool(owner), slot(number), seen(owner.rounds), thread(&run, this) {}
@@ -131,8 +133,10 @@ struct ThreadPool::Implementation {
 
     Implementation& pool;
     int slot;
-    unsigned long long seen;  ///< rounds before it came
-    Thread thread;            ///< the last: it uses the others
+    /// The last round that this worker has seen.
+    unsigned long long seen;
+    /// The last member, because the thread uses the others.
+    Thread thread;
   };
 
   Mutex acquired;
@@ -143,39 +147,40 @@ struct ThreadPool::Implementation {
   Round* round = nullptr;                     // guarded by mutex
   std::atomic<unsigned long long> rounds{0};  // written under mutex
   std::atomic<bool> stopping{false};          // written under mutex
-  Condition left;
+  Condition allLeft;
   std::atomic<int> inside{0};  // written under mutex
-  std::atomic<int> leaving{0};
-  /// By slot, of which the caller has the first.
+  std::atomic<int> leavingSleepers{0};
+  /// Indexed by slot; slot 0 is the caller.
   std::array<std::unique_ptr<Worker>, kMaxThreads> workers;
-  int threads = 1;  ///< the caller counted
+  /// Including the caller.
+  int threads = 1;
 
-  Mutex behindMutex;
-  Condition behindWake;
-  std::vector<std::function<void()>> behindJobs;  // guarded by behindMutex
-  bool behindStopping = false;                    // guarded by behindMutex
-  std::optional<Thread> behind;
+  Mutex jobsMutex;
+  Condition jobsChanged;
+  std::vector<std::function<void()>> jobs;  // guarded by jobsMutex
+  bool jobsStopping = false;                    // guarded by jobsMutex
+  std::optional<Thread> backgroundThread;
 
   void runWorker(int slot, unsigned long long seen) {
     for (;;) {
-      lookThenSleep(mutex, wake, sleepers, [&] { return stopping || rounds != seen; });
+      spinThenSleep(mutex, wake, sleepers, [&] { return stopping || rounds != seen; });
       Round* current = nullptr;
       {
         const Lock lock(mutex);
         if (stopping) return;
         seen = rounds;
         current = round;
-        if (current == nullptr) continue;  // It ended before this thread came.
+        if (current == nullptr) continue;  // The round ended before this thread joined.
         ++inside;
       }
       current->join(slot);
-      // Under the lock: the caller may destroy the round as soon as it sees that nobody is inside.
+      // Needs the lock: the caller may destroy the round as soon as it sees that no worker is inside.
       const Lock lock(mutex);
-      if (--inside == 0) left.notifyOne();
+      if (--inside == 0) allLeft.notifyOne();
     }
   }
 
-  /// The calling thread's part and, where workers come in time, theirs.
+  /// Runs the round on the calling thread and on all workers that join in time.
   void share(Round& shared, int callerSlot) {
     {
       const Lock lock(mutex);
@@ -185,24 +190,24 @@ struct ThreadPool::Implementation {
     wakeSleepers(mutex, wake, sleepers);
     shared.join(callerSlot);
     {
-      // Whoever has not come by now need not come any more.
+      // Workers that have not joined by now are not needed.
       const Lock lock(mutex);
       round = nullptr;
     }
-    lookThenSleep(mutex, left, leaving, [&] { return inside == 0; });
+    spinThenSleep(mutex, allLeft, leavingSleepers, [&] { return inside == 0; });
   }
 
-  static void* runBehindJobs(void* implementation) {
+  static void* runJobs(void* implementation) {
     Implementation& pool = *static_cast<Implementation*>(implementation);
     for (;;) {
       std::function<void()> job;
       {
-        const Lock lock(pool.behindMutex);
-        pool.behindWake.wait(pool.behindMutex,
-                             [&] { return pool.behindStopping || !pool.behindJobs.empty(); });
-        if (pool.behindJobs.empty()) return nullptr;
-        job = std::move(pool.behindJobs.front());
-        pool.behindJobs.erase(pool.behindJobs.begin());
+        const Lock lock(pool.jobsMutex);
+        pool.jobsChanged.wait(pool.jobsMutex,
+                             [&] { return pool.jobsStopping || !pool.jobs.empty(); });
+        if (pool.jobs.empty()) return nullptr;
+        job = std::move(pool.jobs.front());
+        pool.jobs.erase(pool.jobs.begin());
       }
       job();
     }
@@ -219,21 +224,21 @@ struct ThreadPool::Implementation {
     stopping = false;
   }
 
-  void stopBehind() {
+  void stopBackgroundThread() {
     {
-      const Lock lock(behindMutex);
-      behindStopping = true;
+      const Lock lock(jobsMutex);
+      jobsStopping = true;
     }
-    behindWake.notifyAll();
-    behind.reset();
-    behindStopping = false;
+    jobsChanged.notifyAll();
+    backgroundThread.reset();
+    jobsStopping = false;
   }
 };
 
 ThreadPool::ThreadPool() : implementation_(std::make_unique<Implementation>()) {}
 
 ThreadPool::~ThreadPool() {
-  implementation_->stopBehind();
+  implementation_->stopBackgroundThread();
   implementation_->stopWorkers();
 }
 
@@ -241,7 +246,7 @@ int ThreadPool::threads() const { return implementation_->threads; }
 
 void ThreadPool::setThreads(int threads) {
   if (threads < 1 || threads > kMaxThreads) {
-    failArgument({"threads is ", threads, "; it takes 1 to ", kMaxThreads});
+    failArgument({"threads is ", threads, "; expected 1 to ", kMaxThreads});
   }
   Implementation& pool = *implementation_;
   if (threads != pool.threads) {
@@ -251,7 +256,7 @@ void ThreadPool::setThreads(int threads) {
           std::make_unique<Implementation::Worker>(pool, pool.threads);
     }
   }
-  if (!pool.behind) pool.behind.emplace(&Implementation::runBehindJobs, &pool);
+  if (!pool.backgroundThread) pool.backgroundThread.emplace(&Implementation::runJobs, &pool);
 }
 
 bool ThreadPool::tryAcquire() { return implementation_->acquired.tryLock(); }
@@ -259,11 +264,11 @@ void ThreadPool::release() { implementation_->acquired.unlock(); }
 
 void ThreadPool::run(Stages& work, Index firstStage, Index firstTask, int callerSlot) {
   Round round(work, firstStage, firstTask);
-  bool isShared = false;
+  bool isParallel = false;
   for (Index stage = firstStage; stage < work.stages(); ++stage) {
-    isShared = isShared || work.tasks(stage) > 1;
+    isParallel = isParallel || work.tasks(stage) > 1;
   }
-  if (isShared && implementation_->threads > 1) {
+  if (isParallel && implementation_->threads > 1) {
     implementation_->share(round, callerSlot);
   } else {
     round.join(callerSlot);
@@ -271,18 +276,18 @@ void ThreadPool::run(Stages& work, Index firstStage, Index firstTask, int caller
   round.rethrowFailure();
 }
 
-void ThreadPool::runBehind(std::function<void()> job) {
+void ThreadPool::runInBackground(std::function<void()> job) {
   Implementation& pool = *implementation_;
   {
-    const Lock lock(pool.behindMutex);
-    pool.behindJobs.push_back(std::move(job));
+    const Lock lock(pool.jobsMutex);
+    pool.jobs.push_back(std::move(job));
   }
-  pool.behindWake.notifyOne();
+  pool.jobsChanged.notifyOne();
 }
 
-bool ThreadPool::canRunBehind() const { return implementation_->behind.has_value(); }
+bool ThreadPool::canRunInBackground() const { return implementation_->backgroundThread.has_value(); }
 
-#else  // no threads: the caller does everything
+#else  // without threads, the caller runs everything
 
 struct ThreadPool::Implementation {};
 
@@ -293,7 +298,7 @@ int ThreadPool::threads() const { return 1; }
 
 void ThreadPool::setThreads(int threads) {
   if (threads != 1) {
-    failArgument({"threads is ", threads, "; without shared memory it takes 1"});
+    failArgument({"threads is ", threads, "; expected 1 because shared memory is not available"});
   }
 }
 
@@ -307,8 +312,8 @@ void ThreadPool::run(Stages& work, Index firstStage, Index firstTask, int caller
   }
 }
 
-void ThreadPool::runBehind(std::function<void()> job) { job(); }
-bool ThreadPool::canRunBehind() const { return false; }
+void ThreadPool::runInBackground(std::function<void()> job) { job(); }
+bool ThreadPool::canRunInBackground() const { return false; }
 
 #endif
 

@@ -8,19 +8,19 @@
 
 #include "core/error.hpp"
 
-/// Threads and what they wait for, on POSIX threads, which every platform of ours has. The standard library's bring
-/// std::future and the texts of the system's errors with them: 15 KB of the WebAssembly download.
+/// Thin wrappers of POSIX threads, which all supported platforms have. The standard library's classes also
+/// link std::future and the system's error messages: 15 KB of the WebAssembly download.
 namespace cross_attention {
 
 #if CROSS_ATTENTION_THREADS
 
-/// A thread that calls run(argument), joined at its end.
+/// A thread that calls run(argument). The destructor joins it.
 class Thread {
  public:
-  /// Throws kOutOfMemory where the system gives no thread.
+  /// Throws kOutOfMemory if the system cannot start a thread.
   Thread(void* (*run)(void* argument), void* argument) {
     if (pthread_create(&thread_, nullptr, run, argument) != 0) {
-      failOutOfMemory({"out of memory: the system gives no more threads"});
+      failOutOfMemory({"out of memory: cannot start another thread"});
     }
   }
   Thread(const Thread&) = delete;
@@ -56,7 +56,7 @@ class Condition {
   ~Condition() { pthread_cond_destroy(&condition_); }
   void notifyOne() { pthread_cond_signal(&condition_); }
   void notifyAll() { pthread_cond_broadcast(&condition_); }
-  /// Returns once `ready`() is true; the caller holds `mutex`.
+  /// Returns when ready() is true. The caller must hold `mutex`.
   template <class Ready>
   void wait(Mutex& mutex, Ready ready) {
     while (!ready()) pthread_cond_wait(&condition_, &mutex.mutex_);
@@ -66,7 +66,7 @@ class Condition {
   pthread_cond_t condition_ = PTHREAD_COND_INITIALIZER;
 };
 
-/// Something that happens once on another thread.
+/// A one-time event that another thread signals.
 class Event {
  public:
   void set() {
@@ -87,7 +87,7 @@ class Event {
 
 #else
 
-/// Without threads whatever is waited for has happened.
+/// Without threads, every event has already happened.
 class Event {
  public:
   void set() {}

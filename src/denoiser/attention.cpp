@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "operators/sums.hpp"
+#include "operators/add.hpp"
 
 namespace cross_attention::denoiser {
 

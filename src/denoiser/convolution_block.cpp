@@ -1,12 +1,12 @@
 #include "denoiser/convolution_block.hpp"
 
-#include "operators/sums.hpp"
+#include "operators/add.hpp"
 
 namespace cross_attention::denoiser {
 
 using operators::addTo;
 using operators::Initial;
-using operators::sum;
+using operators::add;
 
 template <class T>
 ConvolutionBlock<T>::ConvolutionBlock(ParameterSet<T>& parameters, const std::string& name,
@@ -21,7 +21,7 @@ Tensor<T> ConvolutionBlock<T>::forward(const Tensor<T>& pixels, const Tensor<T>&
   Tensor<T> hidden = in_.forward(inSilu_.forward(inNorm_.forward(pixels, keep), keep), keep);
   const Tensor<T> modulation = modulation_.forward(time, keep).reshaped({time.shape()[0], 2, -1});
   hidden = modulate_.forward(outNorm_.forward(hidden, keep), modulation, keep);
-  return sum(pixels, out_.forward(outSilu_.forward(hidden, keep), keep));
+  return add(pixels, out_.forward(outSilu_.forward(hidden, keep), keep));
 }
 
 template <class T>
@@ -32,7 +32,7 @@ Tensor<T> ConvolutionBlock<T>::backward(const Tensor<T>& outputGradient, Tensor<
   Tensor<T> hidden = outSilu_.backward(out_.backward(outputGradient));
   hidden = outNorm_.backward(modulate_.backward(hidden, modulationGradient));
   addTo(timeGradient, modulation_.backward(modulationGradient.reshaped({batch, 1, -1})));
-  return sum(outputGradient, inNorm_.backward(inSilu_.backward(in_.backward(hidden))));
+  return add(outputGradient, inNorm_.backward(inSilu_.backward(in_.backward(hidden))));
 }
 
 template class ConvolutionBlock<float>;

@@ -7,13 +7,13 @@
 #include "core/text.hpp"
 #include "denoiser/patches.hpp"
 #include "denoiser/time_waves.hpp"
-#include "operators/sums.hpp"
+#include "operators/add.hpp"
 
 namespace cross_attention::denoiser {
 
 using operators::addTo;
 using operators::Initial;
-using operators::sum;
+using operators::add;
 
 namespace {
 
@@ -154,7 +154,7 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
   }
   tokens = outModulate_.forward(outNorm_.forward(tokens, keep), modulation, keep);
   contextShape_ = prompts.context.shape();
-  pixels = sum(pixels, patchOut_.forward(tokens, keep));
+  pixels = add(pixels, patchOut_.forward(tokens, keep));
   for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
     pixels = fromPatches(pixels, kHalving);
     for (ConvolutionBlock<T>& block : level->after) pixels = block.forward(pixels, time, keep);

@@ -1,12 +1,12 @@
 #include "denoiser/image_block.hpp"
 
 #include "core/text.hpp"
-#include "operators/sums.hpp"
+#include "operators/add.hpp"
 
 namespace cross_attention::denoiser {
 
 using operators::addTo;
-using operators::sum;
+using operators::add;
 
 namespace {
 
@@ -57,7 +57,7 @@ Tensor<T> ImageBlock<T>::forward(const Tensor<T>& tokens, const EncodedPrompts<T
       control != nullptr
           ? control->attendToText(number_, crossAttention_, asking, prompts.context, prompts.mask)
           : crossAttention_.forward(asking, &prompts.context, prompts.mask, keep);
-  state = sum(state, fromText);
+  state = add(state, fromText);
 
   const Tensor<T> input =
       feedForwardModulate_.forward(feedForwardNorm_.forward(state, keep), modulation, keep);
@@ -72,7 +72,7 @@ Tensor<T> ImageBlock<T>::backward(const Tensor<T>& outputGradient, Tensor<T>& co
   Tensor<T> branch =
       feedForward_.backward(feedForwardSum_.backward(outputGradient, modulationGradient));
   branch = feedForwardNorm_.backward(feedForwardModulate_.backward(branch, modulationGradient));
-  Tensor<T> gradient = sum(outputGradient, branch);
+  Tensor<T> gradient = add(outputGradient, branch);
 
   addTo(gradient, crossNorm_.backward(crossAttention_.backward(gradient, &contextGradient)));
 

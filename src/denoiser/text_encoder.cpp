@@ -3,11 +3,11 @@
 #include <limits>
 
 #include "core/text.hpp"
-#include "operators/sums.hpp"
+#include "operators/add.hpp"
 
 namespace cross_attention::denoiser {
 
-using operators::sum;
+using operators::add;
 
 namespace {
 
@@ -34,15 +34,15 @@ TextBlock<T>::TextBlock(ParameterSet<T>& parameters, const std::string& name,
 template <class T>
 Tensor<T> TextBlock<T>::forward(const Tensor<T>& words, const Mask<T>& mask, bool keep) {
   const Tensor<T> attended =
-      sum(words, attention_.forward(attentionNorm_.forward(words, keep), nullptr, mask, keep));
-  return sum(attended, feedForward_.forward(feedForwardNorm_.forward(attended, keep), keep));
+      add(words, attention_.forward(attentionNorm_.forward(words, keep), nullptr, mask, keep));
+  return add(attended, feedForward_.forward(feedForwardNorm_.forward(attended, keep), keep));
 }
 
 template <class T>
 Tensor<T> TextBlock<T>::backward(const Tensor<T>& outputGradient) {
   const Tensor<T> gradient =
-      sum(outputGradient, feedForwardNorm_.backward(feedForward_.backward(outputGradient)));
-  return sum(gradient, attentionNorm_.backward(attention_.backward(gradient, nullptr)));
+      add(outputGradient, feedForwardNorm_.backward(feedForward_.backward(outputGradient)));
+  return add(gradient, attentionNorm_.backward(attention_.backward(gradient, nullptr)));
 }
 
 template <class T>

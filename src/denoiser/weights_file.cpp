@@ -146,7 +146,7 @@ void forCheckpointParts(Parameter<float>& parameter, operators::Adam<float>::Sta
   use("", parameter.values);
   use("adam.mean.", state.mean);
   use("adam.square.", state.square);
-  use("average.", state.average);
+  use("average.", state.ema);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace cross_attention::graph {
 
 namespace {
 
-/// All names that there were.
+/// All dimension names used so far.
 std::vector<std::string>& allNames() {
   static std::vector<std::string> names;
   return names;
@@ -20,17 +20,17 @@ std::vector<std::string>& allNames() {
 Dimension::Dimension(std::string_view name) {
   std::vector<std::string>& names = allNames();
   const auto known = std::find(names.begin(), names.end(), name);
-  const Index place = known - names.begin();
+  const Index index = known - names.begin();
   if (known == names.end()) {
-    const std::string kept(name);
-    names.push_back(kept);
+    const std::string copy(name);
+    names.push_back(copy);
   }
-  value_ = -1 - place;
+  value_ = -1 - index;
 }
 
-std::size_t Dimension::names() { return allNames().size(); }
+std::size_t Dimension::nameCount() { return allNames().size(); }
 
-const std::string& Dimension::name() const { return allNames()[place()]; }
+const std::string& Dimension::name() const { return allNames()[nameIndex()]; }
 
 std::string toString(const Dimensions& dimensions) {
   std::string result = "[";
@@ -47,10 +47,10 @@ Dimensions toDimensions(const Shape& shape) {
   return dimensions;
 }
 
-Shape toShape(const Dimensions& dimensions, std::string_view what) {
+Shape toShape(const Dimensions& dimensions, std::string_view name) {
   std::vector<std::int64_t> numbers;
   for (const Dimension& dimension : dimensions) numbers.push_back(dimension.number());
-  return Shape::checked(numbers, std::string(what).c_str());
+  return Shape::checked(numbers, std::string(name).c_str());
 }
 
 }  // namespace cross_attention::graph

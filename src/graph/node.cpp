@@ -14,8 +14,8 @@ const char* nameOf(ElementType type) {
 
 Node::Node(Operator op, const NodeName& name, ElementType type)
     : op_(op), type_(type), name_(text({name.layer, name.layer.empty() ? "" : ".", name.name})) {
-  static std::uint64_t made = 0;
-  id_ = ++made;
+  static std::uint64_t created = 0;
+  id_ = ++created;
 }
 
 std::shared_ptr<Node> Node::make(Operator op, const NodeName& name, ElementType type) {
@@ -39,7 +39,7 @@ NodePointer Node::constant(const NodeName& name, ElementType type, const Dimensi
 }
 
 NodePointer Node::apply(Operator op, const NodeName& name, const NodeInputs& inputs,
-                        const List& list) {
+                        const Attributes& attributes) {
   const ElementType type = inputs.size() > 0 ? inputs.front()->type() : ElementType::kFloat32;
   std::shared_ptr<Node> node = make(op, name, type);
   const auto require = [&node](bool condition, std::initializer_list<TextPart> otherwise) {
@@ -47,39 +47,40 @@ NodePointer Node::apply(Operator op, const NodeName& name, const NodeInputs& inp
   };
   const auto expected = static_cast<std::size_t>(inputsOf(op));
   const char* operatorName = graph::nameOf(op);
-  require(expected > 0, {"is ", operatorName, "; it takes an operator"});
+  require(expected > 0, {"is ", operatorName, "; expected an operator with inputs"});
   require(inputs.size() == expected,
-          {"has ", inputs.size(), " inputs; ", operatorName, " takes ", expected});
-  ShortList<Dimensions, 3> shapes;
+          {"(", operatorName, ") has ", inputs.size(), " inputs; expected ", expected});
+  InlineVector<Dimensions, 3> shapes;
   for (const NodePointer& input : inputs) {
     require(input->type() == type,
-            {"has inputs of float32 and of float64; ", operatorName, " takes those of one"});
+            {"(", operatorName, ") has float32 and float64 inputs; expected one dtype"});
     shapes.push_back(input->shape());
   }
-  node->shape_ = inferShape(op, node->name_, shapes, list);
+  node->shape_ = inferShape(op, node->name_, shapes, attributes);
   node->inputs_ = inputs;
-  node->list_ = list;
+  node->attributes_ = attributes;
   return node;
 }
 
-std::vector<const Node*> inOrder(std::span<const NodePointer> outputs) {
-  // Those that are still to come, a heap with the one that was made last on top. What a node needs was made before it, so
-  // that all who need a node come before it, too: one after another, if it is there more than once.
+std::vector<const Node*> topologicalOrder(std::span<const NodePointer> outputs) {
+  // The nodes still to be visited: a heap with the most recently created node on top. Inputs are created
+  // before the nodes that use them, so all users of a node leave the heap before the node itself. Duplicates
+  // are adjacent.
   std::vector<const Node*> open;
-  const auto wasMadeBefore = [](const Node* left, const Node* right) {
+  const auto wasCreatedBefore = [](const Node* left, const Node* right) {
     return left->id() < right->id();
   };
   const auto add = [&](std::span<const NodePointer> nodes) {
     for (const NodePointer& pointer : nodes) {
       const Node* node = pointer.get();
       open.push_back(node);
-      std::push_heap(open.begin(), open.end(), wasMadeBefore);
+      std::push_heap(open.begin(), open.end(), wasCreatedBefore);
     }
   };
   add(outputs);
   std::vector<const Node*> order;
   while (!open.empty()) {
-    std::pop_heap(open.begin(), open.end(), wasMadeBefore);
+    std::pop_heap(open.begin(), open.end(), wasCreatedBefore);
     const Node* node = open.back();
     open.pop_back();
     if (!order.empty() && order.back() == node) continue;
@@ -92,14 +93,14 @@ std::vector<const Node*> inOrder(std::span<const NodePointer> outputs) {
 
 std::string print(const NodePointer& output) {
   std::string result;
-  for (const Node* node : inOrder(output)) {
+  for (const Node* node : topologicalOrder(output)) {
     result += text({node->name(), " ", toString(node->shape()), " = ", nameOf(node->op()), "("});
     const char* separator = "";
     for (const NodePointer& input : node->inputs()) {
       result += text({separator, input->name()});
       separator = ", ";
     }
-    for (const Index number : node->list()) {
+    for (const Index number : node->attributes()) {
       result += text({separator, number});
       separator = " ";
     }

@@ -23,25 +23,25 @@ constexpr std::size_t bytesOf(ElementType type) {
   return type == ElementType::kFloat32 ? sizeof(float) : sizeof(double);
 }
 
-/// Whose elements constants are: they are not copied. A layer, for its parameters.
+/// Owns the elements of constants, which are not copied: a layer, for its parameters.
 class ConstantOwner {
  public:
   virtual ~ConstantOwner() = default;
-  /// For people.
+  /// The name, for error messages.
   virtual const std::string& name() const = 0;
-  /// False once it was disposed of: then there are no elements any more.
+  /// False after the owner was disposed. Its elements no longer exist then.
   virtual bool isAlive() const = 0;
-  /// Counts the changes of the elements.
+  /// A counter that increases when the elements change.
   virtual std::uint64_t version() const = 0;
-  /// The elements of its constant `part`, row by row, while it is alive.
+  /// Returns the elements of constant `part`, in row-major order. Requires isAlive().
   virtual const void* elements(int part) const = 0;
-  /// Something that reads the elements is under way: it is finished before they change or go.
+  /// Registers work that reads the elements. The owner finishes it before the elements change or are freed.
   virtual void finishBeforeChange(const std::shared_ptr<Finishable>& pending) const = 0;
-  /// Whether this is a layer::LayerConstants of the constants' type.
+  /// True if this is a layer::LayerConstants of the constants' type.
   virtual bool isLayer() const { return false; }
 };
 
-/// The elements of a Constant.
+/// Refers to the elements of a Constant node.
 struct Constant {
   std::shared_ptr<const ConstantOwner> owner;
   int part = 0;
@@ -52,42 +52,43 @@ struct Constant {
 
 class Node;
 using NodePointer = std::shared_ptr<const Node>;
-/// No operator takes more.
-using NodeInputs = ShortList<NodePointer, 3>;
+/// The inputs of a node. No operator has more than three.
+using NodeInputs = InlineVector<NodePointer, 3>;
 
-/// A node's name: by itself, or "layer.name".
+/// A node's name: either "name" or "layer.name".
 struct NodeName {
-  NodeName(const char* given) : name(given) {}
-  NodeName(std::string_view given) : name(given) {}
-  NodeName(std::string_view layerName, std::string_view given) : layer(layerName), name(given) {}
+  NodeName(const char* nodeName) : name(nodeName) {}
+  NodeName(std::string_view nodeName) : name(nodeName) {}
+  NodeName(std::string_view layerName, std::string_view nodeName) : layer(layerName), name(nodeName) {}
 
   std::string_view layer;
   std::string_view name;
 };
 
-/// A node of a computation graph and the one value that comes out of it. Never changes after it was made, from nodes that
-/// were made before: so a graph has no cycles.
+/// A node of a computation graph and its one output value. Immutable. Nodes are created only from existing
+/// nodes, so graphs have no cycles.
 class Node {
  public:
-  /// A value that is given at run time. `broadcasts`: any of its dimensions may be 1 then.
+  /// Creates an input, whose value is passed at run time. `broadcasts`: any of its dimensions may then be 1.
   static NodePointer input(const NodeName& name, ElementType type, const Dimensions& shape,
                            bool broadcasts = false);
   static NodePointer constant(const NodeName& name, ElementType type, const Dimensions& shape,
                               const Constant& elements);
-  /// `list`: see Operator. Infers the shape; throws kShape or kArgument, naming the node, where the inputs do not fit.
+  /// Creates a node that applies an operator to inputs, and infers its shape. `attributes`: see Operator.
+  /// Throws kShape or kArgument, naming the node, if the inputs are invalid.
   static NodePointer apply(Operator op, const NodeName& name, const NodeInputs& inputs,
-                           const List& list = {});
+                           const Attributes& attributes = {});
 
-  /// A number that no other node has, above those of its inputs.
+  /// A unique number, greater than those of the inputs.
   std::uint64_t id() const { return id_; }
   Operator op() const { return op_; }
   const std::string& name() const { return name_; }
   ElementType type() const { return type_; }
   const Dimensions& shape() const { return shape_; }
   const NodeInputs& inputs() const { return inputs_; }
-  const List& list() const { return list_; }
+  const Attributes& attributes() const { return attributes_; }
   bool broadcasts() const { return broadcasts_; }
-  /// Of a Constant.
+  /// Requires that this is a Constant.
   const Constant& elements() const { return elements_; }
 
  private:
@@ -101,18 +102,19 @@ class Node {
   std::string name_;
   Dimensions shape_;
   NodeInputs inputs_;
-  List list_;
+  Attributes attributes_;
   Constant elements_;
 };
 
-/// The outputs and all that they need, in the order in which they were made: each after its inputs. They live as long as
-/// the outputs.
-std::vector<const Node*> inOrder(std::span<const NodePointer> outputs);
-inline std::vector<const Node*> inOrder(const NodePointer& output) {
-  return inOrder(std::span(&output, 1));
+/// Returns the outputs and all nodes that they depend on, in order of creation, so that each follows its
+/// inputs. The pointers are valid as long as the outputs exist.
+std::vector<const Node*> topologicalOrder(std::span<const NodePointer> outputs);
+inline std::vector<const Node*> topologicalOrder(const NodePointer& output) {
+  return topologicalOrder(std::span(&output, 1));
 }
 
-/// A line a node: "scores [batch, 8, tokens, contextLength] = MatMul(query.heads, key.heads)".
+/// Formats a graph with one line per node, such as "scores [batch, 8, tokens, contextLength] =
+/// MatMul(query.heads, key.heads)".
 std::string print(const NodePointer& output);
 
 }  // namespace cross_attention::graph

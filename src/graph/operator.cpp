@@ -6,12 +6,12 @@ namespace cross_attention::graph {
 
 namespace {
 
-struct Facts {
+struct OperatorInfo {
   const char* name;
   int inputs;
 };
 
-constexpr std::array<Facts, 13> kFacts{{{"Input", 0},
+constexpr std::array<OperatorInfo, 13> kOperatorInfo{{{"Input", 0},
                                         {"Constant", 0},
                                         {"Add", 2},
                                         {"Sub", 2},
@@ -27,7 +27,7 @@ constexpr std::array<Facts, 13> kFacts{{{"Input", 0},
 
 }  // namespace
 
-const char* nameOf(Operator op) { return kFacts[static_cast<std::size_t>(op)].name; }
-int inputsOf(Operator op) { return kFacts[static_cast<std::size_t>(op)].inputs; }
+const char* nameOf(Operator op) { return kOperatorInfo[static_cast<std::size_t>(op)].name; }
+int inputsOf(Operator op) { return kOperatorInfo[static_cast<std::size_t>(op)].inputs; }
 
 }  // namespace cross_attention::graph

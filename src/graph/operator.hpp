@@ -3,12 +3,13 @@
 #include <cstdint>
 
 #include "core/shape.hpp"
-#include "graph/short_list.hpp"
+#include "graph/inline_vector.hpp"
 
 namespace cross_attention::graph {
 
-/// What a node computes: the operators of ONNX that bear these names (opset 17), as far as the layer's graph and those
-/// that compilers make of it need them. kAttention is none of ONNX: a compiler puts it in the place of a whole layer.
+/// The operation of a node. Names and semantics are those of ONNX (opset 17); only operators that the layer's
+/// graph and the compilers need are included. kAttention does not exist in ONNX: compilers use it to replace
+/// a whole layer.
 enum class Operator : std::uint8_t {
   kInput,
   kConstant,
@@ -19,17 +20,21 @@ enum class Operator : std::uint8_t {
   kLog,
   kIdentity,
   kMatMul,
-  kSoftmax,  ///< list: the axis, which is the last one. A row of nothing but -infinity becomes zeros, not NaN.
-  kTranspose,  ///< list: perm
-  kReshape,  ///< list: the shape, in which 0 stands for the input's dimension and -1 for what is left
+  /// Attribute: the axis, which must be the last one. A row of only -infinity becomes zeros, not NaN.
+  kSoftmax,
+  /// Attribute: perm.
+  kTranspose,
+  /// Attribute: the shape. 0 copies the input's dimension, -1 is inferred.
+  kReshape,
   kAttention,
 };
 
-/// The numbers that an operator takes beside its inputs.
-using List = ShortList<Index, Shape::kMaxRank>;
+/// The attributes of an operator, as numbers.
+using Attributes = InlineVector<Index, Shape::kMaxRank>;
 
 const char* nameOf(Operator op);
-/// How many inputs a node takes that is made by it; 0 where none is: Input, Constant, and what only compilers put in.
+/// Returns the number of inputs of an operator; 0 for Input, Constant and operators that only compilers
+/// create.
 int inputsOf(Operator op);
 
 }  // namespace cross_attention::graph

@@ -8,10 +8,10 @@
 
 namespace cross_attention::graph {
 
-/// The shape of what an operator makes of inputs of these shapes, by ONNX's rules: numbers and names alike, for a name
-/// equals itself. `list`: see Operator. Throws kShape, naming `node`, where they do not fit.
-/// There are as many inputs as inputsOf says, 1 or 2.
+/// Infers the shape of an operator's output by ONNX's rules. Named dimensions are equal only to themselves.
+/// Requires one or two inputs, as inputsOf(op) returns. `attributes`: see Operator. Throws kShape, naming
+/// `node`, if the inputs are invalid.
 Dimensions inferShape(Operator op, std::string_view node, std::span<const Dimensions> inputs,
-                      const List& list);
+                      const Attributes& attributes);
 
 }  // namespace cross_attention::graph

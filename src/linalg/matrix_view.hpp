@@ -6,8 +6,9 @@
 
 namespace cross_attention::linalg {
 
-/// A matrix in somebody's memory: element (row, column) lies at data[row · rowStride + column · columnStride].
-/// An image [C, H·W] and a list of tokens [N, C] are both a matrix of channels × tokens, by their strides alone.
+/// A view of a matrix that does not own its memory. Element (row, column) lies at data[row · rowStride +
+/// column · columnStride]. By strides alone, both an image [C, H·W] and tokens [N, C] are a matrix of
+/// channels × tokens.
 template <class T>
 struct MatrixView {
   T* data;
@@ -29,7 +30,7 @@ struct MatrixView {
   }
 };
 
-/// Rows one after another, nothing between.
+/// Returns a view of contiguous rows.
 template <class T>
 MatrixView<T> rowMajor(T* data, Index rows, Index columns) {
   return {data, rows, columns, columns, 1};

@@ -9,11 +9,11 @@ namespace cross_attention::linalg {
 
 namespace {
 
-/// Calls part(begin, count, start) for the blocks of the left operand's depth; where it is not cut, for equal parts, none
-/// longer than kMostDepth.
+/// Calls part(begin, count, start) for the depth blocks of the left operand. If the operand is not blocked,
+/// the parts have equal size, at most kMaxDepth.
 template <class T, class Part>
 void forDepthBlocks(const RowPanels<T>& left, Start start, Part part) {
-  const Index equal = std::max<Index>(1, ceilDivide(left.depth, kMostDepth<T>));
+  const Index equal = std::max<Index>(1, ceilDivide(left.depth, kMaxDepth<T>));
   const Index step = left.blockDepth < left.depth ? left.blockDepth : ceilDivide(left.depth, equal);
   Index begin = 0;
   do {
@@ -22,11 +22,11 @@ void forDepthBlocks(const RowPanels<T>& left, Start start, Part part) {
   } while (begin < left.depth);
 }
 
-/// So much of the right operand stays in the second-level cache while all row panels pass by.
+/// The part of the right operand that stays in the second-level cache while all row panels pass by.
 constexpr Index kRightBytes = Index{256} * 1024;
 
-/// Calls work(first row, number of rows, first column panel, end of the column panels), row panel after row panel for one
-/// group of column panels after the other.
+/// Calls work(first row, number of rows, first column panel, end of the column panels) for every row panel,
+/// group of column panels by group.
 template <class T, class Work>
 void forPanels(Index rows, Index depth, Index columnPanels, Work work) {
   const Index panelBytes =
@@ -44,7 +44,8 @@ const T* biasOf(Start start, const T* bias, Index row) {
   return start == Start::kBias ? bias + row : nullptr;
 }
 
-/// A tile whose destination is no run of kTileColumns contiguous values: by way of a small tile of its own.
+/// Computes a tile whose destination rows are not kTileColumns contiguous values: multiplies into a temporary
+/// tile and copies it.
 template <class T>
 void multiplyTileInto(Index rows, const T* rowPanel, const T* columnPanel, Index depth,
                       MatrixView<T> destination, Start start, const T* bias) {
@@ -72,7 +73,7 @@ void multiplyTileInto(Index rows, const T* rowPanel, const T* columnPanel, Index
   }
 }
 
-/// One column panel of a result: tile below tile.
+/// Computes one column panel of the result, tile below tile.
 template <class T>
 void multiplyColumnPanel(RowPanels<T> left, const T* columnPanel, T* destination, Start start,
                          const T* bias) {
@@ -98,18 +99,21 @@ void multiplyColumnPanel(RowPanels<T> left, const T* columnPanel, T* destination
   if (rest > 0) run(fullPanels, 1, rest);
 }
 
-/// Where the tiles of a result go: the one of column panel p that begins in row r to data + p · tileStep + r · rowStride.
+/// The destination of tiles: the tile of column panel p at row r begins at data + p · tileStep + r ·
+/// rowStride.
 template <class T>
 struct Tiles {
   T* data;
   Index tileStep;
   Index rowStride;
-  /// Column panels whose tiles go there; those of the others go into `matrix`, by multiplyTileInto.
+  /// Number of column panels that are written this way. Tiles of the others go to `matrix`, through
+  /// multiplyTileInto.
   Index fullPanels;
   MatrixView<T> matrix;
 };
 
-/// The product of a block of the depth, in which right has more than one column panel or result is a matrix.
+/// Multiplies one block of the depth, if the right operand has several column panels or the result is a
+/// matrix.
 template <class T>
 void multiplyPart(RowPanels<T> left, ColumnPanels<const T> right, const Tiles<T>& result,
                   Start start, const T* bias) {

@@ -8,8 +8,8 @@ namespace cross_attention::linalg {
 
 namespace {
 
-/// Up to Width rows of `depth` values each, written as `depth` groups of Width values: value r of group k is source(r, k),
-/// zero for the rows that are missing.
+/// Writes up to Width rows of `depth` values as `depth` groups of Width values: value r of group k is
+/// source(r, k), or zero if row r does not exist.
 template <Index Width, class T>
 void interleaveAny(MatrixView<const T> source, T* destination) {
   for (Index depth = 0; depth < source.columns; ++depth, destination += Width) {
@@ -18,8 +18,8 @@ void interleaveAny(MatrixView<const T> source, T* destination) {
   }
 }
 
-/// Calls work(row) for vectors that cover rows 0 … Width - 1, the last one overlapping the one before it where kLanes
-/// does not divide Width.
+/// Calls work(row) for vectors that cover rows 0 … Width - 1. The last vector overlaps the one before it if
+/// kLanes does not divide Width.
 template <Index Width, class T, class Work>
 inline void forVectorsOfGroup(Work work) {
   constexpr Index kLanes = simd::kLanes<T>;
@@ -27,7 +27,8 @@ inline void forVectorsOfGroup(Work work) {
   for (Index row = 0; row < Width; row += kLanes) work(row + kLanes > Width ? Width - kLanes : row);
 }
 
-/// kLanes values each of Width rows that are contiguous: blocks of kLanes × kLanes are transposed in registers.
+/// Interleaves kLanes values from each of Width contiguous rows: blocks of kLanes × kLanes are transposed in
+/// registers.
 template <Index Width, class T>
 [[gnu::always_inline]] inline void interleaveBlock(const T* source, Index rowStride,
                                                    T* destination) {
@@ -36,7 +37,7 @@ template <Index Width, class T>
   });
 }
 
-/// interleaveAny for Width rows that are contiguous.
+/// interleaveAny for Width rows with contiguous values.
 template <Index Width, class T>
 inline void interleaveContiguous(MatrixView<const T> source, T* destination) {
   constexpr Index kLanes = simd::kLanes<T>;
@@ -47,7 +48,7 @@ inline void interleaveContiguous(MatrixView<const T> source, T* destination) {
   interleaveAny<Width>(source.columnRange(depth, source.columns - depth), destination);
 }
 
-/// The same for Width rows whose values of one depth are contiguous: plain copies.
+/// interleaveAny for Width rows whose values of one depth are contiguous: plain copies.
 template <Index Width, class T>
 inline void interleaveCopy(MatrixView<const T> source, T* destination) {
   const T* from = source.data;
@@ -59,7 +60,7 @@ inline void interleaveCopy(MatrixView<const T> source, T* destination) {
   }
 }
 
-/// Called for a whole panel: not inlined, for its callers are many.
+/// Called for a whole panel. Not inlined, because it has many callers.
 template <Index Width, class T>
 [[gnu::noinline]] void interleave(MatrixView<const T> source, T* destination) {
   if constexpr (simd::kLanes<T> <= Width) {
@@ -73,7 +74,8 @@ template <Index Width, class T>
   interleaveAny<Width>(source, destination);
 }
 
-/// Groups of Width rows (depths) of a matrix held in column panels, `panel` for each: part after part of the columns.
+/// Interleaves groups of Width rows (depths) of a matrix in column panels. `panel` is the destination of one
+/// group.
 template <Index Width, class T>
 void interleavePanels(ColumnPanels<const T> source, T* destination) {
   constexpr Index kColumns = kTileColumns<T>;

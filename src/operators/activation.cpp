@@ -13,11 +13,12 @@ using simd::kLanes;
 using simd::splat;
 using simd::Vector;
 
-/// √(8/π): twice the factor within tanh, for tanh(a) = 2·sigmoid(2a) - 1.
+/// √(8/π): twice the factor inside tanh, because tanh(a) = 2·sigmoid(2a) - 1.
 constexpr double kGeluFactor = 1.5957691216057308;
 constexpr double kGeluCubic = 0.044715;
 
-/// 1 / (1 + 2^(-a·log2(e))). Beyond 2^±100 the result is 0 or 1 to the last bit, or close enough to it.
+/// Computes 1 / (1 + 2^(-a·log2(e))). The exponent is clamped to ±100, beyond which the result is 0 or 1 up
+/// to rounding.
 template <class T>
 Vector<T> sigmoid(Vector<T> a, const simd::PowerOfTwo<T>& power) {
   const Vector<T> exponent = a * splat(static_cast<T>(-std::numbers::log2e));
@@ -25,7 +26,7 @@ Vector<T> sigmoid(Vector<T> a, const simd::PowerOfTwo<T>& power) {
   return splat(T(1)) / (splat(T(1)) + power(bounded));
 }
 
-/// Calls work(offset) for every vector of the elements, and once more for the rest, through buffers of one vector.
+/// Applies `work` to all vectors of the elements. Copies the last partial vector through buffers.
 template <class T, class Work>
 void forVectors(Index size, const T* first, const T* second, T* result, Work work) {
   forRowBlocks(size, kElementsPerTask, [=](Index begin, Index end) {
@@ -50,7 +51,7 @@ V Silu::gate(V x) {
   return x;
 }
 template <class V>
-V Silu::gateSlope(V) {
+V Silu::gateDerivative(V) {
   using T = typename V::value_type;
   return splat(T(1));
 }
@@ -62,21 +63,21 @@ V Gelu::gate(V x) {
   return x * (splat(static_cast<T>(kGeluFactor)) + cubic * x * x);
 }
 template <class V>
-V Gelu::gateSlope(V x) {
+V Gelu::gateDerivative(V x) {
   using T = typename V::value_type;
   const V cubic = splat(static_cast<T>(3 * kGeluFactor * kGeluCubic));
   return splat(static_cast<T>(kGeluFactor)) + cubic * x * x;
 }
 
 template <class T, class Kind>
-Tensor<T> Activation<T, Kind>::forward(const Tensor<T>& input, bool keep) {
+Tensor<T> Activation<T, Kind>::forward(const Tensor<T>& input, bool saveForBackward) {
   Tensor<T> output(input.shape());
   const T* x = input.data();
   forVectors(input.size(), x, x, output.data(),
              [](Vector<T> value, Vector<T>, const simd::PowerOfTwo<T>& power) {
                return value * sigmoid<T>(Kind::gate(value), power);
              });
-  input_ = keep ? input : Tensor<T>();
+  input_ = saveForBackward ? input : Tensor<T>();
   return output;
 }
 
@@ -85,10 +86,10 @@ template <class T, class Kind>
 Tensor<T> Activation<T, Kind>::backward(const Tensor<T>& outputGradient) {
   Tensor<T> gradient(input_.shape());
   forVectors(input_.size(), static_cast<const T*>(input_.data()), outputGradient.data(),
-             gradient.data(), [](Vector<T> x, Vector<T> slope, const simd::PowerOfTwo<T>& power) {
+             gradient.data(), [](Vector<T> x, Vector<T> dy, const simd::PowerOfTwo<T>& power) {
                const Vector<T> s = sigmoid<T>(Kind::gate(x), power);
-               const Vector<T> inner = x * (splat(T(1)) - s) * Kind::gateSlope(x);
-               return slope * s * (splat(T(1)) + inner);
+               const Vector<T> inner = x * (splat(T(1)) - s) * Kind::gateDerivative(x);
+               return dy * s * (splat(T(1)) + inner);
              });
   return gradient;
 }

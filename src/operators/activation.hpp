@@ -4,29 +4,29 @@
 
 namespace cross_attention::operators {
 
-/// y = x·sigmoid(x): Elfwing et al., "Sigmoid-weighted linear units" (2018).
+/// SiLU: y = x·sigmoid(x). Based on: Elfwing et al., "Sigmoid-weighted linear units" (2018).
 struct Silu {
   template <class V>
   static V gate(V x);
   template <class V>
-  static V gateSlope(V x);
+  static V gateDerivative(V x);
 };
 
-/// y = x·sigmoid(√(8/π)·(x + 0.044715·x³)): the tanh approximation of Hendrycks and Gimpel, "Gaussian error linear units"
-/// (2016), which PyTorch calls approximate='tanh'.
+/// GELU with tanh approximation: y = x·sigmoid(√(8/π)·(x + 0.044715·x³)), PyTorch's approximate='tanh'. Based
+/// on: Hendrycks and Gimpel, "Gaussian error linear units" (2016).
 struct Gelu {
   template <class V>
   static V gate(V x);
   template <class V>
-  static V gateSlope(V x);
+  static V gateDerivative(V x);
 };
 
-/// y = x·sigmoid(g(x)), element by element, with the g of `Kind`.
+/// Elementwise activation y = x·sigmoid(g(x)), with g defined by `Kind`.
 template <class T, class Kind>
 class Activation {
  public:
-  Tensor<T> forward(const Tensor<T>& input, bool keep);
-  /// dL/dx, of the last forward that was kept.
+  Tensor<T> forward(const Tensor<T>& input, bool saveForBackward);
+  /// Returns dL/dx. Requires a forward with saveForBackward.
   Tensor<T> backward(const Tensor<T>& outputGradient);
 
  private:

@@ -35,21 +35,21 @@ Adam<T>::Adam(ParameterSet<T>& parameters, const AdamOptions& options)
                 Buffer<T>(parameter.shape.size())};
     state.mean.clear();
     state.square.clear();
-    std::copy(parameter.values.begin(), parameter.values.end(), state.average.begin());
+    std::copy(parameter.values.begin(), parameter.values.end(), state.ema.begin());
     states_.push_back(std::move(state));
   }
 }
 
-/// An entry that was added since has no moments.
+/// Entries that were added after construction have no moments.
 template <class T>
 void Adam<T>::requireSameSizes() const {
   std::size_t index = 0;
   for (const Parameter<T>& parameter : parameters_) {
-    const Index size = index < states_.size() ? states_[index].average.size() : 0;
+    const Index size = index < states_.size() ? states_[index].ema.size() : 0;
     ++index;
     if (size != parameter.values.size() && (size != 0 || parameter.trainable)) {
       failArgument({"parameter '", parameter.name, "' has ", parameter.values.size(),
-                    " values; this Adam was made for ", size});
+                    " values; expected ", size, ", as when this optimizer was created"});
     }
   }
 }
@@ -58,16 +58,16 @@ template <class T>
 double Adam<T>::update(double learningRate) {
   requireSameSizes();
   const double norm = std::sqrt(squaredNorm(parameters_));
-  const double most = options_.mostGradientNorm;
+  const double maxNorm = options_.maxGradientNorm;
   ++step_;
   const double step = static_cast<double>(step_);
-  const auto shrink = static_cast<T>(most > 0 && norm > most ? most / norm : 1);
+  const auto shrink = static_cast<T>(maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1);
   const auto beta1 = static_cast<T>(options_.beta1);
   const auto beta2 = static_cast<T>(options_.beta2);
   const auto epsilon = static_cast<T>(options_.epsilon);
   const auto rate = static_cast<T>(learningRate / (1 - std::pow(options_.beta1, step)));
   const auto squareFactor = static_cast<T>(1 / (1 - std::pow(options_.beta2, step)));
-  const auto decay = static_cast<T>(std::min(options_.averageDecay, (1 + step) / (10 + step)));
+  const auto decay = static_cast<T>(std::min(options_.emaDecay, (1 + step) / (10 + step)));
   std::size_t index = 0;
   for (Parameter<T>& parameter : parameters_) {
     State& state = states_[index++];
@@ -76,14 +76,14 @@ double Adam<T>::update(double learningRate) {
     T* gradient = parameter.gradient.data();
     T* mean = state.mean.data();
     T* square = state.square.data();
-    T* average = state.average.data();
+    T* ema = state.ema.data();
     forRowBlocks(parameter.shape.size(), kElementsPerTask, [=](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
-        const T slope = gradient[i] * shrink;
-        mean[i] += (T(1) - beta1) * (slope - mean[i]);
-        square[i] += (T(1) - beta2) * (slope * slope - square[i]);
+        const T scaled = gradient[i] * shrink;
+        mean[i] += (T(1) - beta1) * (scaled - mean[i]);
+        square[i] += (T(1) - beta2) * (scaled * scaled - square[i]);
         values[i] -= rate * mean[i] / (std::sqrt(square[i] * squareFactor) + epsilon);
-        average[i] += (T(1) - decay) * (values[i] - average[i]);
+        ema[i] += (T(1) - decay) * (values[i] - ema[i]);
         gradient[i] = T(0);
       }
     });
@@ -93,12 +93,12 @@ double Adam<T>::update(double learningRate) {
 }
 
 template <class T>
-void Adam<T>::swapAverages() {
+void Adam<T>::swapEma() {
   requireSameSizes();
   std::size_t index = 0;
   for (Parameter<T>& parameter : parameters_) {
     State& state = states_[index++];
-    if (!state.mean.empty()) std::swap(parameter.values, state.average);
+    if (!state.mean.empty()) std::swap(parameter.values, state.ema);
   }
   parameters_.touch();
 }

@@ -10,34 +10,35 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double epsilon = 1e-8;
-  /// The gradient of all parameters together is scaled down to this length; 0: never.
-  double mostGradientNorm = 1;
-  /// Of the running average of the parameters at most; early on it is (1 + step) / (10 + step).
-  double averageDecay = 0.999;
+  /// The gradient of all parameters together is scaled down to at most this norm; 0 disables clipping.
+  double maxGradientNorm = 1;
+  /// Maximum decay of the parameters' EMA. The decay of an early step is (1 + step) / (10 + step).
+  double emaDecay = 0.999;
 };
 
-/// Adam (Kingma and Ba, 2015, algorithm 1), with a running average of the parameters (Polyak and Juditsky, 1992), which is
-/// what one samples with. Only those parameters are changed that were trainable when it was made.
+/// The Adam optimizer with an exponential moving average (EMA) of the parameters, which is used for sampling.
+/// Updates only parameters that were trainable at construction. Based on: Kingma and Ba (2015), algorithm 1;
+/// averaging: Polyak and Juditsky (1992).
 template <class T>
 class Adam {
  public:
-  /// The moments and the average of one parameter; empty where it is not trained.
+  /// The moments and the EMA of one parameter; empty if it is not trained.
   struct State {
-    Buffer<T> mean, square, average;
+    Buffer<T> mean, square, ema;
   };
 
-  /// The average begins with the present values. Takes its memory here.
+  /// Allocates all memory. The EMA starts from the current values.
   Adam(ParameterSet<T>& parameters, const AdamOptions& options);
 
-  /// p ← p - learningRate·m̂/(√v̂ + ε); then the gradients are cleared. Returns the length of the gradient. Throws
-  /// kArgument, having changed nothing, where a parameter has grown or become trainable since this was made.
+  /// Updates p ← p - learningRate·m̂/(√v̂ + ε), clears the gradients and returns the norm of the gradient.
+  /// Throws kArgument, without any change, if a parameter has grown or become trainable since construction.
   double update(double learningRate);
-  /// Exchanges the parameters and their averages: before and after sampling or saving. Throws as update.
-  void swapAverages();
+  /// Swaps the parameters and their EMA: before and after sampling or saving. Throws like update.
+  void swapEma();
 
   Index step() const { return step_; }
   void setStep(Index step) { step_ = step; }
-  /// One a parameter, in their order: for checkpoints.
+  /// One per parameter, in the same order. Used by checkpoints.
   std::vector<State>& states() { return states_; }
 
  private:

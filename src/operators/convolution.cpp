@@ -23,16 +23,17 @@ constexpr Index kTileVectors = 2;
 template <class T>
 constexpr Index kTileColumns = kTileVectors* kLanes<T>;
 
-/// Features of a row whose tiles are all full.
+/// Returns the features rounded up to full tiles.
 template <class T>
 Index paddedFeatures(Index features) {
   return ceilDivide(features, kTileColumns<T>) * kTileColumns<T>;
 }
 
-/// Pixels along a side with their border.
+/// Returns the pixels along a side, including the border.
 Index borderedSide(Index side) { return side + 2 * kReach; }
 
-/// Rows of the left times columns of the right, summed in registers, of which the weight's gradient is made.
+/// A register tile of sums, used for the gradient of the weights: rows of the left operand times columns of
+/// the right.
 template <class T>
 class Tile {
  public:
@@ -42,7 +43,7 @@ class Tile {
     for (auto& row : sums_) row.fill(simd::splat(T(0)));
   }
 
-  /// sums[row] += Σₖ left[row][k·leftStep]·right[k·rightStep + …] for k below `depth`.
+  /// Adds sums[row] += Σₖ left[row][k·leftStep]·right[k·rightStep + …] for k below `depth`.
   void add(const Rows& left, Index leftStep, const T* right, Index rightStep, Index depth) {
     for (Index k = 0; k < depth; ++k) {
       const Vector<T> first = simd::load(right + k * rightStep);
@@ -70,7 +71,8 @@ class Tile {
   std::array<std::array<Vector<T>, kTileVectors>, kTileRows> sums_;
 };
 
-/// [batch, borderedSide², padded features]: zeros around every picture and after every pixel's features.
+/// Pads pixels to [batch, borderedSide², padded features]: zeros around each picture and after each pixel's
+/// features.
 template <class T>
 Tensor<T> withBorder(const Tensor<T>& pixels, Index side) {
   const Index features = featuresOf(pixels);
@@ -91,8 +93,8 @@ Tensor<T> withBorder(const Tensor<T>& pixels, Index side) {
   return bordered;
 }
 
-/// A convolution's weights [taps, inFeatures, outFeatures], forward, or backward: dx of dy is made of the same sums, from
-/// the other end.
+/// The weights of a convolution [taps, inFeatures, outFeatures], for the forward pass or for dL/dx, which is
+/// a convolution of dL/dy with mirrored taps and swapped features.
 template <class T>
 struct Weights {
   const T* data;
@@ -102,7 +104,7 @@ struct Weights {
 
   Index depth() const { return forward ? inFeatures : outFeatures; }
   Index features() const { return forward ? outFeatures : inFeatures; }
-  /// [features × depth]
+  /// Returns [features × depth].
   MatrixView<const T> ofTap(Index tap) const {
     const Index number = forward ? tap : kTaps - 1 - tap;
     const MatrixView<const T> matrix =
@@ -111,9 +113,9 @@ struct Weights {
   }
 };
 
-/// What the pixels of some rows are computed from, as the right operand: [taps · depth, pixels]. `firstRow`: of a
-/// bordered picture, the one above them; `line`: memory for kWidth · depth values a pixel, for a panel's pixels may lie in
-/// two rows.
+/// Packs the neighbours of the pixels of some rows as a right operand [taps · depth, pixels]. `firstRow`: the
+/// row of a bordered picture above these rows. `line`: memory for kWidth · depth values per pixel, needed
+/// because the pixels of one panel may lie in two rows.
 template <class T>
 void packNeighbours(const T* firstRow, Index side, Index stride, Index depth, T* line,
                     ColumnPanels<T> neighbours) {
@@ -132,8 +134,8 @@ void packNeighbours(const T* firstRow, Index side, Index stride, Index depth, T*
   }
 }
 
-/// bordered: what withBorder gives. As one product of the weights and all pixels' neighbours (Chellapilla et al., 2006,
-/// "im2col"), of some rows of pixels a task.
+/// Convolves the result of withBorder as one product of the weights and all pixels' neighbours ("im2col":
+/// Chellapilla et al., 2006). Each task computes some rows of pixels.
 template <class T>
 Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index side) {
   constexpr Index kTaskPixels = 64;
@@ -144,7 +146,7 @@ Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index s
   const Index features = weights.features();
   const Index taskRows = std::clamp<Index>(kTaskPixels / side, 1, side);
   const Index blocks = ceilDivide(side, taskRows);
-  const Index mostPixels = taskRows * side;
+  const Index maxPixels = taskRows * side;
   Tensor<T> output(Shape{batch, side * side, features});
   const T* x = bordered.data();
   T* y = output.data();
@@ -155,9 +157,9 @@ Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index s
   schedule.add(kTaps, 0, [=](Index tap, Scratch&) {
     linalg::packRowsInto(weights.ofTap(tap), packed, left, 0, tap * depth);
   });
-  const ByteCount lineSize = ByteCount{mostPixels} * kWidth * depth;
-  const ByteCount neighboursSize = columnPanelsSize<T>(kTaps * depth, mostPixels);
-  const ByteCount resultSize = columnPanelsSize<T>(features, mostPixels);
+  const ByteCount lineSize = ByteCount{maxPixels} * kWidth * depth;
+  const ByteCount neighboursSize = columnPanelsSize<T>(kTaps * depth, maxPixels);
+  const ByteCount resultSize = columnPanelsSize<T>(features, maxPixels);
   const ByteCount scratchBytes = Scratch::bytesFor<T>(lineSize) +
                               Scratch::bytesFor<T>(neighboursSize) +
                               Scratch::bytesFor<T>(resultSize);
@@ -192,9 +194,9 @@ Convolution<T>::Convolution(ParameterSet<T>& parameters, const std::string& name
           weight.value_or(Initial::xavier(kTaps * inFeatures, kTaps * outFeatures)))) {}
 
 template <class T>
-Tensor<T> Convolution<T>::forward(const Tensor<T>& input, bool keep) {
+Tensor<T> Convolution<T>::forward(const Tensor<T>& input, bool saveForBackward) {
   const Tensor<T> bordered = withBorder(input, side_);
-  input_ = keep ? bordered : Tensor<T>();
+  input_ = saveForBackward ? bordered : Tensor<T>();
   return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, true},
                   side_);
 }
@@ -207,8 +209,8 @@ Tensor<T> Convolution<T>::backward(const Tensor<T>& outputGradient) {
                   side_);
 }
 
-/// dw[tap, i, o] += Σ x[neighbour, i]·dy[pixel, o], a tap and a tile's width of features a task: in an order that does not
-/// depend on threads.
+/// Computes dw[tap, i, o] += Σ x[neighbour, i]·dy[pixel, o]. Each task computes one tap and one tile width of
+/// features, so that the order of summation does not depend on threads.
 template <class T>
 void Convolution<T>::addWeightGradient(const Tensor<T>& borderedGradient) {
   const Index batch = borderedGradient.shape()[0];

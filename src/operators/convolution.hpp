@@ -7,16 +7,18 @@
 
 namespace cross_attention::operators {
 
-/// A 3×3 convolution of pixels on a square grid, with zeros around it: x [batch, side², inFeatures] →
-/// y[r, c, o] = Σ w[dr, dc, i, o]·x[r + dr, c + dc, i]. Parameter `name`.weight [3, 3, inFeatures, outFeatures]; no bias.
+/// A 3×3 convolution of pixels on a square grid with zero padding, without bias: x [batch, side², inFeatures]
+/// → y[r, c, o] = Σ w[dr, dc, i, o]·x[r + dr, c + dc, i]. Parameter: `name`.weight [3, 3, inFeatures,
+/// outFeatures].
 template <class T>
 class Convolution {
  public:
   Convolution(ParameterSet<T>& parameters, const std::string& name, Index side, Index inFeatures,
               Index outFeatures, std::optional<Initial> weight = {});
 
-  Tensor<T> forward(const Tensor<T>& input, bool keep);
-  /// dL/dx; adds to the weight's gradient where it is trainable. Of the last forward that was kept.
+  Tensor<T> forward(const Tensor<T>& input, bool saveForBackward);
+  /// Returns dL/dx, and adds to the weight's gradient if it is trainable. Requires a forward with
+  /// saveForBackward.
   Tensor<T> backward(const Tensor<T>& outputGradient);
 
  private:

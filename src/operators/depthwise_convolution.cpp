@@ -7,10 +7,11 @@ namespace cross_attention::operators {
 
 namespace {
 
-/// A task's features: those of all tokens stay in the first-level cache.
+/// Features per task: their values for all tokens fit in the first-level cache.
 constexpr Index kFeaturesPerTask = 64;
 
-/// Calls work(tap, token, neighbour) for each of the nine taps and each token whose neighbour there lies on the grid.
+/// Calls work(tap, token, neighbour) for each of the nine taps and each token whose neighbour lies on the
+/// grid.
 template <class Work>
 void forNeighbours(Index side, Work work) {
   for (Index tap = 0; tap < kWidth * kWidth; ++tap) {
@@ -27,8 +28,8 @@ void forNeighbours(Index side, Work work) {
 
 enum class Direction { kForward, kBackward };
 
-/// Forward y[token] = Σ w[tap]·x[neighbour]; backward, dx of dy, the same sums from the other end:
-/// y[neighbour] = Σ w[tap]·x[token].
+/// Computes, forward, y[token] = Σ w[tap]·x[neighbour] and, backward, y[neighbour] = Σ w[tap]·x[token], which
+/// is dx of dy.
 template <class T>
 Tensor<T> convolve(const Tensor<T>& input, const T* weights, Index side, Direction direction) {
   const Index features = featuresOf(input);
@@ -64,8 +65,8 @@ DepthwiseConvolution<T>::DepthwiseConvolution(ParameterSet<T>& parameters, const
 }
 
 template <class T>
-Tensor<T> DepthwiseConvolution<T>::forward(const Tensor<T>& input, bool keep) {
-  input_ = keep ? input : Tensor<T>();
+Tensor<T> DepthwiseConvolution<T>::forward(const Tensor<T>& input, bool saveForBackward) {
+  input_ = saveForBackward ? input : Tensor<T>();
   return convolve<T>(input, weight_.values.data(), side_, Direction::kForward);
 }
 
@@ -75,7 +76,8 @@ Tensor<T> DepthwiseConvolution<T>::backward(const Tensor<T>& outputGradient) {
   return convolve<T>(outputGradient, weight_.values.data(), side_, Direction::kBackward);
 }
 
-/// dw[tap] += Σ dy[token]·x[neighbour], a range of the features a task: in an order that does not depend on threads.
+/// Computes dw[tap] += Σ dy[token]·x[neighbour]. Each task computes a range of features, so that the order of
+/// summation does not depend on threads.
 template <class T>
 void DepthwiseConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient) {
   const Index features = featuresOf(outputGradient);
@@ -89,9 +91,9 @@ void DepthwiseConvolution<T>::addWeightGradient(const Tensor<T>& outputGradient)
     for (Index row = 0; row < batch; ++row) {
       forNeighbours(side, [=](Index tap, Index token, Index neighbour) {
         T* __restrict sum = gradient + tap * features;
-        const T* __restrict slope = dy + row * picture + token * features;
+        const T* __restrict gradientRow = dy + row * picture + token * features;
         const T* __restrict value = x + row * picture + neighbour * features;
-        for (Index i = begin; i < end; ++i) sum[i] += slope[i] * value[i];
+        for (Index i = begin; i < end; ++i) sum[i] += gradientRow[i] * value[i];
       });
     }
   });

@@ -6,13 +6,13 @@ namespace cross_attention::operators {
 
 template <class T>
 Embedding<T>::Embedding(ParameterSet<T>& parameters, const std::string& name, Index entries,
-                        Index mostTokens, Index features)
+                        Index maxTokens, Index features)
     : table_(parameters.add(name + ".weight", {entries, features}, Initial::normal(0.5))),
       positions_(
-          parameters.add(name + ".positions", {mostTokens, features}, Initial::normal(0.2))) {}
+          parameters.add(name + ".positions", {maxTokens, features}, Initial::normal(0.2))) {}
 
 template <class T>
-Tensor<T> Embedding<T>::forward(std::span<const std::int32_t> ids, Index tokens, bool keep) {
+Tensor<T> Embedding<T>::forward(std::span<const std::int32_t> ids, Index tokens, bool saveForBackward) {
   const Index features = table_.shape[1];
   const Index rows = static_cast<Index>(ids.size());
   Tensor<T> output(Shape{rows / tokens, tokens, features});
@@ -23,7 +23,7 @@ Tensor<T> Embedding<T>::forward(std::span<const std::int32_t> ids, Index tokens,
     for (Index i = 0; i < features; ++i) destination[i] = entry[i] + position[i];
   }
   ids_.clear();
-  if (keep) ids_.assign(ids.begin(), ids.end());
+  if (saveForBackward) ids_.assign(ids.begin(), ids.end());
   return output;
 }
 
@@ -32,11 +32,11 @@ void Embedding<T>::backward(const Tensor<T>& outputGradient) {
   const Index features = table_.shape[1];
   const Index tokens = outputGradient.shape()[1];
   for (Index row = 0; row < static_cast<Index>(ids_.size()); ++row) {
-    const T* slope = outputGradient.data() + row * features;
+    const T* dy = outputGradient.data() + row * features;
     T* entry = table_.gradient.data() + ids_[static_cast<std::size_t>(row)] * features;
     T* position = positions_.gradient.data() + row % tokens * features;
-    for (Index i = 0; table_.trainable && i < features; ++i) entry[i] += slope[i];
-    for (Index i = 0; positions_.trainable && i < features; ++i) position[i] += slope[i];
+    for (Index i = 0; table_.trainable && i < features; ++i) entry[i] += dy[i];
+    for (Index i = 0; positions_.trainable && i < features; ++i) position[i] += dy[i];
   }
 }
 

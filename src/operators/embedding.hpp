@@ -8,20 +8,21 @@
 
 namespace cross_attention::operators {
 
-/// y[b, l] = table[ids[b, l]] + positions[l]. Parameters `name`.weight [entries, features] and `name`.positions
-/// [mostTokens, features].
+/// Embeds ids with learned positions: y[b, l] = table[ids[b, l]] + positions[l]. Parameters: `name`.weight
+/// [entries, features] and `name`.positions [maxTokens, features].
 template <class T>
 class Embedding {
  public:
-  Embedding(ParameterSet<T>& parameters, const std::string& name, Index entries, Index mostTokens,
+  Embedding(ParameterSet<T>& parameters, const std::string& name, Index entries, Index maxTokens,
             Index features);
 
-  /// `ids`: [batch, tokens], each below the number of entries; tokens at most mostTokens. → [batch, tokens, features]
-  Tensor<T> forward(std::span<const std::int32_t> ids, Index tokens, bool keep);
-  /// Adds to the gradients of what is trainable.
+  /// Returns [batch, tokens, features]. `ids`: [batch, tokens], each below the number of entries, with at
+  /// most maxTokens tokens.
+  Tensor<T> forward(std::span<const std::int32_t> ids, Index tokens, bool saveForBackward);
+  /// Adds to the gradients of trainable parameters.
   void backward(const Tensor<T>& outputGradient);
 
-  /// An entry more, alike to entry `model`.
+  /// Appends a copy of entry `model`.
   void addEntry(Index model);
   Parameter<T>& table() { return table_; }
 

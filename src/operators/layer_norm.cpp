@@ -13,7 +13,7 @@ constexpr double kEpsilon = 1e-6;
 }  // namespace
 
 template <class T>
-Tensor<T> LayerNorm<T>::forward(const Tensor<T>& input, bool keep) {
+Tensor<T> LayerNorm<T>::forward(const Tensor<T>& input, bool saveForBackward) {
   const Index features = featuresOf(input);
   const Index rows = rowsOf(input);
   Tensor<T> output(input.shape());
@@ -34,8 +34,8 @@ Tensor<T> LayerNorm<T>::forward(const Tensor<T>& input, bool keep) {
       inverse[row] = factor;
     }
   });
-  output_ = keep ? output : Tensor<T>();
-  inverseDeviation_ = keep ? std::move(inverseDeviation) : Buffer<T>();
+  output_ = saveForBackward ? output : Tensor<T>();
+  inverseDeviation_ = saveForBackward ? std::move(inverseDeviation) : Buffer<T>();
   return output;
 }
 
@@ -55,9 +55,9 @@ Tensor<T> LayerNorm<T>::backward(const Tensor<T>& outputGradient) {
       const T* from = dy + row * features;
       T* to = dx + row * features;
       const T mean = sumOver<T>(features, [=](Index i) { return from[i]; }) / count;
-      const T slope = sumOver<T>(features, [=](Index i) { return from[i] * value[i]; }) / count;
+      const T projection = sumOver<T>(features, [=](Index i) { return from[i] * value[i]; }) / count;
       for (Index i = 0; i < features; ++i)
-        to[i] = (from[i] - mean - value[i] * slope) * inverse[row];
+        to[i] = (from[i] - mean - value[i] * projection) * inverse[row];
     }
   });
   return gradient;

@@ -4,18 +4,19 @@
 
 namespace cross_attention::operators {
 
-/// y = (x - mean(x)) / √(variance(x) + 1e-6) of each row x: [..., features], without scale and shift of its own (Ba et
-/// al., "Layer normalization", 2016): what follows has them, a modulation by the time or the weights of a product.
+/// Layer normalization y = (x - mean(x)) / √(variance(x) + 1e-6) of each row of x [..., features]. Without
+/// learned scale and shift, because the operation that follows has them: a modulation or the weights of a
+/// product. Based on: Ba et al., "Layer normalization" (2016).
 template <class T>
 class LayerNorm {
  public:
-  Tensor<T> forward(const Tensor<T>& input, bool keep);
-  /// dL/dx, of the last forward that was kept.
+  Tensor<T> forward(const Tensor<T>& input, bool saveForBackward);
+  /// Returns dL/dx. Requires a forward with saveForBackward.
   Tensor<T> backward(const Tensor<T>& outputGradient);
 
  private:
   Tensor<T> output_;
-  Buffer<T> inverseDeviation_;  ///< one a row
+  Buffer<T> inverseDeviation_;  ///< one per row
 };
 
 }  // namespace cross_attention::operators

@@ -18,22 +18,23 @@ using linalg::RowPanels;
 using linalg::rowPanelsSize;
 using linalg::Start;
 
-/// Rows of the input that a task takes through a product: their panels stay in the second-level cache.
+/// Rows of the input per task: their panels stay in the second-level cache.
 constexpr Index kTaskRows = 64;
-/// Features of the output whose rows of the weights a task packs, or whose gradient it adds to.
+/// Features of the output per task that packs weights or adds to their gradient.
 template <class T>
 constexpr Index kTaskFeatures = 8 * linalg::kTileRows<T>;
-/// Rows of the input whose products are added to a weight's gradient at a time.
+/// Rows of the input per block of the weights' gradient.
 constexpr Index kChunkRows = 1024;
 
-/// destination (rows × n) = source (rows × k) · leftᵀ (n × k) + bias, as channels × tokens: weights on the left.
+/// Computes destination (rows × n) = source (rows × k) · leftᵀ (n × k) + bias, as channels × tokens with the
+/// weights on the left.
 template <class T>
 void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* destination,
                   const T* bias) {
   const Index depth = left.columns;
   const Index features = left.rows;
   Buffer<T> memory(rowPanelsSize<T>(features, depth));
-  // Views into the buffer only: a copy of it for each task's closure is not wanted.
+  // Plain views, so that the tasks' closures do not copy the buffer.
   const RowPanels<T> panels = linalg::rowPanels<T>(memory.data(), features, depth);
   T* packed = memory.data();
   const ByteCount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(depth, kTaskRows)) +
@@ -71,11 +72,11 @@ Linear<T>::Linear(ParameterSet<T>& parameters, const std::string& name, Index in
       bias_(parameters.add(name + ".bias", {outFeatures}, Initial::zero())) {}
 
 template <class T>
-Tensor<T> Linear<T>::forward(const Tensor<T>& input, bool keep) {
+Tensor<T> Linear<T>::forward(const Tensor<T>& input, bool saveForBackward) {
   Tensor<T> output(withFeatures(input.shape(), outFeatures_));
   multiplyRows<T>(rowMajor<const T>(weight_.values.data(), outFeatures_, inFeatures_), input.data(),
                   rowsOf(input), output.data(), bias_.values.data());
-  input_ = keep ? input : Tensor<T>();
+  input_ = saveForBackward ? input : Tensor<T>();
   return output;
 }
 
@@ -95,7 +96,7 @@ Tensor<T> Linear<T>::inputGradient(const Tensor<T>& outputGradient) {
   return gradient;
 }
 
-/// dW += dyᵀ·x, chunk by chunk of the rows, in an order that the shapes alone decide.
+/// dW += dyᵀ·x, block by block of the rows. The order of summation depends only on the shapes.
 template <class T>
 void Linear<T>::addWeightGradient(const Tensor<T>& outputGradient) {
   constexpr Index kTaskColumns = 4 * linalg::kTileColumns<T>;

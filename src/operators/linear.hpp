@@ -7,17 +7,18 @@
 
 namespace cross_attention::operators {
 
-/// y = x·Wᵀ + b of rows x: [..., inFeatures] → [..., outFeatures]. Parameters `name`.weight [outFeatures, inFeatures] and
-/// `name`.bias [outFeatures], as PyTorch's Linear.
+/// A linear layer y = x·Wᵀ + b of rows x: [..., inFeatures] → [..., outFeatures]. Parameters: `name`.weight
+/// [outFeatures, inFeatures] and `name`.bias [outFeatures], as in PyTorch's Linear.
 template <class T>
 class Linear {
  public:
   Linear(ParameterSet<T>& parameters, const std::string& name, Index inFeatures, Index outFeatures,
          std::optional<Initial> weight = {});
 
-  /// `keep`: for a backward, which then refers to the input's elements.
-  Tensor<T> forward(const Tensor<T>& input, bool keep);
-  /// dL/dx; adds to the gradients of W and b where they are trainable. Of the last forward that was kept.
+  /// `saveForBackward`: the layer then references the input's elements.
+  Tensor<T> forward(const Tensor<T>& input, bool saveForBackward);
+  /// Returns dL/dx, and adds to the gradients of W and b if they are trainable. Requires a forward with
+  /// saveForBackward.
   Tensor<T> backward(const Tensor<T>& outputGradient);
 
   Parameter<T>& weight() { return weight_; }

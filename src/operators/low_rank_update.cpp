@@ -35,11 +35,11 @@ void LowRankUpdate<T>::addGradients(const T* weightGradient) const {
   const T factor = scale;
   forRowBlocks(out, rowsPerBlock(in), [=](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
-      const T* slope = weightGradient + row * in;
+      const T* gradientRow = weightGradient + row * in;
       for (Index r = 0; r < ranks; ++r) {
         const T* direction = a + r * in;
         db[row * ranks + r] +=
-            factor * sumOver<T>(in, [=](Index i) { return slope[i] * direction[i]; });
+            factor * sumOver<T>(in, [=](Index i) { return gradientRow[i] * direction[i]; });
       }
     }
   });

@@ -4,8 +4,8 @@
 
 namespace cross_attention::operators {
 
-/// W + scale·B·A in place of a weight W: "LoRA" (Hu et al., 2021, section 4.1). A: [rank, inFeatures], B: [outFeatures,
-/// rank], which begins with zeros.
+/// A low-rank update ("LoRA"): W + scale·B·A replaces a weight W. A: [rank, inFeatures]; B: [outFeatures,
+/// rank], initialized to zeros. Based on: Hu et al. (2021), section 4.1.
 template <class T>
 struct LowRankUpdate {
   Parameter<T>* down;  ///< A
@@ -16,9 +16,9 @@ struct LowRankUpdate {
   Index inFeatures() const { return down->shape[1]; }
   Index outFeatures() const { return up->shape[0]; }
 
-  /// W += scale·B·A; weight: [outFeatures, inFeatures].
+  /// Adds W += scale·B·A. `weight`: [outFeatures, inFeatures].
   void addTo(T* weight) const;
-  /// dB += scale·dW·Aᵀ, dA += scale·Bᵀ·dW; weightGradient: [outFeatures, inFeatures].
+  /// Adds dB += scale·dW·Aᵀ and dA += scale·Bᵀ·dW. `weightGradient`: [outFeatures, inFeatures].
   void addGradients(const T* weightGradient) const;
 };
 

@@ -6,7 +6,7 @@ namespace cross_attention::operators {
 
 namespace {
 
-/// Calls work(batchRow, token, offset): offset of the token's features in [batch, tokens, features].
+/// Calls work(batchRow, offset) for each token, with the offset of its features in [batch, tokens, features].
 template <class Work>
 void forTokensOfBatch(const Shape& shape, Work work) {
   const Index tokens = shape[1];
@@ -18,7 +18,7 @@ void forTokensOfBatch(const Shape& shape, Work work) {
   });
 }
 
-/// From the first element of a batch row's part to that of the next batch row's.
+/// Returns the elements of the modulation per batch row.
 template <class T>
 Index batchStride(const Tensor<T>& modulation) {
   return modulation.shape()[1] * modulation.shape()[2];
@@ -27,7 +27,7 @@ Index batchStride(const Tensor<T>& modulation) {
 }  // namespace
 
 template <class T>
-Tensor<T> Modulate<T>::forward(const Tensor<T>& input, const Tensor<T>& modulation, bool keep) {
+Tensor<T> Modulate<T>::forward(const Tensor<T>& input, const Tensor<T>& modulation, bool saveForBackward) {
   const Index features = featuresOf(input);
   Tensor<T> output(input.shape());
   const T* x = input.data();
@@ -41,8 +41,8 @@ Tensor<T> Modulate<T>::forward(const Tensor<T>& input, const Tensor<T>& modulati
       y[offset + i] = x[offset + i] * (T(1) + scale[i]) + shift[i];
     }
   });
-  input_ = keep ? input : Tensor<T>();
-  modulation_ = keep ? modulation : Tensor<T>();
+  input_ = saveForBackward ? input : Tensor<T>();
+  modulation_ = saveForBackward ? modulation : Tensor<T>();
   return output;
 }
 
@@ -61,10 +61,10 @@ Tensor<T> Modulate<T>::backward(const Tensor<T>& outputGradient, Tensor<T>& modu
     T* shiftGradient = shiftGradients + batchRow * stride;
     T* scaleGradient = shiftGradient + features;
     for (Index i = 0; i < features; ++i) {
-      const T slope = dy[offset + i];
-      dx[offset + i] = slope * (T(1) + scale[i]);
-      shiftGradient[i] += slope;
-      scaleGradient[i] += slope * x[offset + i];
+      const T gradientValue = dy[offset + i];
+      dx[offset + i] = gradientValue * (T(1) + scale[i]);
+      shiftGradient[i] += gradientValue;
+      scaleGradient[i] += gradientValue * x[offset + i];
     }
   });
   return gradient;
@@ -72,7 +72,7 @@ Tensor<T> Modulate<T>::backward(const Tensor<T>& outputGradient, Tensor<T>& modu
 
 template <class T>
 Tensor<T> GatedSum<T>::forward(const Tensor<T>& input, const Tensor<T>& branch,
-                               const Tensor<T>& modulation, bool keep) {
+                               const Tensor<T>& modulation, bool saveForBackward) {
   const Index features = featuresOf(input);
   Tensor<T> output(input.shape());
   const T* x = input.data();
@@ -86,8 +86,8 @@ Tensor<T> GatedSum<T>::forward(const Tensor<T>& input, const Tensor<T>& branch,
       y[offset + i] = x[offset + i] + gate[i] * values[offset + i];
     }
   });
-  branch_ = keep ? branch : Tensor<T>();
-  modulation_ = keep ? modulation : Tensor<T>();
+  branch_ = saveForBackward ? branch : Tensor<T>();
+  modulation_ = saveForBackward ? modulation : Tensor<T>();
   return output;
 }
 

@@ -10,7 +10,7 @@ Initial Initial::xavier(Index inFeatures, Index outFeatures) {
 
 template <class T>
 Parameter<T>& ParameterSet<T>::add(std::string name, Shape shape, Initial initial) {
-  // Checked: of a file's configuration the elements may be more than can be counted.
+  // Checked because the configuration of a file may imply too many elements.
   shape = Shape::checked({shape.begin(), shape.end()}, name.c_str());
   Parameter<T> parameter{std::move(name), shape, Buffer<T>(shape.size()), Buffer<T>(shape.size())};
   parameter.gradient.clear();

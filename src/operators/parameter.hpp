@@ -9,51 +9,54 @@
 
 namespace cross_attention::operators {
 
-/// Something that training changes: values and the gradient that backward passes add to.
+/// A trainable parameter: values, and the gradient that backward passes add to.
 template <class T>
 struct Parameter {
-  std::string name;  ///< in a file of weights
+  /// Name in weight files.
+  std::string name;
   Shape shape;
   Buffer<T> values;
   Buffer<T> gradient;
-  /// Whether backward passes compute the gradient at all.
+  /// False: backward passes do not compute its gradient.
   bool trainable = true;
 };
 
-/// How the values of a new parameter are drawn.
+/// The initialization of a parameter.
 struct Initial {
   enum class Kind { kZero, kUniform, kNormal };
   Kind kind = Kind::kZero;
-  double amount = 0;  ///< uniform: within ±amount; normal: the standard deviation
+  /// Uniform: limits ±amount. Normal: standard deviation.
+  double amount = 0;
 
   static Initial zero() { return {}; }
   static Initial normal(double deviation) { return {Kind::kNormal, deviation}; }
-  /// Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010).
+  /// Uniform by Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
+  /// networks" (2010).
   static Initial xavier(Index inFeatures, Index outFeatures);
 };
 
-/// The parameters of a model, in the order in which its parts have added them. References stay good.
+/// The parameters of a model, in the order of their creation. References stay valid.
 template <class T>
 class ParameterSet {
  public:
   explicit ParameterSet(std::uint64_t seed) : random_(seed) {}
 
-  /// Memory for the values and a zero gradient; the values are drawn from the set's random numbers.
+  /// Allocates a parameter with a zero gradient and initializes its values from the set's random numbers.
   Parameter<T>& add(std::string name, Shape shape, Initial initial);
 
   auto begin() { return parameters_.begin(); }
   auto end() { return parameters_.end(); }
   auto begin() const { return parameters_.begin(); }
   auto end() const { return parameters_.end(); }
-  /// Values in all of them.
+  /// Returns the number of values of all parameters.
   Index size() const;
-  /// Null where there is none of that name.
+  /// Returns the parameter of that name, or null.
   Parameter<T>* find(const std::string& name);
 
   void clearGradients();
   void setTrainable(bool trainable);
 
-  /// Counts the changes of the values: whoever writes them calls touch().
+  /// A counter that increases when values change. Code that writes values must call touch().
   std::uint64_t version() const { return version_; }
   void touch() { ++version_; }
 

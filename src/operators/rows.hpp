@@ -9,7 +9,7 @@
 
 namespace cross_attention::operators {
 
-/// A tensor [..., features] as rows × features.
+/// Views a tensor [..., features] as rows × features, and returns the number of rows.
 template <class T>
 Index rowsOf(const Tensor<T>& tensor) {
   const Index features = tensor.shape()[tensor.rank() - 1];
@@ -20,17 +20,18 @@ Index featuresOf(const Tensor<T>& tensor) {
   return tensor.shape()[tensor.rank() - 1];
 }
 
-/// The shape with another last dimension.
+/// Returns the shape with another last dimension.
 inline Shape withFeatures(const Shape& shape, Index features) {
   std::vector<std::int64_t> dimensions(shape.begin(), shape.end());
   dimensions.back() = features;
   return Shape::checked(dimensions, "features");
 }
 
-/// Elements that one task of an elementwise operator computes.
+/// Elements per task of an elementwise operator.
 constexpr Index kElementsPerTask = 16384;
 
-/// Calls work(begin, end) for all rows in blocks, on all threads. What a block computes must not depend on the others.
+/// Calls work(begin, end) for all rows in blocks, on all threads. The result of a block must not depend on
+/// other blocks.
 template <class Work>
 void forRowBlocks(Index rows, Index rowsPerBlock, Work work) {
   if (rows == 0) return;
@@ -42,7 +43,7 @@ void forRowBlocks(Index rows, Index rowsPerBlock, Work work) {
   schedule.run();
 }
 
-/// Σ term(i) for i below `count`, in sixteen sums side by side, which a compiler makes vectors of.
+/// Computes Σ term(i) for i below `count` with sixteen parallel sums, which compilers vectorize.
 template <class T, class Term>
 T sumOver(Index count, Term term) {
   constexpr Index kSums = 16;
@@ -58,7 +59,7 @@ T sumOver(Index count, Term term) {
   return total;
 }
 
-/// Rows of so many features that a block of them is worth a task.
+/// Returns the rows per task for rows of `features` elements.
 inline Index rowsPerBlock(Index features) {
   constexpr Index kElements = 16384;
   return std::max<Index>(1, kElements / std::max<Index>(1, features));

@@ -19,24 +19,26 @@ enum class Form : std::uint8_t {
   kWith,       ///< "a blue square with a red circle above it"
 };
 
-/// What is free in a caption.
+/// The choices in the wording of a caption.
 struct Phrasing {
   Form form = Form::kPlain;
   Article article = Article::kIndefinite;
-  bool converse = false;      ///< relations are told from their objects' side
-  bool lastFirst = false;     ///< which of two links is told first
-  bool longSides = false;     ///< "to the left of", not "left of"
-  bool longGround = true;     ///< "on a white background", not "on white"
+  /// Relations are described from their objects' side.
+  bool converse = false;
+  /// The second of two links is described first.
+  bool lastFirst = false;
+  bool longSides = false;     ///< "to the left of" instead of "left of"
+  bool longGround = true;     ///< "on a white background" instead of "on white"
   std::string_view prefix{};  ///< "picture of", "a picture of"
 };
 
-/// An object beside, in or around the caption's main one, and its role there.
+/// An object related to the caption's main object, and its role.
 struct Companion {
   const Object* object;
   Role role;
 };
 
-/// Words with single spaces between them.
+/// Joins words with single spaces.
 class Writer {
  public:
   explicit Writer(const Phrasing& phrasing) : phrasing_(phrasing) {}
@@ -54,7 +56,7 @@ class Writer {
     words(nameOf(object.shape));
   }
 
-  /// One that was spoken of before.
+  /// A noun phrase for an object that was mentioned before.
   void knownNoun(const Object& object) {
     if (phrasing_.article != Article::kNone) words("the");
     words(nameOf(object.colour));
@@ -66,7 +68,7 @@ class Writer {
     words(nameOf(role));
   }
 
-  /// "above it", "to its left".
+  /// Writes "above it", "to its left".
   void roleToIt(Role role) {
     if (phrasing_.longSides && role == Role::kLeftOf) return words("to its left");
     if (phrasing_.longSides && role == Role::kRightOf) return words("to its right");
@@ -84,7 +86,7 @@ class Writer {
   void article(Article article, Colour colour, SizeWord size) {
     if (article == Article::kNone) return;
     if (article == Article::kDefinite) return words("the");
-    // The only word here that begins with a vowel.
+    // "orange" is the only adjective here that begins with a vowel.
     words(colour == Colour::kOrange && size == SizeWord::kNone ? "an" : "a");
   }
 
@@ -92,7 +94,7 @@ class Writer {
   std::string sentence_;
 };
 
-/// "a red circle above a blue square and left of a green star".
+/// Writes "a red circle above a blue square and left of a green star".
 void writeFromSubject(Writer& writer, const Object& subject,
                       const std::vector<Companion>& companions) {
   writer.noun(subject);
@@ -104,7 +106,7 @@ void writeFromSubject(Writer& writer, const Object& subject,
   }
 }
 
-/// "a blue square below a red circle and a green star right of the red circle".
+/// Writes "a blue square below a red circle and a green star right of the red circle".
 void writeFromCompanions(Writer& writer, const Object& subject,
                          const std::vector<Companion>& companions) {
   for (const Companion& companion : companions) {
@@ -121,7 +123,7 @@ void writeFromCompanions(Writer& writer, const Object& subject,
   }
 }
 
-/// "a red circle with a blue square below it and a green star to its right".
+/// Writes "a red circle with a blue square below it and a green star to its right".
 void writeWith(Writer& writer, const Object& subject, const std::vector<Companion>& companions) {
   writer.noun(subject);
   for (const Companion& companion : companions) {
@@ -141,7 +143,8 @@ void writeObjects(Writer& writer, const Scene& scene, const Phrasing& phrasing) 
   }
   if (phrasing.lastFirst) std::ranges::reverse(companions);
   if (phrasing.form == Form::kWith) {
-    // A pair may change parts; one of three is the one that both others are told of.
+    // The two objects of a pair may swap roles. With three objects, the subject of both links stays the
+    // subject.
     if (phrasing.converse && companions.size() == 1) {
       std::swap(subject, companions[0].object);
       companions[0].role = converse(companions[0].role);
@@ -179,15 +182,15 @@ Phrasing randomPhrasing(Random& random, bool single) {
     phrasing.form = Form::kWith;
   }
   if (phrasing.form == Form::kPlain || phrasing.form == Form::kWith) {
-    if (happens(random, 0.2)) phrasing.article = Article::kNone;
-    if (happens(random, 0.06)) {
+    if (bernoulli(random, 0.2)) phrasing.article = Article::kNone;
+    if (bernoulli(random, 0.06)) {
       phrasing.prefix = phrasing.article == Article::kNone ? "picture of" : "a picture of";
     }
   }
-  phrasing.converse = happens(random, 0.5);
-  phrasing.lastFirst = happens(random, 0.5);
-  phrasing.longSides = happens(random, 0.6);
-  phrasing.longGround = happens(random, 0.7);
+  phrasing.converse = bernoulli(random, 0.5);
+  phrasing.lastFirst = bernoulli(random, 0.5);
+  phrasing.longSides = bernoulli(random, 0.6);
+  phrasing.longGround = bernoulli(random, 0.7);
   return phrasing;
 }
 
@@ -195,10 +198,10 @@ Phrasing randomPhrasing(Random& random, bool single) {
 
 std::string caption(const Scene& scene, Random& random) {
   validate(scene);
-  // The plainest phrasing of the longest scene takes 21 words, most take less: one that is short enough comes soon.
+  // The plainest phrasing of the longest scene has 21 words and most have fewer, so the loop ends soon.
   for (;;) {
     std::string sentence = write(scene, randomPhrasing(random, scene.links.empty()));
-    if (std::ranges::count(sentence, ' ') < kMostCaptionWords) return sentence;
+    if (std::ranges::count(sentence, ' ') < kMaxCaptionWords) return sentence;
   }
 }
 

@@ -7,9 +7,11 @@
 
 namespace cross_attention::scenes {
 
-/// Signed distances from the edge of a shape, negative within it, of the point (x, y) seen from the centre of the
-/// bounding box, y downwards: Quilez, "2D distance functions" (https://iquilezles.org/articles/distfunctions2d). Exact
-/// wherever they are nearer to 0 than half a shape's width. Only operations that IEEE 754 rounds correctly.
+/// Signed distances from the edge of a shape to the point (x, y), negative inside. The point is relative to
+/// the centre of the bounding box; y points downwards. Exact for distances below half a shape's width. Uses
+/// only operations that IEEE 754 rounds correctly.
+///
+/// Based on: Quilez, "2D distance functions" (https://iquilezles.org/articles/distfunctions2d).
 namespace distance {
 
 inline float length(float x, float y) { return std::sqrt(x * x + y * y); }
@@ -31,7 +33,7 @@ inline float toRing(float x, float y, float radius) {
 
 inline float toCross(float x, float y, float radius) {
   const float arm = radius * kCrossArm;
-  // One eighth stands for all: the upper half of the right arm.
+  // By symmetry, one eighth represents all: the upper half of the right arm.
   const float along = std::max(std::abs(x), std::abs(y));
   const float across = std::min(std::abs(x), std::abs(y));
   const float beyondEnd = along - radius;
@@ -43,10 +45,10 @@ inline float toCross(float x, float y, float radius) {
 
 inline float toTriangle(float x, float y, float radius) {
   constexpr float kRoot3 = 1.7320508F;
-  // From the middle of the base, upwards; the right half stands for both.
+  // Relative to the middle of the base, upwards. By symmetry, the right half represents both.
   float u = std::abs(x) - radius;
   float v = radius * kTriangleHalfHeight - y;
-  // Nearer to the right side than to the base: turned onto the base.
+  // Points nearer to the right side than to the base are rotated onto the base.
   if (u + kRoot3 * v > 0) {
     const float turned = (u - kRoot3 * v) / 2;
     v = (-kRoot3 * u - v) / 2;
@@ -61,7 +63,8 @@ inline float toStar(float x, float y, float radius) {
   constexpr float kCos36 = 0.80901699F;
   constexpr float kSin36 = 0.58778525F;
   const float outer = radius * kStarOuter;
-  // From the centre of the star, upwards; mirrored into the tenth between the upper point and the notch beside it.
+  // Relative to the centre of the star, upwards. Mirrored into the tenth between the upper point and the
+  // notch next to it.
   float u = std::abs(x);
   float v = radius * (kStarOuter - kStarHalfHeight) - y;
   const float first = 2 * std::max(kCos36 * u - kSin36 * v, 0.0F);
@@ -71,7 +74,7 @@ inline float toStar(float x, float y, float radius) {
   u += second * kCos36;
   v += second * kSin36;
   u = std::abs(u);
-  // From the point along the edge to the notch.
+  // Relative to the outer point, along the edge to the notch.
   constexpr float kEdgeX = kStarNotch * kSin36;
   constexpr float kEdgeY = kStarNotch * kCos36 - 1;
   constexpr float kEdgeSquare = kEdgeX * kEdgeX + kEdgeY * kEdgeY;

@@ -14,19 +14,20 @@ namespace {
 
 struct Picture {
   Index size;
-  float scale;  ///< its pixels for one of kPictureSize
+  /// Pixels per pixel of the kPictureSize layout.
+  float scale;
   std::span<float> rgb;
 };
 
 float asSample(float colour) { return 2 * colour - 1; }
 
-/// Pixels of a row or column that something from `low` to `high` may colour.
+/// The range of pixels along a row or column that an extent from `low` to `high` may cover.
 struct Pixels {
   Index begin, end;
 };
 
 Pixels pixelsOf(const Picture& picture, float low, float high) {
-  // Coverage ends half a pixel beyond the edge, and is asked for at the middle of pixels.
+  // Coverage ends half a pixel beyond the edge, and is evaluated at pixel centres.
   const auto limit = static_cast<float>(picture.size);
   return {static_cast<Index>(std::clamp(std::floor(low * picture.scale - 1), 0.0F, limit)),
           static_cast<Index>(std::clamp(std::ceil(high * picture.scale + 1), 0.0F, limit))};
@@ -50,7 +51,7 @@ void paint(const Picture& picture, const Object& object) {
       for (Index channel = 0; channel < 3; ++channel) {
         float& sample = pixel[channel * plane];
         const float colour = samples[static_cast<std::size_t>(channel)];
-        // Not sample + coverage·(colour − sample), which rounds where the coverage is 1.
+        // Not sample + coverage·(colour − sample), which is inexact for a coverage of 1.
         sample = (1 - coverage) * sample + coverage * colour;
       }
     }
@@ -78,24 +79,24 @@ void paintShape(const Picture& picture, const Object& object) {
 
 void draw(const Scene& scene, Index size, std::span<float> rgb) {
   validate(scene);
-  if (size < 1 || size > kLargestPicture) {
-    failArgument({"size is ", size, "; it takes 1 to ", kLargestPicture, " pixels"});
+  if (size < 1 || size > kMaxPictureSize) {
+    failArgument({"size is ", size, "; expected 1 to ", kMaxPictureSize, " pixels"});
   }
   if (static_cast<ByteCount>(rgb.size()) != ByteCount{3} * size * size) {
-    failShape({"rgb has ", rgb.size(), " elements; a picture [3, ", size, ", ", size, "] has ",
-               ByteCount{3} * size * size});
+    failShape({"rgb has ", rgb.size(), " elements; expected ", ByteCount{3} * size * size,
+               " for a picture [3, ", size, ", ", size, "]"});
   }
   const Rgb background = rgbOf(scene.background);
   const std::size_t plane = rgb.size() / 3;
   for (std::size_t channel = 0; channel < 3; ++channel) {
     std::ranges::fill(rgb.subspan(channel * plane, plane), asSample(background[channel]));
   }
-  // What is inside something is smaller.
+  // Largest first, because an object inside another is smaller.
   std::vector<const Object*> objects;
   for (const Object& object : scene.objects) {
-    const auto place =
+    const auto position =
         std::ranges::upper_bound(objects, object.radius, std::ranges::greater{}, &Object::radius);
-    objects.insert(place, &object);
+    objects.insert(position, &object);
   }
   const Picture picture{size, static_cast<float>(size) / kPictureSize, rgb};
   for (const Object* object : objects) paintShape(picture, *object);

@@ -13,16 +13,16 @@ bool isWithin(const Box& box, const Box& frame, float clearance) {
 }
 
 bool isInside(const Object& inner, const Object& outer) {
-  if (!canHold(outer.shape)) return false;
+  if (!canContain(outer.shape)) return false;
   if (outer.shape == ShapeKind::kSquare) return isWithin(boxOf(inner), boxOf(outer), kClearance);
   const float x = inner.x - outer.x;
   const float y = inner.y - outer.y;
-  return std::sqrt(x * x + y * y) <= hollowOf(outer) - reachOf(inner) - kClearance;
+  return std::sqrt(x * x + y * y) <= innerExtentOf(outer) - circumradiusOf(inner) - kClearance;
 }
 
-/// `along`: how much farther along the axis the second one's centre is; `gap`: between the boxes; `across`: the
-/// centres' distance along the other axis.
-bool standsBefore(float along, float gap, float across) {
+/// `along`: how much farther along the axis the second centre is. `gap`: distance between the boxes.
+/// `across`: distance of the centres along the other axis.
+bool precedes(float along, float gap, float across) {
   return gap >= kGap && along >= kDominance * std::abs(across);
 }
 
@@ -58,7 +58,7 @@ float gapBetween(const Box& one, const Box& other) {
   return std::max(x, y);
 }
 
-float reachOf(const Object& object) {
+float circumradiusOf(const Object& object) {
   switch (object.shape) {
     case ShapeKind::kSquare:
       return object.radius * 1.4142136F;
@@ -76,11 +76,11 @@ float reachOf(const Object& object) {
   }
 }
 
-bool canHold(ShapeKind shape) {
+bool canContain(ShapeKind shape) {
   return shape == ShapeKind::kCircle || shape == ShapeKind::kSquare || shape == ShapeKind::kRing;
 }
 
-float hollowOf(const Object& outer) {
+float innerExtentOf(const Object& outer) {
   return outer.shape == ShapeKind::kRing ? outer.radius * kRingHole : outer.radius;
 }
 
@@ -91,20 +91,20 @@ bool holds(Relation relation, const Object& subject, const Object& object) {
   const float y = object.y - subject.y;
   switch (relation) {
     case Relation::kLeftOf:
-      return standsBefore(x, other.left - one.right, y);
+      return precedes(x, other.left - one.right, y);
     case Relation::kRightOf:
-      return standsBefore(-x, one.left - other.right, y);
+      return precedes(-x, one.left - other.right, y);
     case Relation::kAbove:
-      return standsBefore(y, other.top - one.bottom, x);
+      return precedes(y, other.top - one.bottom, x);
     case Relation::kBelow:
-      return standsBefore(-y, one.top - other.bottom, x);
+      return precedes(-y, one.top - other.bottom, x);
     case Relation::kInside:
       return isInside(subject, object);
   }
   return false;
 }
 
-bool isTrue(const Scene& scene) {
+bool isConsistent(const Scene& scene) {
   validate(scene);
   const std::vector<Object>& objects = scene.objects;
   const auto count = static_cast<int>(objects.size());

@@ -4,15 +4,15 @@
 
 namespace cross_attention::scenes {
 
-/// Pixels along a side of the pictures that scenes are laid out for.
+/// Side, in pixels, of the pictures that scenes are laid out for.
 inline constexpr float kPictureSize = 32;
-/// The least distance, in pixels, of a bounding box from the picture's edge.
+/// Minimum distance, in pixels, of a bounding box from the picture's edge.
 inline constexpr float kMargin = 1;
-/// The least distance, in pixels, of two bounding boxes that stand beside each other.
+/// Minimum distance, in pixels, between the bounding boxes of objects next to each other.
 inline constexpr float kGap = 2;
-/// The least distance, in pixels, of an inner object from the edge of what is around it.
+/// Minimum distance, in pixels, of an inner object from the edge of the outer one.
 inline constexpr float kClearance = 1;
-/// How many times farther apart along the axis of a relation than along the other one two centres are at least.
+/// Minimum ratio of two centres' distance along a relation's axis to that along the other axis.
 inline constexpr float kDominance = 1.3F;
 
 /// Proportions of shapes, in radii.
@@ -22,7 +22,8 @@ inline constexpr float kCrossArm = 0.31F;  ///< half the width of an arm
 inline constexpr float kTriangleHalfHeight = 0.8660254F;
 /// Stars have five points, on a circle of 1/sin 72° radii, since the two upper ones set the width.
 inline constexpr float kStarOuter = 1.0514622F;
-/// The notches lie on a circle of 0.45 times that: a pentagram's 0.382 leaves small stars too thin to tell.
+/// The notches lie on a circle of 0.45 times that. A pentagram's 0.382 makes small stars too thin to
+/// recognize.
 inline constexpr float kStarNotch = 0.45F;
 inline constexpr float kStarHalfHeight = 0.9510565F;  ///< (1 + cos 36°) / (2·sin 72°)
 
@@ -39,25 +40,26 @@ struct Extents {
 Extents extentsOf(const Object& object);
 Box boxOf(const Object& object);
 
-/// How far two boxes stand apart along the axis along which they are farther apart; negative where they overlap.
+/// Returns the distance of two boxes along the axis on which they are farther apart; negative if they
+/// overlap.
 float gapBetween(const Box& one, const Box& other);
 
-/// The largest distance of a point of the shape from the object's centre, in pixels.
-float reachOf(const Object& object);
+/// Returns the maximum distance of a shape's points from the object's centre, in pixels.
+float circumradiusOf(const Object& object);
 
-/// Whether something can be inside: circles, squares, and rings, where that means their hole.
-bool canHold(ShapeKind shape);
+/// True if another object can lie inside: for circles, squares and rings (in their hole).
+bool canContain(ShapeKind shape);
 
-/// Half the width of the area that something inside `outer` may lie in, in pixels.
-float hollowOf(const Object& outer);
+/// Returns half the width, in pixels, of the area for objects inside `outer`.
+float innerExtentOf(const Object& outer);
 
-/// Whether it is plain to see that `subject` is `relation` `object`. Beside each other: the boxes are kGap apart along
-/// the relation's axis, and it dominates by kDominance. Inside: the subject is kClearance from the edge of the outer
-/// object's inner area (judged by reachOf, within round ones).
+/// True if `subject` is clearly in this relation to `object`. Directions: the boxes are kGap apart along the
+/// relation's axis, and that axis dominates by kDominance. Inside: the subject keeps kClearance to the edge
+/// of the outer object's inner area; round areas compare by circumradiusOf.
 bool holds(Relation relation, const Object& subject, const Object& object);
 
-/// Whether all links hold, all boxes lie within the picture's margin, and all those that are not linked by kInside are
-/// kGap apart.
-bool isTrue(const Scene& scene);
+/// True if all links hold, all boxes lie within the picture's margin, and all boxes that are not linked by
+/// kInside are kGap apart.
+bool isConsistent(const Scene& scene);
 
 }  // namespace cross_attention::scenes

@@ -9,7 +9,7 @@ namespace cross_attention::scenes {
 
 namespace {
 
-// As large as 32 pixels allow: a star of fewer than ten pixels is hard to tell, and hard to learn.
+// As large as 32 pixels allow: a star of fewer than ten pixels is hard to recognize and hard to learn.
 constexpr Range kSmall{5.2F, 5.8F};
 constexpr Range kMiddle{6.0F, 7.0F};
 constexpr Range kLarge{7.2F, 8.5F};
@@ -18,7 +18,7 @@ constexpr Range kInRing{4.2F, 4.8F};
 constexpr Range kAround{11.0F, 13.0F};
 constexpr Range kRingAround{14.0F, 15.0F};
 
-/// Where what stands along one axis may have its centre.
+/// Returns the possible centres, along one axis, of an object with this extent.
 Range roomFor(float extent) { return {kMargin + extent, kPictureSize - kMargin - extent}; }
 
 bool isEmpty(Range range) { return range.low > range.high; }
@@ -27,13 +27,14 @@ Range intersect(Range one, Range other) {
   return {std::max(one.low, other.low), std::min(one.high, other.high)};
 }
 
-/// The members of an object along a relation's axis, and those across it.
+/// The coordinates along a relation's axis and across it.
 struct Axis {
   float Object::*along;
   float Object::*across;
   float Extents::*extentAlong;
   float Extents::*extentAcross;
-  bool before;  ///< whether the subject has the lower coordinate
+  /// True if the subject has the lower coordinate.
+  bool before;
 };
 
 Axis axisOf(Relation relation) {
@@ -44,11 +45,11 @@ Axis axisOf(Relation relation) {
   return {&Object::y, &Object::x, &Extents::y, &Extents::x, before};
 }
 
-void drawSizes(Random& random, Scene& scene, bool said) {
+void drawSizes(Random& random, Scene& scene, bool mention) {
   const Range large = scene.objects.size() == 1 ? kLargeAlone : kLarge;
   for (Object& object : scene.objects) {
-    const auto word = said ? static_cast<SizeWord>(choose(random, 3)) : SizeWord::kNone;
-    const Range middle = said ? kMiddle : Range{kSmall.low, large.high};
+    const auto word = mention ? static_cast<SizeWord>(uniformInt(random, 3)) : SizeWord::kNone;
+    const Range middle = mention ? kMiddle : Range{kSmall.low, large.high};
     object.size = word;
     object.radius = uniformIn(random, word == SizeWord::kSmall   ? kSmall
                                       : word == SizeWord::kLarge ? large
@@ -56,31 +57,33 @@ void drawSizes(Random& random, Scene& scene, bool said) {
   }
 }
 
-/// One is always small, the other large: each is told so as often as the sizes of others, in two of three.
-void drawSizesInside(Random& random, Object& inner, Object& outer, bool said) {
+/// The inner object is always small and the outer one large. Each is described so with the same probability
+/// as the sizes of other objects, two in three.
+void drawSizesInside(Random& random, Object& inner, Object& outer, bool mention) {
   const bool ring = outer.shape == ShapeKind::kRing;
   inner.radius = uniformIn(random, ring ? kInRing : kSmall);
   outer.radius = uniformIn(random, ring ? kRingAround : kAround);
-  inner.size = said && choose(random, 3) != 0 ? SizeWord::kSmall : SizeWord::kNone;
-  outer.size = said && choose(random, 3) != 0 ? SizeWord::kLarge : SizeWord::kNone;
+  inner.size = mention && uniformInt(random, 3) != 0 ? SizeWord::kSmall : SizeWord::kNone;
+  outer.size = mention && uniformInt(random, 3) != 0 ? SizeWord::kLarge : SizeWord::kNone;
 }
 
-/// False where the sizes leave no room; else the centres are set, which may still be too near to each other.
+/// Returns false if the sizes leave no room. Otherwise sets the centres, which may still be too close to each
+/// other.
 bool placeInside(Random& random, Object& inner, Object& outer) {
   outer.x = uniformIn(random, roomFor(outer.radius));
   outer.y = uniformIn(random, roomFor(outer.radius));
   const bool square = outer.shape == ShapeKind::kSquare;
-  const float reach = reachOf(inner);
+  const float reach = circumradiusOf(inner);
   const Extents extents = square ? extentsOf(inner) : Extents{reach, reach};
-  const float x = hollowOf(outer) - extents.x - kClearance;
-  const float y = hollowOf(outer) - extents.y - kClearance;
+  const float x = innerExtentOf(outer) - extents.x - kClearance;
+  const float y = innerExtentOf(outer) - extents.y - kClearance;
   if (x < 0 || y < 0) return false;
   inner.x = outer.x + uniformIn(random, {-x, x});
   inner.y = outer.y + uniformIn(random, {-y, y});
   return true;
 }
 
-/// False where there is no room beside the subject, whose centre is set.
+/// Returns false if there is no room next to the subject, whose centre is set.
 bool placeBeside(Random& random, const Object& subject, const Axis& axis, Object& object) {
   const Extents extents = extentsOf(object);
   Range along = roomFor(extents.*axis.extentAlong);
@@ -101,7 +104,7 @@ bool placeBeside(Random& random, const Object& subject, const Axis& axis, Object
   return true;
 }
 
-/// The subject of all links first, where it leaves room for the others; then those beside it.
+/// Places the subject of all links first, such that it leaves room for the others, then the objects next to it.
 bool placeInTheOpen(Random& random, Scene& scene) {
   Object& subject = scene.objects[0];
   const Extents extents = extentsOf(subject);
@@ -129,18 +132,18 @@ bool placeInTheOpen(Random& random, Scene& scene) {
 
 }  // namespace
 
-void place(Random& random, Scene& scene, bool sizesSaid) {
+void placeObjects(Random& random, Scene& scene, bool mentionSizes) {
   const bool inside = !scene.links.empty() && scene.links[0].relation == Relation::kInside;
   bool placed = false;
   do {
     if (inside) {
-      drawSizesInside(random, scene.objects[0], scene.objects[1], sizesSaid);
+      drawSizesInside(random, scene.objects[0], scene.objects[1], mentionSizes);
       placed = placeInside(random, scene.objects[0], scene.objects[1]);
     } else {
-      drawSizes(random, scene, sizesSaid);
+      drawSizes(random, scene, mentionSizes);
       placed = placeInTheOpen(random, scene);
     }
-  } while (!placed || !isTrue(scene));
+  } while (!placed || !isConsistent(scene));
 }
 
 }  // namespace cross_attention::scenes

@@ -5,9 +5,9 @@
 
 namespace cross_attention::scenes {
 
-/// Draws radii and centres of a scene whose shapes and links are set, until isTrue, and the words for the sizes: where
-/// `sizesSaid`, those of the small and large ones. Shapes and links must be such that there is a way; the first link's
-/// subject is objects[0].
-void place(Random& random, Scene& scene, bool sizesSaid);
+/// Draws radii and centres until isConsistent(scene). Shapes and links must be set and satisfiable, and
+/// objects[0] must be the first link's subject. Also sets the size words of small and large objects if
+/// `mentionSizes`.
+void placeObjects(Random& random, Scene& scene, bool mentionSizes);
 
 }  // namespace cross_attention::scenes

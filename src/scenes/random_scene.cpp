@@ -10,35 +10,36 @@ namespace cross_attention::scenes {
 
 namespace {
 
-constexpr double kBackgroundSaid = 0.4;
-constexpr double kSizesSaid = 0.5;
+constexpr double kBackgroundProbability = 0.4;
+constexpr double kSizesProbability = 0.5;
 constexpr float kJitter = 0.04F;
 
 int randomCount(Random& random, Split split) {
-  if (split == Split::kHeldOut) return choose(random, 3) < 2 ? 2 : 3;
+  if (split == Split::kHeldOut) return uniformInt(random, 3) < 2 ? 2 : 3;
   constexpr std::array<int, 5> kCounts{1, 2, 2, 3, 3};
-  return kCounts[static_cast<std::size_t>(choose(random, kCounts.size()))];
+  return kCounts[static_cast<std::size_t>(uniformInt(random, kCounts.size()))];
 }
 
-/// Subjects come first.
+/// Subjects have the lower index.
 std::vector<Link> randomLinks(Random& random, int objects) {
   if (objects == 1) return {};
-  if (objects == 2) return {{0, static_cast<Relation>(choose(random, kRelations)), 1}};
-  // One beside the subject, one above or below it: three in a row would be too small to tell.
-  const auto beside = static_cast<Relation>(choose(random, 2));
-  const auto upright = static_cast<Relation>(2 + choose(random, 2));
+  if (objects == 2) return {{0, static_cast<Relation>(uniformInt(random, kRelations)), 1}};
+  // One object to the left or right of the subject, the other above or below it: three in a row would be too
+  // small to recognize.
+  const auto beside = static_cast<Relation>(uniformInt(random, 2));
+  const auto upright = static_cast<Relation>(2 + uniformInt(random, 2));
   Link one{0, beside, 1};
   Link other{0, upright, 2};
-  if (choose(random, 2) == 1) std::swap(one.relation, other.relation);
+  if (uniformInt(random, 2) == 1) std::swap(one.relation, other.relation);
   return {one, other};
 }
 
-bool canBe(const Scene& scene) {
+bool isValid(const Scene& scene) {
   for (const Link& link : scene.links) {
     const Object& subject = scene.objects[static_cast<std::size_t>(link.subject)];
     const Object& object = scene.objects[static_cast<std::size_t>(link.object)];
     if (link.relation != Relation::kInside) continue;
-    if (!canHold(object.shape) || subject.colour == object.colour) return false;
+    if (!canContain(object.shape) || subject.colour == object.colour) return false;
   }
   for (const Object& one : scene.objects) {
     for (const Object& other : scene.objects) {
@@ -51,10 +52,10 @@ bool canBe(const Scene& scene) {
 void drawIdentities(Random& random, Scene& scene) {
   do {
     for (Object& object : scene.objects) {
-      object.shape = static_cast<ShapeKind>(choose(random, kShapeKinds));
-      object.colour = static_cast<Colour>(choose(random, kColours));
+      object.shape = static_cast<ShapeKind>(uniformInt(random, kShapeKinds));
+      object.colour = static_cast<Colour>(uniformInt(random, kColours));
     }
-  } while (!canBe(scene));
+  } while (!isValid(scene));
 }
 
 void drawPaint(Random& random, Object& object) {
@@ -66,21 +67,21 @@ void drawPaint(Random& random, Object& object) {
 
 Scene randomScene(Random& random, Split split, int objects) {
   if (objects < 0 || objects > 3) {
-    failArgument({"objects is ", objects, "; it takes 1, 2, 3, or 0 for any of them"});
+    failArgument({"objects is ", objects, "; expected 1, 2, 3, or 0 for any of them"});
   }
   if (objects == 1 && split == Split::kHeldOut) {
-    failArgument({"objects is 1; held-out scenes have 2 or 3, or 0 for any of them"});
+    failArgument({"objects is 1; expected 2, 3, or 0 for either of them, because a single object is never held out"});
   }
   Scene scene;
-  scene.background = static_cast<Background>(choose(random, kBackgrounds));
-  scene.backgroundSaid = happens(random, kBackgroundSaid);
+  scene.background = static_cast<Background>(uniformInt(random, kBackgrounds));
+  scene.backgroundSaid = bernoulli(random, kBackgroundProbability);
   const int count = objects != 0 ? objects : randomCount(random, split);
   scene.objects.resize(static_cast<std::size_t>(count));
   scene.links = randomLinks(random, count);
   do drawIdentities(random, scene);
   while (isHeldOut(scene) != (split == Split::kHeldOut));
   for (Object& object : scene.objects) drawPaint(random, object);
-  place(random, scene, happens(random, kSizesSaid));
+  placeObjects(random, scene, bernoulli(random, kSizesProbability));
   return scene;
 }
 

@@ -19,7 +19,7 @@ struct Paint {
   Rgb rgb;
 };
 
-// Any two of the twelve are more than 0.4 apart. No channel is so near 0 or 1 that the jitter would be cut off.
+// Any two of the twelve are more than 0.4 apart. All channels leave room for the jitter within [0, 1].
 constexpr std::array<Paint, kColours> kPaints{{{"red", {0.88F, 0.08F, 0.10F}},
                                                {"orange", {0.96F, 0.50F, 0.05F}},
                                                {"yellow", {0.95F, 0.92F, 0.12F}},
@@ -43,26 +43,26 @@ const auto& at(const Table& table, Enum which) {
 void validate(const Scene& scene) {
   const auto objects = static_cast<int>(scene.objects.size());
   if (objects < 1 || objects > 3) {
-    failArgument({"scene.objects has ", objects, " objects; it takes 1, 2 or 3"});
+    failArgument({"scene.objects has ", objects, " objects; expected 1, 2 or 3"});
   }
   if (scene.links.size() + 1 != scene.objects.size()) {
-    failArgument({"scene.links has ", scene.links.size(), " links; with ", objects,
-                  " objects it takes ", objects - 1});
+    failArgument({"scene.links has ", scene.links.size(), " links; expected ", objects - 1, " for ",
+                  objects, " objects"});
   }
   for (const Link& link : scene.links) {
     for (const int index : {link.subject, link.object}) {
       if (index < 0 || index >= objects) {
-        failArgument({"scene.links has a link to object ", index, "; there are ", objects});
+        failArgument({"scene.links has a link to object ", index, "; expected 0 to ", objects - 1});
       }
     }
     if (link.subject == link.object) {
       failArgument(
-          {"scene.links has a link of object ", link.subject, " to itself; it takes two objects"});
+          {"scene.links has a link of object ", link.subject, " to itself; expected two objects"});
     }
   }
   if (objects == 3 && (scene.links[0].subject != scene.links[1].subject ||
                        scene.links[0].object == scene.links[1].object)) {
-    failArgument({"scene.links has two links that do not tell of one subject and two objects"});
+    failArgument({"scene.links has two links without a common subject; expected one subject and two objects"});
   }
 }
 

@@ -7,7 +7,7 @@
 namespace cross_attention::scenes {
 
 bool isHeldOut(Colour colour, ShapeKind shape, Role role) {
-  if (role == Role::kAround && !canHold(shape)) return false;
+  if (role == Role::kAround && !canContain(shape)) return false;
   return static_cast<int>(colour) ==
          (3 * static_cast<int>(shape) + 5 * static_cast<int>(role) + 1) % kColours;
 }

@@ -5,7 +5,8 @@
 
 namespace cross_attention::scenes {
 
-/// All words that captions are made of, each once. A model's ids are made from this order: new words go to the end.
+/// Returns all words of captions, each once. Models number words in this order, so new words must be
+/// appended.
 std::span<const std::string_view> vocabulary();
 
 }  // namespace cross_attention::scenes

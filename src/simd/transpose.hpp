@@ -6,8 +6,8 @@
 
 namespace cross_attention::simd {
 
-/// Reads kLanes rows of kLanes values, `sourceStride` apart, and writes them as columns: row i of the destination,
-/// `destinationStride` apart, holds value i of every source row.
+/// Transposes a block of kLanes × kLanes values: row i of the destination receives value i of every source
+/// row. Rows are `sourceStride` and `destinationStride` elements apart.
 template <class T>
 inline void transposeBlock(const T* source, Index sourceStride, T* destination,
                            Index destinationStride) {

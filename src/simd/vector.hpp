@@ -5,10 +5,10 @@
 
 #include "core/index.hpp"
 
-/// The only room that knows xsimd and WebAssembly's SIMD instructions.
+/// The only folder that uses xsimd and WebAssembly's SIMD intrinsics.
 namespace cross_attention::simd {
 
-/// As many T as a register of the target holds: 4 float or 2 double in WebAssembly.
+/// A SIMD register of the target: 4 float or 2 double in WebAssembly.
 template <class T>
 using Vector = xsimd::batch<T>;
 template <class T>
@@ -17,14 +17,14 @@ using VectorMask = xsimd::batch_bool<T>;
 template <class T>
 inline constexpr Index kLanes = static_cast<Index>(Vector<std::remove_const_t<T>>::size);
 
-/// Whether multiplyAdd is one instruction with one rounding.
+/// True if multiplyAdd is one instruction with a single rounding.
 #if defined(__wasm_relaxed_simd__) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 inline constexpr bool kFusedMultiplyAdd = true;
 #else
 inline constexpr bool kFusedMultiplyAdd = false;
 #endif
 
-/// The name of the instructions, for people.
+/// The name of the instruction set, for output.
 #if defined(__wasm_relaxed_simd__)
 inline constexpr const char* kInstructionSet = "relaxed";
 #elif defined(__wasm_simd128__)
@@ -54,7 +54,7 @@ inline Vector<T> loadSplat(const T* memory) {
 template <class T>
 inline Vector<T> multiplyAdd(Vector<T> a, Vector<T> b, Vector<T> c) {
 #if defined(__wasm_relaxed_simd__)
-  // xsimd's own fma multiplies and then adds here.
+  // xsimd::fma compiles to a multiplication and an addition on this target.
   if constexpr (sizeof(T) == 4) {
     return Vector<T>(__builtin_wasm_relaxed_madd_f32x4(v128_t(a), v128_t(b), v128_t(c)));
   } else {

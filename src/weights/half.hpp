@@ -3,10 +3,11 @@
 #include <bit>
 #include <cstdint>
 
-/// The 16-bit floating-point formats of weight files, in integer arithmetic: the same everywhere.
+/// Conversions of the 16-bit floating-point formats of weight files. They use integer arithmetic, so that
+/// results are the same on every platform.
 namespace cross_attention::weights {
 
-/// The upper `32 - dropped` bits of a pattern, rounded to nearest, ties to even.
+/// Drops the lower `dropped` bits of a pattern: rounds to nearest, ties to even.
 constexpr std::uint32_t roundBits(std::uint32_t bits, int dropped) {
   const std::uint32_t half = 1u << (dropped - 1);
   const std::uint32_t odd = (bits >> dropped) & 1u;
@@ -24,7 +25,8 @@ constexpr std::uint16_t toHalf(float value) {
   } else if (magnitude >= 0x47800000u) {
     half = 0x7C00u;  // 2^16 and more: infinity
   } else if (magnitude >= 0x38800000u) {
-    // Normal; a carry out of the mantissa raises the exponent, up to infinity, as it shall.
+    // Normal. A carry out of the mantissa increments the exponent, up to infinity, which is the correct
+    // result.
     half = roundBits(magnitude - 0x38000000u, 13);
   } else if (magnitude >= 0x33000000u) {
     // Subnormal: the mantissa with its leading one, in units of 2^-24.
@@ -55,8 +57,8 @@ constexpr float fromBfloat(std::uint16_t bfloat) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bfloat) << 16);
 }
 
-/// A double as a float that rounding once more to 16 bits cannot get wrong: towards zero, but with the last bit set
-/// where anything was lost ("round to odd": Boldo and Melquiond, 2008).
+/// Converts a double to a float such that rounding the result to 16 bits is correct: rounds towards zero, and
+/// sets the last bit if anything was lost ("round to odd": Boldo and Melquiond, 2008).
 inline float toFloatForHalf(double value) {
   const auto nearest = static_cast<float>(value);
   if (static_cast<double>(nearest) == value || nearest != nearest) return nearest;

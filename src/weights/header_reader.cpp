@@ -8,7 +8,8 @@
 #include "weights/utf8.hpp"
 
 namespace cross_attention::weights {
-/// A parser's broken promise is an error of the file to us, never the end of the module. A function: there are many.
+/// A failed assertion of RapidJSON is an error in the file and must not abort the module. A function, because
+/// the macro below is expanded often.
 [[noreturn]] static void failParser() { failWeights({"the file's header is not valid JSON"}); }
 }  // namespace cross_attention::weights
 
@@ -25,93 +26,93 @@ namespace {
 
 constexpr std::string_view kMetadataKey = "__metadata__";
 
-/// Takes the parser's events; false stops it, with `problem` said.
+/// Handles the parser's events. Returning false stops the parser; `problem` then holds the reason.
 class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
  public:
   std::vector<HeaderEntry> entries;
   std::string problem;
   Metadata* metadata;
 
-  explicit Handler(Metadata* given) : metadata(given) {}
+  explicit Handler(Metadata* destination) : metadata(destination) {}
 
-  // Whatever has no method of its own below has no place in a header.
-  bool Default() { return stop("a value that has no place there"); }
+  // Called for all events without their own method below.
+  bool Default() { return stop("a value in an unexpected position"); }
 
   bool StartObject() {
-    if (place_ == Place::kOutside) return enter(Place::kTop);
-    if (place_ == Place::kTensorStart) return enter(Place::kTensor);
-    if (place_ == Place::kMetadataStart) return enter(Place::kMetadata);
-    return stop("an object that has no place there");
+    if (state_ == State::kOutside) return enter(State::kTop);
+    if (state_ == State::kTensorStart) return enter(State::kTensor);
+    if (state_ == State::kMetadataStart) return enter(State::kMetadata);
+    return stop("an object in an unexpected position");
   }
   bool EndObject(rapidjson::SizeType) {
-    if (place_ == Place::kTop) return enter(Place::kEnd);
-    if (place_ == Place::kTensor && !(hasType_ && hasShape_ && hasOffsets_)) {
-      return stop("without one of dtype, shape and data_offsets");
+    if (state_ == State::kTop) return enter(State::kEnd);
+    if (state_ == State::kTensor && !(hasType_ && hasShape_ && hasOffsets_)) {
+      return stop("no dtype, shape or data_offsets");
     }
-    return enter(Place::kTop);
+    return enter(State::kTop);
   }
 
   bool Key(const char* text, rapidjson::SizeType length, bool) {
     const std::string_view key(text, length);
-    if (place_ == Place::kTop) {
-      if (!isUtf8(key)) return stop("a name that is no UTF-8");
-      if (key == kMetadataKey) return enter(Place::kMetadataStart);
+    if (state_ == State::kTop) {
+      if (!isUtf8(key)) return stop("a name that is not UTF-8");
+      if (key == kMetadataKey) return enter(State::kMetadataStart);
       entries.push_back({std::string(key), {}, {}, {}});
       hasType_ = hasShape_ = hasOffsets_ = false;
-      return enter(Place::kTensorStart);
+      return enter(State::kTensorStart);
     }
-    if (place_ == Place::kMetadata) {
+    if (state_ == State::kMetadata) {
       if (metadata != nullptr) metadata->push_back({std::string(key), {}});
       return true;
     }
-    if (key == "dtype" && !hasType_) return enter(Place::kType);
-    if (key == "shape" && !hasShape_) return enter(Place::kShapeStart);
-    if (key == "data_offsets" && !hasOffsets_) return enter(Place::kOffsetsStart);
-    return stop("the key '", key, "', unknown or for the second time");
+    if (key == "dtype" && !hasType_) return enter(State::kType);
+    if (key == "shape" && !hasShape_) return enter(State::kShapeStart);
+    if (key == "data_offsets" && !hasOffsets_) return enter(State::kOffsetsStart);
+    return stop("the unknown or repeated key '", key, "'");
   }
 
   bool String(const char* text, rapidjson::SizeType length, bool) {
-    if (place_ == Place::kMetadata) {
+    if (state_ == State::kMetadata) {
       if (metadata != nullptr) metadata->back().second.assign(text, length);
       return true;
     }
-    if (place_ != Place::kType) return stop("a string that has no place there");
+    if (state_ != State::kType) return stop("a string in an unexpected position");
     entries.back().dtype.assign(text, length);
     hasType_ = true;
-    return enter(Place::kTensor);
+    return enter(State::kTensor);
   }
 
   bool StartArray() {
-    if (place_ == Place::kShapeStart) return enter(Place::kShape);
-    if (place_ == Place::kOffsetsStart) return enter(Place::kOffsets);
-    return stop("an array that has no place there");
+    if (state_ == State::kShapeStart) return enter(State::kShape);
+    if (state_ == State::kOffsetsStart) return enter(State::kOffsets);
+    return stop("an array in an unexpected position");
   }
   bool EndArray(rapidjson::SizeType) {
-    if (place_ == Place::kShape) hasShape_ = true;
-    if (place_ == Place::kOffsets) {
+    if (state_ == State::kShape) hasShape_ = true;
+    if (state_ == State::kOffsets) {
       hasOffsets_ = true;
-      if (entries.back().offsets.size() != 2) return stop("data_offsets that are not two");
+      if (entries.back().offsets.size() != 2) return stop("data_offsets without exactly two numbers");
     }
-    return enter(Place::kTensor);
+    return enter(State::kTensor);
   }
 
   bool RawNumber(const char* text, rapidjson::SizeType length, bool) {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text, text + length, value);
-    // A sign, a fraction, an exponent or more than 64 bits.
+    // Rejects signs, fractions, exponents and numbers of more than 64 bits.
     if (error != std::errc() || end != text + length) return Default();
-    if (place_ == Place::kShape) {
+    if (state_ == State::kShape) {
       entries.back().shape.push_back(value);
-    } else if (place_ == Place::kOffsets) {
+    } else if (state_ == State::kOffsets) {
       entries.back().offsets.push_back(value);
     } else {
-      return stop("a number that has no place there");
+      return stop("a number in an unexpected position");
     }
     return true;
   }
 
  private:
-  enum class Place {
+  enum class State {
     kOutside,
     kTop,
     kMetadataStart,
@@ -126,17 +127,17 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
     kEnd,
   };
 
-  bool enter(Place place) {
-    place_ = place;
+  bool enter(State state) {
+    state_ = state;
     return true;
   }
-  bool stop(const char* what, std::string_view key = {}, const char* end = "") {
-    problem = entries.empty() ? text({"its header has ", what, key, end})
-                              : text({"tensor '", entries.back().name, "' has ", what, key, end});
+  bool stop(const char* found, std::string_view key = {}, const char* end = "") {
+    problem = entries.empty() ? text({"its header has ", found, key, end})
+                              : text({"tensor '", entries.back().name, "' has ", found, key, end});
     return false;
   }
 
-  Place place_ = Place::kOutside;
+  State state_ = State::kOutside;
   bool hasType_ = false;
   bool hasShape_ = false;
   bool hasOffsets_ = false;
@@ -146,20 +147,21 @@ class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> 
 
 std::vector<HeaderEntry> readHeader(std::span<const char> json, Metadata* metadata) {
   if (!isUtf8({json.data(), json.size()})) {
-    failWeights({"the file is no safetensors file: its header is no UTF-8"});
+    failWeights({"the file is not a safetensors file: its header is not UTF-8"});
   }
-  // A copy to be parsed in its place, numbers left as they are spelled: 4 KB of WebAssembly less.
+  // Parses a copy in place and leaves numbers as text: 4 KB less WebAssembly.
   std::string copy(json.data(), json.size());
   rapidjson::InsituStringStream input(copy.data());
   rapidjson::Reader reader;
   Handler handler(metadata);
-  // Recursive, which takes little stack: the handler stops what nests deeper than a tensor's lists.
+  // The parser is recursive, but needs little stack: the handler rejects any nesting deeper than a tensor's
+  // lists.
   constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(input, handler);
-  if (!handler.problem.empty()) failWeights({"the file is no safetensors file: ", handler.problem});
-  // The parser takes a zero for the end; what follows one is no part of a header.
+  if (!handler.problem.empty()) failWeights({"the file is not a safetensors file: ", handler.problem});
+  // The parser stops at a zero byte; anything after it is an error.
   if (result.IsError() || input.Tell() < json.size()) {
-    failWeights({"the file is no safetensors file: its header is no JSON at byte ", input.Tell()});
+    failWeights({"the file is not a safetensors file: its header is not valid JSON at byte ", input.Tell()});
   }
   return std::move(handler.entries);
 }

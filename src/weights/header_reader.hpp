@@ -9,7 +9,7 @@
 
 namespace cross_attention::weights {
 
-/// A tensor as the header of a safetensors file describes it; nothing but its grammar has been checked.
+/// A tensor as the header of a safetensors file describes it. Only its grammar has been checked.
 struct HeaderEntry {
   std::string name;
   std::string dtype;
@@ -17,8 +17,9 @@ struct HeaderEntry {
   std::vector<std::uint64_t> offsets;  ///< begin and end
 };
 
-/// Reads the JSON of a header. Throws kWeights for anything but an object of tensors {dtype, shape, data_offsets}, each
-/// key once, and perhaps __metadata__ of strings, which `metadata` receives where it is there.
+/// Parses the JSON of a header. Throws kWeights for anything except an object of tensors {dtype, shape,
+/// data_offsets}, each key once, and an optional __metadata__ object of strings. `metadata`, if not null,
+/// receives the latter.
 std::vector<HeaderEntry> readHeader(std::span<const char> json, Metadata* metadata);
 
 }  // namespace cross_attention::weights

@@ -14,12 +14,12 @@ using layer::kParameterNames;
 using layer::nameOf;
 using layer::ParameterId;
 
-/// Which candidate each parameter is to be set from; null: none.
-using Choice = std::array<const CandidateDescription*, kParameterNames.size()>;
+/// The candidate for each parameter, or null.
+using Assignment = std::array<const CandidateDescription*, kParameterNames.size()>;
 
-Choice choose(const layer::ParameterShapes& shapes,
+Assignment assign(const layer::ParameterShapes& shapes,
               const std::vector<const CandidateDescription*>& candidates, LoadReport& report) {
-  Choice choice{};
+  Assignment assignment{};
   for (const CandidateDescription* candidate : candidates) {
     if (!candidate->parameter) continue;
     const std::optional<ParameterId> id = findParameter(*candidate->parameter);
@@ -27,32 +27,32 @@ Choice choose(const layer::ParameterShapes& shapes,
       report.skipped.push_back(candidate->name);
       continue;
     }
-    const CandidateDescription*& chosen = choice[static_cast<std::size_t>(*id)];
-    if (chosen != nullptr) {
-      failWeights({"weights '", chosen->name, "' and '", candidate->name, "' are both meant for ",
-                   *candidate->parameter, "; it takes one"});
+    const CandidateDescription*& assigned = assignment[static_cast<std::size_t>(*id)];
+    if (assigned != nullptr) {
+      failWeights({"weights '", assigned->name, "' and '", candidate->name,
+                   "' both map to parameter ", *candidate->parameter, "; expected one"});
     }
     const Shape& expected = shapes[static_cast<std::size_t>(*id)];
     if (candidate->shape != expected) {
-      failWeights({"weight '", candidate->name, "' has shape ", candidate->shape, "; ",
-                   *candidate->parameter, " takes ", expected});
+      failWeights({"weight '", candidate->name, "' has shape ", candidate->shape, "; expected ",
+                   expected, " for parameter ", *candidate->parameter});
     }
-    chosen = candidate;
+    assigned = candidate;
   }
-  return choice;
+  return assignment;
 }
 
-void checkStrictly(const Choice& choice, const LoadReport& report) {
+void checkStrictly(const Assignment& assignment, const LoadReport& report) {
   std::string missing;
-  for (std::size_t id = 0; id < choice.size(); ++id) {
-    if (choice[id] == nullptr) missing += text({" ", kParameterNames[id]});
+  for (std::size_t id = 0; id < assignment.size(); ++id) {
+    if (assignment[id] == nullptr) missing += text({" ", kParameterNames[id]});
   }
   std::string unexpected;
   for (const std::string& name : report.skipped) unexpected += text({" ", name});
   if (missing.empty() && unexpected.empty()) return;
   failWeights({"the weights do not match the layer:", missing.empty() ? "" : " missing", missing,
                missing.empty() ? "" : ";", unexpected.empty() ? "" : " unexpected", unexpected,
-               unexpected.empty() ? "" : ";", " strict takes all parameters and no others"});
+               unexpected.empty() ? "" : ";", " expected exactly the layer's parameters because strict is true"});
 }
 
 }  // namespace
@@ -64,17 +64,17 @@ LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
   LoadReport report;
   std::vector<const CandidateDescription*> descriptions;
   for (const Candidate<T>& candidate : candidates) descriptions.push_back(&candidate);
-  const Choice choice = choose(parameters.shapes(), descriptions, report);
-  if (strict) checkStrictly(choice, report);
-  // Into a copy first: a weight that cannot be read must leave the others as they were, too.
+  const Assignment assignment = assign(parameters.shapes(), descriptions, report);
+  if (strict) checkStrictly(assignment, report);
+  // Writes into a copy first: if a weight cannot be read, all parameters must stay unchanged.
   Buffer<T> values(parameters.size());
   const std::span<T> all{values.data(), static_cast<std::size_t>(values.size())};
   std::copy(parameters.values().begin(), parameters.values().end(), all.begin());
-  for (std::size_t index = 0; index < choice.size(); ++index) {
-    if (choice[index] == nullptr) continue;
+  for (std::size_t index = 0; index < assignment.size(); ++index) {
+    if (assignment[index] == nullptr) continue;
     const auto id = static_cast<ParameterId>(index);
     const auto offset = parameters.values(id).data() - parameters.values().data();
-    static_cast<const Candidate<T>*>(choice[index])
+    static_cast<const Candidate<T>*>(assignment[index])
         ->read(all.subspan(static_cast<std::size_t>(offset), parameters.values(id).size()));
     report.loaded.emplace_back(nameOf(id));
   }

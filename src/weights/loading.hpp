@@ -10,27 +10,32 @@
 
 namespace cross_attention::weights {
 
-/// What is told of a named tensor that may become a parameter, whatever its type.
+/// Describes a named tensor that may be loaded into a parameter, independent of its type.
 struct CandidateDescription {
-  std::string name;                      ///< as its source names it
-  std::optional<std::string> parameter;  ///< the parameter it is meant for; none: to be ignored
+  /// The name in its source.
+  std::string name;
+  /// The parameter that it maps to; none: the tensor is ignored.
+  std::optional<std::string> parameter;
   Shape shape;
 };
 
-/// Such a tensor: from a file or from memory.
+/// A tensor from a file or from memory.
 template <class T>
 struct Candidate : CandidateDescription {
-  std::function<void(std::span<T>)> read;  ///< writes shape.size() values; may throw kWeights
+  /// Writes shape.size() values; may throw kWeights.
+  std::function<void(std::span<T>)> read;
 };
 
 struct LoadReport {
-  std::vector<std::string> loaded;   ///< parameter names
-  std::vector<std::string> skipped;  ///< candidate names that no parameter has
+  std::vector<std::string> loaded;   ///< names of parameters
+  /// Names of candidates that map to no parameter.
+  std::vector<std::string> skipped;
 };
 
-/// Sets the layer's parameters from the candidates, all or nothing: on an error no parameter has changed. Throws kWeights
-/// for a wrong shape, two candidates for one parameter, values that cannot be read, and, where `strict`, for missing
-/// parameters or candidates that no parameter has (PyTorch's load_state_dict does the same).
+/// Sets the layer's parameters from the candidates, all or nothing: after an error, no parameter has changed.
+/// Throws kWeights for a wrong shape, two candidates for one parameter, values that cannot be read and, if
+/// `strict`, for missing parameters or candidates that map to no parameter, as PyTorch's load_state_dict
+/// does.
 template <class T>
 LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
                        std::span<const Candidate<T>> candidates, bool strict);

@@ -10,29 +10,31 @@
 
 namespace cross_attention::weights {
 
-/// A file starts with the length of its header, a little-endian integer of 8 bytes.
+/// A file starts with the length of its header, a little-endian 8-byte integer.
 constexpr std::size_t kLengthBytes = 8;
 
-/// One tensor of a file: its bytes lie in the file's memory, little-endian, row-major.
+/// One tensor of a file. Its bytes lie in the file's memory: little-endian, row-major.
 struct StoredTensor {
   std::string name;
-  std::string dtype;  ///< as the file names it: "F32", "F16", "BF16", "F64", "I64", …
+  /// As in the file: "F32", "F16", "BF16", "F64", "I64", …
+  std::string dtype;
   Shape shape;
   std::span<const std::byte> bytes;
 };
 
-/// What a file says of itself, as names and texts.
+/// A file's metadata: pairs of name and value.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
-/// Reads the directory of a safetensors file (https://github.com/huggingface/safetensors, "Format"). The bytes are not
-/// trusted: lengths, JSON, names (no two alike), shapes and offsets (in the file, as long as the shape says, no overlap,
-/// no hole) are all checked. Throws kWeights, naming the tensor. The tensors point into `file`.
-/// `metadata`: receives the file's, where it is there.
+/// Reads the header of a safetensors file (https://github.com/huggingface/safetensors, "Format") and returns
+/// its tensors, which point into `file`. `metadata`, if not null, receives the file's metadata.
+///
+/// The bytes are untrusted. Lengths, JSON, names (unique), shapes and offsets (within the file, matching the
+/// shapes, without overlaps or holes) are all checked. Throws kWeights, naming the tensor.
 std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file,
                                           Metadata* metadata = nullptr);
 
-/// The values of a stored tensor as T: F64, F32, F16 and BF16, rounded to nearest where T is narrower. `values` has the
-/// shape's size. Throws kWeights for another dtype.
+/// Converts the values of a stored tensor (F64, F32, F16 or BF16) to T, rounded to nearest if T is narrower.
+/// `values` must have the shape's size. Throws kWeights for any other dtype.
 template <class T>
 void decode(const StoredTensor& tensor, std::span<T> values);
 
@@ -43,8 +45,9 @@ struct NamedValues {
   std::span<const T> values;
 };
 
-/// A safetensors file of these tensors, their values rounded to nearest even as `dtype` ("F32", "F16", "BF16", "F64");
-/// kArgument for another one. metadata {"format": "pt"}, as diffusers asks for, and `metadata` after it.
+/// Returns a safetensors file of these tensors. Values are rounded to nearest even as `dtype` ("F32", "F16",
+/// "BF16" or "F64"; kArgument for any other). The metadata is {"format": "pt"}, as diffusers requires,
+/// followed by `metadata`.
 template <class T>
 std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
                                         const std::string& dtype, const Metadata& metadata = {});

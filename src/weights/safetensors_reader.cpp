@@ -13,8 +13,8 @@ namespace cross_attention::weights {
 
 namespace {
 
-/// As the format's own reader: a header beyond is no header.
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;
+/// Maximum header size, the same as in the reference implementation.
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 
 [[noreturn]] void failTensor(const std::string& name, std::initializer_list<TextPart> problem) {
   failWeights({"tensor '", name, "' of the file ", text(problem)});
@@ -28,40 +28,40 @@ std::uint64_t readLength(std::span<const std::byte> file) {
   return length;
 }
 
-/// Checks one entry by itself: dtype, shape, and that they take as many bytes as its offsets say.
+/// Checks one entry: its dtype, its shape, and that its offsets enclose the number of bytes that these imply.
 StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data) {
   const StoredType* type = findStoredType(entry.dtype);
   if (type == nullptr) failTensor(entry.name, {"has the unknown dtype '", entry.dtype, "'"});
   const std::uint64_t begin = entry.offsets[0];
   const std::uint64_t end = entry.offsets[1];
   if (begin > end || end > data.size()) {
-    failTensor(entry.name, {"lies at bytes ", begin, " to ", end, " of ", data.size()});
+    failTensor(entry.name, {"has data_offsets [", begin, ", ", end, "]; the file has ", data.size(), " bytes of data"});
   }
   std::vector<std::int64_t> dimensions;
   std::uint64_t bytes = static_cast<std::uint64_t>(type->bytes);
   for (const std::uint64_t dimension : entry.shape) {
     if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
         (dimension != 0 && bytes > std::numeric_limits<std::uint64_t>::max() / dimension)) {
-      failTensor(entry.name, {"has a shape whose size cannot be counted"});
+      failTensor(entry.name, {"has a shape that is too large"});
     }
     bytes *= dimension;
     dimensions.push_back(static_cast<std::int64_t>(dimension));
   }
   if (bytes != end - begin) {
     failTensor(entry.name,
-               {"takes ", bytes, " bytes by its shape, but ", end - begin, " by its offsets"});
+               {"has ", bytes, " bytes by its shape, but ", end - begin, " by its data_offsets"});
   }
   try {
     return {entry.name, entry.dtype, Shape::checked(dimensions, "shape"),
             data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))};
   } catch (const Error& error) {
-    failTensor(entry.name, {"cannot be: ", error.message()});
+    failTensor(entry.name, {"is invalid: ", error.message()});
   }
 }
 
 using Entries = std::vector<const HeaderEntry*>;
 
-/// Plain functions, so that both orders share one set type.
+/// Function pointers, so that both orders share one set type.
 bool liesBefore(const HeaderEntry* left, const HeaderEntry* right) {
   return left->offsets < right->offsets;
 }
@@ -73,7 +73,7 @@ auto sorted(const Entries& entries, bool (*before)(const HeaderEntry*, const Hea
                                                              before);
 }
 
-/// The tensors' bytes must follow each other from the first to the last byte of the data.
+/// Checks that the tensors' bytes cover the data without overlaps or holes.
 void checkCoverage(const Entries& entries, std::size_t dataBytes) {
   std::uint64_t expected = 0;
   for (const HeaderEntry* entry : sorted(entries, liesBefore)) {
@@ -93,7 +93,7 @@ void checkCoverage(const Entries& entries, std::size_t dataBytes) {
 void checkNames(const Entries& entries) {
   const HeaderEntry* last = nullptr;
   for (const HeaderEntry* entry : sorted(entries, isNamedBefore)) {
-    if (last != nullptr && last->name == entry->name) failTensor(entry->name, {"is there twice"});
+    if (last != nullptr && last->name == entry->name) failTensor(entry->name, {"occurs twice"});
     last = entry;
   }
 }
@@ -101,7 +101,7 @@ void checkNames(const Entries& entries) {
 template <class Stored, class T, class Convert>
 void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert convert) {
   for (std::size_t index = 0; index < values.size(); ++index) {
-    // Copied: a tensor may begin at any byte.
+    // Copied because a tensor may begin at any byte.
     Stored stored;
     std::memcpy(&stored, bytes.data() + index * sizeof stored, sizeof stored);
     values[index] = static_cast<T>(convert(stored));
@@ -112,18 +112,18 @@ void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert con
 
 std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file, Metadata* metadata) {
   if (file.size() < kLengthBytes) {
-    failWeights({"the file is no safetensors file: it has ", file.size(),
-                 " bytes; the length of its header alone takes 8"});
+    failWeights({"the file is not a safetensors file: it has ", file.size(),
+                 " bytes; expected at least 8 for the header length"});
   }
   const std::uint64_t length = readLength(file);
-  if (length > kMostHeaderBytes || length > file.size() - kLengthBytes) {
+  if (length > kMaxHeaderBytes || length > file.size() - kLengthBytes) {
     failWeights(
-        {"the file is no safetensors file: its header claims ", length, " bytes of ", file.size()});
+        {"the file is not a safetensors file: its header length is ", length, "; the file has ", file.size(), " bytes"});
   }
   const auto headerBytes = static_cast<std::size_t>(length);
   const char* header = reinterpret_cast<const char*>(file.data()) + kLengthBytes;
   if (headerBytes == 0 || header[0] != '{') {
-    failWeights({"the file is no safetensors file: its header does not begin with '{'"});
+    failWeights({"the file is not a safetensors file: its header does not begin with '{'"});
   }
   const std::vector<HeaderEntry> entries = readHeader({header, headerBytes}, metadata);
   const std::span<const std::byte> data = file.subspan(kLengthBytes + headerBytes);
@@ -151,7 +151,7 @@ void decode(const StoredTensor& tensor, std::span<T> values) {
     decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
   } else {
     failTensor(tensor.name,
-               {"has dtype ", tensor.dtype, "; a parameter takes F64, F32, F16 or BF16"});
+               {"has dtype ", tensor.dtype, "; expected F64, F32, F16 or BF16 for a parameter"});
   }
 }
 

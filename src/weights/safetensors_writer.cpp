@@ -12,13 +12,13 @@ namespace cross_attention::weights {
 
 namespace {
 
-/// What the header tells of a tensor, whatever its type.
+/// A tensor's entry in the header, independent of its type.
 struct Entry {
   const std::string* name;
   const Shape* shape;
 };
 
-/// As JSON writes it.
+/// Quotes a string for JSON.
 std::string quoted(std::string_view name) {
   std::string result = "\"";
   for (const char character : name) {
@@ -36,7 +36,7 @@ std::string quoted(std::string_view name) {
   return result + '"';
 }
 
-/// By hand: RapidJSON's writer would be 2 KB of the download.
+/// Handwritten because RapidJSON's writer would add 2 KB to the download.
 std::string header(const std::vector<Entry>& entries, const StoredType& type,
                    const Metadata& metadata) {
   std::string result = R"({"__metadata__":{"format":"pt")";
@@ -57,7 +57,7 @@ std::string header(const std::vector<Entry>& entries, const StoredType& type,
   return result;
 }
 
-/// Length and header, and room for the data; `position` becomes where those begin.
+/// Returns a file with length and header written and space for the data, which begin at `position`.
 std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const StoredType& type,
                                  const Metadata& metadata, std::size_t& position) {
   const std::string json = header(entries, type, metadata);
@@ -76,12 +76,12 @@ std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const Stored
 
 const StoredType& writableType(const std::string& dtype) {
   if (dtype != "F32" && dtype != "F64" && dtype != "F16" && dtype != "BF16") {
-    failArgument({"dtype is '", dtype, "'; it takes 'F32', 'F16', 'BF16' or 'F64'"});
+    failArgument({"dtype is '", dtype, "'; expected 'F32', 'F16', 'BF16' or 'F64'"});
   }
   return *findStoredType(dtype);
 }
 
-/// Writes the values one after another; returns where the next ones go.
+/// Writes the values, and returns the end of what it wrote.
 template <class T, class Convert>
 std::byte* write(std::byte* destination, std::span<const T> values, Convert convert) {
   for (const T value : values) {

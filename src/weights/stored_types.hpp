@@ -12,7 +12,7 @@ struct StoredType {
   Index bytes;
 };
 
-/// The element types of the format that take whole bytes.
+/// The element types of the format that occupy whole bytes.
 inline constexpr std::array<StoredType, 15> kStoredTypes = {{
     {"F64", 8},
     {"F32", 4},
@@ -31,7 +31,7 @@ inline constexpr std::array<StoredType, 15> kStoredTypes = {{
     {"F8_E5M2", 1},
 }};
 
-/// Null for a type that is unknown.
+/// Returns null for an unknown type.
 inline const StoredType* findStoredType(std::string_view name) {
   for (const StoredType& type : kStoredTypes) {
     if (type.name == name) return &type;

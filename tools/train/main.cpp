@@ -1,5 +1,5 @@
-// Trains the denoiser on scenes, at the speed of this machine's own vectors. Driven by npm run train (tools/train.mjs),
-// which it tells of every step in a line of JSON.
+// Trains the denoiser on scenes with native code, which uses all SIMD instructions of this machine. tools/train.mjs
+// (npm run train) starts this program and reads its progress: one line of JSON per step.
 #include <malloc.h>
 
 #include <chrono>
@@ -23,27 +23,29 @@ using namespace cross_attention;
 using denoiser::Denoiser;
 using denoiser::Trainer;
 
-/// "name=value" from the command line, all of which tools/train.mjs gives.
+/// Options of the command line, "name=value". tools/train.mjs passes all of them.
 class Options {
  public:
   Options(int count, char** arguments) {
     for (int i = 1; i < count; ++i) {
       const std::string argument = arguments[i];
-      const std::size_t place = argument.find('=');
-      if (place == std::string::npos) failArgument({"'", argument, "'; it takes name=value"});
-      values_[argument.substr(0, place)] = argument.substr(place + 1);
+      const std::size_t separator = argument.find('=');
+      if (separator == std::string::npos) {
+        failArgument({"argument is '", argument, "'; expected name=value"});
+      }
+      values_[argument.substr(0, separator)] = argument.substr(separator + 1);
     }
   }
   const std::string& text(const std::string& name) const {
     const auto found = values_.find(name);
-    if (found == values_.end()) failArgument({"the option ", name, " is missing"});
+    if (found == values_.end()) failArgument({"option ", name, " is missing; expected ", name, "=value"});
     return found->second;
   }
   double number(const std::string& name) const {
     const std::string& value = text(name);
     char* end = nullptr;
     const double number = std::strtod(value.c_str(), &end);
-    if (value.empty() || *end != 0) failArgument({name, " is '", value, "'; it takes a number"});
+    if (value.empty() || *end != 0) failArgument({name, " is '", value, "'; expected a number"});
     return number;
   }
   Index integer(const std::string& name) const { return static_cast<Index>(number(name)); }
@@ -59,7 +61,7 @@ denoiser::LearningRateOptions learningRates(const Options& options) {
           .fall = options.number("fall")};
 }
 
-/// First beside the file, then in its place: a crash leaves the old one.
+/// Writes a file atomically: a crash leaves the old file.
 void write(const std::string& path, const std::vector<std::byte>& bytes) {
   const std::string unfinished = path + ".unfinished";
   std::ofstream file(unfinished, std::ios::binary);
@@ -80,17 +82,17 @@ std::vector<std::byte> read(const std::string& path) {
 
 void save(Denoiser<float>& model, Trainer<float>& trainer, const Options& options) {
   write(options.text("checkpoint"), denoiser::saveCheckpoint(model, trainer));
-  trainer.adam().swapAverages();
+  trainer.adam().swapEma();
   write(options.text("weights"), denoiser::saveDenoiser(model, "F16"));
-  trainer.adam().swapAverages();
+  trainer.adam().swapEma();
 }
 
 struct Losses {
-  double picture, places;
+  double picture, alignment;
 };
 
-/// A step's batch in parts of kPartScenes: each has random numbers of its own, so that what is learned is the same for any
-/// number of processes.
+/// Splits the batch of a step into parts of kPartScenes scenes. Each part has a separate random number generator, so that
+/// the result does not depend on the number of processes.
 class Parts {
  public:
   explicit Parts(const Options& options)
@@ -98,50 +100,50 @@ class Parts {
         shares_{options.number("singles"), options.number("insides")},
         count_(options.integer("batch") / kPartScenes) {
     if (count_ < 1 || count_ * kPartScenes != options.integer("batch")) {
-      failArgument({"batch is ", options.text("batch"), "; it takes a multiple of ", kPartScenes});
+      failArgument({"batch is ", options.text("batch"), "; expected a multiple of ", kPartScenes});
     }
     if (shares_.singles < 0 || shares_.insides < 0 || shares_.singles + shares_.insides > 1) {
       failArgument({"singles and insides are ", shares_.singles, " and ", shares_.insides,
-                    "; they take shares of the scenes, together at most 1"});
+                    "; expected shares from 0 to 1 with a sum of at most 1"});
     }
   }
 
   Index count() const { return count_; }
-  /// Of all parts' gradients and losses.
+  /// Returns the size of the gradients and losses of all parts.
   std::size_t bytes(Index parameters) const {
     return static_cast<std::size_t>(count_ * (parameters + 2)) * sizeof(float);
   }
 
-  /// Sets the gradients to those of the whole batch; returns its losses.
-  Losses learn(Denoiser<float>& model, Trainer<float>& trainer, Processes& processes) const {
+  /// Sets the gradients to those of the whole batch. Returns its losses.
+  Losses computeGradients(Denoiser<float>& model, Trainer<float>& trainer, Processes& processes) const {
     const Index parameters = model.parameters().size();
     auto* gradients = static_cast<float*>(processes.memory());
     float* losses = gradients + count_ * parameters;
-    for (Index part = processes.number(); part < count_; part += processes.count()) {
+    for (Index part = processes.rank(); part < count_; part += processes.count()) {
       const auto number = trainer.adam().step() * count_ + part;
       Random scenes(denoiser::randomSeed(~seed_, number));
       Random noise(denoiser::randomSeed(seed_, number));
       const auto batch = denoiser::sceneBatch(model, kPartScenes, scenes, shares_);
       losses[part] = static_cast<float>(trainer.loss(batch, noise, true));
       losses[count_ + part] = static_cast<float>(trainer.placesLoss());
-      float* place = gradients + part * parameters;
+      float* target = gradients + part * parameters;
       for (auto& parameter : model.parameters()) {
-        place = std::copy(parameter.gradient.begin(), parameter.gradient.end(), place);
+        target = std::copy(parameter.gradient.begin(), parameter.gradient.end(), target);
       }
       model.parameters().clearGradients();
     }
-    processes.meet();
+    processes.barrier();
     const auto share = 1 / static_cast<float>(count_);
     for (Index part = 0; part < count_; ++part) {
-      const float* place = gradients + part * parameters;
+      const float* source = gradients + part * parameters;
       for (auto& parameter : model.parameters()) {
-        for (float& slope : parameter.gradient) slope += share * *place++;
+        for (float& gradient : parameter.gradient) gradient += share * *source++;
       }
     }
     const Losses all{std::accumulate(losses, losses + count_, 0.0) * share,
                      std::accumulate(losses + count_, losses + 2 * count_, 0.0) * share};
-    // Nobody writes the next step's before all have read these.
-    processes.meet();
+    // All processes must read these gradients before any process writes those of the next step.
+    processes.barrier();
     return all;
   }
 
@@ -171,14 +173,14 @@ void train(const Options& options) {
   const std::string& fromPath = options.text("from");
   const std::vector<std::byte> from = read(fromPath);
   if (from.empty() && !fromPath.empty())
-    failArgument({"from is '", fromPath, "', which cannot be read"});
-  const std::unique_ptr<Denoiser<float>> made =
+    failArgument({"from is '", fromPath, "'; expected a readable file"});
+  const std::unique_ptr<Denoiser<float>> owner =
       from.empty()
           ? std::make_unique<Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed)
           : denoiser::loadDenoiser(from);
-  Denoiser<float>& model = *made;
+  Denoiser<float>& model = *owner;
   Trainer<float> trainer(model, {.seed = seed,
-                                 .adam = {.averageDecay = options.number("average-decay")},
+                                 .adam = {.emaDecay = options.number("average-decay")},
                                  .timeMean = options.number("time-mean"),
                                  .timeDeviation = options.number("time-deviation"),
                                  .alignment = options.number("alignment")});
@@ -190,19 +192,19 @@ void train(const Options& options) {
   const Index steps = options.integer("steps");
   const denoiser::LearningRateOptions rates = learningRates(options);
   const Index saveEvery = options.integer("save-every");
-  const bool isFirst = processes.number() == 0;
+  const bool isFirst = processes.rank() == 0;
   if (isFirst) {
     report("{\"parameters\":%td,\"step\":%td,\"steps\":%td}\n", model.parameters().size(),
            trainer.adam().step(), steps);
   }
   for (Index step = trainer.adam().step(); step < steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
-    const Losses losses = parts.learn(model, trainer, processes);
+    const Losses losses = parts.computeGradients(model, trainer, processes);
     const double norm = trainer.adam().update(denoiser::learningRate(step, rates));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (!isFirst) continue;
-    report("{\"step\":%td,\"loss\":%.6f,\"places\":%.6f,\"gradientNorm\":%.4f,\"seconds\":%.4f}\n",
-           step + 1, losses.picture, losses.places, norm, seconds.count());
+    report("{\"step\":%td,\"loss\":%.6f,\"alignment\":%.6f,\"gradientNorm\":%.4f,\"seconds\":%.4f}\n",
+           step + 1, losses.picture, losses.alignment, norm, seconds.count());
     if ((step + 1) % saveEvery == 0 || step + 1 == steps) save(model, trainer, options);
   }
 }
@@ -210,7 +212,7 @@ void train(const Options& options) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  // A step's tensors are as large as the last one's: kept, not given back to the system and asked for again.
+  // All steps have tensors of the same sizes: malloc keeps freed memory instead of returning it to the system.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {

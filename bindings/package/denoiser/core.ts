@@ -110,7 +110,7 @@ export interface CoreTrainer extends CoreHandle {
   draw(step: number): TrainingBatch;
   adamOptions(): AdamOptions;
   steps(): number;
-  swapAverages(): void;
+  swapEma(): void;
   saveCheckpoint(): CoreBytes;
   loadCheckpoint(file: CoreBytes): void;
 }
@@ -133,7 +133,7 @@ export interface CoreScene {
 }
 
 /** What of the module may throw. */
-export const coreClasses = ['Bytes', 'DenoiserModel', 'Sampler', 'Learner', 'Trainer'] as const;
+export const coreClasses = ['Bytes', 'DenoiserModel', 'Sampler', 'FineTuner', 'Trainer'] as const;
 export const coreFunctions = ['setThreads', 'randomScene'] as const;
 
 export interface DenoiserCore extends CoreModule {
@@ -142,7 +142,7 @@ export interface DenoiserCore extends CoreModule {
     load(file: CoreBytes): CoreDenoiser;
   };
   Sampler: { create(model: CoreDenoiser, options: CoreSamplerOptions): CoreSampler };
-  Learner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
+  FineTuner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
   Trainer: { create(model: CoreDenoiser, options: CoreTrainerOptions): CoreTrainer };
   splitWords(prompt: string): string[];
   learningRate(step: number, most: number, warmUp: number, steps: number, fall: number): number;

@@ -81,7 +81,7 @@ export class Learner implements Disposable {
 
   /** @internal */
   constructor(model: CoreDenoiser, options: CoreLearnerOptions) {
-    this.#learner = new Owned(this, getCore().Learner.create(model, options));
+    this.#learner = new Owned(this, getCore().FineTuner.create(model, options));
     this.word = options.word;
   }
 

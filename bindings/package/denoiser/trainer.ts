@@ -66,11 +66,11 @@ export class Trainer implements Disposable {
   /** Calls `use`, which must be synchronous, while the denoiser has the averages of its parameters: for sampling and `save`. */
   withAverages<R>(use: () => R): R {
     const trainer = this.#core;
-    trainer.swapAverages();
+    trainer.swapEma();
     try {
       return use();
     } finally {
-      if (!this.disposed) trainer.swapAverages();
+      if (!this.disposed) trainer.swapEma();
     }
   }
 

@@ -6,7 +6,7 @@ export interface AdamOptions {
   readonly beta2: number;
   readonly epsilon: number;
   /** The gradient of all parameters together is scaled down to this length; 0: never. */
-  readonly mostGradientNorm: number;
+  readonly maxGradientNorm: number;
   readonly averageDecay: number;
 }
 

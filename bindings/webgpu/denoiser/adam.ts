@@ -41,7 +41,7 @@ export class Adam {
     this.#step = tape.input('numbers of the step', [4]).binding.buffer;
     const norm = tape.input('squared norm', [4]).binding;
     recordTotal(tape, { buffer: gradients }, parameters.size, norm, true);
-    const { beta1, beta2, epsilon, mostGradientNorm: mostNorm } = options;
+    const { beta1, beta2, epsilon, maxGradientNorm: mostNorm } = options;
     const buffers = [values, gradients, mean, square, average, this.#step].map((buffer) => ({ buffer }));
     tape.forElements(kernel, parameters.size, { beta1, beta2, epsilon, mostNorm }, [...buffers, norm]);
   }

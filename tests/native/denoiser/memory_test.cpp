@@ -20,7 +20,7 @@ TEST(DenoiserMemoryTest, EverythingGoesWithTheDenoiser) {
       const auto batch = tinyBatch<float>();
       trainer.step(batch, 0.01);
       denoiser::loadCheckpoint(denoiser::saveCheckpoint(denoiser, trainer), denoiser, trainer);
-      trainer.adam().swapAverages();
+      trainer.adam().swapEma();
       const auto loaded = denoiser::loadDenoiser(denoiser::saveDenoiser(denoiser, "F16"));
       loaded->addWord("sphere", "circle");
       const auto encoded = loaded->encode(Prompts(batch.prompts), false);

@@ -34,7 +34,7 @@ double meanLoss(Trainer<T>& trainer, const Batch<T>& batch) {
 std::vector<float> stateOf(Denoiser<float>& denoiser, Trainer<float>& trainer) {
   std::vector<float> all = allValues(denoiser.parameters());
   for (auto& state : trainer.adam().states()) {
-    for (const auto* part : {&state.mean, &state.square, &state.average}) {
+    for (const auto* part : {&state.mean, &state.square, &state.ema}) {
       all.insert(all.end(), part->begin(), part->end());
     }
   }

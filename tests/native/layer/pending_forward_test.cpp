@@ -29,7 +29,7 @@ auto start(LayerCase<T>& one) {
 /// Waits until all earlier jobs behind are over.
 void awaitThreadBehind() {
   std::promise<void> idle;
-  ThreadPool::shared().runBehind([&idle] { idle.set_value(); });
+  ThreadPool::shared().runInBackground([&idle] { idle.set_value(); });
   idle.get_future().get();
 }
 
@@ -51,7 +51,7 @@ TEST_P(PendingForwardTest, ResultFinishesWhatIsLeft) {
   EXPECT_TRUE(isIdentical(sliced->result(), expected_));
   EXPECT_TRUE(sliced->advance(0));
   const auto behind = start(one_);
-  ASSERT_TRUE(behind->runBehind([] {}));
+  ASSERT_TRUE(behind->runInBackground([] {}));
   EXPECT_TRUE(isIdentical(behind->result(), expected_));
   // Again, and the same.
   EXPECT_TRUE(isIdentical(behind->result(), expected_));
@@ -64,7 +64,7 @@ TEST_P(PendingForwardTest, SeveralAtATime) {
     all.push_back(start(one_));
     // Behind, in slices, or not begun at all; never two of them, for the schedule is one thread's at a time.
     if (number % 2 == 0) {
-      ASSERT_TRUE(all.back()->runBehind([&done] { ++done; }));
+      ASSERT_TRUE(all.back()->runInBackground([&done] { ++done; }));
     } else if (number > 1) {
       all.back()->advance(0.05);
     }
@@ -81,7 +81,7 @@ TEST_P(PendingForwardTest, IsOfTheParametersThatItStartedWith) {
     LayerCase<float> one(callShape());
     const auto pending = start(one);
     if (behind) {
-      ASSERT_TRUE(pending->runBehind([] {}));
+      ASSERT_TRUE(pending->runInBackground([] {}));
     }
     one.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{32}, 100));
     EXPECT_TRUE(isIdentical(pending->result(), expected_));
@@ -124,7 +124,7 @@ TEST_P(PendingForwardTest, OneThatIsDroppedWhileItRunsBehindIsWaitedFor) {
     {
       LayerCase<float> one(callShape());
       const auto pending = start(one);
-      ASSERT_TRUE(pending->runBehind([&done] { done = true; }));
+      ASSERT_TRUE(pending->runInBackground([&done] { done = true; }));
     }
     awaitThreadBehind();
     EXPECT_TRUE(done);
@@ -136,7 +136,7 @@ TEST_P(PendingForwardTest, OutlivesItsLayer) {
     auto one = std::make_unique<LayerCase<float>>(callShape());
     const auto pending = start(*one);
     if (behind) {
-      ASSERT_TRUE(pending->runBehind([] {}));
+      ASSERT_TRUE(pending->runInBackground([] {}));
     }
     one.reset();
     EXPECT_TRUE(isIdentical(pending->result(), expected_));
@@ -149,7 +149,7 @@ TEST_P(PendingForwardTest, HoldsNoMemoryOnceItWasDoneAndDropped) {
                               const std::function<void()>& atDone) {
     LayerCase<float> one(callShape());
     const auto pending = start(one);
-    ASSERT_TRUE(pending->runBehind(inDone));
+    ASSERT_TRUE(pending->runInBackground(inDone));
     atDone();
     EXPECT_TRUE(isIdentical(pending->result(), expected_));
   };

@@ -111,7 +111,7 @@ TYPED_TEST(ThreadsTest, BehindAndInSlicesGiveTheSameBits) {
         const auto pending = one.layer.startForward(one.input, one.contextPointer(), one.mask);
         if (behind) {
           std::promise<void> done;
-          ASSERT_TRUE(pending->runBehind([&done] { done.set_value(); }));
+          ASSERT_TRUE(pending->runInBackground([&done] { done.set_value(); }));
           done.get_future().get();
         } else {
           while (!pending->advance(0.2)) {
@@ -136,7 +136,7 @@ TYPED_TEST(ThreadsTest, AForwardBesideAForwardBehind) {
   for (int round = 0; round < reduced(20, 4); ++round) {
     const auto pending = first.layer.startForward(first.input, first.contextPointer(), first.mask);
     std::promise<void> done;
-    ASSERT_TRUE(pending->runBehind([&done] { done.set_value(); }));
+    ASSERT_TRUE(pending->runInBackground([&done] { done.set_value(); }));
     // On this thread meanwhile: of another layer, and of the very same one.
     ASSERT_TRUE(isIdentical(second.forward(), expected.output));
     ASSERT_TRUE(isIdentical(first.forward(), expected.output));
@@ -159,7 +159,7 @@ TYPED_TEST(ThreadsTest, WeightsArePackedBesideAForwardBehind) {
     LayerCase<T> one(shape);
     const auto pending = one.layer.startForward(one.input, one.contextPointer(), one.mask);
     std::promise<void> done;
-    ASSERT_TRUE(pending->runBehind([&done] { done.set_value(); }));
+    ASSERT_TRUE(pending->runInBackground([&done] { done.set_value(); }));
     ASSERT_TRUE(isIdentical(one.layer.forward(few, one.contextPointer()), expectedOfFew));
     ASSERT_TRUE(isIdentical(pending->result(), expected.output));
     done.get_future().get();

@@ -59,10 +59,10 @@ struct Reference {
     double norm = 0;
     for (const double g : gradient) norm += g * g;
     norm = std::sqrt(norm);
-    const double maxNorm = options.mostGradientNorm;
+    const double maxNorm = options.maxGradientNorm;
     const double scale = maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
     ++step;
-    const double decay = std::min(options.averageDecay, (1.0 + step) / (10.0 + step));
+    const double decay = std::min(options.emaDecay, (1.0 + step) / (10.0 + step));
     for (std::size_t i = 0; i < gradient.size(); ++i) {
       const double g = gradient[i] * scale;
       mean[i] = options.beta1 * mean[i] + (1 - options.beta1) * g;
@@ -124,7 +124,7 @@ void expectMatchesReference(double deviation, const AdamOptions& options, double
     }
   }
   EXPECT_TRUE(isIdentical(copyOf(set.find("frozen")->values), frozen));
-  adam.swapAverages();
+  adam.swapEma();
   EXPECT_TRUE(isNear(trained(), reference.average, tolerance));
   EXPECT_TRUE(isIdentical(copyOf(set.find("frozen")->values), frozen));
 }
@@ -135,9 +135,9 @@ TEST(AdamTest, TwentyStepsInDouble) {
   // A step is at most 0.1·(1 - β₁)/√(1 - β₂) = 0.1. Its error is that of about 10 roundings and of 20000
   // roundings of the squared norm, which partly cancel. Values are below 5.
   for (const double deviation : {1e-4, 1.0}) expectMatchesReference<double>(deviation, {}, 1e-12);
-  expectMatchesReference<double>(3.0, {.mostGradientNorm = 0}, 1e-12);
+  expectMatchesReference<double>(3.0, {.maxGradientNorm = 0}, 1e-12);
   expectMatchesReference<double>(
-      1.0, {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-3, .averageDecay = 0.5}, 1e-12);
+      1.0, {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-3, .emaDecay = 0.5}, 1e-12);
 }
 
 TEST(AdamTest, TwentyStepsInFloat) {
@@ -175,10 +175,10 @@ TEST(AdamTest, SwappingAveragesTwiceChangesNothing) {
   adam.update(0.1);
   const std::vector<float> values = allValues(set);
   const std::uint64_t version = set.version();
-  adam.swapAverages();
+  adam.swapEma();
   EXPECT_GT(set.version(), version);
   EXPECT_FALSE(isIdentical(allValues(set), values));
-  adam.swapAverages();
+  adam.swapEma();
   EXPECT_TRUE(isIdentical(allValues(set), values));
 }
 
@@ -190,7 +190,7 @@ TEST(AdamTest, RefusesChangedParameters) {
   const std::vector<float> before = allValues(set);
   set.find("frozen")->trainable = true;
   EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { adam.update(0.1); }));
-  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { adam.swapAverages(); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { adam.swapEma(); }));
   set.find("frozen")->trainable = false;
   EXPECT_TRUE(isIdentical(allValues(set), before));
   EXPECT_EQ(adam.step(), 0);

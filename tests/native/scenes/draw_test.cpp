@@ -285,7 +285,7 @@ TEST(DrawTest, BoxesFitTightly) {
       reach = std::max(reach, std::hypot(corner.x, corner.y) * double{object.radius});
     }
     if (reach == 0) reach = object.radius;
-    EXPECT_NEAR(reachOf(object), reach, 1e-5);
+    EXPECT_NEAR(circumradiusOf(object), reach, 1e-5);
   });
 }
 

@@ -106,7 +106,7 @@ void forRandomScenes(std::uint64_t seed, Split split, int scenes, Visit visit) {
 TEST(RandomSceneTest, LinksAreTrue) {
   for (const Split split : {Split::kTraining, Split::kHeldOut}) {
     forRandomScenes(3, split, kScenes, [](const Scene& scene) {
-      EXPECT_TRUE(isTrue(scene));
+      EXPECT_TRUE(isConsistent(scene));
       for (const Link& link : scene.links) {
         EXPECT_TRUE(holds(link.relation, subjectOf(scene, link), objectOf(scene, link)));
         if (link.relation == Relation::kInside) continue;
@@ -287,11 +287,11 @@ TEST(RandomSceneTest, DetectsFalseLinks) {
   scene.objects = {{.shape = ShapeKind::kCircle, .x = 8, .y = 16, .radius = 4},
                    {.shape = ShapeKind::kSquare, .x = 22, .y = 16, .radius = 4}};
   scene.links = {{0, Relation::kLeftOf, 1}};
-  EXPECT_TRUE(isTrue(scene));
+  EXPECT_TRUE(isConsistent(scene));
   const auto isTrueWith = [&](auto change) {
     Scene changed = scene;
     change(changed);
-    return isTrue(changed);
+    return isConsistent(changed);
   };
   EXPECT_FALSE(isTrueWith([](Scene& s) { s.links[0].relation = Relation::kRightOf; }));
   EXPECT_FALSE(isTrueWith([](Scene& s) { s.links[0].relation = Relation::kAbove; }));

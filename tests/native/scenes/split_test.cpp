@@ -76,7 +76,7 @@ TEST(SplitTest, HoldsOutABalancedEighth) {
     ++roles[r];
     EXPECT_LE(++colourAndShape[c][s], 1);
     EXPECT_LE(++colourAndRole[c][r], 1);
-    EXPECT_TRUE(role != Role::kAround || canHold(shape));
+    EXPECT_TRUE(role != Role::kAround || canContain(shape));
   });
   EXPECT_EQ(all, 33);
   for (const int colour : colours) EXPECT_TRUE(colour >= 3 && colour <= 5) << colour;
@@ -98,7 +98,7 @@ TEST(SplitTest, TrainingContainsExactlyTheOtherCombinations) {
                            [static_cast<std::size_t>(role)];
     SCOPED_TRACE(std::string(nameOf(colour)) + " " + std::string(nameOf(shape)) + " " +
                  std::string(nameOf(role)));
-    if (isHeldOut(colour, shape, role) || (role == Role::kAround && !canHold(shape))) {
+    if (isHeldOut(colour, shape, role) || (role == Role::kAround && !canContain(shape))) {
       EXPECT_EQ(seen, 0);
     } else {
       // The rarest role is inside: 8 of 100 scenes have it, for 42 combinations. That is 190 expected

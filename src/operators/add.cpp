@@ -1,4 +1,4 @@
-#include "operators/sums.hpp"
+#include "operators/add.hpp"
 
 #include "operators/rows.hpp"
 
@@ -14,7 +14,7 @@ void addTo(Tensor<T>& a, const Tensor<T>& b) {
 }
 
 template <class T>
-Tensor<T> sum(const Tensor<T>& a, const Tensor<T>& b) {
+Tensor<T> add(const Tensor<T>& a, const Tensor<T>& b) {
   Tensor<T> result(a.shape());
   T* to = result.data();
   const T* first = a.data();
@@ -27,7 +27,7 @@ Tensor<T> sum(const Tensor<T>& a, const Tensor<T>& b) {
 
 template void addTo(Tensor<float>&, const Tensor<float>&);
 template void addTo(Tensor<double>&, const Tensor<double>&);
-template Tensor<float> sum(const Tensor<float>&, const Tensor<float>&);
-template Tensor<double> sum(const Tensor<double>&, const Tensor<double>&);
+template Tensor<float> add(const Tensor<float>&, const Tensor<float>&);
+template Tensor<double> add(const Tensor<double>&, const Tensor<double>&);
 
 }  // namespace cross_attention::operators

@@ -4,12 +4,12 @@
 
 namespace cross_attention::operators {
 
-/// a += b
+/// Adds in place: a += b.
 template <class T>
 void addTo(Tensor<T>& a, const Tensor<T>& b);
 
-/// a + b
+/// Returns a + b.
 template <class T>
-Tensor<T> sum(const Tensor<T>& a, const Tensor<T>& b);
+Tensor<T> add(const Tensor<T>& a, const Tensor<T>& b);
 
 }  // namespace cross_attention::operators

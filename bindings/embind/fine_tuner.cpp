@@ -13,13 +13,13 @@ using denoiser::LearnerOptions;
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 
-/// A learner, and what it refers to.
-struct LearnerHandle {
+/// A fine-tuner and the objects that it references.
+struct FineTunerHandle {
   std::shared_ptr<const void> model;
   std::shared_ptr<denoiser::Lora> lora;
   Learner learner;
 
-  static LearnerHandle* create(DenoiserModel& model, const val& options);
+  static FineTunerHandle* create(DenoiserModel& model, const val& options);
   /// Returns the loss before the step.
   double step(double done) { return learner.step(done); }
 };
@@ -52,10 +52,11 @@ Learner::Captions toCaptions(const val& captions) {
   return result;
 }
 
-/// `options`: all of them; each picture has the model's size: the package has seen to that. Goes on with the updates that
-/// are there, or makes new ones of `rank`, which stay with the model. JavaScript deletes the learner.
-LearnerHandle* LearnerHandle::create(DenoiserModel& model, const val& options) {
-  const LearnerOptions given{.word = options["word"].as<std::string>(),
+/// Creates a fine-tuner of the model's LoRA, or of a new one of `rank`, which stays with the model. `options`
+/// must be complete and each picture must have the model's size, which the package has checked. The caller
+/// owns the result.
+FineTunerHandle* FineTunerHandle::create(DenoiserModel& model, const val& options) {
+  const LearnerOptions learnerOptions{.word = options["word"].as<std::string>(),
                              .like = options["like"].as<std::string>(),
                              .learningRate = options["learningRate"].as<double>(),
                              .batch = static_cast<Index>(options["batch"].as<double>()),
@@ -65,12 +66,12 @@ LearnerHandle* LearnerHandle::create(DenoiserModel& model, const val& options) {
   const bool isNew = model.lora == nullptr;
   if (isNew) {
     model.lora = std::make_shared<denoiser::Lora>(
-        *model.denoiser, static_cast<Index>(options["rank"].as<double>()), given.seed);
+        *model.denoiser, static_cast<Index>(options["rank"].as<double>()), learnerOptions.seed);
   }
   try {
-    return new LearnerHandle{
+    return new FineTunerHandle{
         model.denoiser, model.lora,
-        Learner(*model.lora, given,
+        Learner(*model.lora, learnerOptions,
                 toPictures(options["pictures"], model.denoiser->configuration().imageSize),
                 toCaptions(options["captions"]))};
   } catch (...) {
@@ -81,10 +82,10 @@ LearnerHandle* LearnerHandle::create(DenoiserModel& model, const val& options) {
 
 }  // namespace
 
-EMSCRIPTEN_BINDINGS(learner) {
-  emscripten::class_<LearnerHandle>("Learner")
-      .class_function("create", &LearnerHandle::create, allow_raw_pointers())
-      .function("step", &LearnerHandle::step);
+EMSCRIPTEN_BINDINGS(fine_tuner) {
+  emscripten::class_<FineTunerHandle>("FineTuner")
+      .class_function("create", &FineTunerHandle::create, allow_raw_pointers())
+      .function("step", &FineTunerHandle::step);
 }
 
 }  // namespace cross_attention::embind
