@@ -59,7 +59,7 @@ val describe(DenoiserModel& model) {
   set("mapSize", configuration.tokensAcross());
   set("blocks", configuration.blocks);
   set("heads", configuration.numHeads);
-  set("mostWords", configuration.mostWords - 1);
+  set("maxWords", configuration.maxWords - 1);
   set("parameterCount", model.denoiser->parameters().size());
   return result;
 }

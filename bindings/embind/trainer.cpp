@@ -5,7 +5,7 @@
 #include "denoiser/learning_rate.hpp"
 #include "denoiser/patches.hpp"
 #include "denoiser/scene_batch.hpp"
-#include "denoiser/time_waves.hpp"
+#include "denoiser/timestep_embedding.hpp"
 #include "denoiser/weights_file.hpp"
 #include "embind/arrays.hpp"
 #include "embind/bytes.hpp"
@@ -23,9 +23,9 @@ using emscripten::val;
 
 /// A step's batch as arrays. Pictures are pixels [batch, size², 3].
 struct Drawn {
-  Tensor<float> pictures, noisy, timeWaves, places;
+  Tensor<float> pictures, noisy, timestepEmbedding, places;
   std::vector<float> weights;
-  std::vector<Index> ids;  ///< [batch, mostWords]
+  std::vector<Index> ids;  ///< [batch, maxWords]
 };
 
 /// A trainer of a model on scenes, and the objects that it references.
@@ -82,10 +82,10 @@ val TrainerHandle::draw(double step) {
   const Batch<float> scenes = scenesOf(number);
   Random random(denoiser::randomSeed(seed, number));
   const auto noisy = trainer.addNoise(scenes, random);
-  const denoiser::Prompts prompts(noisy.prompts, denoiser->configuration().mostWords);
+  const denoiser::Prompts prompts(noisy.prompts, denoiser->configuration().maxWords);
   drawn = {denoiser::toPixels(scenes.pictures),
            denoiser::toPixels(noisy.noisy),
-           denoiser::timeWaves<float>(noisy.times),
+           denoiser::timestepEmbedding<float>(noisy.times),
            scenes.places,
            noisy.weights,
            {prompts.ids.begin(), prompts.ids.end()}};
@@ -95,7 +95,7 @@ val TrainerHandle::draw(double step) {
   };
   set("pictures", drawn.pictures);
   set("noisy", drawn.noisy);
-  set("timeWaves", drawn.timeWaves);
+  set("timestepEmbedding", drawn.timestepEmbedding);
   set("places", drawn.places);
   set("weights", drawn.weights);
   set("ids", drawn.ids);

@@ -53,7 +53,7 @@ class Schedule::Run final : public ThreadPool::Stages {
 void Schedule::run(int slot) {
   const WorkerLock workers;
   ThreadPool& pool = ThreadPool::shared();
-  // Reserve all memory first: no stage may fail for lack of memory after an earlier one has written results.
+  // Reserve all memory first: an allocation must not fail after an earlier stage has written results.
   const ByteCount bytes = scratchBytes();
   (*workspace_)[slot].reserve(bytes);
   Run work(*this);

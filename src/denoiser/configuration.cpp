@@ -36,7 +36,7 @@ void validate(const Configuration& configuration) {
   requirePositive("textFeatures", configuration.textFeatures);
   if (configuration.textBlocks != 0) requirePositive("textBlocks", configuration.textBlocks);
   requirePositive("textHeads", configuration.textHeads);
-  requirePositive("mostWords", configuration.mostWords);
+  requirePositive("mostWords", configuration.maxWords);
   requirePositive("expansion", configuration.expansion);
   if (!std::has_single_bit(static_cast<std::uint64_t>(configuration.patch))) {
     failArgument({"patch is ", configuration.patch, "; it takes a power of two"});

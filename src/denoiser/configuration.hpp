@@ -16,7 +16,7 @@ struct Configuration {
   Index textFeatures = 128;  ///< of a word; a multiple of textHeads
   Index textBlocks = 2;
   Index textHeads = 4;
-  Index mostWords = 24;  ///< of a prompt, the start token counted
+  Index maxWords = 24;  ///< of a prompt, the start token counted
   Index expansion = 4;  ///< hidden features of a feed-forward network, in multiples of its features
 
   static constexpr Index kChannels = 3;

@@ -6,7 +6,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "denoiser/patches.hpp"
-#include "denoiser/time_waves.hpp"
+#include "denoiser/timestep_embedding.hpp"
 #include "operators/add.hpp"
 
 namespace cross_attention::denoiser {
@@ -28,10 +28,10 @@ const Configuration& checked(const Configuration& configuration) {
   return configuration;
 }
 
-void requirePrompts(const Prompts& prompts, Index entries, Index mostWords) {
-  if (prompts.batch < 1 || prompts.length < 1 || prompts.length > mostWords) {
+void requirePrompts(const Prompts& prompts, Index entries, Index maxWords) {
+  if (prompts.batch < 1 || prompts.length < 1 || prompts.length > maxWords) {
     failArgument({"prompts are ", prompts.batch, " of ", prompts.length,
-                  " tokens; they take at least one, of 1 to ", mostWords, " tokens"});
+                  " tokens; they take at least one, of 1 to ", maxWords, " tokens"});
   }
   for (const std::int32_t id : prompts.ids) {
     if (id < 0 || id >= entries) {
@@ -121,7 +121,7 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
 
 template <class T>
 EncodedPrompts<T> Denoiser<T>::encode(const Prompts& prompts, bool keep) {
-  requirePrompts(prompts, vocabulary_.entries(), configuration_.mostWords);
+  requirePrompts(prompts, vocabulary_.entries(), configuration_.maxWords);
   return {textEncoder_.forward(prompts, keep), prompts.mask<T>()};
 }
 
@@ -131,7 +131,7 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
                                AttentionControl<T>* control) {
   requirePictures(noisy.shape(), times.size(), prompts.context.shape(), configuration_);
   const Index batch = noisy.shape()[0];
-  Tensor<T> time = timeSilu_.forward(timeIn_.forward(timeWaves(times), keep), keep);
+  Tensor<T> time = timeSilu_.forward(timeIn_.forward(timestepEmbedding(times), keep), keep);
   time = modulationSilu_.forward(timeOut_.forward(time, keep), keep);
   const Tensor<T> modulation = modulation_.forward(time, keep)
                                    .reshaped({batch, kModulationParts<T>, configuration_.features});

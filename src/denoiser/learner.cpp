@@ -59,7 +59,7 @@ Learner::Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>&
   for (const std::vector<std::string>& ofPicture : captions) {
     std::vector<std::vector<std::int32_t>>& prompts = prompts_.emplace_back();
     for (const std::string& caption : ofPicture) {
-      prompts.push_back(vocabulary.encode(caption, configuration.mostWords, "a caption"));
+      prompts.push_back(vocabulary.encode(caption, configuration.maxWords, "a caption"));
       if (std::find(prompts.back().begin(), prompts.back().end(), id_) == prompts.back().end()) {
         failArgument({"the caption '", caption, "' does not have the word '", options.word, "'"});
       }

@@ -53,7 +53,7 @@ std::int32_t Vocabulary::add(std::string word) {
   return static_cast<std::int32_t>(words_.size()) - 1 + kFirstWord;
 }
 
-std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index mostWords,
+std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index maxWords,
                                              const char* argument) const {
   std::vector<std::int32_t> ids{kStart};
   std::string unknown;
@@ -65,8 +65,8 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index most
     failArgument(
         {argument, " has the unknown words ", unknown, "; it takes words of the vocabulary"});
   }
-  if (static_cast<Index>(ids.size()) > mostWords) {
-    failArgument({argument, " has ", ids.size() - 1, " words; it takes at most ", mostWords - 1});
+  if (static_cast<Index>(ids.size()) > maxWords) {
+    failArgument({argument, " has ", ids.size() - 1, " words; it takes at most ", maxWords - 1});
   }
   return ids;
 }

@@ -29,9 +29,9 @@ class Vocabulary {
   std::int32_t add(std::string word);
 
   /// The ids of a prompt, the start token first. Words are split at everything but letters, digits and '-', and taken in
-  /// lower case. Throws kArgument, naming the `argument` and the words that it does not know, or for more than `mostWords`
+  /// lower case. Throws kArgument, naming the `argument` and the words that it does not know, or for more than `maxWords`
   /// tokens.
-  std::vector<std::int32_t> encode(std::string_view prompt, Index mostWords,
+  std::vector<std::int32_t> encode(std::string_view prompt, Index maxWords,
                                    const char* argument = "prompt") const;
 
  private:

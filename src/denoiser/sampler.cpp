@@ -65,7 +65,7 @@ Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
   requireRange("guidance", options.guidance, 0, kMostGuidance);
   requireRange("eta", options.eta, 0, 1);
   const auto encode = [&](const std::string& prompt, const char* argument) {
-    return denoiser.vocabulary().encode(prompt, configuration.mostWords, argument);
+    return denoiser.vocabulary().encode(prompt, configuration.maxWords, argument);
   };
   if (options.edit) {
     requireRange("edit.crossSteps", options.edit->crossSteps, 0, 1);

@@ -50,7 +50,7 @@ Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random,
         {batch.places.data() + row * placeValues, static_cast<std::size_t>(placeValues)});
     std::copy(picture.begin(), picture.end(), batch.pictures.data() + row * values);
     batch.prompts.push_back(
-        denoiser.vocabulary().encode(scenes::caption(scene, random), configuration.mostWords));
+        denoiser.vocabulary().encode(scenes::caption(scene, random), configuration.maxWords));
   }
   return batch;
 }

@@ -48,7 +48,7 @@ Tensor<T> TextBlock<T>::backward(const Tensor<T>& outputGradient) {
 template <class T>
 TextEncoder<T>::TextEncoder(ParameterSet<T>& parameters, const Configuration& configuration,
                             Index entries)
-    : embedding_(parameters, "text.embedding", entries, configuration.mostWords,
+    : embedding_(parameters, "text.embedding", entries, configuration.maxWords,
                  configuration.textFeatures) {
   for (Index block = 0; block < configuration.textBlocks; ++block) {
     blocks_.emplace_back(parameters, text({"text.blocks.", block}), configuration);

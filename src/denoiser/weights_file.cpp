@@ -33,7 +33,7 @@ constexpr std::array kMembers = {
     Member{"textFeatures", &Configuration::textFeatures},
     Member{"textBlocks", &Configuration::textBlocks},
     Member{"textHeads", &Configuration::textHeads},
-    Member{"mostWords", &Configuration::mostWords},
+    Member{"mostWords", &Configuration::maxWords},
     Member{"expansion", &Configuration::expansion},
 };
 
@@ -131,7 +131,7 @@ void requireSizes(const Tensors& tensors, const Configuration& configuration,
   };
   tensors.require("text.embedding.weight", {vocabulary.entries(), configuration.textFeatures});
   tensors.require("text.embedding.positions",
-                  {configuration.mostWords, configuration.textFeatures});
+                  {configuration.maxWords, configuration.textFeatures});
   tensors.require("patch_embedding.weight", {configuration.features, configuration.patchValues()});
   tensors.require("positions", {configuration.tokens(), configuration.features});
   requirePixelBlocks(tensors, configuration);

@@ -7,7 +7,7 @@ export interface CoreConfiguration {
   mapSize: number;
   blocks: number;
   heads: number;
-  mostWords: number;
+  maxWords: number;
   parameterCount: number;
 }
 

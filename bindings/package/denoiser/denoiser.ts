@@ -90,7 +90,7 @@ export class Denoiser implements Disposable {
   }
   /** Words that a prompt may have at most. */
   get mostWords(): number {
-    return this.#configuration.mostWords;
+    return this.#configuration.maxWords;
   }
   /** All words that it knows. */
   get vocabulary(): readonly string[] {

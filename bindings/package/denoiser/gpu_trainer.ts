@@ -33,8 +33,8 @@ export class GpuTrainer implements Disposable {
   async #start(): Promise<void> {
     const { draw, start: options } = this.#origin;
     try {
-      const { timeWaves, places } = draw(0);
-      const sizes = { timeWaves: timeWaves.length, places: places.length };
+      const { timestepEmbedding, places } = draw(0);
+      const sizes = { timestepEmbedding: timestepEmbedding.length, places: places.length };
       const { start } = await import('./denoiser_webgpu.js');
       const training = await start({ ...options, sizes });
       if (this.#disposed) training.dispose();

@@ -15,12 +15,12 @@ export interface TrainingBatch {
   readonly pictures: Float32Array;
   readonly noisy: Float32Array;
   /** [batch, time features] */
-  readonly timeWaves: Float32Array;
+  readonly timestepEmbedding: Float32Array;
   /** [batch, tokens, place values]; NaN: nothing is to be known. */
   readonly places: Float32Array;
   /** [batch]: what squared errors count. */
   readonly weights: Float32Array;
-  /** [batch, mostWords], 0: filling. */
+  /** [batch, maxWords], 0: filling. */
   readonly ids: Int32Array;
 }
 
@@ -31,7 +31,7 @@ export interface TrainingOptions {
   readonly adam: AdamOptions;
   readonly alignment: number;
   /** Of every batch, in numbers. */
-  readonly sizes: { readonly timeWaves: number; readonly places: number };
+  readonly sizes: { readonly timestepEmbedding: number; readonly places: number };
   readonly gpuDevice: UsersDevice | undefined;
 }
 

@@ -27,7 +27,7 @@ export interface ModelInputs {
   /** [batch, imageSize², 3] */
   noisy: Value;
   /** [batch, 1, time features] */
-  timeWaves: Value;
+  timestepEmbedding: Value;
   /** [batch, length], whole numbers */
   ids: Value;
   /** [batch, length], ones and zeros: which words are no filling. */
@@ -57,7 +57,7 @@ export class Model {
     const { pixelBlocks, patch, features, blocks } = this.#configuration;
     const batch = inputs.noisy.shape[0]!;
     const context = this.#encode(inputs);
-    const hidden = activate(tape, this.#linear('time_embedding.in', inputs.timeWaves), 'silu');
+    const hidden = activate(tape, this.#linear('time_embedding.in', inputs.timestepEmbedding), 'silu');
     const time = activate(tape, this.#linear('time_embedding.out', hidden), 'silu');
     const modulation = tape.reshaped(this.#linear('modulation', time), [batch, blockParts.all + 2, features]);
 

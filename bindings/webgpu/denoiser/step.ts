@@ -51,7 +51,7 @@ export class TrainingStep {
     const inputs = {
       pictures: tape.input('pictures', pixels),
       noisy: tape.input('noisy pictures', pixels),
-      timeWaves: tape.input('waves of time', [batch, 1, sizes.timeWaves / batch]),
+      timestepEmbedding: tape.input('timestep embedding', [batch, 1, sizes.timestepEmbedding / batch]),
       places: tape.input('places', [batch, tokens, sizes.places / (batch * tokens)]),
       weights: tape.input('weights of pictures', [batch]),
       ids: tape.input('ids', [batch, length]),
@@ -76,7 +76,7 @@ export class TrainingStep {
   prepare(batch: TrainingBatch, step: number, learningRate: number): void {
     const put = (name: keyof Inputs, values: Float32Array | Uint32Array): void =>
       this.#device.upload(this.#inputs[name].binding.buffer, 0, values);
-    for (const name of ['pictures', 'noisy', 'timeWaves', 'weights'] as const) put(name, batch[name]);
+    for (const name of ['pictures', 'noisy', 'timestepEmbedding', 'weights'] as const) put(name, batch[name]);
     put(
       'places',
       batch.places.map((place) => (Number.isNaN(place) ? unknown : place)),

@@ -66,7 +66,7 @@ TEST(DenoiserTest, RefusesWhatCannotBe) {
   for (Index Configuration::*member :
        {&Configuration::imageSize, &Configuration::patch, &Configuration::features,
         &Configuration::blocks, &Configuration::numHeads, &Configuration::textFeatures,
-        &Configuration::textHeads, &Configuration::mostWords, &Configuration::expansion}) {
+        &Configuration::textHeads, &Configuration::maxWords, &Configuration::expansion}) {
     for (const Index value : {Index(-1), Index(0), Index(16385)}) {
       EXPECT_TRUE(refuses([&](Configuration& configuration) { configuration.*member = value; }));
     }

@@ -19,7 +19,7 @@ inline denoiser::Configuration tinyConfiguration() {
           .textFeatures = 12,
           .textBlocks = 2,
           .textHeads = 3,
-          .mostWords = 6,
+          .maxWords = 6,
           .expansion = 2};
 }
 

@@ -1,11 +1,11 @@
-#include "denoiser/time_waves.hpp"
+#include "denoiser/timestep_embedding.hpp"
 
 #include <cmath>
 
 namespace cross_attention::denoiser {
 
 template <class T>
-Tensor<T> timeWaves(std::span<const T> times) {
+Tensor<T> timestepEmbedding(std::span<const T> times) {
   constexpr Index kWaves = kTimeFeatures / 2;
   Tensor<T> waves(Shape{static_cast<Index>(times.size()), 1, kTimeFeatures});
   T* value = waves.data();
@@ -20,7 +20,7 @@ Tensor<T> timeWaves(std::span<const T> times) {
   return waves;
 }
 
-template Tensor<float> timeWaves(std::span<const float>);
-template Tensor<double> timeWaves(std::span<const double>);
+template Tensor<float> timestepEmbedding(std::span<const float>);
+template Tensor<double> timestepEmbedding(std::span<const double>);
 
 }  // namespace cross_attention::denoiser

@@ -1,18 +1,18 @@
-#include "denoiser/time_waves.hpp"
+#include "denoiser/timestep_embedding.hpp"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cmath>
 
-namespace cross_attention::test::denoiser_time_waves_test {
+namespace cross_attention::test::denoiser_timestep_embedding_test {
 
 using denoiser::kTimeFeatures;
-using denoiser::timeWaves;
+using denoiser::timestepEmbedding;
 
-TEST(TimeWavesTest, AreCosinesAndSinesFromFastToSlow) {
+TEST(TimestepEmbeddingTest, AreCosinesAndSinesFromFastToSlow) {
   const std::array times{0.0, 0.25, 1.0};
-  const Tensor<double> waves = timeWaves<double>(times);
+  const Tensor<double> waves = timestepEmbedding<double>(times);
   ASSERT_EQ(waves.shape(), (Shape{3, 1, kTimeFeatures}));
   for (Index row = 0; row < 3; ++row) {
     const double* values = waves.data() + row * kTimeFeatures;
@@ -28,4 +28,4 @@ TEST(TimeWavesTest, AreCosinesAndSinesFromFastToSlow) {
   }
 }
 
-}  // namespace cross_attention::test::denoiser_time_waves_test
+}  // namespace cross_attention::test::denoiser_timestep_embedding_test
