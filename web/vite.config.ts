@@ -1,27 +1,28 @@
 /**
- * The site: one folder a page, built into build/site. `vite web` serves it for development and
- * `vite build web` makes it static; either way the package is taken from dist/, as a user would have it.
+ * The site: one folder per page, built into build/site. `vite web` serves it for development and
+ * `vite build web` builds static files. Both use the package from dist/, as users do.
  */
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
 import { isolationWorker } from './plugins/isolation_worker';
 import { siteHeader } from './plugins/site_header';
 
-/** Without these two, a browser withholds SharedArrayBuffer, and the package runs on one thread. */
+/** Without these headers, browsers disable SharedArrayBuffer, and the package runs on one thread. */
 const isolationHeaders = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
-/** The package runs in Node, too, and asks for these there only: nothing to bundle, and nothing to warn about. */
+/** The package imports these modules in Node only, so that they must not be bundled. */
 const external = /^node:/;
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /**
- * TensorFlow.js hands the text of one of its functions to its threads. The function guards itself against a variable that
- * is not there; minifiers see that it is, here, and take the guard away (its README: "JS Minification"). What it guards,
- * the script's folder, nobody needs: this site says where the files are.
+ * TensorFlow.js passes the source text of one of its functions to its threads. The function checks whether a
+ * variable exists; minifiers remove this check, because the variable exists where the function is defined
+ * (see "JS Minification" in its README). The variable is the script's folder, which is not needed: this site
+ * sets the URLs of the files.
  */
 const tensorflowThreads: Plugin = {
   name: 'tensorflow-threads',
@@ -33,24 +34,24 @@ const tensorflowThreads: Plugin = {
 
 export default defineConfig({
   root: here('.'),
-  // Relative, so that the built site works under any path of any static host.
+  // Relative, so that the built site works under any path of a static host.
   base: './',
   plugins: [siteHeader, isolationWorker],
   resolve: {
-    // The longer name first: the shorter one would take its beginning.
+    // The longer name must come first, because the shorter one is a prefix of it.
     alias: {
       'diffusion-cross-attention/denoiser': here('../dist/denoiser.js'),
       'diffusion-cross-attention': here('../dist/index.js'),
     },
-    // ONNX Runtime's .wasm is a file by itself, not text inside of a script.
+    // ONNX Runtime's .wasm is a separate file, not a string in a script.
     conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
   },
   optimizeDeps: {
-    // The package loads its own files relative to itself; pre-bundling would move it away from them.
+    // The package loads files relative to its own URL, which pre-bundling would change.
     exclude: ['diffusion-cross-attention', 'diffusion-cross-attention/denoiser'],
-    // All that pages and their workers will ask for: what is found later reloads the page, in the middle of whatever it does.
+    // All pages and workers. A dependency that is found later would reload the page while it is in use.
     entries: ['**/*.html', '**/*.worker.ts'],
-    // Those that package.json's "imports" stand for are not found so.
+    // Dependencies behind the "imports" of package.json are not found in the entries.
     include: ['onnxruntime-web/wasm', '@tensorflow/tfjs-core/dist/register_all_gradients'],
   },
   server: { headers: isolationHeaders, fs: { allow: [here('..')] } },

@@ -32,7 +32,7 @@ describe('accessibility', () => {
         assert.ok(passes.includes('color-contrast'), 'contrast was looked at');
         assert.deepEqual(await findCutOff(visit.page), []);
         await visit.page.evaluate(() => scrollTo(0, 0));
-        await visit.keepScreenshot(`${screen}-${colorScheme}`);
+        await visit.saveScreenshot(`${screen}-${colorScheme}`);
         await visit.leave();
       });
     }
@@ -95,7 +95,7 @@ describe('accessibility', () => {
       'Text to image',
       'Paint by attention',
       'Benchmark',
-      'Colours: as the system has them',
+      'Theme: system',
       'Pause',
       'Restart',
       'Choose picture…',

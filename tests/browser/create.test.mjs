@@ -120,7 +120,7 @@ describe('text to image', () => {
 
   test('the link leads to the same pictures, edit and all', async () => {
     await visit.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-    await visit.clickToRead('Copy link', 'Copied');
+    await visit.clickAndWaitForText('Copy link', 'Copied');
     const link = await visit.page.evaluate(() => navigator.clipboard.readText());
     assert.equal(link, visit.page.url());
     const other = await site.visit({ fragment: new URL(link).hash });
@@ -131,7 +131,7 @@ describe('text to image', () => {
     await other.page.context().clearPermissions();
     await other.page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error())));
     await other.button('Copy link').click();
-    assert.equal(await other.page.getByLabel('this is the link').inputValue(), link);
+    assert.equal(await other.page.getByLabel('Copy this link').inputValue(), link);
     await other.leave();
   });
 

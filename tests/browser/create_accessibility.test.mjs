@@ -19,7 +19,7 @@ describe('text to image, for everybody', () => {
         await visit.waitForStatus('finished');
         await visit.edit('a green circle above a blue square');
         await visit.page.locator('.vocabulary summary').click();
-        await visit.page.locator('#teach summary').click();
+        await visit.page.locator('#fine-tuning summary').click();
         await visit.button('Add drawing').click();
         await visit.prompt.fill('a red dodecahedron');
         await visit.page.locator('#prompt-check:not(:empty)').waitFor();
@@ -28,7 +28,7 @@ describe('text to image, for everybody', () => {
         assert.deepEqual(complaints, []);
         assert.ok(passes.includes('color-contrast'), 'contrast was looked at');
         assert.deepEqual(await findCutOff(visit.page), []);
-        await visit.keepScreenshot(`create-${screen}-${colorScheme}`);
+        await visit.saveScreenshot(`create-${screen}-${colorScheme}`);
         await visit.leave();
       });
     }

@@ -15,12 +15,12 @@ describe('teaching a word', () => {
     site = await openCreate();
     visit = await site.visit({ viewport: { width: 1280, height: 1000 } });
     await visit.waitForStatus('finished');
-    await visit.page.locator('#teach summary').click();
+    await visit.page.locator('#fine-tuning summary').click();
   });
   after(() => site.close());
 
-  const pictures = () => visit.page.locator('#lesson-list li');
-  const status = () => visit.page.locator('#lesson-status');
+  const pictures = () => visit.page.locator('#training-list li');
+  const status = () => visit.page.locator('#training-status');
 
   test('a known word, or two, is not one to teach', async () => {
     const name = visit.page.getByLabel('Word', { exact: true });
@@ -28,7 +28,7 @@ describe('teaching a word', () => {
     await name.fill('circle');
     await check.filter({ hasText: 'already' }).waitFor();
     await name.fill('little house');
-    await check.filter({ hasText: 'One word' }).waitFor();
+    await check.filter({ hasText: 'single word' }).waitFor();
     await name.fill(word);
     await check.filter({ hasNotText: /./ }).waitFor({ state: 'attached' });
     assert.ok(await visit.button('Teach').isDisabled(), 'there are no pictures yet');
@@ -52,7 +52,7 @@ describe('teaching a word', () => {
     assert.equal(await usual(), `a red ${word}`, 'its colour is said');
 
     await visit.chooseFiles(
-      'chosen as files…',
+      'Choose files…',
       Array.from({ length: 5 }, (_, index) => house(index)),
     );
     await pictures().nth(5).waitFor();
@@ -64,7 +64,7 @@ describe('teaching a word', () => {
 
   test('what is no picture is refused by name', async () => {
     const buffer = Buffer.from('no picture');
-    await visit.chooseFiles('chosen as files…', [{ name: 'letter.txt', mimeType: 'text/plain', buffer }]);
+    await visit.chooseFiles('Choose files…', [{ name: 'letter.txt', mimeType: 'text/plain', buffer }]);
     await visit.page.locator('#notice').waitFor();
     assert.match(await visit.notice(), /“letter.txt” is not a picture/);
     assert.equal(await pictures().count(), 5);
@@ -72,8 +72,8 @@ describe('teaching a word', () => {
 
   test('a lesson can be cancelled, and nothing is learned', async () => {
     await visit.button('Teach').click();
-    await visit.page.locator('#lesson-clock:not(:empty)').waitFor();
-    await visit.page.locator('#lesson').getByRole('button', { name: 'Cancel' }).click();
+    await visit.page.locator('#training-clock:not(:empty)').waitFor();
+    await visit.page.locator('#training').getByRole('button', { name: 'Cancel' }).click();
     assert.match(await status().innerText(), /Cancelled/);
     assert.match(await visit.page.locator('#learned').innerText(), /No word/);
   });
@@ -99,7 +99,7 @@ describe('teaching a word', () => {
     assert.equal(file.name, `${word}.safetensors`);
     const other = await site.visit();
     await other.waitForStatus('finished');
-    await other.page.locator('#teach summary').click();
+    await other.page.locator('#fine-tuning summary').click();
     const chosen = { name: file.name, mimeType: 'application/octet-stream', buffer: file.bytes };
     await other.chooseFiles('Load word…', [chosen]);
     await other.drawn(() => other.button(`Draw “a ${word}”`).click());
@@ -107,7 +107,7 @@ describe('teaching a word', () => {
     await other.chooseFiles('Load word…', [{ ...chosen, buffer: Buffer.from('{}') }]);
     await other.page.locator('#notice').waitFor();
     assert.ok((await other.notice()).length > 0, 'it says what is wrong with a file that is none');
-    await other.button('Forget it').click();
+    await other.button('Forget word').click();
     await other.prompt.fill(`a ${word}`);
     await other.page.locator('#prompt-check').filter({ hasText: word }).waitFor();
     await other.leave();

@@ -1,27 +1,27 @@
-/** Whom a visitor can have measured: this package, and the peers that run in a page. */
+/** The contenders that a visitor can choose: this package, and the peers that run in a page. */
 import { entryOf, peers } from '../../bench/contenders.mjs';
 
 export interface ContenderChoice {
   readonly id: string;
   readonly label: string;
-  /** As in bench/contenders.mjs. */
+  /** The name in bench/contenders.mjs. */
   readonly name: string;
   readonly options: { readonly simd?: string; readonly graph?: string };
-  /** Whether it is this package. */
+  /** True if it is this package. */
   readonly isOurs: boolean;
-  /** What is downloaded for it, in bytes, beside what the page itself needs; a browser test measures it. */
+  /** Size of its download in bytes, without what the page itself needs. A browser test checks it. */
   readonly download: number;
 }
 
-/** Those of one name share their download. */
-const DOWNLOADS: Record<string, number> = {
+/** By name. Contenders of the same name share their download. */
+const downloadBytes: Record<string, number> = {
   cross_attention: 330_000,
   onnxruntime_web: 14_400_000,
   tensorflow: 1_000_000,
   jax: 160_000,
 };
 
-const downloadOf = (name: string): number => DOWNLOADS[name] ?? 0;
+const downloadOf = (name: string): number => downloadBytes[name] ?? 0;
 
 const ours = (simd: 'relaxed' | 'baseline'): ContenderChoice => ({
   id: simd,
@@ -32,7 +32,7 @@ const ours = (simd: 'relaxed' | 'baseline'): ContenderChoice => ({
   download: downloadOf('cross_attention'),
 });
 
-/** Ours first: the others' results are compared with them. */
+/** This package comes first, because the results of the others are compared with it. */
 export const contenderChoices: readonly ContenderChoice[] = [
   ours('relaxed'),
   ours('baseline'),
@@ -47,7 +47,7 @@ export const contenderChoices: readonly ContenderChoice[] = [
 export const titleOf = ({ label, name, options }: ContenderChoice, threads: number): string =>
   entryOf(label, name, { ...options, threads }).title;
 
-/** What all of these download together. */
+/** Returns the size of all downloads of these contenders, in bytes. */
 export function downloadOfAll(choices: readonly ContenderChoice[]): number {
   const names = new Set(choices.map(({ name }) => name));
   return [...names].reduce((sum, name) => sum + downloadOf(name), 0);

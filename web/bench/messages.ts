@@ -1,45 +1,44 @@
 /**
- * All that the page and the benchmark's worker say to each other. The page never measures and the worker never touches
- * the document; this file is the border. There is no command to stop: the page ends the worker, and with it all that it
- * started.
+ * The message from the page to the benchmark's worker, and the events from the worker to the page. There is
+ * no message to stop a run: the page terminates the worker and, with it, the workers that it started.
  */
 
-/** What the visitor chose: names of shapes and tasks, ids of contenders. The worker begins when it is told. */
+/** The visitor's choices: names of shapes and tasks, ids of contenders. They start a run. */
 export interface Choices {
   readonly shapes: readonly string[];
   readonly tasks: readonly string[];
   readonly contenders: readonly string[];
   readonly threads: readonly number[];
-  /** For each contender in each measurement. */
+  /** Measuring time of each contender in each measurement. */
   readonly seconds: number;
 }
 
-/** What the worker tells the page. */
-export type News =
-  | ProgressNews
-  | MeasuredNews
+/** From the worker to the page. */
+export type BenchmarkEvent =
+  | BenchmarkProgressEvent
+  | MeasuredEvent
   | { readonly kind: 'finished'; readonly json: BenchmarkJson }
   | { readonly kind: 'failed'; readonly message: string };
 
-export interface ProgressNews {
+export interface BenchmarkProgressEvent {
   readonly kind: 'progress';
   readonly stage: 'loading' | 'preparing' | 'measuring';
-  /** The contender whose turn it is. */
+  /** The contender that is being loaded or measured. */
   readonly title: string;
-  /** The measurement that it belongs to, as in plan.ts; null while loading. */
+  /** Id of the measurement, see plan.ts; null while loading. */
   readonly measurement: string | null;
-  /** Of everything, 0 to 1. */
+  /** Share of the whole run, 0 to 1. */
   readonly done: number;
 }
 
-/** One measurement has come to its end, and this is everything so far. */
-export interface MeasuredNews {
+/** A measurement is finished. `json` has all results so far. */
+export interface MeasuredEvent {
   readonly kind: 'measured';
   readonly measurement: string;
   readonly json: BenchmarkJson;
 }
 
-/** What the benchmark writes, in Node as in a page; of it what the page looks at. */
+/** The part of the benchmark's JSON that the page uses. It is the same in Node and in the page. */
 export interface BenchmarkJson {
   readonly date: string;
   readonly machine: Record<string, unknown>;
@@ -65,11 +64,11 @@ export interface MeasuredContender {
   readonly milliseconds: number;
   readonly gflopsPerSecond: number;
   readonly shareOfCeiling: number | null;
-  /** All that the contender did over the formula's work; null where it does not count. */
+  /** Operations done, relative to the formula's count; null if the contender does not count them. */
   readonly doneOverFlops: number | null;
-  /** Our speed over each peer's with as many threads, by the peers' labels; null for peers. */
+  /** By label of each peer: our speed relative to its speed with as many threads. Null for peers. */
   readonly timesAsFastAs: Record<string, number> | null;
   readonly memory: Record<string, number> | null;
-  /** `ceiling`: what the microkernel by itself reached right before, in GFLOP/s. */
+  /** `ceiling`: throughput of the microkernel alone right before the round, in GFLOP/s. */
   readonly rounds: readonly { readonly ceiling: number | null }[];
 }

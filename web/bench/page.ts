@@ -1,23 +1,23 @@
-/** Wires the page: the form becomes a run in a worker, and the worker's news become what is seen. */
+/** Connects the form and the views of the page with the benchmark's worker. */
 import { setUpThemeButton } from '../shared/theme';
 import { element } from '../shared/element';
 import { contenderChoices, downloadOfAll } from './contender_choices';
-import { unrest } from './figures';
-import { machineOf } from './machine';
-import type { BenchmarkJson, Choices, News } from './messages';
+import { ceilingSpread } from './figures';
+import { readMachine } from './machine';
+import type { BenchmarkJson, Choices, BenchmarkEvent } from './messages';
 import { plannedContenders, plannedMeasurements } from './plan';
-import { bytes, percent, shapeTitle, TASK_TITLES } from './titles';
+import { bytes, percent, shapeTitle, taskTitles } from './titles';
 import { ChoicesForm } from './view/choices_form';
 import { ExportButtons } from './view/export_buttons';
 import { showMachine } from './view/machine_panel';
 import { ProgressView } from './view/progress_view';
 import { ResultsView } from './view/results_view';
 
-/** On a machine at rest the ceiling swings by a few hundredths. */
-const CALM = 0.1;
+/** On an idle machine, the spread of the ceiling is a few percent. */
+const maxCalmSpread = 0.1;
 
 setUpThemeButton(element('theme', HTMLButtonElement));
-const machine = await machineOf();
+const machine = await readMachine();
 showMachine(machine);
 const form = new ChoicesForm(machine);
 const progress = new ProgressView();
@@ -27,37 +27,37 @@ const start = element('start', HTMLButtonElement);
 const stop = element('stop', HTMLButtonElement);
 let worker: Worker | undefined;
 
-form.onChange(invite);
+form.onChange(showPlan);
 form.onSubmit(() => run(form.choices()));
 stop.addEventListener('click', () => end('stopped', 'Stopped'));
-invite();
+showPlan();
 element('content', HTMLElement).hidden = false;
 
 function run(choices: Choices): void {
-  if (worker || missing(choices) !== null) return;
+  if (worker || missingChoice(choices) !== null) return;
   setRunning(true);
   exports.clear();
   results.prepare(choices);
   progress.start();
   worker = new Worker(new URL('./worker/benchmark.worker.ts', import.meta.url), { type: 'module' });
-  worker.onmessage = ({ data }: MessageEvent<News>) => receive(data, choices);
+  worker.onmessage = ({ data }: MessageEvent<BenchmarkEvent>) => receive(data, choices);
   worker.onerror = (event) => end('failed', event.message || 'The benchmark could not be loaded.');
   worker.postMessage(choices);
 }
 
-function receive(news: News, choices: Choices): void {
-  switch (news.kind) {
+function receive(event: BenchmarkEvent, choices: Choices): void {
+  switch (event.kind) {
     case 'progress':
-      progress.showProgress(news, whereOf(news.measurement, choices));
+      progress.showProgress(event, measurementTitle(event.measurement, choices));
       break;
     case 'measured':
-      showResults(news.json);
+      showResults(event.json);
       break;
     case 'finished':
-      end('finished', 'Done', weatherOf(news.json));
+      end('finished', 'Done', stabilityNote(event.json));
       break;
     case 'failed':
-      end('failed', `Failed: ${news.message}`);
+      end('failed', `Failed: ${event.message}`);
       break;
   }
 }
@@ -75,56 +75,57 @@ function end(status: 'finished' | 'stopped' | 'failed', text: string, note?: str
   setRunning(false);
 }
 
-/** What the ceilings tell of the machine: where it was not at rest, so that figures are to be taken with care. */
-function weatherOf(json: BenchmarkJson): string {
-  const swing = unrest(json);
-  return swing !== null && swing > CALM ? `Busy machine: the ceiling swung by ${percent(swing)}` : '';
+/** Returns a note if the spread of the ceilings shows that the machine was busy; else an empty text. */
+function stabilityNote(json: BenchmarkJson): string {
+  const spread = ceilingSpread(json);
+  const wasBusy = spread !== null && spread > maxCalmSpread;
+  return wasBusy ? `The machine was busy: the ceiling varied by ${percent(spread)}` : '';
 }
 
 function setRunning(isRunning: boolean): void {
   form.setDisabled(isRunning);
-  // The focus must not get lost with a button that is disabled under it.
+  // A button that is disabled while it has the focus loses it.
   const hadFocus = [start, stop].some((button) => button === document.activeElement);
   start.disabled = isRunning;
   stop.disabled = !isRunning;
   if (hadFocus) (isRunning ? stop : start).focus();
 }
 
-/** Says what Start would do, or what is still missing for it. */
-function invite(): void {
+/** Shows what Start would do, or which choice is missing. */
+function showPlan(): void {
   const choices = form.choices();
-  const obstacle = missing(choices);
-  start.disabled = obstacle !== null;
-  progress.invite(obstacle ?? invitation(choices));
+  const missing = missingChoice(choices);
+  start.disabled = missing !== null;
+  progress.showReady(missing ?? planText(choices));
 }
 
-function invitation(choices: Choices): string {
+function planText(choices: Choices): string {
   const measurements = plannedMeasurements(choices).length;
   const contenders = plannedContenders(choices).length;
   const chosen = contenderChoices.filter(({ id }) => choices.contenders.includes(id));
   return (
-    `${counted(measurements, 'measurement')} of ${counted(contenders, 'contender')}, ` +
+    `${countText(measurements, 'measurement')} of ${countText(contenders, 'contender')}, ` +
     `${bytes(downloadOfAll(chosen))} to download`
   );
 }
 
-function missing({ contenders, shapes, tasks, threads }: Choices): string | null {
+function missingChoice({ contenders, shapes, tasks, threads }: Choices): string | null {
   if (shapes.length === 0) return 'Choose a layer.';
   if (contenders.length === 0) return 'Choose a contender.';
   if (tasks.length === 0) return 'Choose a task.';
   if (threads.length === 0) return 'Choose a number of threads.';
   const plan = plannedMeasurements({ contenders, shapes, tasks, threads, seconds: 1 });
-  return plan.length === 0 ? 'These layers have none of these tasks.' : null;
+  return plan.length === 0 ? 'None of the selected layers supports the selected tasks.' : null;
 }
 
-function whereOf(measurement: string | null, choices: Choices): string | null {
+function measurementTitle(measurement: string | null, choices: Choices): string | null {
   if (measurement === null) return null;
   const plan = plannedMeasurements(choices);
   const index = plan.findIndex(({ id }) => id === measurement);
   const { task, shape } = plan[index]!;
-  return `${index + 1} of ${plan.length}: ${TASK_TITLES[task]}, ${shapeTitle(shape)}`;
+  return `${index + 1} of ${plan.length}: ${taskTitles[task]}, ${shapeTitle(shape)}`;
 }
 
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
+function countText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -1,9 +1,9 @@
-/** What a run of the benchmark will do: the page makes room for it, the worker does it. */
+/** The plan of a run: the page lays out its results, the worker carries it out. */
 import { isMeaningful, shapes, tasks } from '../../bench/shapes.mjs';
 import { contenderChoices, titleOf, type ContenderChoice } from './contender_choices';
 import type { Choices } from './messages';
 
-export const DTYPE = 'float32';
+export const measuredDtype = 'float32';
 
 export type TaskName = keyof typeof tasks;
 export type Shape = (typeof shapes)[number];
@@ -24,7 +24,7 @@ export const taskNames = Object.keys(tasks) as TaskName[];
 
 export const measurementId = (task: string, shapeName: string): string => `${task}-${shapeName}`;
 
-/** Ours first: the others' results are compared with them. */
+/** This package comes first, because the results of the others are compared with it. */
 export function plannedContenders({ contenders, threads }: Choices): PlannedContender[] {
   return contenderChoices
     .filter(({ id }) => contenders.includes(id))

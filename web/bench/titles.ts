@@ -1,8 +1,8 @@
-/** Shapes and figures in words, the same ones wherever the page tells them. */
+/** Names of shapes and tasks, and formats of figures, for all parts of the page. */
 import { layersOf } from '../../bench/shapes.mjs';
 import type { Shape, TaskName } from './plan';
 
-const SHAPE_TITLES: Record<string, string> = {
+const shapeTitles: Record<string, string> = {
   tiny: 'Tiny',
   'sd15-64': 'Stable Diffusion 1.5, 64 × 64',
   'sd15-32': 'Stable Diffusion 1.5, 32 × 32',
@@ -11,29 +11,29 @@ const SHAPE_TITLES: Record<string, string> = {
   'sdxl-32': 'Stable Diffusion XL, 32 × 32',
   'self-64': 'Self-attention, 64 × 64',
   'sd15-stack': 'All 16 layers of Stable Diffusion 1.5',
-  overhead: 'Next to nothing: the overhead of a call',
+  overhead: 'Minimal: the overhead of a call',
 };
 
-export const TASK_TITLES: Record<TaskName, string> = {
+export const taskTitles: Record<TaskName, string> = {
   forward: 'Forward',
-  'forward-cached': 'Forward, the same prompt again',
+  'forward-cached': 'Forward, same prompt',
   'forward-compiled': 'Denoising loop, compiled',
   training: 'Training step',
 };
 
-export const TASK_DETAILS: Record<TaskName, string> = {
-  forward: 'another context at every call',
-  'forward-cached': 'as in the steps of one picture: keys and values of the context may be kept',
+export const taskDetails: Record<TaskName, string> = {
+  forward: 'a new context in every call',
+  'forward-cached': 'as in the steps of one picture: keys and values of the context may be cached',
   'forward-compiled': 'as in the steps of one picture; our layer is compiled once for the prompt',
   training: 'forward, backward with all gradients, update',
 };
 
-export const shapeTitle = ({ name }: { readonly name: string }): string => SHAPE_TITLES[name] ?? name;
+export const shapeTitle = ({ name }: { readonly name: string }): string => shapeTitles[name] ?? name;
 
 export function shapeDetail(shape: Shape): string {
   const layers = layersOf(shape);
   const [layer] = layers;
-  if (layers.length > 1 || !layer) return 'one after another, each with its own weights';
+  if (layers.length > 1 || !layer) return 'in sequence, each with its own weights';
   const { batch, queryDim, height, width, length, contextDim, numHeads } = layer;
   const context = length === null ? 'self-attention' : `${length} × ${contextDim} context`;
   const heads = numHeads === 1 ? '1 head' : `${numHeads} heads`;
@@ -41,7 +41,7 @@ export function shapeDetail(shape: Shape): string {
   return parts.map(unbroken).join(', ');
 }
 
-/** Lines break between the parts, not within. */
+/** Replaces spaces, so that lines break between the parts only. */
 const unbroken = (text: string): string => text.replaceAll(' ', '\u00a0');
 
 export function bytes(count: number): string {
@@ -49,7 +49,7 @@ export function bytes(count: number): string {
   return `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} MB`;
 }
 
-/** Three digits that count, in the unit that suits. */
+/** Formats a duration with three significant digits. */
 export function duration(milliseconds: number): string {
   if (milliseconds < 1) return `${threeDigits(milliseconds * 1000)} µs`;
   if (milliseconds < 1000) return `${threeDigits(milliseconds)} ms`;
@@ -61,10 +61,10 @@ export const threeDigits = (value: number): string =>
 
 export const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 
-/** Two digits that count: more are noise. */
+/** Formats a ratio with two significant digits, because more would be noise. */
 export const times = (ratio: number): string => `${ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(1)} ×`;
 
-/** "1 min 5 s", for waiting. */
+/** Formats a waiting time: "1 min 5 s". */
 export function clockTime(seconds: number): string {
   const whole = Math.round(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;

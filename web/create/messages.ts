@@ -1,93 +1,97 @@
 /**
- * All that the page and the generator's worker say to each other. The page never computes and the worker never
- * touches the document; this file is the border.
+ * Messages from the page to the generator's worker, and events from the worker to the page. The worker
+ * computes everything; the page only shows it.
  */
 import type { DenoiserRuntimeInfo } from 'diffusion-cross-attention/denoiser';
 import type { PictureRequest } from './request';
 
-/** Which attention is looked at; all blocks, all heads where none is named. */
+/** The attention that the maps show. Default: the mean of all blocks and all heads. */
 export interface MapChoice {
   readonly block?: number;
   readonly head?: number;
 }
 
-/** What the page asks of the generator. `run` numbers the pictures, so that late news of an earlier one are told apart. */
-export type Command =
+/** From the page to the generator. `run` numbers the pictures; events of an earlier picture are ignored. */
+export type GeneratorMessage =
   | { readonly kind: 'generate'; readonly run: number; readonly request: PictureRequest }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'chooseMaps'; readonly choice: MapChoice }
   | { readonly kind: 'check'; readonly prompt: string }
   | { readonly kind: 'surprise'; readonly seed: number }
-  | { readonly kind: 'learn'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly kind: 'forget' };
+  | { readonly kind: 'loadWords'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'removeWords' };
 
-/** What the generator tells the page. */
-export type News =
-  | ReadyNews
+/** From the generator to the page. */
+export type GeneratorEvent =
+  | ReadyEvent
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'error'; readonly message: string }
   | { readonly kind: 'started'; readonly run: number; readonly words: readonly string[] }
-  | FrameNews
-  | FinishedNews
-  /** Before it was finished, for whatever reason. */
+  | FrameEvent
+  | FinishedEvent
+  /** The picture was cancelled, replaced or failed. */
   | { readonly kind: 'stopped'; readonly run: number }
   | { readonly kind: 'maps'; readonly run: number; readonly maps: readonly WordMaps[] }
-  | CheckedNews
+  | CheckedEvent
   | { readonly kind: 'scene'; readonly prompt: string }
-  | WordsNews;
+  | WordsEvent;
 
-export interface ReadyNews {
+export interface ReadyEvent {
   readonly kind: 'ready';
   readonly runtime: DenoiserRuntimeInfo;
   readonly isolated: boolean;
   readonly blocks: number;
   readonly heads: number;
   readonly parameterCount: number;
-  /** From the worker's start. */
+  /** Since the worker started. */
   readonly seconds: number;
 }
 
-/** How much each place of the picture has attended to each word. */
+/** How much each position of the picture attends to each word. */
 export interface WordMaps {
-  /** Places along a side. */
+  /** Positions along a side. */
   readonly size: number;
-  /** One map of size × size bytes a word, each scaled so that its own peak is 255, and its least, where it is not nearly flat, 0. */
+  /**
+   * One map of size × size bytes per word. Each is scaled so that its maximum is 255 and, unless it is nearly
+   * flat, its minimum is 0.
+   */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** A word: the most that any place attends to it, 0 to 1. */
+  /** Per word: the maximum attention of any position, 0 to 1. */
   readonly peaks: readonly number[];
 }
 
-export interface FrameNews {
+export interface FrameEvent {
   readonly kind: 'frame';
   readonly run: number;
-  /** Done so far: 1 … steps. */
+  /** Steps done: 1 to `steps`. */
   readonly step: number;
   readonly steps: number;
-  /** RGBA bytes of the picture as it is estimated now. */
+  /** RGBA bytes of the current estimate of the picture. */
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;
   readonly maps: WordMaps;
-  /** Of a step, on average. */
+  /** Mean time of a step. */
   readonly milliseconds: number;
 }
 
-export interface FinishedNews {
+export interface FinishedEvent {
   readonly kind: 'finished';
   readonly run: number;
   readonly seconds: number;
+  /** Mean time of a step. */
   readonly milliseconds: number;
 }
 
-/** A prompt as the model would see it. */
-export interface CheckedNews {
+/** A prompt, split into words as the model reads it. */
+export interface CheckedEvent {
   readonly kind: 'checked';
   readonly prompt: string;
   readonly words: readonly string[];
   readonly unknown: readonly string[];
-  readonly mostWords: number;
+  readonly maxWords: number;
 }
 
-/** What the generator knows; `learned`: those of it that a visitor has taught. */
-export interface WordsNews {
+/** The model's vocabulary. `learned`: the words of it that the visitor taught the model. */
+export interface WordsEvent {
   readonly kind: 'words';
   readonly vocabulary: readonly string[];
   readonly learned: readonly string[];

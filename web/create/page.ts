@@ -1,112 +1,112 @@
-/** Wires the page: forms become commands to the generator's worker, and its news become what is seen. */
+/** Connects the forms and the views of the page with the generator's worker. */
 import { element } from '../shared/element';
 import { Notice } from '../shared/notice';
 import { setUpThemeButton } from '../shared/theme';
-import { WorkerLink } from '../shared/typed_worker';
-import { readLink } from './request_link';
-import type { Command, News } from './messages';
-import { FIRST_REQUEST, randomSeed, type PictureRequest } from './request';
-import { Studio, type StudioViews } from './picture_controller';
-import { TeachPanel } from './fine_tuning/fine_tuning_panel';
+import { TypedWorker } from '../shared/typed_worker';
+import { parseRequest } from './request_link';
+import type { GeneratorMessage, GeneratorEvent } from './messages';
+import { initialRequest, randomSeed, type PictureRequest } from './request';
+import { PictureController, type PictureViews } from './picture_controller';
+import { FineTuningPanel } from './fine_tuning/fine_tuning_panel';
 import { EditForm } from './view/edit_form';
 import { Gallery } from './view/gallery';
 import { MapChoice } from './view/map_choice';
 import { ProgressView } from './view/progress_view';
 import { PromptForm } from './view/prompt_form';
 import { showRuntime } from './view/runtime_panel';
-import { Stage } from './view/picture_view';
+import { PictureView } from './view/picture_view';
 import { StepStrip } from './view/step_strip';
-import { TakeHome } from './view/picture_export';
+import { PictureExport } from './view/picture_export';
 import { WordGrid } from './view/word_grid';
 
-// First of all: while it loads WebAssembly and weights, the page gets ready.
-const generator = new WorkerLink<Command, News>(
+// Started first, so that it loads WebAssembly and the weights while the page is set up.
+const generator = new TypedWorker<GeneratorMessage, GeneratorEvent>(
   new Worker(new URL('./worker/generator.worker.ts', import.meta.url), { type: 'module', name: 'generator' }),
 );
 const notice = new Notice();
-const send = (command: Command): void => generator.send(command);
-const check = (prompt: string): void => send({ kind: 'check', prompt });
+const post = (message: GeneratorMessage): void => generator.post(message);
+const check = (prompt: string): void => post({ kind: 'check', prompt });
 const generate = (request: PictureRequest): void => {
   notice.clear();
-  studio.generate(request);
+  pictures.generate(request);
 };
 
-const stage = new Stage();
-const views: StudioViews = {
-  stage,
-  strip: new StepStrip((step) => studio.look(step)),
-  words: new WordGrid(stage, (weights) => studio.weigh(weights)),
+const pictureView = new PictureView();
+const views: PictureViews = {
+  pictureView,
+  strip: new StepStrip((step) => pictures.showStep(step)),
+  words: new WordGrid(pictureView, (weights) => pictures.setWeights(weights)),
   progress: new ProgressView(),
   form: new PromptForm({
-    generate: (request) => generate({ ...request, weights: studio.weightsFor(request.prompt) }),
+    generate: (request) => generate({ ...request, weights: pictures.weightsFor(request.prompt) }),
     check,
-    cancel: () => studio.cancel(),
-    surprise: () => send({ kind: 'surprise', seed: randomSeed() }),
+    cancel: () => pictures.cancel(),
+    surprise: () => post({ kind: 'surprise', seed: randomSeed() }),
   }),
   edit: new EditForm({ check, generate }),
   gallery: new Gallery(generate),
-  takeHome: new TakeHome(() => stage.isSmooth),
+  pictureExport: new PictureExport(() => pictureView.isSmooth),
 };
-const studio = new Studio(send, () => views);
-const mapChoice = new MapChoice((choice) => send({ kind: 'chooseMaps', choice }));
-const teach = new TeachPanel({
+const pictures = new PictureController(post, () => views);
+const mapChoice = new MapChoice((choice) => post({ kind: 'chooseMaps', choice }));
+const fineTuning = new FineTuningPanel({
   check,
-  learn: (bytes) => send({ kind: 'learn', bytes }),
-  forget: () => send({ kind: 'forget' }),
-  draw: (prompt) => views.form.try(prompt),
-  complain: (message) => notice.show(message),
+  loadWords: (bytes) => post({ kind: 'loadWords', bytes }),
+  removeWords: () => post({ kind: 'removeWords' }),
+  draw: (prompt) => views.form.draw(prompt),
+  showError: (message) => notice.show(message),
 });
 
 setUpThemeButton(element('theme', HTMLButtonElement));
-generator.onNews(show);
-generate(readLink(location.hash) ?? FIRST_REQUEST);
+generator.onEvent(show);
+generate(parseRequest(location.hash) ?? initialRequest);
 addEventListener('hashchange', () => {
-  const request = readLink(location.hash);
+  const request = parseRequest(location.hash);
   if (request) generate(request);
 });
 
-function show(news: News): void {
-  switch (news.kind) {
+function show(event: GeneratorEvent): void {
+  switch (event.kind) {
     case 'ready':
-      showRuntime(news);
-      mapChoice.offer(news.blocks, news.heads);
+      showRuntime(event);
+      mapChoice.offer(event.blocks, event.heads);
       break;
     case 'started':
-      studio.started(news.run, news.words);
+      pictures.start(event.run, event.words);
       break;
     case 'frame':
-      studio.add(news);
+      pictures.addFrame(event);
       break;
     case 'finished':
-      studio.finish(news);
+      pictures.finish(event);
       break;
     case 'stopped':
-      studio.stop(news.run);
+      pictures.stop(event.run);
       break;
     case 'maps':
-      studio.showMaps(news.run, news.maps);
+      pictures.showMaps(event.run, event.maps);
       break;
     case 'checked':
-      views.form.showCheck(news);
-      views.edit.showCheck(news);
-      teach.showCheck(news);
+      views.form.showCheck(event);
+      views.edit.showCheck(event);
+      fineTuning.showCheck(event);
       break;
     case 'scene':
-      views.form.try(news.prompt);
+      views.form.draw(event.prompt);
       break;
     case 'words':
-      studio.forgetPictures();
-      views.form.showWords(news);
-      views.edit.ask();
-      teach.showWords(news);
+      pictures.clearFinished();
+      views.form.showWords(event);
+      views.edit.check();
+      fineTuning.showWords(event);
       break;
     case 'error':
-      notice.show(news.message);
+      notice.show(event.message);
       break;
     case 'failed':
       views.progress.end('failed', 'Not running');
       views.form.setDrawing(false);
-      notice.show(`The model could not start: ${news.message}`);
+      notice.show(`The model could not start: ${event.message}`);
       break;
   }
 }

@@ -1,26 +1,26 @@
-import type { FinishedNews, FrameNews, WordMaps, Command } from './messages';
-import { linkOf } from './request_link';
+import type { FinishedEvent, FrameEvent, WordMaps, GeneratorMessage } from './messages';
+import { requestFragment } from './request_link';
 import type { Pixels } from './pixels';
-import { baseOf, keyOf, type PictureRequest } from './request';
+import { baseRequestOf, keyOf, type PictureRequest } from './request';
 import type { EditForm } from './view/edit_form';
 import type { Gallery } from './view/gallery';
 import type { ProgressView } from './view/progress_view';
 import type { PromptForm } from './view/prompt_form';
 import { showPace } from './view/runtime_panel';
-import type { Stage } from './view/picture_view';
+import type { PictureView } from './view/picture_view';
 import type { StepStrip } from './view/step_strip';
-import type { TakeHome } from './view/picture_export';
+import type { PictureExport } from './view/picture_export';
 import type { WordGrid } from './view/word_grid';
 
-export interface StudioViews {
-  readonly stage: Stage;
+export interface PictureViews {
+  readonly pictureView: PictureView;
   readonly strip: StepStrip;
   readonly words: WordGrid;
   readonly progress: ProgressView;
   readonly form: PromptForm;
   readonly edit: EditForm;
   readonly gallery: Gallery;
-  readonly takeHome: TakeHome;
+  readonly pictureExport: PictureExport;
 }
 
 interface Frame {
@@ -28,106 +28,107 @@ interface Frame {
   maps: WordMaps;
 }
 
-/** One picture being drawn, or drawn. */
+/** A picture that is being drawn or is finished. */
 interface Run {
   readonly id: number;
   readonly request: PictureRequest;
   readonly frames: Frame[];
 }
 
-/** One picture at a time, from its request to all that is shown of it. */
-export class Studio {
-  readonly #send: (command: Command) => void;
-  readonly #views: () => StudioViews;
+/** Draws one picture at a time: posts its request to the generator and passes its events to the views. */
+export class PictureController {
+  readonly #post: (message: GeneratorMessage) => void;
+  readonly #views: () => PictureViews;
   #run: Run = { id: 0, request: { prompt: '', seed: 0, steps: 0, guidance: 0, weights: [] }, frames: [] };
-  /** An edit that waits for the picture it begins with. */
+  /** An edit that waits until the picture that it starts from is drawn. */
   #next: PictureRequest | undefined;
-  /** Finished pictures by their requests. */
+  /** Finished pictures by the keys of their requests. */
   readonly #finished = new Map<string, Pixels>();
 
-  constructor(send: (command: Command) => void, views: () => StudioViews) {
-    this.#send = send;
+  constructor(post: (message: GeneratorMessage) => void, views: () => PictureViews) {
+    this.#post = post;
     this.#views = views;
   }
 
   generate(request: PictureRequest): void {
-    const base = baseOf(request);
+    const base = baseRequestOf(request);
     const isBaseMissing = base !== undefined && !this.#finished.has(keyOf(base));
     this.#next = isBaseMissing ? request : undefined;
-    this.#begin(isBaseMissing ? base : request);
+    this.#request(isBaseMissing ? base : request);
   }
 
-  /** The weights that a picture of this prompt has; another prompt has none yet. */
+  /** Returns the weights of the current picture if it has this prompt; else none. */
   weightsFor(prompt: string): readonly number[] {
     const { request } = this.#run;
-    const base = baseOf(request) ?? request;
+    const base = baseRequestOf(request) ?? request;
     return base.prompt === prompt ? base.weights : [];
   }
 
-  /** The same picture, but that its words count differently. */
-  weigh(weights: readonly number[]): void {
+  /** Draws the current picture again with other weights of its words. */
+  setWeights(weights: readonly number[]): void {
     this.generate({ ...this.#run.request, weights });
   }
 
   cancel(): void {
     this.#next = undefined;
-    this.#send({ kind: 'cancel' });
+    this.#post({ kind: 'cancel' });
   }
 
-  /** With other words learned, the same request gives another picture. */
-  forgetPictures(): void {
+  /** Must be called when the learned words changed: the same request then gives another picture. */
+  clearFinished(): void {
     this.#finished.clear();
   }
 
-  look(step: number): void {
+  /** Shows the picture after a step, from 1. */
+  showStep(step: number): void {
     const frame = this.#run.frames[step - 1];
     if (!frame) return;
-    const { stage, words, takeHome } = this.#views();
-    stage.show(frame.pixels, step, this.#run.request.steps);
+    const { pictureView, words, pictureExport } = this.#views();
+    pictureView.show(frame.pixels, step, this.#run.request.steps);
     words.show(frame.maps);
-    takeHome.offer(this.#run.request, frame.pixels);
+    pictureExport.offer(this.#run.request, frame.pixels);
   }
 
-  started(id: number, words: readonly string[]): void {
+  start(id: number, words: readonly string[]): void {
     if (id !== this.#run.id) return;
     const { request } = this.#run;
-    const base = baseOf(request);
+    const base = baseRequestOf(request);
     const before = base && this.#finished.get(keyOf(base));
     const views = this.#views();
-    views.stage.prepare(request.prompt, before && { prompt: base.prompt, pixels: before });
+    views.pictureView.prepare(request.prompt, before && { prompt: base.prompt, pixels: before });
     views.words.showWords(words, request.weights);
     views.strip.clear();
-    history.replaceState(null, '', linkOf(this.#next ?? request));
+    history.replaceState(null, '', requestFragment(this.#next ?? request));
   }
 
-  add(news: FrameNews): void {
-    if (news.run !== this.#run.id) return;
-    const { pixels, maps, step } = news;
+  addFrame(event: FrameEvent): void {
+    if (event.run !== this.#run.id) return;
+    const { pixels, maps, step } = event;
     this.#run.frames.push({ pixels, maps });
     const { strip, progress } = this.#views();
-    progress.showFrame(news);
+    progress.showFrame(event);
     strip.add(pixels);
-    if (strip.chosen === undefined) this.look(step);
+    if (strip.chosen === undefined) this.showStep(step);
   }
 
-  finish(news: FinishedNews): void {
+  finish(event: FinishedEvent): void {
     const { id, request, frames } = this.#run;
     const pixels = frames.at(-1)?.pixels;
-    if (news.run !== id || !pixels) return;
+    if (event.run !== id || !pixels) return;
     this.#finished.set(keyOf(request), pixels);
     const { gallery, progress, edit, form } = this.#views();
     gallery.add(request, pixels);
-    showPace(news);
+    showPace(event);
     if (this.#next) {
       this.generate(this.#next);
       return;
     }
-    progress.finish(news);
-    edit.offer(baseOf(request) ?? request, request);
+    progress.finish(event);
+    edit.offer(baseRequestOf(request) ?? request, request);
     form.setDrawing(false);
   }
 
-  /** It was cancelled, or failed. */
+  /** The picture was cancelled, replaced or failed. */
   stop(id: number): void {
     if (id !== this.#run.id) return;
     this.#next = undefined;
@@ -144,12 +145,12 @@ export class Studio {
     if (shown) this.#views().words.show(shown.maps);
   }
 
-  #begin(request: PictureRequest): void {
+  #request(request: PictureRequest): void {
     const { form, progress } = this.#views();
     this.#run = { id: this.#run.id + 1, request, frames: [] };
-    form.show(baseOf(request) ?? request);
+    form.show(baseRequestOf(request) ?? request);
     form.setDrawing(true);
     progress.start(this.#next !== undefined);
-    this.#send({ kind: 'generate', run: this.#run.id, request });
+    this.#post({ kind: 'generate', run: this.#run.id, request });
   }
 }

@@ -1,4 +1,4 @@
-/** Small pictures as numbers. */
+/** Conversions of small pictures. */
 
 /** RGBA bytes of a square picture, row by row. */
 export type Pixels = Uint8ClampedArray<ArrayBuffer>;
@@ -8,17 +8,17 @@ export function imageOf(pixels: Pixels): ImageData {
   return new ImageData(pixels, size, size);
 }
 
-/** One byte a pixel: by how much its most changed channel differs. */
+/** Returns one byte per pixel: the largest difference of its three channels. */
 export function differenceOf(one: Pixels, other: Pixels): Uint8Array {
   return Uint8Array.from({ length: one.length / 4 }, (_, pixel) => {
-    let most = 0;
+    let max = 0;
     for (let index = pixel * 4; index < pixel * 4 + 3; index++)
-      most = Math.max(most, Math.abs(one[index]! - other[index]!));
-    return most;
+      max = Math.max(max, Math.abs(one[index]! - other[index]!));
+    return max;
   });
 }
 
-/** Planar [3, size, size], -1 … 1, as the model takes them. */
+/** Returns planar [3, size, size] values from -1 to 1, as the model expects them. */
 export function planarOf(pixels: Pixels): Float32Array<ArrayBuffer> {
   const count = pixels.length / 4;
   const planar = new Float32Array(3 * count);
@@ -29,7 +29,7 @@ export function planarOf(pixels: Pixels): Float32Array<ArrayBuffer> {
   return planar;
 }
 
-/** For names of files. */
+/** Returns a text in a form for file names: "a red ring" → "a-red-ring". */
 export function slugOf(text: string): string {
   return (
     text

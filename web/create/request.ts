@@ -1,50 +1,50 @@
-/** What a picture is made from: the same request, the same picture. */
+/** Everything that determines a picture: equal requests give equal pictures. */
 export interface PictureRequest {
   readonly prompt: string;
   readonly seed: number;
   readonly steps: number;
   readonly guidance: number;
-  /** Attention of each word, by its place in the prompt; empty: all as they are. */
+  /** Factor on the attention to each word of the prompt. Empty: all 1. */
   readonly weights: readonly number[];
   readonly edit?: Edit;
 }
 
-/** The picture of another prompt is kept, and what differs is changed. */
+/** Draws the prompt as a changed version of the picture of another prompt. */
 export interface Edit {
   readonly from: string;
-  /** Of the words of `from`. */
+  /** Factors for the words of `from`. */
   readonly weights: readonly number[];
-  /** Pixels that the changed words do not look at stay as they were. */
+  /** Pixels to which the changed words do not attend stay unchanged. */
   readonly keepElsewhere: boolean;
 }
 
-export const LIMITS = {
-  seed: { least: 0, most: 2 ** 32 - 1, first: 1 },
-  steps: { least: 1, most: 50, first: 20 },
-  guidance: { least: 1, most: 8, first: 3 },
-  weight: { least: 0, most: 3, first: 1 },
+export const limits = {
+  seed: { min: 0, max: 2 ** 32 - 1, initial: 1 },
+  steps: { min: 1, max: 50, initial: 20 },
+  guidance: { min: 1, max: 8, initial: 3 },
+  weight: { min: 0, max: 3, initial: 1 },
 } as const;
 
-export const EXAMPLES = [
+export const examplePrompts = [
   'a red circle above a blue square',
   'a large yellow star on a black background',
   'a green triangle left of a purple ring',
 ] as const;
 
-export const FIRST_REQUEST: PictureRequest = {
-  prompt: EXAMPLES[0],
-  seed: LIMITS.seed.first,
-  steps: LIMITS.steps.first,
-  guidance: LIMITS.guidance.first,
+export const initialRequest: PictureRequest = {
+  prompt: examplePrompts[0],
+  seed: limits.seed.initial,
+  steps: limits.steps.initial,
+  guidance: limits.guidance.initial,
   weights: [],
 };
 
-/** The picture that an edit begins with. */
-export function baseOf({ edit, ...rest }: PictureRequest): PictureRequest | undefined {
+/** Returns the request of the picture that an edit starts from; undefined if `request` is not an edit. */
+export function baseRequestOf({ edit, ...rest }: PictureRequest): PictureRequest | undefined {
   return edit && { ...rest, prompt: edit.from, weights: edit.weights };
 }
 
-/** Equal for requests that give the same picture. */
+/** Returns a key that is equal for requests that give the same picture. */
 export function keyOf({ prompt, seed, steps, guidance, weights, edit }: PictureRequest): string {
   const { from, keepElsewhere } = edit ?? {};
   return JSON.stringify([
@@ -52,16 +52,16 @@ export function keyOf({ prompt, seed, steps, guidance, weights, edit }: PictureR
     seed,
     steps,
     guidance,
-    told(weights),
+    nonDefaultWeights(weights),
     from,
-    told(edit?.weights ?? []),
+    nonDefaultWeights(edit?.weights ?? []),
     keepElsewhere,
   ]);
 }
 
-/** Weights as they are need not be told. */
-export function told(weights: readonly number[]): readonly number[] {
-  return weights.some((weight) => weight !== LIMITS.weight.first) ? weights : [];
+/** Returns the weights, or an empty list if all of them are 1. */
+export function nonDefaultWeights(weights: readonly number[]): readonly number[] {
+  return weights.some((weight) => weight !== limits.weight.initial) ? weights : [];
 }
 
 export function randomSeed(): number {

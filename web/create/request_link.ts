@@ -1,27 +1,31 @@
-/** A request as the fragment of an address, which no server gets to see, and back. */
-import { FIRST_REQUEST, LIMITS, told, type PictureRequest } from './request';
+/** Picture requests as fragments of the page's URL, which the browser does not send to the server. */
+import { initialRequest, limits, nonDefaultWeights, type PictureRequest } from './request';
 
-const LONGEST_PROMPT = 300;
-const MOST_WEIGHTS = 64;
+const maxPromptLength = 300;
+const maxWeights = 64;
 
-export function linkOf({ prompt, seed, steps, guidance, weights, edit }: PictureRequest): string {
+/** Returns the fragment, with "#", that parseRequest reads. */
+export function requestFragment({ prompt, seed, steps, guidance, weights, edit }: PictureRequest): string {
   const fields = new URLSearchParams({
     prompt,
     seed: String(seed),
     steps: String(steps),
     guidance: String(guidance),
   });
-  if (told(weights).length > 0) fields.set('weights', weights.join(','));
+  if (nonDefaultWeights(weights).length > 0) fields.set('weights', weights.join(','));
   if (edit) {
     fields.set('from', edit.from);
-    if (told(edit.weights).length > 0) fields.set('from-weights', edit.weights.join(','));
+    if (nonDefaultWeights(edit.weights).length > 0) fields.set('from-weights', edit.weights.join(','));
     if (!edit.keepElsewhere) fields.set('keep', 'no');
   }
   return `#${fields}`;
 }
 
-/** Anybody may have written the link: what is not a number, or beyond its limits, becomes what it usually is. */
-export function readLink(fragment: string): PictureRequest | undefined {
+/**
+ * Parses a fragment; undefined if it has no prompt. Links are untrusted: values that are not numbers or
+ * outside their limits are replaced by the initial ones.
+ */
+export function parseRequest(fragment: string): PictureRequest | undefined {
   const fields = new URLSearchParams(fragment.replace(/^#/, ''));
   const prompt = text(fields, 'prompt');
   if (prompt === undefined) return undefined;
@@ -43,19 +47,19 @@ export function readLink(fragment: string): PictureRequest | undefined {
 }
 
 function text(fields: URLSearchParams, name: string): string | undefined {
-  return fields.get(name)?.trim().slice(0, LONGEST_PROMPT) || undefined;
+  return fields.get(name)?.trim().slice(0, maxPromptLength) || undefined;
 }
 
 function number(fields: URLSearchParams, name: 'seed' | 'steps' | 'guidance'): number {
-  const { least, most } = LIMITS[name];
+  const { min, max } = limits[name];
   const value = Number(fields.get(name) ?? NaN);
-  return value >= least && value <= most ? value : FIRST_REQUEST[name];
+  return value >= min && value <= max ? value : initialRequest[name];
 }
 
 function numbers(fields: URLSearchParams, name: string): number[] {
-  const { least, most, first } = LIMITS.weight;
-  const given = fields.get(name);
-  if (!given) return [];
-  const values = given.split(',').slice(0, MOST_WEIGHTS).map(Number.parseFloat);
-  return values.map((value) => (value >= least && value <= most ? value : first));
+  const { min, max, initial } = limits.weight;
+  const list = fields.get(name);
+  if (!list) return [];
+  const values = list.split(',').slice(0, maxWeights).map(Number.parseFloat);
+  return values.map((value) => (value >= min && value <= max ? value : initial));
 }

@@ -1,10 +1,10 @@
-/** Wires the page: controls become commands to the painter's worker, and its news become what is seen. */
+/** Connects the controls and the views of the page with the painter's worker. */
 import { setUpThemeButton } from '../shared/theme';
 import { onFileDrop } from '../shared/file_drop';
 import { download } from '../shared/download';
 import { element } from '../shared/element';
-import { WorkerLink } from '../shared/typed_worker';
-import type { Command, News } from './messages';
+import { TypedWorker } from '../shared/typed_worker';
+import type { PainterMessage, PainterEvent } from './messages';
 import { AttentionGrid } from './view/attention_grid';
 import { Controls } from './view/controls';
 import { LearningCurve } from './view/learning_curve';
@@ -13,7 +13,7 @@ import { PictureView } from './view/picture_view';
 import { Readings } from './view/readings';
 import { showRuntime } from './view/runtime_panel';
 
-const painter = new WorkerLink<Command, News>(
+const painter = new TypedWorker<PainterMessage, PainterEvent>(
   new Worker(new URL('./worker/painter.worker.ts', import.meta.url), { type: 'module', name: 'painter' }),
 );
 const notice = new Notice();
@@ -22,51 +22,51 @@ const painting = new PictureView('painting');
 const readings = new Readings();
 const curve = new LearningCurve(element('curve', HTMLElement));
 const attention = new AttentionGrid();
-const controls = new Controls((command) => {
+const controls = new Controls((message) => {
   notice.clear();
-  painter.send(command);
+  painter.post(message);
 });
 
 setUpThemeButton(element('theme', HTMLButtonElement));
 onFileDrop(document.body, ([file]) => controls.receiveFile(file!));
-painter.onNews(show);
-painter.send({ kind: 'paintSample' });
+painter.onEvent(show);
+painter.post({ kind: 'paintSample' });
 
-function show(news: News): void {
-  switch (news.kind) {
+function show(event: PainterEvent): void {
+  switch (event.kind) {
     case 'runtime':
-      showRuntime(news);
+      showRuntime(event);
       controls.enable();
       break;
     case 'target':
-      target.show(news.pixels, news.configuration.size);
-      readings.showTarget(news.name);
-      controls.showConfiguration(news.configuration);
-      attention.showContextLength(news.configuration.contextLength);
+      target.show(event.pixels, event.configuration.size);
+      readings.showTarget(event.name);
+      controls.showConfiguration(event.configuration);
+      attention.showContextLength(event.configuration.contextLength);
       curve.clear();
       break;
     case 'progress':
-      painting.show(news.pixels, news.size);
-      readings.showProgress(news);
-      curve.add(news);
+      painting.show(event.pixels, event.size);
+      readings.showProgress(event);
+      curve.add(event);
       break;
     case 'attention':
-      attention.show(news);
+      attention.show(event);
       break;
     case 'status':
-      readings.showStatus(news.status);
-      controls.showStatus(news.status);
+      readings.showStatus(event.status);
+      controls.showStatus(event.status);
       break;
     case 'saved':
-      download(news.bytes, news.fileName);
+      download(event.bytes, event.fileName);
       break;
     case 'error':
-      notice.show(news.message);
+      notice.show(event.message);
       break;
     case 'failed':
       readings.showFailure();
       controls.disable();
-      notice.show(`The painter could not start: ${news.message}`);
+      notice.show(`The painter could not start: ${event.message}`);
       break;
   }
 }

@@ -1,15 +1,15 @@
 /**
- * Threads need a page whose answers carry two headers, and many a host of static files sends none. There, a service worker
- * (coi-serviceworker) adds them to what it passes on. It is registered by the built pages, and only where a page is not
- * isolated already; development has the headers.
+ * Threads need a page that is served with two headers, which many hosts of static files do not send. On such
+ * hosts, a service worker (coi-serviceworker) adds them to the responses. Built pages register it if they are
+ * not isolated; the development server sends the headers itself.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Plugin } from 'vite';
-import { wayToRoot } from './site_header';
+import { pathToRoot } from './site_header';
 
 const script = createRequire(import.meta.url).resolve('coi-serviceworker/coi-serviceworker.min.js');
-/** At the root: a service worker sees to what lies beside and below it. */
+/** In the root of the site, because a service worker handles its own folder and the folders below. */
 const fileName = 'coi-serviceworker.js';
 
 export const isolationWorker: Plugin = {
@@ -21,7 +21,7 @@ export const isolationWorker: Plugin = {
   transformIndexHtml: {
     order: 'post',
     handler: (_, { path }) => [
-      { tag: 'script', attrs: { src: `${wayToRoot(path.slice(1))}${fileName}` }, injectTo: 'head' },
+      { tag: 'script', attrs: { src: `${pathToRoot(path.slice(1))}${fileName}` }, injectTo: 'head' },
     ],
   },
 };

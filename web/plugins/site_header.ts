@@ -1,35 +1,37 @@
 /**
- * The header of all pages, written once: `<!-- site header -->` in a page becomes it. Done while the page is served or
- * built, so that it is there before any script runs.
+ * Replaces `<!-- site header -->` in every page by the header of the site. This happens while a page is
+ * served or built, so that the header is visible before any script runs.
  */
 import type { Plugin } from 'vite';
 
-const PAGES = [
+const pages = [
   { path: 'create/', title: 'Text to image' },
   { path: 'paint/', title: 'Paint by attention' },
   { path: 'bench.html', title: 'Benchmark' },
 ] as const;
 
-const PLACE = '<!-- site header -->';
+const placeholder = '<!-- site header -->';
 
 export const siteHeader: Plugin = {
   name: 'site-header',
   transformIndexHtml: {
     order: 'pre',
-    handler: (html, { path }) => html.replace(PLACE, headerOf(path.slice(1).replace(/index\.html$/, ''))),
+    handler: (html, { path }) =>
+      html.replace(placeholder, headerOf(path.slice(1).replace(/index\.html$/, ''))),
   },
 };
 
-/** From a page to the site's root. */
-export function wayToRoot(path: string): string {
+/** Returns the relative path from a page to the root of the site. */
+export function pathToRoot(path: string): string {
   return '../'.repeat(path.split('/').length - 1) || './';
 }
 
+/** Returns the header for the page at `path`, relative to the root of the site. */
 function headerOf(path: string): string {
-  const links = PAGES.map(({ path: other, title }) =>
+  const links = pages.map(({ path: other, title }) =>
     other === path
       ? `<a href="./${other.split('/').at(-1)}" aria-current="page">${title}</a>`
-      : `<a href="${wayToRoot(path)}${other}">${title}</a>`,
+      : `<a href="${pathToRoot(path)}${other}">${title}</a>`,
   );
   return `<header class="site-header">
       <p class="wordmark">diffusion-cross-attention</p>

@@ -1,13 +1,13 @@
 /**
- * Adam (Kingma and Ba, 2015). It lives in the site because the package's own update is plain gradient descent:
- * an optimiser is the caller's choice, and this shows how little a caller needs to bring one.
+ * Based on: Kingma and Ba, "Adam: A method for stochastic optimization" (2015). Part of the site, because the
+ * layer's own update is plain gradient descent. Shows how a caller adds an optimiser.
  */
 export interface AdamOptions {
-  /** How much of the running mean of the gradient survives a step. */
+  /** Decay of the running mean of the gradient, per step. Default 0.9. */
   readonly meanDecay?: number;
-  /** How much of the running mean of the squared gradient survives a step. */
+  /** Decay of the running mean of the squared gradient, per step. Default 0.999. */
   readonly squareDecay?: number;
-  /** Keeps the division finite for parameters whose gradient has always been zero. */
+  /** Keeps the division finite for parameters whose gradient has always been zero. Default 1e-8. */
   readonly epsilon?: number;
 }
 
@@ -31,14 +31,14 @@ export class Adam {
     this.#epsilon = epsilon;
   }
 
-  /** Moves `parameters` in place, one step against `gradients`. */
+  /** Updates `parameters` in place by one step. */
   step(parameters: Float32Array, gradients: ArrayLike<number>, learningRate: number): void {
     const mean = this.#mean;
     const square = this.#square;
     const meanDecay = this.#meanDecay;
     const squareDecay = this.#squareDecay;
     const epsilon = this.#epsilon;
-    // Both running means start at zero; these undo the pull towards it that the first steps would feel.
+    // Both running means start at zero. The two weights correct the bias of the first steps towards it.
     this.#meanWeight *= meanDecay;
     this.#squareWeight *= squareDecay;
     const rate = (learningRate * Math.sqrt(1 - this.#squareWeight)) / (1 - this.#meanWeight);

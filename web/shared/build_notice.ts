@@ -1,6 +1,6 @@
 /**
- * In development only: says at the top of the page that a part of the site is still being built and that the page waits
- * for it. tools/lib/pending_builds.mjs adds this script to every page and sends the events.
+ * In development only: shows at the top of the page that a part of the site is still being built.
+ * tools/lib/pending_builds.mjs adds this script to every page and sends the events.
  */
 interface PendingBuild {
   readonly title: string;

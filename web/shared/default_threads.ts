@@ -1,5 +1,5 @@
-/** A machine with cores to spare keeps one for the page, which should scroll smoothly meanwhile. */
-export function wantedThreads(): number | 'auto' {
+/** Number of threads for `init`. With more than two cores, one is left for the page to scroll smoothly. */
+export function defaultThreads(): number | 'auto' {
   const cores = navigator.hardwareConcurrency;
   return cores > 2 && self.crossOriginIsolated ? cores - 1 : 'auto';
 }

@@ -1,4 +1,4 @@
-/** The element with this id; the pages are static, so a missing one is a mistake of ours and says which. */
+/** Returns the element with this id. Throws if the page has no such element of this type. */
 export function element<Kind extends Element>(
   id: string,
   kind: abstract new (...args: never[]) => Kind,
@@ -8,17 +8,17 @@ export function element<Kind extends Element>(
   return found;
 }
 
-/** A canvas's drawing context; null only where a browser has run out of memory for it. */
+/** Returns the 2D context of a canvas. Throws if the browser has no memory for it. */
 export function drawingContext(
   canvas: HTMLCanvasElement,
   settings?: CanvasRenderingContext2DSettings,
 ): CanvasRenderingContext2D {
   const context = canvas.getContext('2d', settings);
-  if (!context) throw new Error('This browser gave no drawing context.');
+  if (!context) throw new Error('The browser could not create a 2D drawing context.');
   return context;
 }
 
-/** Makes a canvas show an image and nothing else: it gets as many pixels; the style sheet makes them large. */
+/** Draws an image on a canvas and resizes the canvas to it. The style sheet sets the displayed size. */
 export function drawImage(canvas: HTMLCanvasElement, image: ImageData): void {
   if (canvas.width !== image.width || canvas.height !== image.height) {
     canvas.width = image.width;

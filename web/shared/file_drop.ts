@@ -1,9 +1,9 @@
 /**
- * Files dropped anywhere on the page. Without this, a drop that misses its target by a pixel would make the
- * browser leave the page for the file.
+ * Calls `receive` with files that are dropped anywhere on the page, and sets `data-dragging` on `surface`
+ * while files are dragged over the page. Without this, the browser would leave the page and open the file.
  */
 export function onFileDrop(surface: HTMLElement, receive: (files: readonly File[]) => void): void {
-  // Entering a child fires before leaving its parent, so a flag would flicker; a count does not.
+  // 'dragenter' of a child fires before 'dragleave' of its parent, so that a boolean would flicker.
   let depth = 0;
   const mark = (dragging: boolean): void => {
     surface.toggleAttribute('data-dragging', dragging);

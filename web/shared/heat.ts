@@ -1,5 +1,7 @@
-/** Colours for 0 to 255, from night over ember to paper white: even in brightness, so also right without colour. */
-const STOPS: readonly (readonly [red: number, green: number, blue: number])[] = [
+/** Heat maps of attention as images. */
+
+/** Colours for the levels 0 to 255, from dark to light. Their brightness rises evenly. */
+const heatStops: readonly (readonly [red: number, green: number, blue: number])[] = [
   [13, 11, 26],
   [52, 22, 92],
   [122, 36, 118],
@@ -9,32 +11,35 @@ const STOPS: readonly (readonly [red: number, green: number, blue: number])[] = 
   [255, 247, 214],
 ];
 
-/** One little-endian RGBA word for every level: a picture is then one look-up a pixel. */
-const HEAT = Uint32Array.from({ length: 256 }, (_, level) => {
-  const place = (level / 255) * (STOPS.length - 1);
-  const index = Math.min(STOPS.length - 2, Math.floor(place));
-  const share = place - index;
+/** One little-endian RGBA word per level, so that an image needs one look-up per pixel. */
+const heatColours = Uint32Array.from({ length: 256 }, (_, level) => {
+  const position = (level / 255) * (heatStops.length - 1);
+  const index = Math.min(heatStops.length - 2, Math.floor(position));
+  const share = position - index;
   const channel = (which: 0 | 1 | 2): number =>
-    Math.round(STOPS[index]![which] * (1 - share) + STOPS[index + 1]![which] * share);
+    Math.round(heatStops[index]![which] * (1 - share) + heatStops[index + 1]![which] * share);
   return ((255 << 24) | (channel(2) << 16) | (channel(1) << 8) | channel(0)) >>> 0;
 });
 
-/** How dark a picture gets where nobody looks, 0 to 255. */
-const DARKEST = 225;
+/** Opacity of the veil where the attention is 0, from 0 to 255. */
+const maxVeilAlpha = 225;
 
-/** @param map one byte a place, size × size of them, 255 where the attention is strongest */
+/**
+ * Returns a map as an image in heat colours.
+ *
+ * @param map size × size bytes, 255 where the attention is strongest
+ */
 export function heatImage(map: Uint8Array, size: number): ImageData {
-  const words = new Uint32Array(map.length);
-  for (let place = 0; place < map.length; place++) words[place] = HEAT[map[place]!]!;
+  const words = Uint32Array.from(map, (level) => heatColours[level]!);
   return new ImageData(new Uint8ClampedArray(words.buffer), size, size);
 }
 
-/** The same map as a veil to lay over a picture: it lets through what is attended to. */
+/** Returns a map as a dark overlay for a picture, transparent where the attention is strongest. */
 export function veilImage(map: Uint8Array, size: number): ImageData {
   const veil = new ImageData(size, size);
-  // Black; only the alpha channel differs. The root lifts faint attention into sight.
-  for (let place = 0; place < map.length; place++) {
-    veil.data[place * 4 + 3] = DARKEST * (1 - Math.sqrt(map[place]! / 255));
+  // The overlay is black; only the alpha channel varies. The square root makes faint attention visible.
+  for (let index = 0; index < map.length; index++) {
+    veil.data[index * 4 + 3] = maxVeilAlpha * (1 - Math.sqrt(map[index]! / 255));
   }
   return veil;
 }

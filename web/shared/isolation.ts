@@ -1,10 +1,10 @@
-/** What a page's isolation means for threads, for visitors. */
+/** Describes for visitors whether the page is cross-origin isolated, and what that means for threads. */
 export function isolationText(isolated: boolean): string {
-  if (isolated) return 'cross-origin isolated, so memory can be shared between threads';
+  if (isolated) return 'cross-origin isolated, so threads can share memory';
   if (!window.isSecureContext)
-    return 'none, because the page came neither over HTTPS nor from this machine; one thread only';
+    return 'not isolated, because the page came neither over HTTPS nor from this machine; one thread only';
   return (
-    'none: the server did not send the headers Cross-Origin-Opener-Policy: same-origin and ' +
+    'not isolated: the server did not send the headers Cross-Origin-Opener-Policy: same-origin and ' +
     'Cross-Origin-Embedder-Policy: require-corp; one thread only'
   );
 }

@@ -1,10 +1,9 @@
 /**
- * A rate that warms up in a straight line and then falls along half a cosine: large steps while everything is
- * wrong, small ones when only details are left.
+ * Returns the learning rate of a schedule with linear warm-up and cosine decay.
  *
- * @param progress how much of the training is done, 0 to 1
- * @param warmUp the part of the training that the warm-up takes, 0 to 1
- * @param floor the part of the peak that remains at the very end
+ * @param progress share of the training that is done, 0 to 1
+ * @param warmUp share of the training during which the rate rises, 0 to 1
+ * @param floor final rate as a share of the peak
  */
 export function warmUpThenCosine(peak: number, progress: number, warmUp: number, floor: number): number {
   const rise = warmUp > 0 ? Math.min(1, progress / warmUp) : 1;

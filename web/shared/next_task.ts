@@ -2,7 +2,7 @@ const channel = new MessageChannel();
 const waiting: (() => void)[] = [];
 channel.port1.onmessage = () => waiting.shift()?.();
 
-/** Lets the worker hear its messages before it goes on. Timers would idle for four milliseconds each time. */
+/** Resolves in a later task, so that the worker can receive messages. Timers would wait for 4 ms. */
 export function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);

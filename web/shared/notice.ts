@@ -1,6 +1,6 @@
 import { element } from './element';
 
-/** The place where the page says what went wrong. Screen readers announce it. */
+/** The box in which the page shows errors. Screen readers announce them. */
 export class Notice {
   readonly #box = element('notice', HTMLElement);
   readonly #text = element('notice-text', HTMLElement);

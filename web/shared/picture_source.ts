@@ -1,4 +1,4 @@
-/** A square picture at the size at which it is used. */
+/** A square picture at the size that the model uses. */
 export interface Picture {
   readonly name: string;
   /** Pixels along a side. */
@@ -7,23 +7,25 @@ export interface Picture {
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** A picture that can be had at any size. */
+/** A picture that can be scaled to any size. */
 export interface PictureSource {
+  /** Returns the middle square of the picture, scaled to `size` × `size` pixels. */
   at(size: number): Picture;
 }
 
-/** A picture file of the visitor's. The error says what is wrong with it, in words for the visitor. */
+/** Decodes a picture file. Throws with a message for visitors if the browser cannot read it. */
 export async function decodePicture(file: File): Promise<PictureSource> {
   try {
     return new BitmapSource(file.name, await createImageBitmap(file));
   } catch {
     throw new Error(
-      `“${file.name}” is not a picture that this browser can read. PNG, JPEG, WebP, GIF and AVIF usually are.`,
+      `“${file.name}” is not a picture that this browser can read. ` +
+        'Expected a PNG, JPEG, WebP, GIF or AVIF file.',
     );
   }
 }
 
-/** A picture out of a weights file, which is already small and square. */
+/** Returns a picture that was read from a weights file, which is already small and square. */
 export async function restorePicture({ name, size, pixels }: Picture): Promise<PictureSource> {
   return new BitmapSource(name, await createImageBitmap(new ImageData(pixels, size, size)));
 }
@@ -39,7 +41,7 @@ class BitmapSource implements PictureSource {
 
   at(size: number): Picture {
     let canvas = this.#middleSquare(size);
-    // Not every browser averages when it shrinks a lot at once; by halves, every one does.
+    // Some browsers do not average when they shrink a picture by more than half at once.
     while (canvas.side > size) {
       const smaller = squareCanvas(nextSide(canvas.side, size));
       smaller.context.drawImage(canvas.surface, 0, 0, smaller.side, smaller.side);
@@ -49,7 +51,7 @@ class BitmapSource implements PictureSource {
     return { name: this.#name, size, pixels: new Uint8ClampedArray(data) };
   }
 
-  /** The first step down; on white where the picture is transparent. */
+  /** The first reduction: cuts out the middle square and puts white behind transparent pixels. */
   #middleSquare(size: number): SquareCanvas {
     const { width, height } = this.#bitmap;
     const side = Math.min(width, height);
@@ -72,12 +74,12 @@ interface SquareCanvas {
 function squareCanvas(side: number): SquareCanvas {
   const surface = new OffscreenCanvas(side, side);
   const context = surface.getContext('2d', { willReadFrequently: true });
-  if (!context) throw new Error('This browser gave no drawing context to scale the picture with.');
+  if (!context) throw new Error('The browser could not create a 2D drawing context to scale the picture.');
   context.imageSmoothingQuality = 'high';
   return { side, surface, context };
 }
 
-/** Half the side, but not less than what is wanted, and never a canvas that is needlessly large. */
-function nextSide(side: number, wanted: number): number {
-  return Math.max(wanted, Math.min(Math.ceil(side / 2), wanted * 16));
+/** Half the side, at least the target size, and at most 16 times the target size to limit the memory used. */
+function nextSide(side: number, target: number): number {
+  return Math.max(target, Math.min(Math.ceil(side / 2), target * 16));
 }

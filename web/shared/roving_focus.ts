@@ -1,24 +1,25 @@
 /**
- * A row or grid of buttons that is one stop of the Tab key; inside it the arrows move, Home and End, too. Only keys pressed on
- * a button count: a slider beside it has the arrows for itself.
+ * Makes a row or grid of buttons one stop of the Tab key ("roving tabindex"). The arrow keys, Home and End
+ * move the focus between the buttons. Only keys that are pressed on a button count, so that sliders between
+ * them keep their arrow keys.
  */
 export class RovingFocus {
-  readonly #place: HTMLElement;
+  readonly #container: HTMLElement;
   readonly #onStop: (index: number) => void;
   #stop = 0;
 
-  /** @param onStop told whenever another button becomes the Tab key's stop */
-  constructor(place: HTMLElement, onStop: (index: number) => void = () => undefined) {
-    this.#place = place;
+  /** @param onStop called with the index of the button that becomes the stop of the Tab key */
+  constructor(container: HTMLElement, onStop: (index: number) => void = () => undefined) {
+    this.#container = container;
     this.#onStop = onStop;
-    place.addEventListener('keydown', (event) => this.#move(event));
-    place.addEventListener('focusin', (event) => {
+    container.addEventListener('keydown', (event) => this.#move(event));
+    container.addEventListener('focusin', (event) => {
       const index = this.#buttons().indexOf(event.target as HTMLButtonElement);
       if (index >= 0) this.stopAt(index);
     });
   }
 
-  /** Also to be called when the buttons have changed. */
+  /** Makes the button with this index the stop. Must also be called after the buttons were replaced. */
   stopAt(index: number): void {
     const buttons = this.#buttons();
     this.#stop = Math.max(0, Math.min(index, buttons.length - 1));
@@ -50,11 +51,11 @@ export class RovingFocus {
   }
 
   #buttons(): HTMLButtonElement[] {
-    return [...this.#place.querySelectorAll('button')];
+    return [...this.#container.querySelectorAll('button')];
   }
 }
 
-/** How many stand in the first row. */
+/** Returns the number of buttons in the first row. */
 function columnsOf(buttons: readonly HTMLButtonElement[]): number {
   const top = buttons[0]?.offsetTop;
   const below = buttons.findIndex(({ offsetTop }) => offsetTop !== top);

@@ -1,7 +1,7 @@
 /**
- * The safetensors container, as far as the site needs it: eight bytes that tell the length of a JSON header, the
- * header (name → dtype, shape, place), then the numbers. The package reads and writes its own weights; this adds
- * tensors of ours to such a file, and finds them again in a file that anybody may have put together.
+ * Reads and writes safetensors files: eight bytes with the length of a JSON header, the header (name → dtype,
+ * shape, offsets) and the tensors' bytes. The package reads and writes its own weights. This file adds
+ * further tensors to such a file and reads them back. Files that are read are untrusted.
  */
 export type TensorType = 'F32' | 'U8';
 
@@ -16,29 +16,36 @@ export interface SafetensorsFile {
   readonly metadata: Record<string, string>;
 }
 
-/** The file is not what it claims to be; the message is fit for a visitor's eyes. */
+/** The file is invalid. Pages show the message to visitors after the name of the file. */
 export class SafetensorsError extends Error {}
 
-const LENGTH_BYTES = 8;
-const METADATA_KEY = '__metadata__';
-/** More than any header of ours by far, and less than could hurt to parse. */
-const LARGEST_HEADER = 1 << 20;
+const lengthBytes = 8;
+const metadataKey = '__metadata__';
+/** Far above any header that this site writes, and small enough to parse safely. */
+const maxHeaderBytes = 1 << 20;
 
+/** Parses a file; its tensors are views of `file`. Throws a SafetensorsError if the file is invalid. */
 export function readSafetensors(file: Uint8Array): SafetensorsFile {
-  if (file.byteLength < LENGTH_BYTES) throw new SafetensorsError('the file is too short');
+  if (file.byteLength < lengthBytes) {
+    throw new SafetensorsError(
+      `the file has ${file.byteLength} bytes; expected at least ${lengthBytes} for the length of the header`,
+    );
+  }
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const headerLength = Number(view.getBigUint64(0, true));
-  if (headerLength > Math.min(LARGEST_HEADER, file.byteLength - LENGTH_BYTES)) {
-    throw new SafetensorsError('its header does not fit into the file');
+  if (headerLength > Math.min(maxHeaderBytes, file.byteLength - lengthBytes)) {
+    throw new SafetensorsError(
+      `the header has ${headerLength} bytes; expected at most ${maxHeaderBytes} and the rest of the file`,
+    );
   }
-  const header = parseHeader(file.subarray(LENGTH_BYTES, LENGTH_BYTES + headerLength));
-  const data = file.subarray(LENGTH_BYTES + headerLength);
+  const header = parseHeader(file.subarray(lengthBytes, lengthBytes + headerLength));
+  const data = file.subarray(lengthBytes + headerLength);
 
   const tensors = new Map<string, StoredTensor>();
   const metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
-    if (!isRecord(entry)) throw new SafetensorsError(`the entry "${name}" is not an object`);
-    if (name === METADATA_KEY) {
+    if (!isRecord(entry)) throw new SafetensorsError(`the header's entry "${name}" is not an object`);
+    if (name === metadataKey) {
       for (const [key, value] of Object.entries(entry)) metadata[key] = String(value);
     } else {
       tensors.set(name, readEntry(name, entry, data));
@@ -47,61 +54,65 @@ export function readSafetensors(file: Uint8Array): SafetensorsFile {
   return { tensors, metadata };
 }
 
+/** Returns the bytes of a file with these tensors and metadata. */
 export function writeSafetensors(file: SafetensorsFile): Uint8Array<ArrayBuffer> {
-  const header: Record<string, unknown> = { [METADATA_KEY]: file.metadata };
+  const header: Record<string, unknown> = { [metadataKey]: file.metadata };
   let end = 0;
   for (const [name, { dtype, shape, bytes }] of file.tensors) {
     header[name] = { dtype, shape, data_offsets: [end, end + bytes.byteLength] };
     end += bytes.byteLength;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
-  // Padding the header with blanks keeps the numbers behind it aligned to eight bytes.
+  // Spaces after the header align the tensors to eight bytes.
   const headerLength = Math.ceil(json.byteLength / 8) * 8;
 
-  const result = new Uint8Array(LENGTH_BYTES + headerLength + end).fill(
+  const result = new Uint8Array(lengthBytes + headerLength + end).fill(
     0x20,
-    LENGTH_BYTES,
-    LENGTH_BYTES + headerLength,
+    lengthBytes,
+    lengthBytes + headerLength,
   );
   new DataView(result.buffer).setBigUint64(0, BigInt(headerLength), true);
-  result.set(json, LENGTH_BYTES);
-  let place = LENGTH_BYTES + headerLength;
+  result.set(json, lengthBytes);
+  let offset = lengthBytes + headerLength;
   for (const { bytes } of file.tensors.values()) {
-    result.set(bytes, place);
-    place += bytes.byteLength;
+    result.set(bytes, offset);
+    offset += bytes.byteLength;
   }
   return result;
 }
 
-export function storeFloats(values: Float32Array, shape: readonly number[]): StoredTensor {
+/** Returns float values as a tensor that writeSafetensors accepts; shares their memory. */
+export function floatTensor(values: Float32Array, shape: readonly number[]): StoredTensor {
   return { dtype: 'F32', shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
 
-/** The numbers of a float tensor; an error that names it where the file holds something else there. */
-export function takeFloats(
+/** Returns the values of a float32 tensor. Throws if it is missing, of another type or rank, or not finite. */
+export function readFloats(
   file: SafetensorsFile,
   name: string,
   rank: number,
 ): { values: Float32Array; shape: readonly number[] } {
-  const { bytes, shape } = takeTensor(file, name, 'F32', rank);
-  // A copy: the bytes need not lie at a multiple of four.
+  const { bytes, shape } = readTensor(file, name, 'F32', rank);
+  // A copy, because the offset of the bytes may not be a multiple of four.
   const values = new Float32Array(bytes.slice().buffer);
   if (!values.every(Number.isFinite))
-    throw new SafetensorsError(`its tensor "${name}" holds numbers that are not finite`);
+    throw new SafetensorsError(`the tensor "${name}" has values that are not finite`);
   return { values, shape };
 }
 
-export function takeTensor(
+/** Returns a tensor of a file. Throws if it is missing or has another type or rank. */
+export function readTensor(
   file: SafetensorsFile,
   name: string,
   dtype: TensorType,
   rank: number,
 ): StoredTensor {
   const tensor = file.tensors.get(name);
-  if (!tensor) throw new SafetensorsError(`it holds no tensor "${name}"`);
+  if (!tensor) throw new SafetensorsError(`the tensor "${name}" is missing`);
   if (tensor.dtype !== dtype || tensor.shape.length !== rank) {
     throw new SafetensorsError(
-      `its tensor "${name}" is ${tensor.dtype} of rank ${tensor.shape.length}, not ${dtype} of rank ${rank}`,
+      `the tensor "${name}" is ${tensor.dtype} of rank ${tensor.shape.length}; ` +
+        `expected ${dtype} of rank ${rank}`,
     );
   }
   return tensor;
@@ -112,25 +123,25 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new SafetensorsError('its header is not readable');
+    throw new SafetensorsError('the header is not valid JSON');
   }
-  if (!isRecord(header)) throw new SafetensorsError('its header is not an object');
+  if (!isRecord(header)) throw new SafetensorsError('the header is not a JSON object');
   return header;
 }
 
 function readEntry(name: string, entry: Record<string, unknown>, data: Uint8Array): StoredTensor {
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== 'string' || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
-    throw new SafetensorsError(`the entry "${name}" is incomplete`);
+    throw new SafetensorsError(`the header's entry "${name}" has no valid dtype, shape and data_offsets`);
   }
   const [start, end] = offsets as [number, number];
   if (start > end || end > data.byteLength)
-    throw new SafetensorsError(`the tensor "${name}" lies outside the file`);
+    throw new SafetensorsError(`the data_offsets of the tensor "${name}" are outside the file`);
   const size = shape.reduce((product, length) => product * length, 1);
   const width = { F32: 4, U8: 1 }[dtype];
   if (width !== undefined && size * width !== end - start) {
     throw new SafetensorsError(
-      `the tensor "${name}" has ${end - start} bytes, its shape asks for ${size * width}`,
+      `the tensor "${name}" has ${end - start} bytes; expected ${size * width} for its shape`,
     );
   }
   return { dtype, shape, bytes: data.subarray(start, end) };

@@ -1,6 +1,6 @@
 /**
- * A small generator with a seed (mulberry32). `Math.random` cannot be seeded, and a visitor who presses
- * "Restart" should see the same painting come into being again.
+ * A small random number generator with a seed (mulberry32). Unlike `Math.random`, it makes training
+ * repeatable: "Restart" gives the same painting again.
  */
 export class SeededRandom {
   #state: number;
@@ -18,13 +18,13 @@ export class SeededRandom {
     return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** Normal with mean 0 and standard deviation 1 (Box and Muller). */
+  /** Normal with mean 0 and standard deviation 1 (Box–Muller). */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
     return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** Puts `values` into a random order, in place (Fisher and Yates). */
+  /** Shuffles `values` in place (Fisher–Yates). */
   shuffle(values: Uint32Array): void {
     for (let index = values.length - 1; index > 0; index--) {
       const other = Math.floor(this.uniform() * (index + 1));

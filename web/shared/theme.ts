@@ -1,35 +1,35 @@
-/** Light, dark, or as the system has it; remembered between visits. */
+/** The colour theme: light, dark, or the setting of the system. Saved between visits. */
 type Theme = 'system' | 'light' | 'dark';
 
-const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
-const STORAGE_KEY = 'theme';
-const THEME_CHANGED = 'themechange';
+const themes: readonly Theme[] = ['system', 'light', 'dark'];
+const storageKey = 'theme';
+const themeChangeEvent = 'themechange';
 
 export function setUpThemeButton(button: HTMLButtonElement): void {
-  let theme = rememberedTheme();
+  let theme = savedTheme();
   const apply = (): void => {
     if (theme === 'system') delete document.documentElement.dataset['theme'];
     else document.documentElement.dataset['theme'] = theme;
     button.dataset['theme'] = theme;
-    button.setAttribute('aria-label', `Colours: ${theme === 'system' ? 'as the system has them' : theme}`);
+    button.setAttribute('aria-label', `Theme: ${theme}`);
     button.title = button.getAttribute('aria-label')!;
-    document.dispatchEvent(new Event(THEME_CHANGED));
+    document.dispatchEvent(new Event(themeChangeEvent));
   };
   button.addEventListener('click', () => {
-    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!;
-    remember(theme);
+    theme = themes[(themes.indexOf(theme) + 1) % themes.length]!;
+    saveTheme(theme);
     apply();
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', apply);
   apply();
 }
 
-/** For what is drawn by script and so does not follow the style sheet by itself. */
+/** Calls `redraw` after the theme changed, for what scripts draw without the style sheet. */
 export function onThemeChange(redraw: () => void): void {
-  document.addEventListener(THEME_CHANGED, redraw);
+  document.addEventListener(themeChangeEvent, redraw);
 }
 
-/** What a custom property of the style sheet comes to under the present theme. */
+/** Returns the colour of a custom property of the style sheet in the current theme. */
 export function themeColour(property: string): string {
   const probe = document.createElement('span');
   probe.style.color = `var(${property})`;
@@ -39,19 +39,19 @@ export function themeColour(property: string): string {
   return colour;
 }
 
-function rememberedTheme(): Theme {
+function savedTheme(): Theme {
   try {
-    const stored = localStorage.getItem(STORAGE_KEY);
-    return THEMES.find((theme) => theme === stored) ?? 'system';
+    const stored = localStorage.getItem(storageKey);
+    return themes.find((theme) => theme === stored) ?? 'system';
   } catch {
-    return 'system'; // Storage is blocked for this visitor.
+    return 'system'; // The browser blocks storage.
   }
 }
 
-function remember(theme: Theme): void {
+function saveTheme(theme: Theme): void {
   try {
-    localStorage.setItem(STORAGE_KEY, theme);
+    localStorage.setItem(storageKey, theme);
   } catch {
-    // Then it lasts for this visit only.
+    // The browser blocks storage: the theme lasts for this visit only.
   }
 }

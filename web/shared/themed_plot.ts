@@ -2,21 +2,21 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { onThemeChange, themeColour } from './theme';
 
-/** What differs from plot to plot; the axis is the site's, to be spread into each of the axes. */
+/** Options of one plot. `axis` has the style of the site; spread it into each axis. */
 export type PlotDesign = (axis: uPlot.Axis) => Pick<uPlot.Options, 'padding' | 'series' | 'axes' | 'scales'>;
 
-/** A plot that fills its place, follows the size of it and the theme. */
+/** A plot that fills its container and follows its size and the theme. */
 export class ThemedPlot {
-  readonly #place: HTMLElement;
+  readonly #container: HTMLElement;
   readonly #design: PlotDesign;
   #data: uPlot.AlignedData;
   #plot: uPlot | undefined;
 
-  constructor(place: HTMLElement, data: uPlot.AlignedData, design: PlotDesign) {
-    this.#place = place;
+  constructor(container: HTMLElement, data: uPlot.AlignedData, design: PlotDesign) {
+    this.#container = container;
     this.#data = data;
     this.#design = design;
-    new ResizeObserver(() => this.#plot?.setSize(this.#room())).observe(place);
+    new ResizeObserver(() => this.#plot?.setSize(this.#size())).observe(container);
     onThemeChange(() => this.#build());
     this.#build();
   }
@@ -26,28 +26,28 @@ export class ThemedPlot {
     this.#plot?.setData(data);
   }
 
-  #room(): { width: number; height: number } {
-    return { width: this.#place.clientWidth, height: this.#place.clientHeight };
+  #size(): { width: number; height: number } {
+    return { width: this.#container.clientWidth, height: this.#container.clientHeight };
   }
 
-  /** uPlot draws with fixed colours, so a change of theme takes a new plot. */
+  /** uPlot draws with fixed colours, so that a change of theme needs a new plot. */
   #build(): void {
     this.#plot?.destroy();
     const axis: uPlot.Axis = {
       stroke: themeColour('--muted'),
       grid: { stroke: themeColour('--line'), width: 1 },
       ticks: { show: false },
-      font: `11px ${getComputedStyle(this.#place).fontFamily}`,
+      font: `11px ${getComputedStyle(this.#container).fontFamily}`,
       gap: 4,
     };
     const design = this.#design(axis);
     const options: uPlot.Options = {
-      ...this.#room(),
+      ...this.#size(),
       ...design,
       cursor: { show: false },
       legend: { show: false },
       scales: { x: { time: false }, ...design.scales },
     };
-    this.#plot = new uPlot(options, this.#data, this.#place);
+    this.#plot = new uPlot(options, this.#data, this.#container);
   }
 }

@@ -1,30 +1,34 @@
-/** What a worker's end is told where its script could not even be loaded; what goes wrong inside it, it tells itself. */
+/** The event that the page receives if the script of a worker could not be loaded. */
 export interface LoadFailure {
   readonly kind: 'failed';
   readonly message: string;
 }
 
-/** The page's end of the line to a worker. The worker is made by the page: bundlers look for its literal address. */
-export class WorkerLink<Command, News> {
+/**
+ * A worker with typed messages (page to worker) and events (worker to page). The caller creates the worker,
+ * because bundlers look for `new Worker(new URL('literal', import.meta.url))`.
+ */
+export class TypedWorker<Message, WorkerEvent> {
   readonly #worker: Worker;
 
   constructor(worker: Worker) {
     this.#worker = worker;
   }
 
-  send(command: Command): void {
-    this.#worker.postMessage(command);
+  post(message: Message): void {
+    this.#worker.postMessage(message);
   }
 
-  onNews(listener: (news: News | LoadFailure) => void): void {
-    this.#worker.onmessage = ({ data }: MessageEvent<News>) => listener(data);
+  /** Calls `listener` with every event of the worker. Replaces the listener of an earlier call. */
+  onEvent(listener: (event: WorkerEvent | LoadFailure) => void): void {
+    this.#worker.onmessage = ({ data }: MessageEvent<WorkerEvent>) => listener(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
       listener({ kind: 'failed', message: event.message || 'its script did not load.' });
     };
   }
 
-  end(): void {
+  terminate(): void {
     this.#worker.terminate();
   }
 }

@@ -1,4 +1,4 @@
-/** The form in which a visitor chooses what is measured. */
+/** The form in which visitors choose what to measure. */
 import { element } from '../../shared/element';
 import { isolationText } from '../../shared/isolation';
 import { shapes } from '../../../bench/shapes.mjs';
@@ -6,14 +6,14 @@ import { contenderChoices } from '../contender_choices';
 import type { Machine } from '../machine';
 import type { Choices } from '../messages';
 import { taskNames } from '../plan';
-import { bytes, shapeDetail, shapeTitle, TASK_DETAILS, TASK_TITLES } from '../titles';
+import { bytes, shapeDetail, shapeTitle, taskDetails, taskTitles } from '../titles';
 import { addOption, chosen } from './options';
 
-/** A minute or so on a usual machine, and what shows most. */
-const FIRST_SHAPES = ['tiny', 'sd15-32', 'sd15-16'];
-const FIRST_TASKS = ['forward'];
-const SECONDS = [0.5, 1, 2, 5];
-const FIRST_SECONDS = 1;
+/** The initial choice takes about a minute on a typical machine. */
+const initialShapes = ['tiny', 'sd15-32', 'sd15-16'];
+const initialTasks = ['forward'];
+const secondsChoices = [0.5, 1, 2, 5];
+const initialSeconds = 1;
 
 export class ChoicesForm {
   readonly #form = element('choices', HTMLFormElement);
@@ -26,7 +26,7 @@ export class ChoicesForm {
         value: shape.name,
         title: shapeTitle(shape),
         detail: shapeDetail(shape),
-        isChosen: FIRST_SHAPES.includes(shape.name),
+        isChosen: initialShapes.includes(shape.name),
       });
     }
     for (const { id, label, options, isOurs, download } of contenderChoices) {
@@ -35,8 +35,8 @@ export class ChoicesForm {
         name: 'contender',
         value: id,
         title: label,
-        detail: runsHere ? `${bytes(download)} download` : 'not in this browser',
-        // Of ours the faster one.
+        detail: runsHere ? `${bytes(download)} download` : 'not supported by this browser',
+        // Of this package, the faster variant.
         isChosen: isOurs ? options.simd === machine.simd : true,
         isDisabled: !runsHere,
       });
@@ -45,9 +45,9 @@ export class ChoicesForm {
       addOption('choose-tasks', {
         name: 'task',
         value: task,
-        title: TASK_TITLES[task],
-        detail: TASK_DETAILS[task],
-        isChosen: FIRST_TASKS.includes(task),
+        title: taskTitles[task],
+        detail: taskDetails[task],
+        isChosen: initialTasks.includes(task),
       });
     }
     for (const threads of threadCounts(machine)) {
@@ -60,10 +60,10 @@ export class ChoicesForm {
       });
     }
     element('threads-hint', HTMLElement).textContent = machine.crossOriginIsolated
-      ? `This machine has ${machine.cores} cores for a page.`
-      : `Isolation: ${isolationText(false)}.`;
-    for (const seconds of SECONDS) {
-      this.#seconds.add(new Option(String(seconds), String(seconds), false, seconds === FIRST_SECONDS));
+      ? `This browser can use ${machine.cores} cores.`
+      : `The page is ${isolationText(false)}.`;
+    for (const seconds of secondsChoices) {
+      this.#seconds.add(new Option(String(seconds), String(seconds), false, seconds === initialSeconds));
     }
   }
 
@@ -88,14 +88,14 @@ export class ChoicesForm {
     });
   }
 
-  /** While a run is on its way, its choices stay as they are. */
+  /** Disables the form during a run. */
   setDisabled(disabled: boolean): void {
     for (const fieldset of this.#form.querySelectorAll('fieldset')) fieldset.disabled = disabled;
     this.#seconds.disabled = disabled;
   }
 }
 
-/** One, two, and all of them; two are shown even where they cannot be had, beside the reason. */
+/** Returns 1, 2 and the number of cores. Shows 2 even if it is not available, next to the reason. */
 function threadCounts({ cores }: Machine): number[] {
   return [...new Set([1, 2, cores])]
     .filter((count) => count <= Math.max(2, cores))

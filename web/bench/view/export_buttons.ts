@@ -1,11 +1,11 @@
-/** Results to take home: the figures as JSON, the chart as SVG. */
+/** The buttons that export the figures as JSON and the charts as SVG. */
 import { download } from '../../shared/download';
 import { element } from '../../shared/element';
 import type { BenchmarkJson } from '../messages';
 import type { ResultsChart } from './results_chart';
 
-const COPY_TEXT = 'Copy JSON';
-const SHOW_COPIED_MILLISECONDS = 1500;
+const copyLabel = 'Copy JSON';
+const copiedLabelMilliseconds = 1500;
 
 export class ExportButtons {
   readonly #copy = element('copy-json', HTMLButtonElement);
@@ -38,13 +38,13 @@ export class ExportButtons {
   }
 
   async #copyJson(): Promise<void> {
-    // The clipboard may be forbidden here, or the page not come over HTTPS.
-    const said = await navigator.clipboard.writeText(this.#text()).then(
+    // The browser may not allow access to the clipboard, as without HTTPS.
+    const label = await navigator.clipboard.writeText(this.#text()).then(
       () => 'Copied',
       () => 'Not allowed',
     );
-    this.#copy.textContent = said;
-    setTimeout(() => (this.#copy.textContent = COPY_TEXT), SHOW_COPIED_MILLISECONDS);
+    this.#copy.textContent = label;
+    setTimeout(() => (this.#copy.textContent = copyLabel), copiedLabelMilliseconds);
   }
 
   #setDisabled(disabled: boolean): void {

@@ -1,4 +1,4 @@
-/** The results in three figures. */
+/** The results of a run in three figures. */
 import { element } from '../../shared/element';
 import { threadsTitle } from '../../../bench/contenders.mjs';
 import { isOverhead } from '../../../bench/shapes.mjs';
@@ -6,7 +6,7 @@ import { ratioTo } from '../figures';
 import type { BenchmarkJson, Measurement } from '../messages';
 import { percent, shapeTitle, threeDigits, times } from '../titles';
 
-const NOTHING = '–';
+const noValue = '–';
 
 export class Headline {
   readonly #fastest = new Figure();
@@ -21,9 +21,9 @@ export class Headline {
   }
 
   clear(): void {
-    this.#fastest.write(NOTHING, 'This package at its fastest');
-    this.#share.write(NOTHING, 'of what the microkernel reaches by itself');
-    this.#ratio.write(NOTHING, 'as fast as the fastest of the others');
+    this.#fastest.write(noValue, 'This package at its fastest');
+    this.#share.write(noValue, 'of the throughput of the microkernel alone');
+    this.#ratio.write(noValue, 'as fast as the fastest of the others');
   }
 
   show({ measurements: all }: BenchmarkJson): void {
@@ -42,7 +42,7 @@ export class Headline {
   }
 }
 
-/** For each number of threads, how many times as fast as the fastest peer ours is. */
+/** Returns, per number of threads, how many times as fast as the fastest peer this package is. */
 function ratiosToFastest({ contenders }: Measurement): number[] {
   const smallest = new Map<number, number>();
   for (const contender of contenders) {
@@ -53,11 +53,11 @@ function ratiosToFastest({ contenders }: Measurement): number[] {
   return [...smallest.values()];
 }
 
-/** "1.9 to 2.6 ×": from the least to the most. */
+/** Formats the range of some values: "1.9 to 2.6 ×". */
 function range(values: readonly number[], text: (value: number) => string): string {
-  if (values.length === 0) return NOTHING;
-  const [least, most] = [text(Math.min(...values)), text(Math.max(...values))];
-  return least === most ? least : `${least.replace(/ \D+$/, '')} to ${most}`;
+  if (values.length === 0) return noValue;
+  const [min, max] = [text(Math.min(...values)), text(Math.max(...values))];
+  return min === max ? min : `${min.replace(/ \D+$/, '')} to ${max}`;
 }
 
 class Figure {

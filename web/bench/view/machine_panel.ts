@@ -1,12 +1,8 @@
-/** Says what the machine is, as far as the browser tells, and what that means for the measurements. */
+/** Shows the properties of the machine that the browser reveals. */
 import { element } from '../../shared/element';
 import { isolationText } from '../../shared/isolation';
+import { simdDescriptions } from '../../shared/simd_descriptions';
 import type { Machine } from '../machine';
-
-const SIMD_TEXT = {
-  relaxed: 'relaxed (fused multiply-add)',
-  baseline: 'baseline (this browser has no relaxed SIMD)',
-};
 
 export function showMachine(machine: Machine): void {
   const { browser, system, cores, memoryGigabytes, crossOriginIsolated, simd, threads, webgpu } = machine;
@@ -24,7 +20,7 @@ export function showMachine(machine: Machine): void {
   add('System', system);
   add('Cores', String(cores));
   if (memoryGigabytes !== null) add('Memory', `${memoryGigabytes} GB or more`);
-  add('SIMD', SIMD_TEXT[simd]);
+  add('SIMD', simdDescriptions[simd]);
   add('Threads', threads > 1 ? `up to ${threads}` : '1');
   add('WebGPU', webgpu, 'wide');
   add('Isolation', isolationText(crossOriginIsolated), 'wide');

@@ -1,4 +1,4 @@
-/** Checkboxes, each with a title and a line of detail. */
+/** Checkboxes with a title and an optional line of detail. */
 import { element } from '../../shared/element';
 
 interface OptionDescription {
@@ -11,7 +11,7 @@ interface OptionDescription {
 }
 
 export function addOption(
-  placeId: string,
+  containerId: string,
   { name, value, title, detail, isChosen, isDisabled = false }: OptionDescription,
 ): void {
   const input = document.createElement('input');
@@ -34,10 +34,10 @@ export function addOption(
     input.setAttribute('aria-describedby', note.id);
     option.append(note);
   }
-  element(placeId, HTMLElement).append(option);
+  element(containerId, HTMLElement).append(option);
 }
 
-/** The values of the ticked boxes of this name. */
+/** Returns the values of the checked boxes of this name. */
 export function chosen(form: HTMLFormElement, name: string): string[] {
   const boxes = form.querySelectorAll<HTMLInputElement>(`input[name="${name}"]:checked`);
   return [...boxes].filter(({ disabled }) => !disabled).map(({ value }) => value);

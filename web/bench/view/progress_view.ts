@@ -1,16 +1,16 @@
-/** How far the benchmark is: a bar, whose turn it is, and the clock. */
+/** Progress of a run: a bar, the current contender and the time. */
 import { element } from '../../shared/element';
-import type { ProgressNews } from '../messages';
+import type { BenchmarkProgressEvent } from '../messages';
 import { clockTime } from '../titles';
 
-const STAGE_TEXT: Record<ProgressNews['stage'], string> = {
+const stageLabels: Record<BenchmarkProgressEvent['stage'], string> = {
   loading: 'Loading',
   preparing: 'Preparing',
   measuring: 'Measuring',
 };
 
-/** Before that, the rest is anybody's guess. */
-const LEAST_DONE = 0.08;
+/** Before this share of the run, the remaining time cannot be estimated. */
+const minDoneForEstimate = 0.08;
 
 export type RunStatus = 'ready' | 'running' | 'finished' | 'stopped' | 'failed';
 
@@ -31,14 +31,17 @@ export class ProgressView {
     this.#tick();
   }
 
-  /** `where`: the measurement, in words. Screen readers hear of it; not of every turn, for turns are short. */
-  showProgress({ stage, title, done }: ProgressNews, where: string | null): void {
+  /**
+   * @param measurement title of the measurement. Screen readers announce it, but not the contenders, which
+   *   change quickly.
+   */
+  showProgress({ stage, title, done }: BenchmarkProgressEvent, measurement: string | null): void {
     this.#show(done);
-    if (where !== null) this.#write('running', where);
-    this.#turn.textContent = `${STAGE_TEXT[stage]} ${title}`;
+    if (measurement !== null) this.#write('running', measurement);
+    this.#turn.textContent = `${stageLabels[stage]} ${title}`;
   }
 
-  /** The end of a run, however it came; `note`: what else there is to know. */
+  /** Shows the end of a run. `note` is shown below the status. */
   end(status: Exclude<RunStatus, 'ready' | 'running'>, text: string, note = ''): void {
     clearInterval(this.#ticking);
     if (status === 'finished') this.#show(1);
@@ -47,8 +50,8 @@ export class ProgressView {
     this.#clock.textContent = clockTime(this.#elapsed());
   }
 
-  /** While nothing runs: what Start would do. */
-  invite(text: string): void {
+  /** Shows what Start would do, while nothing runs. */
+  showReady(text: string): void {
     this.#show(0);
     this.#write('ready', text);
     this.#turn.textContent = '';
@@ -58,7 +61,7 @@ export class ProgressView {
   #tick(): void {
     const elapsed = this.#elapsed();
     const rest = (elapsed * (1 - this.#done)) / this.#done;
-    const isKnown = this.#done >= LEAST_DONE;
+    const isKnown = this.#done >= minDoneForEstimate;
     this.#clock.textContent = `${clockTime(elapsed)}${isKnown ? `, about ${clockTime(rest)} to go` : ''}`;
   }
 
@@ -67,14 +70,14 @@ export class ProgressView {
   }
 
   #show(done: number): void {
-    // Never back: contenders that leave early change what is to come.
+    // The bar never moves back, although contenders that fail change the remaining work.
     this.#done = done === 0 ? 0 : Math.max(this.#done, done);
     this.#bar.value = this.#done;
   }
 
   #write(status: RunStatus, text: string): void {
     this.#status.dataset['status'] = status;
-    // The same text again would be read out again.
+    // Screen readers would announce the same text again.
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 }

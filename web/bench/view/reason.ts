@@ -1,10 +1,10 @@
-/** Longer than a line: opens where somebody wants to read it, so that nothing moves by itself. */
-const LINE = 46;
+/** Reasons that are longer than a line are collapsed, so that the layout does not shift. */
+const maxLineLength = 46;
 
-/** Why something was not measured. */
-export function reasonOf(reason: string): HTMLElement {
+/** Returns an element with the reason why something was not measured. */
+export function reasonElement(reason: string): HTMLElement {
   const text = `not measured: ${reason}`;
-  if (text.length <= LINE) {
+  if (text.length <= maxLineLength) {
     const line = document.createElement('span');
     line.textContent = text;
     return line;

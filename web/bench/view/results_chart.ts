@@ -1,46 +1,46 @@
-/** The results as bars, a chart for each task, in colours of the theme; as large from the start as in the end. */
+/** The results as bar charts, one per task. They have their final size from the start. */
 import { element } from '../../shared/element';
 import type { BenchmarkJson, Measurement } from '../messages';
 import {
-  DTYPE,
+  measuredDtype,
   measurementId,
   taskNames,
   type PlannedContender,
   type PlannedMeasurement,
   type TaskName,
 } from '../plan';
-import { TASK_TITLES } from '../titles';
-import { standAlone, type Panel } from './svg_file';
+import { taskTitles } from '../titles';
+import { standaloneSvg, type Panel } from './svg_file';
 
 type Draw = typeof import('../../../bench/chart.mjs').chart;
 
 type PlannedJson = Omit<BenchmarkJson, 'measurements'> & { readonly measurements: readonly AnyMeasurement[] };
-/** Of a planned one, contenders are known, but no figures. */
+/** A planned measurement has contenders but no figures. */
 type AnyMeasurement = Pick<Measurement, 'shape' | 'task'>;
 
 export class ResultsChart {
-  readonly #place = element('chart', HTMLElement);
+  readonly #container = element('chart', HTMLElement);
   #draw: Draw | undefined;
-  /** Planned, with the figures of what has been measured. */
+  /** The plan, with the figures of what was measured. */
   #json: PlannedJson | undefined;
   #panels: Panel[] = [];
   #width = 0;
 
   constructor() {
     new ResizeObserver(() => {
-      if (this.#place.clientWidth !== this.#width) this.#redrawAnew();
-    }).observe(this.#place);
+      if (this.#container.clientWidth !== this.#width) this.#redrawAndResize();
+    }).observe(this.#container);
   }
 
-  /** Makes room: all planned bars, without a length yet. */
+  /** Draws all planned bars with length 0, which reserves their space. */
   async prepare(
     measurements: readonly PlannedMeasurement[],
     contenders: readonly PlannedContender[],
   ): Promise<void> {
     this.#json = emptyResults(measurements, contenders);
-    // A library that only those need who start a run.
+    // Loads the charting library only when a run starts.
     this.#draw ??= (await import('../../../bench/chart.mjs')).chart;
-    this.#redrawAnew();
+    this.#redrawAndResize();
   }
 
   show({ measurements, ...rest }: BenchmarkJson): void {
@@ -55,39 +55,39 @@ export class ResultsChart {
       ...rest,
       measurements: planned.map((one) => measured.get(measurementId(one.task, one.shape.name)) ?? one),
     };
-    // With the next frame: the tables had this task for themselves.
+    // In the next frame, because updating the tables fills this task.
     requestAnimationFrame(() => this.#redraw());
   }
 
-  /** A picture by itself: with the colours that it has here. */
+  /** Returns the charts as an SVG file with the colours of the current theme. */
   svgText(): string {
-    return standAlone(this.#panels, this.#place);
+    return standaloneSvg(this.#panels, this.#container);
   }
 
-  /** With as much room as it takes. */
-  #redrawAnew(): void {
-    this.#place.style.minHeight = '';
+  /** Redraws and adapts the reserved height. */
+  #redrawAndResize(): void {
+    this.#container.style.minHeight = '';
     this.#redraw();
-    // Contenders that turn out not to offer a task leave their chart; what is below stays where it is.
-    this.#place.style.minHeight = `${this.#place.offsetHeight}px`;
+    // A contender without a task disappears from its chart; the reserved height keeps the rest in position.
+    this.#container.style.minHeight = `${this.#container.offsetHeight}px`;
   }
 
   #redraw(): void {
-    this.#width = this.#place.clientWidth;
+    this.#width = this.#container.clientWidth;
     if (!this.#draw || !this.#json || this.#width === 0) return;
     this.#panels = [];
     for (const task of taskNames) {
       const svg = this.#draw(this.#json, { document, width: this.#width, task });
       if (!svg) continue;
-      // What surrounds it speaks for it; its parts say nothing that the tables do not say better.
+      // The container has a label, and the tables have all figures.
       svg.setAttribute('aria-hidden', 'true');
       this.#panels.push({ title: titleOf(task), svg });
     }
-    this.#place.replaceChildren(...this.#panels.flatMap(({ title, svg }) => [headingOf(title), svg]));
+    this.#container.replaceChildren(...this.#panels.flatMap(({ title, svg }) => [headingOf(title), svg]));
   }
 }
 
-const titleOf = (task: TaskName): string => `${TASK_TITLES[task]}, GFLOP/s`;
+const titleOf = (task: TaskName): string => `${taskTitles[task]}, GFLOP/s`;
 
 function headingOf(title: string): HTMLElement {
   const heading = document.createElement('p');
@@ -106,7 +106,7 @@ function emptyResults(
     measurements: measurements.map(({ shape, task }) => ({
       shape,
       task,
-      dtype: DTYPE,
+      dtype: measuredDtype,
       flops: 0,
       notMeasured: [],
       contenders: contenders.map(({ choice: { label, name, options }, threads, title }) => ({

@@ -1,4 +1,4 @@
-/** The table of one measurement: a row a contender, there from the start. */
+/** The table of one measurement, with a row per contender. All rows exist from the start. */
 import { isOverhead } from '../../../bench/shapes.mjs';
 import type { MeasuredContender, Measurement } from '../messages';
 import type { PlannedContender, PlannedMeasurement } from '../plan';
@@ -8,26 +8,26 @@ import {
   percent,
   shapeDetail,
   shapeTitle,
-  TASK_TITLES,
+  taskTitles,
   threeDigits,
   times,
 } from '../titles';
 import { memoryBeyondOutput, ratioTo } from '../figures';
-import { reasonOf } from './reason';
+import { reasonElement } from './reason';
 
-const NOTHING = '–';
+const noValue = '–';
 
 interface Column {
   readonly title: string;
   readonly isShown?: (measurement: PlannedMeasurement) => boolean;
-  /** Unrounded, or null where there is nothing to tell. */
+  /** The unrounded value; null if there is none. */
   readonly value: (contender: MeasuredContender, all: readonly MeasuredContender[]) => number | null;
   readonly text: (value: number) => string;
 }
 
 const countsWork = ({ shape }: PlannedMeasurement): boolean => !isOverhead(shape);
 
-const COLUMNS: readonly Column[] = [
+const allColumns: readonly Column[] = [
   { title: 'Time', value: ({ milliseconds }) => milliseconds, text: duration },
   { title: 'Ours is', value: ratioTo, text: (ratio) => `${times(ratio)} as fast` },
   {
@@ -43,7 +43,7 @@ const COLUMNS: readonly Column[] = [
     text: percent,
   },
   {
-    // With what is computed a second time rather than kept.
+    // Includes what is computed a second time instead of stored.
     title: 'Counting all work',
     isShown: (measurement) => measurement.task === 'training' && countsWork(measurement),
     value: ({ shareOfCeiling, doneOverFlops }) =>
@@ -65,16 +65,16 @@ export class ResultsTable {
   #isShown = false;
 
   constructor(measurement: PlannedMeasurement, contenders: readonly PlannedContender[]) {
-    this.#columns = COLUMNS.filter(({ isShown }) => isShown?.(measurement) ?? true);
+    this.#columns = allColumns.filter(({ isShown }) => isShown?.(measurement) ?? true);
     const { id, task, shape } = measurement;
-    const heading = withText('h3', `${TASK_TITLES[task]} · ${shapeTitle(shape)}`);
+    const heading = withText('h3', `${taskTitles[task]} · ${shapeTitle(shape)}`);
     heading.id = `${id}-title`;
-    // By its name in the chart.
+    // The chart shows this name.
     const detail = withText('p', `${shape.name}: ${shapeDetail(shape)}`);
     detail.className = 'hint';
     const scroller = document.createElement('div');
     scroller.className = 'scroller';
-    // What scrolls must be reached by keyboard.
+    // Scrollable regions must be reachable by keyboard.
     scroller.tabIndex = 0;
     scroller.setAttribute('role', 'region');
     scroller.setAttribute('aria-labelledby', heading.id);
@@ -90,7 +90,7 @@ export class ResultsTable {
     this.#isShown = true;
     this.section.dataset['state'] = 'measured';
     for (const contender of contenders) this.#fill(contender, contenders);
-    for (const { title, reason } of notMeasured) this.#excuse(title, reason);
+    for (const { title, reason } of notMeasured) this.#showReason(title, reason);
   }
 
   end(): void {
@@ -112,7 +112,7 @@ export class ResultsTable {
       row.classList.toggle('ours', choice.isOurs);
       const name = withText('th', title);
       name.scope = 'row';
-      row.append(name, ...this.#columns.map(() => withText('td', NOTHING)));
+      row.append(name, ...this.#columns.map(() => withText('td', noValue)));
       this.#rows.set(title, row);
     }
     return table;
@@ -124,19 +124,19 @@ export class ResultsTable {
     for (const [index, { value, text }] of this.#columns.entries()) {
       const cell = row.cells[index + 1]!;
       const figure = value(contender, all);
-      cell.textContent = figure === null ? NOTHING : text(figure);
+      cell.textContent = figure === null ? noValue : text(figure);
       if (figure !== null) cell.dataset['value'] = String(figure);
     }
   }
 
-  #excuse(title: string, reason: string): void {
+  #showReason(title: string, reason: string): void {
     const row = this.#rows.get(title);
     if (!row) return;
     row.classList.add('not-measured');
     while (row.cells.length > 1) row.deleteCell(1);
     const cell = row.insertCell();
     cell.colSpan = this.#columns.length;
-    cell.append(reasonOf(reason));
+    cell.append(reasonElement(reason));
   }
 }
 
@@ -144,7 +144,7 @@ function withText<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   text: string,
 ): HTMLElementTagNameMap[Tag] {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  created.textContent = text;
+  return created;
 }

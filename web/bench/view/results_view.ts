@@ -1,4 +1,4 @@
-/** All results: a table for each measurement, laid out before anything is measured, so that nothing moves later. */
+/** All results: a table per measurement. Tables exist from the start, so that the layout does not shift. */
 import { element } from '../../shared/element';
 import type { BenchmarkJson, Choices } from '../messages';
 import { measurementId, plannedContenders, plannedMeasurements } from '../plan';
@@ -8,19 +8,19 @@ import { ResultsTable } from './results_table';
 
 export class ResultsView {
   readonly #section = element('results', HTMLElement);
-  readonly #place = element('measurements', HTMLElement);
+  readonly #container = element('measurements', HTMLElement);
   readonly #headline = new Headline();
   readonly chart = new ResultsChart();
   #tables = new Map<string, ResultsTable>();
 
-  /** Makes room for what is going to come. */
+  /** Creates empty tables and charts for a run. */
   prepare(choices: Choices): void {
     const contenders = plannedContenders(choices);
     const measurements = plannedMeasurements(choices);
     this.#tables = new Map(
       measurements.map((measurement) => [measurement.id, new ResultsTable(measurement, contenders)]),
     );
-    this.#place.replaceChildren(...[...this.#tables.values()].map(({ section }) => section));
+    this.#container.replaceChildren(...[...this.#tables.values()].map(({ section }) => section));
     this.#headline.clear();
     this.chart.prepare(measurements, contenders);
     this.#section.hidden = false;
@@ -34,7 +34,7 @@ export class ResultsView {
     this.chart.show(json);
   }
 
-  /** What was not reached says so. */
+  /** Marks the tables of measurements that were not reached. */
   end(): void {
     for (const table of this.#tables.values()) table.end();
   }

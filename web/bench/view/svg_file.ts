@@ -1,43 +1,43 @@
-/** Charts of the page as one SVG file that stands by itself. */
+/** Exports charts of the page as a standalone SVG file. */
 export interface Panel {
   readonly title: string;
   readonly svg: SVGSVGElement;
 }
 
-const NAMESPACE = 'http://www.w3.org/2000/svg';
-const MARGIN = 20;
-const TITLE_HEIGHT = 30;
-/** What the colours of charts are called in the style sheet, with what they are without one. */
-const VARIABLES = /var\((--[\w-]+)[^()]*\)/g;
+const svgNamespace = 'http://www.w3.org/2000/svg';
+const margin = 20;
+const titleHeight = 30;
+/** Colours in charts: custom properties of the style sheet with a fallback. */
+const colourVariables = /var\((--[\w-]+)[^()]*\)/g;
 
-/** One below the other, with the type and the colours that they have at `place`. */
-export function standAlone(panels: readonly Panel[], place: HTMLElement): string {
-  const file = document.createElementNS(NAMESPACE, 'svg');
-  let y = MARGIN;
+/** Returns the panels, one below the other, with the fonts and colours that they have inside `container`. */
+export function standaloneSvg(panels: readonly Panel[], container: HTMLElement): string {
+  const file = document.createElementNS(svgNamespace, 'svg');
+  let y = margin;
   for (const { title, svg } of panels) {
-    const heading = document.createElementNS(NAMESPACE, 'text');
+    const heading = document.createElementNS(svgNamespace, 'text');
     set(heading, {
-      x: MARGIN,
-      y: y + TITLE_HEIGHT / 2,
+      x: margin,
+      y: y + titleHeight / 2,
       'font-size': 15,
       'font-weight': 600,
       fill: 'currentColor',
     });
     heading.textContent = title;
     const chart = svg.cloneNode(true) as SVGSVGElement;
-    set(chart, { x: MARGIN, y: y + TITLE_HEIGHT });
+    set(chart, { x: margin, y: y + titleHeight });
     file.append(heading, chart);
-    y += TITLE_HEIGHT + sizeOf(svg).height + MARGIN;
+    y += titleHeight + sizeOf(svg).height + margin;
   }
-  const width = Math.max(0, ...panels.map(({ svg }) => sizeOf(svg).width)) + 2 * MARGIN;
+  const width = Math.max(0, ...panels.map(({ svg }) => sizeOf(svg).width)) + 2 * margin;
   set(file, { width, height: y, viewBox: `0 0 ${width} ${y}` });
-  const style = getComputedStyle(place);
+  const style = getComputedStyle(container);
   file.style.color = style.color;
   file.style.fontFamily = style.fontFamily;
-  file.style.background = groundOf(place);
+  file.style.background = backgroundOf(container);
   return new XMLSerializer()
     .serializeToString(file)
-    .replace(VARIABLES, (whole, name: string) => colourOf(name, place) ?? whole);
+    .recontainer(colourVariables, (whole, name: string) => colourOf(name, container) ?? whole);
 }
 
 function sizeOf(svg: SVGSVGElement): { width: number; height: number } {
@@ -48,20 +48,20 @@ function set(target: SVGElement, attributes: Record<string, string | number>): v
   for (const [name, value] of Object.entries(attributes)) target.setAttribute(name, String(value));
 }
 
-/** What a variable comes to at a place, whatever it is made of there; undefined where there is none. */
-function colourOf(name: string, place: HTMLElement): string | undefined {
-  if (getComputedStyle(place).getPropertyValue(name) === '') return undefined;
+/** Returns the colour of a custom property inside `container`; undefined if it is not defined. */
+function colourOf(name: string, container: HTMLElement): string | undefined {
+  if (getComputedStyle(container).getPropertyValue(name) === '') return undefined;
   const probe = document.createElement('span');
   probe.style.color = `var(${name})`;
-  place.append(probe);
+  container.append(probe);
   const { color } = getComputedStyle(probe);
   probe.remove();
   return color;
 }
 
-/** The first ground behind a place that can be seen. */
-function groundOf(place: HTMLElement | null): string {
-  if (!place) return 'white';
-  const { backgroundColor } = getComputedStyle(place);
-  return /^rgba\(.*, 0\)$/.test(backgroundColor) ? groundOf(place.parentElement) : backgroundColor;
+/** Returns the first background colour behind `container` that is not transparent. */
+function backgroundOf(container: HTMLElement | null): string {
+  if (!container) return 'white';
+  const { backgroundColor } = getComputedStyle(container);
+  return /^rgba\(.*, 0\)$/.test(backgroundColor) ? backgroundOf(container.parentElement) : backgroundColor;
 }

@@ -1,17 +1,18 @@
 /**
- * A run of the benchmark. It has a worker of its own: results are compared number by number, which the page should not
- * feel. Ending that worker ends those that it started.
+ * A run of the benchmark. It has its own worker, because comparing results number by number would block the
+ * page. Terminating that worker also terminates the workers that it started.
  */
 import { entryOf } from '../../../bench/contenders.mjs';
 import { measureAll } from '../../../bench/measurement.mjs';
 import { toJson } from '../../../bench/summary.mjs';
-import { machineOf } from '../machine';
-import type { BenchmarkJson, Choices, News } from '../messages';
-import { DTYPE, plannedContenders, plannedMeasurements, type PlannedContender } from '../plan';
+import { messageOf } from '../../shared/message_of';
+import { readMachine } from '../machine';
+import type { BenchmarkJson, Choices, BenchmarkEvent } from '../messages';
+import { measuredDtype, plannedContenders, plannedMeasurements, type PlannedContender } from '../plan';
 import { ContenderWorker } from './contender_worker';
 import { ceilingBytes, filesOf } from './peer_files';
 
-type Tell = (news: News) => void;
+type Post = (event: BenchmarkEvent) => void;
 
 interface Entry {
   readonly label: string;
@@ -27,16 +28,16 @@ interface NotMeasured {
   readonly reason: string;
 }
 
-/** Loading takes about as long as a measurement: so much for the progress bar. */
-const LOADING_MEASUREMENTS = 0.5;
+/** Duration of the loading, in measurements. For the progress bar. */
+const loadingMeasurements = 0.5;
 
-export async function runBenchmark(choices: Choices, tell: Tell): Promise<void> {
+export async function runBenchmark(choices: Choices, post: Post): Promise<void> {
   const plan = plannedMeasurements(choices);
   const doneAt = (measurements: number): number =>
-    (LOADING_MEASUREMENTS + measurements) / (LOADING_MEASUREMENTS + plan.length);
-  const machine = await machineOf();
+    (loadingMeasurements + measurements) / (loadingMeasurements + plan.length);
+  const machine = await readMachine();
   const { entries, failures } = await startEntries(plannedContenders(choices), (title, done) =>
-    tell({
+    post({
       kind: 'progress',
       stage: 'loading',
       title,
@@ -48,26 +49,26 @@ export async function runBenchmark(choices: Choices, tell: Tell): Promise<void> 
   const measurements: object[] = [];
   let json = toJson(measurements, machine) as unknown as BenchmarkJson;
   for (const [index, { id, shape, task }] of plan.entries()) {
-    const what = { shape, task, dtype: DTYPE };
-    const { records, notMeasured } = await measureAll(what, entries, choices.seconds, {
+    const measurement = { shape, task, dtype: measuredDtype };
+    const { records, notMeasured } = await measureAll(measurement, entries, choices.seconds, {
       onProgress: ({ stage, entry, done }) =>
-        tell({
+        post({
           kind: 'progress',
           stage,
           title: entry.title,
           measurement: id,
-          // Preparing takes about as long as measuring.
+          // Preparing and measuring take about the same time.
           done: doneAt(index + (stage === 'preparing' ? done / 2 : (1 + done) / 2)),
         }),
     });
-    measurements.push({ ...what, records, notMeasured: [...failures, ...notMeasured] });
+    measurements.push({ ...measurement, records, notMeasured: [...failures, ...notMeasured] });
     json = toJson(measurements, machine) as unknown as BenchmarkJson;
-    tell({ kind: 'measured', measurement: id, json });
+    post({ kind: 'measured', measurement: id, json });
   }
-  tell({ kind: 'finished', json });
+  post({ kind: 'finished', json });
 }
 
-/** Those that do not start, whatever the reason, are left out of all measurements. */
+/** Starts the contenders. Those that fail to start are left out of all measurements. */
 async function startEntries(
   planned: readonly PlannedContender[],
   onProgress: (title: string, done: number) => void,
@@ -85,13 +86,15 @@ async function startEntries(
       entries.push({ ...entry, ceiling: await ceilings.of(options) });
     } catch (error) {
       process.stop();
-      failures.push({ entry: { ...entry, ceiling: [] }, reason: (error as Error).message });
+      failures.push({ entry: { ...entry, ceiling: [] }, reason: messageOf(error) });
     }
   }
   return { entries, failures };
 }
 
-/** The microkernel by itself, a worker for each thread, shared by contenders of the same SIMD. */
+/**
+ * Workers that measure the microkernel alone, one per thread. Contenders of the same SIMD level share them.
+ */
 class Ceilings {
   readonly #ofSimd = new Map<string, ContenderWorker[]>();
 

@@ -1,12 +1,13 @@
-/** The worker's door: begins when it is told what to measure. */
-import type { Choices, News } from '../messages';
+/** The entry point of the benchmark's worker: starts a run when it receives the choices. */
+import { messageOf } from '../../shared/message_of';
+import type { Choices, BenchmarkEvent } from '../messages';
 import { runBenchmark } from './benchmark';
 
 self.onmessage = async ({ data }: MessageEvent<Choices>) => {
-  const tell = (news: News): void => self.postMessage(news);
+  const post = (event: BenchmarkEvent): void => self.postMessage(event);
   try {
-    await runBenchmark(data, tell);
+    await runBenchmark(data, post);
   } catch (error) {
-    tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+    post({ kind: 'failed', message: messageOf(error) });
   }
 };

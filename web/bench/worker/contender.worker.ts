@@ -1,15 +1,16 @@
-/** A contender in a worker of its own: threads and SIMD variants are chosen once a worker. Answers ContenderWorker. */
+/** Runs a contender in its own worker, because threads and SIMD variant are fixed per worker. */
 import { contenderRequests } from '../../../bench/contender_requests.mjs';
 import { contenders } from '../../../bench/contenders.mjs';
-import type { Answer, Question } from './contender_worker';
+import { messageOf } from '../../shared/message_of';
+import type { ContenderRequest, ContenderResponse } from './contender_worker';
 
 const requests: Record<string, (argument: never) => unknown> = contenderRequests(contenders);
 
-self.onmessage = async ({ data: { id, request, argument } }: MessageEvent<Question>) => {
-  const tell = (answer: Answer): void => self.postMessage(answer);
+self.onmessage = async ({ data: { id, request, argument } }: MessageEvent<ContenderRequest>) => {
+  const post = (response: ContenderResponse): void => self.postMessage(response);
   try {
-    tell({ id, answer: await requests[request]!(argument as never) });
+    post({ id, result: await requests[request]!(argument as never) });
   } catch (error) {
-    tell({ id, error: error instanceof Error ? error.message : String(error) });
+    post({ id, error: messageOf(error) });
   }
 };

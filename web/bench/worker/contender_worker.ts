@@ -1,15 +1,15 @@
-/** A contender in a worker of its own, as the benchmark sees it: what bench/contender_process.mjs is in Node. */
-export interface Question {
+/** A contender in its own worker. The counterpart of bench/contender_process.mjs in Node. */
+export interface ContenderRequest {
   readonly id: number;
   readonly request: string;
   readonly argument: unknown;
 }
 
-export type Answer =
-  { readonly id: number; readonly answer: unknown } | { readonly id: number; readonly error: string };
+export type ContenderResponse =
+  { readonly id: number; readonly result: unknown } | { readonly id: number; readonly error: string };
 
-interface Waiting {
-  readonly resolve: (answer: unknown) => void;
+interface PendingRequest {
+  readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -17,7 +17,7 @@ export class ContenderWorker {
   readonly #name: string;
   readonly #options: unknown;
   #worker: Worker | undefined;
-  #waiting = new Map<number, Waiting>();
+  #pending = new Map<number, PendingRequest>();
   #lastId = 0;
 
   /** @param name as in bench/contenders.mjs */
@@ -26,29 +26,29 @@ export class ContenderWorker {
     this.#options = options;
   }
 
-  /** Begins, or after a failure, which may have left anything behind, begins anew. */
+  /** Starts the worker. After a failure, replaces it, because its state is unknown. */
   async restart(): Promise<void> {
     this.stop();
     const worker = new Worker(new URL('./contender.worker.ts', import.meta.url), { type: 'module' });
     this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#receive(data);
-    // A script that can't be loaded, or an error outside of any request: nothing more comes.
+    worker.onmessage = ({ data }: MessageEvent<ContenderResponse>) => this.#receive(data);
+    // The script could not be loaded, or an error occurred outside of a request: no response follows.
     worker.onerror = (event) => {
-      // Else it would be the whole benchmark's error.
+      // Keeps the error from reaching the benchmark's own worker.
       event.preventDefault();
       this.#end(event.message || 'its script could not be loaded');
     };
-    await this.ask('start', { name: this.#name, options: this.#options });
+    await this.request('start', { name: this.#name, options: this.#options });
   }
 
-  /** @param request one of bench/contender_requests.mjs's */
-  ask(request: string, argument?: unknown): Promise<unknown> {
+  /** @param request a name from bench/contender_requests.mjs */
+  request(request: string, argument?: unknown): Promise<unknown> {
     const worker = this.#worker;
-    if (!worker) return Promise.reject(new Error('its worker has ended'));
+    if (!worker) return Promise.reject(new Error('its worker was terminated'));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, request, argument } satisfies Question);
+      this.#pending.set(id, { resolve, reject });
+      worker.postMessage({ id, request, argument } satisfies ContenderRequest);
     });
   }
 
@@ -56,17 +56,17 @@ export class ContenderWorker {
     this.#end('its worker was stopped');
   }
 
-  #receive(message: Answer): void {
-    const waiting = this.#waiting.get(message.id);
-    this.#waiting.delete(message.id);
-    if ('error' in message) waiting?.reject(new Error(message.error));
-    else waiting?.resolve(message.answer);
+  #receive(message: ContenderResponse): void {
+    const pending = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if ('error' in message) pending?.reject(new Error(message.error));
+    else pending?.resolve(message.result);
   }
 
   #end(reason: string): void {
     this.#worker?.terminate();
     this.#worker = undefined;
-    for (const { reject } of this.#waiting.values()) reject(new Error(reason));
-    this.#waiting.clear();
+    for (const { reject } of this.#pending.values()) reject(new Error(reason));
+    this.#pending.clear();
   }
 }

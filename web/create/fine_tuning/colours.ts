@@ -1,19 +1,20 @@
-/** The model's own colours by name, and which of them a picture's shape has. */
+/** The colours that the model knows, and the colour of a picture's shape. */
 import { nearestName } from '../../../support/colours.mjs';
 import { backgrounds, colours } from '../../../support/palette.mjs';
 import type { Pixels } from '../pixels';
 
-/** Those that only backgrounds have come last. */
-const ALL = { ...colours, ...backgrounds };
+/** Colours of shapes first, then colours that only backgrounds have. */
+const allColours = { ...colours, ...backgrounds };
 
-/** [name, CSS]. */
-export const COLOURS = Object.entries(ALL).map(
+/** Pairs of name and CSS colour. */
+export const paletteColours = Object.entries(allColours).map(
   ([name, parts]) => [name, `rgb(${parts.map((part) => Math.round(255 * part)).join(' ')})`] as const,
 );
 
 /**
- * The name of the colour that at least half of what stands out from the picture's background has; undefined where there is
- * none, or the model knows no shape of it. The background: what most of the picture's border is.
+ * Returns the name of the colour of at least half of the pixels that differ from the background; undefined if
+ * there is no such colour or the model knows no shapes in it. The background is the most frequent colour of
+ * the border.
  */
 export function shapeColour(pixels: Pixels): string | undefined {
   const size = Math.sqrt(pixels.length / 4);
@@ -29,7 +30,7 @@ export function shapeColour(pixels: Pixels): string | undefined {
 
 function nameOf(pixels: Pixels, pixel: number): string {
   const parts = Array.from(pixels.subarray(pixel * 4, pixel * 4 + 3), (byte) => byte / 255);
-  return nearestName(ALL, parts).name;
+  return nearestName(allColours, parts).name;
 }
 
 function mostFrequent(names: readonly string[]): string | undefined {

@@ -1,11 +1,11 @@
 import { drawingContext, element } from '../../shared/element';
 import type { Pixels } from '../pixels';
-import { COLOURS } from './colours';
+import { paletteColours } from './colours';
 
-const FIRST_COLOUR = 'red';
-const GROUND = 'rgb(255 255 255)';
+const initialColour = 'red';
+const boardBackground = 'rgb(255 255 255)';
 
-/** A small canvas to draw on with a pointer. For those who have none there are files to choose. */
+/** A small canvas to draw on with a pointer. */
 export class DrawingBoard {
   readonly #canvas = element('board', HTMLCanvasElement);
   readonly #context = drawingContext(this.#canvas, { willReadFrequently: true });
@@ -15,17 +15,17 @@ export class DrawingBoard {
 
   constructor(onAdd: (pixels: Pixels) => void) {
     this.#context.lineCap = this.#context.lineJoin = 'round';
-    this.#fill(GROUND);
-    this.#palette.append(...COLOURS.map(([name, css]) => paintOf(name, css)));
+    this.#fill(boardBackground);
+    this.#palette.append(...COLOURS.map(([name, css]) => brushColour(name, css)));
     this.#canvas.addEventListener('pointerdown', (event) => {
       this.#canvas.setPointerCapture(event.pointerId);
-      this.#last = this.#placeOf(event);
+      this.#last = this.#positionOf(event);
       this.#draw(this.#last);
     });
     this.#canvas.addEventListener('pointermove', (event) => {
       if (!this.#last) return;
-      // A quick hand moves several times between two frames.
-      for (const part of event.getCoalescedEvents?.() ?? [event]) this.#draw(this.#placeOf(part));
+      // Several moves may lie between two frames.
+      for (const part of event.getCoalescedEvents?.() ?? [event]) this.#draw(this.#positionOf(part));
     });
     for (const end of ['pointerup', 'pointercancel'])
       this.#canvas.addEventListener(end, () => (this.#last = undefined));
@@ -33,15 +33,15 @@ export class DrawingBoard {
     element('add-drawing', HTMLButtonElement).addEventListener('click', () => onAdd(this.#pixels()));
   }
 
-  #draw(place: { readonly x: number; readonly y: number }): void {
+  #draw(position: { readonly x: number; readonly y: number }): void {
     const context = this.#context;
     context.strokeStyle = this.#colour();
     context.lineWidth = this.#brush.valueAsNumber;
     context.beginPath();
-    context.moveTo(this.#last?.x ?? place.x, this.#last?.y ?? place.y);
-    context.lineTo(place.x, place.y);
+    context.moveTo(this.#last?.x ?? position.x, this.#last?.y ?? position.y);
+    context.lineTo(position.x, position.y);
     context.stroke();
-    this.#last = place;
+    this.#last = position;
   }
 
   #fill(colour: string): void {
@@ -50,7 +50,7 @@ export class DrawingBoard {
   }
 
   #colour(): string {
-    return this.#palette.querySelector<HTMLInputElement>('input:checked')?.value ?? GROUND;
+    return this.#palette.querySelector<HTMLInputElement>('input:checked')?.value ?? boardBackground;
   }
 
   #pixels(): Pixels {
@@ -58,19 +58,19 @@ export class DrawingBoard {
     return new Uint8ClampedArray(this.#context.getImageData(0, 0, width, height).data);
   }
 
-  #placeOf({ clientX, clientY }: MouseEvent): { x: number; y: number } {
+  #positionOf({ clientX, clientY }: MouseEvent): { x: number; y: number } {
     const box = this.#canvas.getBoundingClientRect();
     const scale = this.#canvas.width / box.width;
     return { x: (clientX - box.left) * scale, y: (clientY - box.top) * scale };
   }
 }
 
-function paintOf(name: string, css: string): HTMLElement {
+function brushColour(name: string, css: string): HTMLElement {
   const label = document.createElement('label');
   label.style.setProperty('--paint', css);
   label.title = name;
   const input = document.createElement('input');
-  Object.assign(input, { type: 'radio', name: 'paint', value: css, checked: name === FIRST_COLOUR });
+  Object.assign(input, { type: 'radio', name: 'paint', value: css, checked: name === initialColour });
   input.setAttribute('aria-label', name);
   label.append(input);
   return label;

@@ -1,46 +1,51 @@
-/** "Teach it a new word": its name, pictures of it, a lesson in a worker of its own, and what came of it. */
+/** The panel "Teach it a new word": word, pictures, training in a worker, and the learned word. */
 import { element } from '../../shared/element';
 import { onFileDrop } from '../../shared/file_drop';
-import { WorkerLink } from '../../shared/typed_worker';
+import { TypedWorker } from '../../shared/typed_worker';
 import { messageOf } from '../../shared/message_of';
-import type { CheckedNews, WordsNews } from '../messages';
+import type { CheckedEvent, WordsEvent } from '../messages';
 import { DrawingBoard } from './drawing_board';
-import { LessonPictures } from './training_pictures';
-import { LessonView } from './training_view';
-import { FIRST_LESSON_SECONDS, LESSON_SECONDS, type Lesson, type TeacherNews } from './messages';
+import { TrainingPictures } from './training_pictures';
+import { TrainingView } from './training_view';
+import {
+  initialTrainingSeconds,
+  trainingSecondsChoices,
+  type FineTuningEvent,
+  type FineTuningRequest,
+} from './messages';
 import { PictureFiles } from './picture_files';
-import { WordKeeper, type WordKeeperActions } from './learned_words';
+import { LearnedWords, type LearnedWordsActions } from './learned_words';
 
-const PICTURE_SIZE = 32;
-const FIRST_LIKE = 'circle';
+const pictureSize = 32;
+const initialLike = 'circle';
 
-export interface TeachActions extends WordKeeperActions {
+export interface FineTuningActions extends LearnedWordsActions {
   check(prompt: string): void;
 }
 
-export class TeachPanel {
-  readonly #panel = element('teach', HTMLDetailsElement);
+export class FineTuningPanel {
+  readonly #panel = element('fine-tuning', HTMLDetailsElement);
   readonly #word = element('new-word', HTMLInputElement);
   readonly #wordCheck = element('word-check', HTMLElement);
-  readonly #like = element('like', HTMLSelectElement);
-  readonly #time = element('lesson-time', HTMLSelectElement);
-  readonly #start = element('start-lesson', HTMLButtonElement);
-  readonly #stop = element('stop-lesson', HTMLButtonElement);
-  readonly #view = new LessonView();
-  readonly #files = new PictureFiles(PICTURE_SIZE);
-  readonly #pictures = new LessonPictures(() => this.#enable());
-  readonly #keeper: WordKeeper;
-  readonly #actions: TeachActions;
+  readonly #like = element('start-from', HTMLSelectElement);
+  readonly #time = element('training-time', HTMLSelectElement);
+  readonly #start = element('start-training', HTMLButtonElement);
+  readonly #stop = element('stop-training', HTMLButtonElement);
+  readonly #view = new TrainingView();
+  readonly #files = new PictureFiles(pictureSize);
+  readonly #pictures = new TrainingPictures(() => this.#enable());
+  readonly #learnedWords: LearnedWords;
+  readonly #actions: FineTuningActions;
   #isWordUsable = false;
   #learned: readonly string[] = [];
-  #teacher: WorkerLink<Lesson, TeacherNews> | undefined;
+  #worker: TypedWorker<FineTuningRequest, FineTuningEvent> | undefined;
 
-  constructor(actions: TeachActions) {
+  constructor(actions: FineTuningActions) {
     this.#actions = actions;
-    this.#keeper = new WordKeeper(actions);
+    this.#learnedWords = new LearnedWords(actions);
     new DrawingBoard((pixels) => this.#pictures.add(pixels));
-    for (const seconds of LESSON_SECONDS) {
-      this.#time.add(new Option(`${seconds} s`, String(seconds), false, seconds === FIRST_LESSON_SECONDS));
+    for (const seconds of trainingSecondsChoices) {
+      this.#time.add(new Option(`${seconds} s`, String(seconds), false, seconds === initialTrainingSeconds));
     }
     this.#word.addEventListener('input', () => {
       this.#pictures.word = this.#wordName();
@@ -56,32 +61,32 @@ export class TeachPanel {
       this.#panel.open = true;
       void this.#addFiles(files);
     });
-    element('lesson', HTMLFormElement).addEventListener('submit', (event) => {
+    element('training', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      if (!this.#start.disabled) this.#teach();
+      if (!this.#start.disabled) this.#train();
     });
-    this.#stop.addEventListener('click', () => this.#end('Cancelled: nothing was learned'));
+    this.#stop.addEventListener('click', () => this.#end('Cancelled; nothing was learned'));
   }
 
-  showCheck({ prompt, words, unknown }: CheckedNews): void {
+  showCheck({ prompt, words, unknown }: CheckedEvent): void {
     if (prompt !== this.#wordName()) return;
-    const complaint =
+    const problem =
       words.length > 1
-        ? 'One word, please.'
+        ? 'Enter a single word.'
         : words.length === 1 && unknown.length === 0 && !this.#learned.includes(words[0]!)
-          ? `It knows “${words[0]}” already.`
+          ? `The model already knows “${words[0]}”.`
           : '';
-    this.#wordCheck.textContent = complaint;
-    this.#word.setAttribute('aria-invalid', String(complaint !== ''));
-    this.#isWordUsable = words.length === 1 && complaint === '';
+    this.#wordCheck.textContent = problem;
+    this.#word.setAttribute('aria-invalid', String(problem !== ''));
+    this.#isWordUsable = words.length === 1 && problem === '';
     this.#enable();
   }
 
-  showWords(news: WordsNews): void {
-    this.#keeper.show(news);
-    this.#learned = news.learned;
-    const chosen = this.#like.value || FIRST_LIKE;
-    const known = news.vocabulary.filter((word) => !news.learned.includes(word));
+  showWords(event: WordsEvent): void {
+    this.#learnedWords.show(event);
+    this.#learned = event.learned;
+    const chosen = this.#like.value || initialLike;
+    const known = event.vocabulary.filter((word) => !event.learned.includes(word));
     this.#like.replaceChildren(...known.map((word) => new Option(word, word, false, word === chosen)));
     this.#actions.check(this.#wordName());
   }
@@ -89,53 +94,53 @@ export class TeachPanel {
   async #addFiles(files: readonly File[]): Promise<void> {
     for (const file of files) {
       try {
-        if (WordKeeper.isWordFile(file)) await this.#keeper.load(file);
+        if (LearnedWords.isWordFile(file)) await this.#learnedWords.load(file);
         else this.#pictures.add(await this.#files.read(file));
       } catch (error) {
-        this.#actions.complain(messageOf(error));
+        this.#actions.showError(messageOf(error));
       }
     }
   }
 
-  #teach(): void {
+  #train(): void {
     const seconds = Number(this.#time.value);
     const word = this.#wordName();
     const { pixels: pictures, captions } = this.#pictures;
-    this.#teacher = new WorkerLink(
+    this.#worker = new TypedWorker(
       new Worker(new URL('../worker/fine_tuning.worker.ts', import.meta.url), {
         type: 'module',
-        name: 'teacher',
+        name: 'fine-tuning',
       }),
     );
-    this.#teacher.onNews((news) => this.#hear(news));
-    this.#teacher.send({ word, like: this.#like.value, pictures, captions, seconds });
+    this.#worker.onEvent((event) => this.#handle(event));
+    this.#worker.post({ word, like: this.#like.value, pictures, captions, seconds });
     this.#view.start(word, seconds);
     this.#enable();
     this.#stop.focus();
   }
 
-  #hear(news: TeacherNews): void {
-    switch (news.kind) {
-      case 'lesson':
-        this.#view.show(news);
+  #handle(event: FineTuningEvent): void {
+    switch (event.kind) {
+      case 'progress':
+        this.#view.show(event);
         break;
       case 'preview':
-        this.#view.showPreview(news.pixels);
+        this.#view.showPreview(event.pixels);
         break;
-      case 'taught':
-        this.#end(`It has learned “${news.word}”`);
-        this.#keeper.keep(news.bytes);
+      case 'finished':
+        this.#end(`The model has learned “${event.word}”`);
+        this.#learnedWords.use(event.bytes);
         break;
       case 'failed':
-        this.#end('The lesson failed');
-        this.#actions.complain(`The lesson failed: ${news.message}`);
+        this.#end('The training failed');
+        this.#actions.showError(`The training failed: ${event.message}`);
         break;
     }
   }
 
   #end(text: string): void {
-    this.#teacher?.end();
-    this.#teacher = undefined;
+    this.#worker?.terminate();
+    this.#worker = undefined;
     const hadFocus = document.activeElement === this.#stop;
     this.#view.end(text);
     this.#enable();
@@ -147,9 +152,9 @@ export class TeachPanel {
   }
 
   #enable(): void {
-    const isTeaching = this.#teacher !== undefined;
-    this.#start.disabled = isTeaching || !this.#isWordUsable || !this.#pictures.isEnough;
-    this.#stop.disabled = !isTeaching;
+    const isTraining = this.#worker !== undefined;
+    this.#start.disabled = isTraining || !this.#isWordUsable || !this.#pictures.isEnough;
+    this.#stop.disabled = !isTraining;
     element('add-drawing', HTMLButtonElement).disabled = this.#pictures.isFull;
   }
 }

@@ -1,19 +1,19 @@
 import type uPlot from 'uplot';
 import { themeColour } from '../../shared/theme';
 import { ThemedPlot } from '../../shared/themed_plot';
-import type { LessonNews } from './messages';
+import type { FineTuningProgressEvent } from './messages';
 
-/** The loss over the steps of a lesson: as it is told, and smoothed, for it leaps with every batch. */
+/** The loss over the steps of a training: as measured, and smoothed because it varies from batch to batch. */
 export class LossCurve {
-  readonly #place: HTMLElement;
+  readonly #container: HTMLElement;
   #steps: number[] = [];
   #losses: number[] = [];
   #smooth: number[] = [];
   readonly #plot: ThemedPlot;
 
-  constructor(place: HTMLElement) {
-    this.#place = place;
-    this.#plot = new ThemedPlot(place, this.#data(), (axis) => ({
+  constructor(container: HTMLElement) {
+    this.#container = container;
+    this.#plot = new ThemedPlot(container, this.#data(), (axis) => ({
       padding: [6, 8, 0, 0],
       series: [
         {},
@@ -34,12 +34,12 @@ export class LossCurve {
     this.#plot.show(this.#data());
   }
 
-  add({ step, loss }: LessonNews): void {
-    const before = this.#smooth.at(-1) ?? loss;
+  add({ step, loss }: FineTuningProgressEvent): void {
+    const previous = this.#smooth.at(-1) ?? loss;
     this.#steps.push(step);
     this.#losses.push(loss);
-    this.#smooth.push(before + (loss - before) * 0.1);
-    this.#place.setAttribute('aria-label', `Loss after step ${step}: ${loss.toPrecision(2)}`);
+    this.#smooth.push(previous + (loss - previous) * 0.1);
+    this.#container.setAttribute('aria-label', `Loss after step ${step}: ${loss.toPrecision(2)}`);
     this.#plot.show(this.#data());
   }
 

@@ -1,34 +1,36 @@
-/** What the page and the teacher's worker say to each other. The worker gives one lesson, and ends with it. */
+/** The request and the events of the fine-tuning worker. A worker serves one request. */
 import type { Pixels } from '../pixels';
 
-export const PICTURES = { least: 4, most: 16 } as const;
-export const LESSON_SECONDS = [30, 60, 85, 120, 180] as const;
-export const FIRST_LESSON_SECONDS = 85;
+/** Allowed number of training pictures. */
+export const pictureCount = { min: 4, max: 16 } as const;
+export const trainingSecondsChoices = [30, 60, 85, 120, 180] as const;
+export const initialTrainingSeconds = 85;
 
-export interface Lesson {
+export interface FineTuningRequest {
   readonly word: string;
-  /** The known word that it begins like. */
+  /** The known word whose embedding the new word starts from. */
   readonly like: string;
-  /** RGBA bytes, each as large as the model's pictures. */
+  /** RGBA bytes, in the size of the model's pictures. */
   readonly pictures: readonly Pixels[];
-  /** Of each picture those that may be said of it, with the word in them. */
+  /** Per picture: one or more captions that contain the word. */
   readonly captions: readonly (readonly string[])[];
+  /** Duration of the training. */
   readonly seconds: number;
 }
 
-export type TeacherNews =
-  | LessonNews
-  /** RGBA bytes of what the model draws by now when it is asked for the first picture's caption. */
+export type FineTuningEvent =
+  | FineTuningProgressEvent
+  /** RGBA bytes of what the model currently draws for the first picture's caption. */
   | { readonly kind: 'preview'; readonly pixels: Pixels }
-  /** The word and all that was learned for it, as a safetensors file. */
-  | { readonly kind: 'taught'; readonly word: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** The learned word as a safetensors file: its embedding and the LoRA updates. */
+  | { readonly kind: 'finished'; readonly word: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'failed'; readonly message: string };
 
-export interface LessonNews {
-  readonly kind: 'lesson';
+export interface FineTuningProgressEvent {
+  readonly kind: 'progress';
   readonly step: number;
-  /** Of the lesson's time. */
+  /** Since the training started. */
   readonly seconds: number;
-  /** Mean of the steps since the last news. */
+  /** Mean of the steps since the previous event. */
   readonly loss: number;
 }

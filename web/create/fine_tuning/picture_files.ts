@@ -1,28 +1,28 @@
 import type { Pixels } from '../pixels';
-import type { FileAnswer, FileQuestion } from '../worker/picture_file.worker';
+import type { ReadRequest, ReadResult } from '../worker/picture_file.worker';
 
-type Settle = (answer: FileAnswer) => void;
+type Settle = (result: ReadResult) => void;
 
-/** Reads picture files in a worker, which is started with the first of them. */
+/** Reads picture files in a worker, which starts with the first file. */
 export class PictureFiles {
   readonly #size: number;
   readonly #waiting = new Map<number, Settle>();
   #worker: Worker | undefined;
-  #questions = 0;
+  #lastId = 0;
 
   constructor(size: number) {
     this.#size = size;
   }
 
-  /** Middle square of the picture, at the size that was asked for. The error says what is wrong, in words for the visitor. */
+  /** Returns the scaled middle square of a picture. Throws with a message for visitors if it is unreadable. */
   async read(file: File): Promise<Pixels> {
-    const id = ++this.#questions;
-    const answer = await new Promise<FileAnswer>((settle) => {
+    const id = ++this.#lastId;
+    const result = await new Promise<ReadResult>((settle) => {
       this.#waiting.set(id, settle);
-      this.#start().postMessage({ id, file, size: this.#size } satisfies FileQuestion);
+      this.#start().postMessage({ id, file, size: this.#size } satisfies ReadRequest);
     });
-    if ('error' in answer) throw new Error(answer.error);
-    return answer.pixels;
+    if ('error' in result) throw new Error(result.error);
+    return result.pixels;
   }
 
   #start(): Worker {
@@ -31,7 +31,7 @@ export class PictureFiles {
       type: 'module',
       name: 'picture files',
     });
-    worker.onmessage = ({ data }: MessageEvent<FileAnswer>) => this.#settle(data);
+    worker.onmessage = ({ data }: MessageEvent<ReadResult>) => this.#settle(data);
     worker.onerror = (event) => {
       event.preventDefault();
       this.#worker = undefined;
@@ -41,8 +41,8 @@ export class PictureFiles {
     return (this.#worker = worker);
   }
 
-  #settle(answer: FileAnswer): void {
-    this.#waiting.get(answer.id)?.(answer);
-    this.#waiting.delete(answer.id);
+  #settle(result: ReadResult): void {
+    this.#waiting.get(result.id)?.(result);
+    this.#waiting.delete(result.id);
   }
 }

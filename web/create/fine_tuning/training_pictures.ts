@@ -1,19 +1,19 @@
 import { drawImage, element } from '../../shared/element';
 import { imageOf, type Pixels } from '../pixels';
 import { shapeColour } from './colours';
-import { PICTURES } from './messages';
+import { pictureCount } from './messages';
 
 interface Item {
   readonly pixels: Pixels;
-  /** What its shape is called before its name: "red", or nothing. */
+  /** Colour of its shape, for the caption; undefined if the model has no name for it. */
   readonly colour: string | undefined;
   readonly row: HTMLElement;
   readonly caption: HTMLInputElement;
 }
 
-/** The pictures of a new word, each with a caption. */
-export class LessonPictures {
-  readonly #list = element('lesson-list', HTMLElement);
+/** The list of pictures of a new word, each with a caption. */
+export class TrainingPictures {
+  readonly #list = element('training-list', HTMLElement);
   readonly #count = element('picture-count', HTMLElement);
   readonly #onChange: () => void;
   #items: Item[] = [];
@@ -21,15 +21,15 @@ export class LessonPictures {
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
-    this.#tellCount();
+    this.#showCount();
   }
 
   get isEnough(): boolean {
-    return this.#items.length >= PICTURES.least;
+    return this.#items.length >= pictureCount.min;
   }
 
   get isFull(): boolean {
-    return this.#items.length >= PICTURES.most;
+    return this.#items.length >= pictureCount.max;
   }
 
   get pixels(): Pixels[] {
@@ -37,20 +37,21 @@ export class LessonPictures {
   }
 
   /**
-   * Of each picture: what was written; where nothing was, what stands there in its place, and the word alone. So the word
-   * can be said with any colour, as all of the captions that the model learned from have one, and without.
+   * Per picture: the caption that the visitor wrote. If it is empty: the placeholder with the colour and one
+   * without, so that the word later works with any colour and without one.
    */
   get captions(): string[][] {
     return this.#items.map(({ colour, caption }) => {
       const written = caption.value.trim();
       if (written) return [written];
-      return colour === undefined ? [this.#said()] : [this.#said(colour), this.#said()];
+      const withoutColour = this.#defaultCaption();
+      return colour === undefined ? [withoutColour] : [this.#defaultCaption(colour), withoutColour];
     });
   }
 
   set word(word: string) {
     this.#word = word;
-    for (const { colour, caption } of this.#items) caption.placeholder = this.#said(colour);
+    for (const { colour, caption } of this.#items) caption.placeholder = this.#defaultCaption(colour);
   }
 
   add(pixels: Pixels): void {
@@ -62,7 +63,7 @@ export class LessonPictures {
     const caption = document.createElement('input');
     caption.type = 'text';
     caption.maxLength = 120;
-    caption.placeholder = this.#said(colour);
+    caption.placeholder = this.#defaultCaption(colour);
     caption.setAttribute('aria-label', 'Caption');
     const remove = document.createElement('button');
     remove.type = 'button';
@@ -74,30 +75,30 @@ export class LessonPictures {
     row.append(canvas, caption, remove);
     this.#list.append(row);
     this.#items.push(item);
-    this.#tell();
+    this.#changed();
   }
 
   #remove(item: Item): void {
-    const place = this.#items.indexOf(item);
+    const index = this.#items.indexOf(item);
     this.#items = this.#items.filter((other) => other !== item);
     item.row.remove();
-    // The focus goes to the picture that has taken the place, else it would be lost.
-    const next = this.#items[Math.min(place, this.#items.length - 1)];
+    // The removed button had the focus; it moves to the picture that is now at this index.
+    const next = this.#items[Math.min(index, this.#items.length - 1)];
     (next?.row.querySelector('button') ?? element('choose-pictures', HTMLButtonElement)).focus();
-    this.#tell();
+    this.#changed();
   }
 
-  #said(colour?: string): string {
+  #defaultCaption(colour?: string): string {
     const word = this.#word || '…';
     return colour === undefined ? `a ${word}` : `${colour === 'orange' ? 'an' : 'a'} ${colour} ${word}`;
   }
 
-  #tell(): void {
-    this.#tellCount();
+  #changed(): void {
+    this.#showCount();
     this.#onChange();
   }
 
-  #tellCount(): void {
-    this.#count.textContent = `${this.#items.length} of ${PICTURES.most}`;
+  #showCount(): void {
+    this.#count.textContent = `${this.#items.length} of ${pictureCount.max}`;
   }
 }

@@ -1,14 +1,14 @@
 import { drawImage, element } from '../../shared/element';
 import { imageOf, type Pixels } from '../pixels';
 import type { LossCurve } from './loss_curve';
-import type { LessonNews } from './messages';
+import type { FineTuningProgressEvent } from './messages';
 
-/** How a lesson goes. */
-export class LessonView {
-  readonly #view = element('lesson-view', HTMLElement);
-  readonly #bar = element('lesson-progress', HTMLProgressElement);
-  readonly #status = element('lesson-status', HTMLElement);
-  readonly #clock = element('lesson-clock', HTMLElement);
+/** Progress of a training: status, preview and loss. */
+export class TrainingView {
+  readonly #view = element('training-view', HTMLElement);
+  readonly #bar = element('training-progress', HTMLProgressElement);
+  readonly #status = element('training-status', HTMLElement);
+  readonly #clock = element('training-clock', HTMLElement);
   readonly #preview = element('preview', HTMLCanvasElement);
   #curve: Promise<LossCurve> | undefined;
   #seconds = 0;
@@ -20,18 +20,18 @@ export class LessonView {
     this.#clock.textContent = '';
     this.#view.hidden = false;
     this.#write(`Teaching “${word}”…`);
-    // A library that only those need who teach.
+    // Loads the plotting library only when a training starts.
     this.#curve ??= import('./loss_curve').then(
       ({ LossCurve }) => new LossCurve(element('loss-curve', HTMLElement)),
     );
     void this.#curve.then((curve) => curve.clear());
   }
 
-  show(news: LessonNews): void {
-    this.#bar.value = news.seconds;
-    const rest = Math.max(0, Math.ceil(this.#seconds - news.seconds));
-    this.#clock.textContent = `step ${news.step}, ${rest} s to go`;
-    void this.#curve?.then((curve) => curve.add(news));
+  show(event: FineTuningProgressEvent): void {
+    this.#bar.value = event.seconds;
+    const rest = Math.max(0, Math.ceil(this.#seconds - event.seconds));
+    this.#clock.textContent = `step ${event.step}, ${rest} s to go`;
+    void this.#curve?.then((curve) => curve.add(event));
   }
 
   showPreview(pixels: Pixels): void {

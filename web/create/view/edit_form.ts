@@ -1,19 +1,19 @@
 import { element } from '../../shared/element';
-import type { CheckedNews } from '../messages';
+import type { CheckedEvent } from '../messages';
 import type { PictureRequest } from '../request';
 import { PromptCheck } from './prompt_check';
 
-/** Another prompt for the picture that is there. */
+/** The form that changes the prompt of the current picture. */
 export class EditForm {
   readonly #apply = element('apply-edit', HTMLButtonElement);
   readonly #keepElsewhere = element('keep-elsewhere', HTMLInputElement);
-  readonly #check: PromptCheck;
-  /** The picture that is kept; none until one has been drawn. */
+  readonly #promptCheck: PromptCheck;
+  /** The picture that an edit starts from; undefined until one was drawn. */
   #base: PictureRequest | undefined;
   #isUsable = false;
 
   constructor(actions: { check(prompt: string): void; generate(request: PictureRequest): void }) {
-    this.#check = new PromptCheck('edit-prompt', 'edit-check', actions.check, (isUsable) => {
+    this.#promptCheck = new PromptCheck('edit-prompt', 'edit-check', actions.check, (isUsable) => {
       this.#isUsable = isUsable;
       this.#enable();
     });
@@ -22,27 +22,27 @@ export class EditForm {
       if (this.#apply.disabled || !this.#base) return;
       const { prompt: from, weights, seed, steps, guidance } = this.#base;
       const edit = { from, weights, keepElsewhere: this.#keepElsewhere.checked };
-      actions.generate({ prompt: this.#check.prompt, weights: [], seed, steps, guidance, edit });
+      actions.generate({ prompt: this.#promptCheck.prompt, weights: [], seed, steps, guidance, edit });
     });
   }
 
-  /** A picture has been drawn: the base of an edit, or an edit of this base. */
+  /** Called after a picture was drawn: `shown` is `base` or an edit of it. */
   offer(base: PictureRequest, shown: PictureRequest): void {
     this.#base = base;
     if (shown.edit) this.#keepElsewhere.checked = shown.edit.keepElsewhere;
-    this.#check.write(shown.prompt);
+    this.#promptCheck.write(shown.prompt);
   }
 
-  /** To be told when the vocabulary has changed. */
-  ask(): void {
-    this.#check.ask();
+  /** Must be called when the vocabulary changed. */
+  check(): void {
+    this.#promptCheck.check();
   }
 
-  showCheck(news: CheckedNews): void {
-    this.#check.show(news);
+  showCheck(event: CheckedEvent): void {
+    this.#promptCheck.show(event);
   }
 
   #enable(): void {
-    this.#apply.disabled = !this.#isUsable || !this.#base || this.#check.prompt === this.#base.prompt;
+    this.#apply.disabled = !this.#isUsable || !this.#base || this.#promptCheck.prompt === this.#base.prompt;
   }
 }

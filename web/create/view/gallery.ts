@@ -2,9 +2,9 @@ import { drawImage, element } from '../../shared/element';
 import { imageOf, type Pixels } from '../pixels';
 import { keyOf, type PictureRequest } from '../request';
 
-const MOST = 60;
+const maxPictures = 60;
 
-/** What was drawn in this visit, the latest first. Each leads back to its prompt and settings. */
+/** The pictures of this visit, latest first. A click on one restores its prompt and settings. */
 export class Gallery {
   readonly #list = element('gallery', HTMLElement);
   readonly #items = new Map<string, HTMLElement>();
@@ -14,7 +14,7 @@ export class Gallery {
     this.#restore = restore;
   }
 
-  /** The same picture again is not another one. */
+  /** Adds a picture. If it is already there, marks it as the current one. */
   add(request: PictureRequest, pixels: Pixels): void {
     const key = keyOf(request);
     const known = this.#items.get(key);
@@ -26,7 +26,7 @@ export class Gallery {
     this.#items.set(key, item);
     this.#list.prepend(item);
     const [oldest] = this.#items.keys();
-    if (this.#items.size <= MOST || oldest === undefined) return;
+    if (this.#items.size <= maxPictures || oldest === undefined) return;
     this.#items.get(oldest)!.remove();
     this.#items.delete(oldest);
   }

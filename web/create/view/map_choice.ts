@@ -1,7 +1,7 @@
 import { element } from '../../shared/element';
 import type { MapChoice as Choice } from '../messages';
 
-/** Which blocks and heads the maps are of. */
+/** The menu that selects the blocks and heads of the maps. */
 export class MapChoice {
   readonly #select = element('map-choice', HTMLSelectElement);
 

@@ -1,22 +1,22 @@
-/** The picture as a file, and the way back to it as a link. */
+/** The buttons that save the picture as a file and copy a link to it. */
 import { download } from '../../shared/download';
 import { drawingContext, drawImage, element } from '../../shared/element';
 import { imageOf, slugOf, type Pixels } from '../pixels';
 import type { PictureRequest } from '../request';
 
-/** A saved picture has so many pixels for one of the model's. */
-const ENLARGEMENT = 8;
-const COPY_TEXT = 'Copy link';
-const SHOW_COPIED_MILLISECONDS = 1500;
+/** Pixels of a saved picture along a side, per pixel of the model's picture. */
+const enlargement = 8;
+const copyLabel = 'Copy link';
+const copiedLabelMilliseconds = 1500;
 
-export class TakeHome {
+export class PictureExport {
   readonly #save = element('save-picture', HTMLButtonElement);
   readonly #copy = element('copy-link', HTMLButtonElement);
   readonly #fallback = element('link-fallback', HTMLElement);
   readonly #link = element('link', HTMLInputElement);
   #offered: { readonly request: PictureRequest; readonly pixels: Pixels } | undefined;
 
-  /** @param isSmooth whether the visitor looks at the picture smoothed: then it is saved so */
+  /** @param isSmooth returns whether the picture is shown smoothed; it is then saved smoothed */
   constructor(isSmooth: () => boolean) {
     this.#save.addEventListener('click', () => void this.#savePicture(isSmooth()));
     this.#copy.addEventListener('click', () => void this.#copyLink());
@@ -37,17 +37,17 @@ export class TakeHome {
 
   async #copyLink(): Promise<void> {
     const copied = await copy(location.href);
-    this.#copy.textContent = copied ? 'Copied' : COPY_TEXT;
+    this.#copy.textContent = copied ? 'Copied' : copyLabel;
     this.#fallback.hidden = copied;
     if (!copied) {
       this.#link.value = location.href;
       this.#link.select();
     }
-    setTimeout(() => (this.#copy.textContent = COPY_TEXT), SHOW_COPIED_MILLISECONDS);
+    setTimeout(() => (this.#copy.textContent = copyLabel), copiedLabelMilliseconds);
   }
 }
 
-/** The clipboard may be forbidden here, or not be there at all where a page does not come over HTTPS. */
+/** Returns false if the browser does not allow access to the clipboard, as without HTTPS. */
 async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -61,7 +61,7 @@ function enlarged(pixels: Pixels, isSmooth: boolean): Promise<Blob | null> {
   const small = document.createElement('canvas');
   drawImage(small, imageOf(pixels));
   const large = document.createElement('canvas');
-  large.width = large.height = small.width * ENLARGEMENT;
+  large.width = large.height = small.width * enlargement;
   const context = drawingContext(large);
   context.imageSmoothingEnabled = isSmooth;
   context.imageSmoothingQuality = 'high';

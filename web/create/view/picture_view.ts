@@ -2,8 +2,8 @@ import { drawImage, element } from '../../shared/element';
 import { heatImage, veilImage } from '../../shared/heat';
 import { differenceOf, imageOf, type Pixels } from '../pixels';
 
-/** The picture, large; beside it the one it was made from; over it what a word looks at, or what has changed. */
-export class Stage {
+/** The large picture, the picture before an edit, and overlays with the attention or the changes. */
+export class PictureView {
   readonly #picture = element('picture', HTMLCanvasElement);
   readonly #caption = element('picture-caption', HTMLElement);
   readonly #title = element('picture-title', HTMLElement);
@@ -28,7 +28,7 @@ export class Stage {
     return isPressed(this.#smoothToggle);
   }
 
-  /** Of which prompt the picture is going to be, and what it was made from: shown beside it. */
+  /** Prepares for a picture of this prompt. `before`: the picture that it edits, shown next to it. */
   prepare(prompt: string, before?: { readonly prompt: string; readonly pixels: Pixels }): void {
     this.#studio.toggleAttribute('data-editing', before !== undefined);
     this.#beforeFigure.hidden = this.#differenceToggle.hidden = before === undefined;
@@ -53,14 +53,14 @@ export class Stage {
     this.#showDifference();
   }
 
-  /** Lets through what a word looks at; see WordMaps. */
-  light(map: Uint8Array, size: number, caption: string): void {
+  /** Darkens the picture except where a word is attended to; see WordMaps. */
+  highlight(map: Uint8Array, size: number, caption: string): void {
     drawImage(this.#veil, veilImage(map, size));
     this.#veil.setAttribute('data-shown', '');
     this.#caption.textContent = caption;
   }
 
-  unlight(): void {
+  clearHighlight(): void {
     this.#veil.removeAttribute('data-shown');
     this.#caption.textContent = this.#idleCaption;
   }

@@ -1,9 +1,9 @@
 import { element } from '../../shared/element';
-import type { FinishedNews, FrameNews } from '../messages';
+import type { FinishedEvent, FrameEvent } from '../messages';
 
 export type Status = 'starting' | 'drawing' | 'finished' | 'cancelled' | 'failed';
 
-/** How far the picture is. */
+/** Progress of the current picture. */
 export class ProgressView {
   readonly #bar = element('progress', HTMLProgressElement);
   readonly #status = element('status', HTMLElement);
@@ -12,17 +12,17 @@ export class ProgressView {
   start(isBase: boolean): void {
     this.#bar.value = 0;
     this.#clock.textContent = '';
-    this.#write('drawing', isBase ? 'Drawing the picture to keep…' : 'Drawing…');
+    this.#write('drawing', isBase ? 'Drawing the picture to edit…' : 'Drawing…');
   }
 
-  showFrame({ step, steps, milliseconds }: FrameNews): void {
+  showFrame({ step, steps, milliseconds }: FrameEvent): void {
     this.#bar.max = steps;
     this.#bar.value = step;
     const rest = ((steps - step) * milliseconds) / 1000;
     this.#clock.textContent = `step ${step} of ${steps}${step < steps ? `, ${rest.toFixed(1)} s to go` : ''}`;
   }
 
-  finish({ seconds }: FinishedNews): void {
+  finish({ seconds }: FinishedEvent): void {
     this.#write('finished', `Done in ${seconds.toFixed(1)} s`);
   }
 

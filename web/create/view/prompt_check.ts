@@ -1,24 +1,24 @@
 import { element } from '../../shared/element';
-import type { CheckedNews } from '../messages';
+import type { CheckedEvent } from '../messages';
 
-/** A text field for a prompt: what the model does not know of it is named while it is being typed. */
+/** A text field for a prompt. Names words that the model does not know while the visitor types. */
 export class PromptCheck {
   readonly field: HTMLInputElement;
   readonly #message: HTMLElement;
-  readonly #ask: (prompt: string) => void;
-  readonly #onVerdict: (isUsable: boolean) => void;
+  readonly #requestCheck: (prompt: string) => void;
+  readonly #onResult: (isUsable: boolean) => void;
 
   constructor(
     fieldId: string,
     messageId: string,
-    ask: (prompt: string) => void,
-    onVerdict: (isUsable: boolean) => void,
+    requestCheck: (prompt: string) => void,
+    onResult: (isUsable: boolean) => void,
   ) {
     this.field = element(fieldId, HTMLInputElement);
     this.#message = element(messageId, HTMLElement);
-    this.#ask = ask;
-    this.#onVerdict = onVerdict;
-    this.field.addEventListener('input', () => this.ask());
+    this.#requestCheck = requestCheck;
+    this.#onResult = onResult;
+    this.field.addEventListener('input', () => this.check());
   }
 
   get prompt(): string {
@@ -27,30 +27,33 @@ export class PromptCheck {
 
   write(prompt: string): void {
     this.field.value = prompt;
-    this.ask();
+    this.check();
   }
 
-  /** To be asked again when the vocabulary has changed. */
-  ask(): void {
-    this.#ask(this.prompt);
+  /** Must also be called when the vocabulary changed. */
+  check(): void {
+    this.#requestCheck(this.prompt);
   }
 
-  /** Answers come for all fields; one that another text was asked about is not for this. */
-  show(news: CheckedNews): void {
-    if (news.prompt !== this.prompt) return;
-    const complaint = complaintAbout(news);
-    this.field.setAttribute('aria-invalid', String(complaint !== ''));
-    if (this.#message.textContent !== complaint) this.#message.textContent = complaint;
-    this.#onVerdict(complaint === '' && news.words.length > 0);
+  /** Shows the result of a check. Ignores results for other texts, which belong to other fields. */
+  show(event: CheckedEvent): void {
+    if (event.prompt !== this.prompt) return;
+    const problem = problemOf(event);
+    this.field.setAttribute('aria-invalid', String(problem !== ''));
+    if (this.#message.textContent !== problem) this.#message.textContent = problem;
+    this.#onResult(problem === '' && event.words.length > 0);
   }
 }
 
-function complaintAbout({ words, unknown, mostWords }: CheckedNews): string {
+function problemOf({ words, unknown, maxWords }: CheckedEvent): string {
   if (unknown.length > 0) {
     const named = unknown.map((word) => `“${word}”`).join(', ');
-    return `The model does not know ${named}. The words it knows are listed below the prompt; you can also teach it one.`;
+    return (
+      `The model does not know ${named}. The words that it knows are listed below the prompt. ` +
+      'You can also teach it a new word.'
+    );
   }
-  if (words.length > mostWords)
-    return `${words.length} words are too many: the model reads up to ${mostWords}.`;
+  if (words.length > maxWords)
+    return `The prompt has ${words.length} words; the model reads at most ${maxWords}.`;
   return '';
 }

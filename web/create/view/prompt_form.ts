@@ -1,30 +1,30 @@
-/** The prompt, examples of one, and the vocabulary. */
+/** The form with the prompt, examples, settings and the vocabulary. */
 import { element } from '../../shared/element';
-import type { CheckedNews, WordsNews } from '../messages';
-import { EXAMPLES, randomSeed, type PictureRequest } from '../request';
+import type { CheckedEvent, WordsEvent } from '../messages';
+import { examplePrompts, randomSeed, type PictureRequest } from '../request';
 import { PromptCheck } from './prompt_check';
 import { Settings } from './settings';
 
 export interface PromptFormActions {
-  /** With the weights that the words of this prompt have had, if any. */
+  /** Draws a picture. `request.weights` is empty; the caller adds the weights of this prompt. */
   generate(request: PictureRequest): void;
   cancel(): void;
   check(prompt: string): void;
-  /** Asks for a prompt; it is shown by `try`. */
+  /** Requests a random prompt; `draw` receives it. */
   surprise(): void;
 }
 
 export class PromptForm {
   readonly #actions: PromptFormActions;
   readonly #settings = new Settings();
-  readonly #check: PromptCheck;
+  readonly #promptCheck: PromptCheck;
   readonly #generate = element('generate', HTMLButtonElement);
   readonly #cancel = element('cancel', HTMLButtonElement);
   readonly #vocabulary = element('vocabulary', HTMLElement);
 
   constructor(actions: PromptFormActions) {
     this.#actions = actions;
-    this.#check = new PromptCheck('prompt', 'prompt-check', actions.check, (isUsable) => {
+    this.#promptCheck = new PromptCheck('prompt', 'prompt-check', actions.check, (isUsable) => {
       this.#generate.disabled = !isUsable;
     });
     element('prompt-form', HTMLFormElement).addEventListener('submit', (event) => {
@@ -41,23 +41,23 @@ export class PromptForm {
     });
   }
 
-  /** A picture is on its way: its prompt and settings. */
+  /** Shows the prompt and the settings of the picture that is being drawn. */
   show(request: PictureRequest): void {
-    this.#check.write(request.prompt);
+    this.#promptCheck.write(request.prompt);
     this.#settings.show(request);
   }
 
-  /** Draws another prompt with the settings as they are. */
-  try(prompt: string): void {
-    this.#check.write(prompt);
+  /** Draws another prompt with the current settings. */
+  draw(prompt: string): void {
+    this.#promptCheck.write(prompt);
     this.#submit();
   }
 
-  showCheck(news: CheckedNews): void {
-    this.#check.show(news);
+  showCheck(event: CheckedEvent): void {
+    this.#promptCheck.show(event);
   }
 
-  showWords({ vocabulary, learned }: WordsNews): void {
+  showWords({ vocabulary, learned }: WordsEvent): void {
     this.#vocabulary.replaceChildren(
       ...vocabulary.map((word) => {
         const item = document.createElement('li');
@@ -66,25 +66,25 @@ export class PromptForm {
         return item;
       }),
     );
-    this.#check.ask();
+    this.#promptCheck.check();
   }
 
   setDrawing(isDrawing: boolean): void {
     const hadFocus = document.activeElement === this.#cancel;
     this.#cancel.disabled = !isDrawing;
-    // The focus must not get lost with a button that is disabled under it.
+    // A button that is disabled while it has the focus loses it.
     if (hadFocus && !isDrawing) this.#generate.focus();
   }
 
   #submit(): void {
-    this.#actions.generate({ prompt: this.#check.prompt, weights: [], ...this.#settings.values() });
+    this.#actions.generate({ prompt: this.#promptCheck.prompt, weights: [], ...this.#settings.values() });
   }
 
   #example(prompt: string): HTMLButtonElement {
     const button = document.createElement('button');
     button.type = 'button';
     button.textContent = prompt;
-    button.addEventListener('click', () => this.try(prompt));
+    button.addEventListener('click', () => this.draw(prompt));
     return button;
   }
 }

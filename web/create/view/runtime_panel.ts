@@ -1,16 +1,12 @@
 import { element } from '../../shared/element';
 import { isolationText } from '../../shared/isolation';
-import type { FinishedNews, ReadyNews } from '../messages';
+import { simdDescriptions } from '../../shared/simd_descriptions';
+import type { FinishedEvent, ReadyEvent } from '../messages';
 
-const SIMD_TEXT = {
-  relaxed: 'relaxed (fused multiply-add)',
-  baseline: 'baseline (this browser has no relaxed SIMD)',
-};
-
-/** Says what runs, and what stands in the way of something faster. */
-export function showRuntime({ runtime, isolated, blocks, heads, parameterCount, seconds }: ReadyNews): void {
+/** Shows what the model runs on, and why it does not run faster. */
+export function showRuntime({ runtime, isolated, blocks, heads, parameterCount, seconds }: ReadyEvent): void {
   write('runtime-version', runtime.version);
-  write('runtime-simd', SIMD_TEXT[runtime.simd], runtime.simd);
+  write('runtime-simd', simdDescriptions[runtime.simd], runtime.simd);
   write('runtime-threads', String(runtime.threads));
   element('runtime-threads', HTMLElement).title = runtime.threadsReason;
   write(
@@ -22,13 +18,14 @@ export function showRuntime({ runtime, isolated, blocks, heads, parameterCount, 
   write('runtime-isolation', isolationText(isolated), String(isolated));
 }
 
-export function showPace({ milliseconds, seconds }: FinishedNews): void {
+/** Shows the times of a finished picture. */
+export function showPace({ milliseconds, seconds }: FinishedEvent): void {
   write('runtime-step', `${milliseconds.toFixed(1)} ms`, String(milliseconds));
   write('runtime-picture', `${seconds.toFixed(2)} s`, String(seconds));
 }
 
 function write(id: string, text: string, value = text): void {
-  const place = element(id, HTMLElement);
-  place.textContent = text;
-  place.dataset['value'] = value;
+  const output = element(id, HTMLElement);
+  output.textContent = text;
+  output.dataset['value'] = value;
 }

@@ -1,16 +1,16 @@
 import { element } from '../../shared/element';
-import { FIRST_REQUEST, LIMITS, type PictureRequest } from '../request';
+import { initialRequest, limits, type PictureRequest } from '../request';
 
 type Values = Pick<PictureRequest, 'seed' | 'steps' | 'guidance'>;
 
-/** Seed, steps and guidance. */
+/** The fields for seed, steps and guidance. */
 export class Settings {
   readonly #seed = element('seed', HTMLInputElement);
   readonly #steps = new Slider('steps');
   readonly #guidance = new Slider('guidance');
 
   constructor() {
-    this.show(FIRST_REQUEST);
+    this.show(initialRequest);
   }
 
   set seed(seed: number) {
@@ -24,13 +24,13 @@ export class Settings {
   }
 
   values(): Values {
-    const { least, most } = LIMITS.seed;
-    const seed = Math.round(Math.min(most, Math.max(least, this.#seed.valueAsNumber || 0)));
+    const { min, max } = limits.seed;
+    const seed = Math.round(Math.min(max, Math.max(min, this.#seed.valueAsNumber || 0)));
     return { seed, steps: this.#steps.value, guidance: this.#guidance.value };
   }
 }
 
-/** A slider that says what it stands at. */
+/** A slider that shows its value. */
 class Slider {
   readonly #input: HTMLInputElement;
   readonly #output: HTMLOutputElement;
@@ -38,7 +38,7 @@ class Slider {
   constructor(id: string) {
     this.#input = element(id, HTMLInputElement);
     this.#output = element(`${id}-value`, HTMLOutputElement);
-    this.#input.addEventListener('input', () => this.#tell());
+    this.#input.addEventListener('input', () => this.#showValue());
   }
 
   get value(): number {
@@ -47,10 +47,10 @@ class Slider {
 
   set value(value: number) {
     this.#input.value = String(value);
-    this.#tell();
+    this.#showValue();
   }
 
-  #tell(): void {
+  #showValue(): void {
     this.#output.value = this.#input.value;
   }
 }

@@ -2,30 +2,30 @@ import { drawImage, element } from '../../shared/element';
 import { imageOf, type Pixels } from '../pixels';
 import { RovingFocus } from '../../shared/roving_focus';
 
-/** A thumbnail for every step. The latest is looked at until one is pressed. */
+/** A thumbnail per step. The latest step is shown until the visitor chooses one. */
 export class StepStrip {
-  readonly #place = element('strip', HTMLElement);
-  readonly #focus = new RovingFocus(this.#place);
-  readonly #look: (step: number) => void;
+  readonly #strip = element('strip', HTMLElement);
+  readonly #focus = new RovingFocus(this.#strip);
+  readonly #onChoice: (step: number) => void;
   #chosen: number | undefined;
 
-  /** @param look told of the step, from 1, that a visitor wants to see */
-  constructor(look: (step: number) => void) {
-    this.#look = look;
+  /** @param onChoice called with the step, from 1, that the visitor chose */
+  constructor(onChoice: (step: number) => void) {
+    this.#onChoice = onChoice;
   }
 
-  /** The step that is looked at, from 1; the latest one where none was pressed. */
+  /** The step that the visitor chose, from 1; undefined if none was chosen and the latest is shown. */
   get chosen(): number | undefined {
     return this.#chosen;
   }
 
   clear(): void {
     this.#chosen = undefined;
-    this.#place.replaceChildren();
+    this.#strip.replaceChildren();
   }
 
   add(pixels: Pixels): void {
-    const step = this.#place.childElementCount + 1;
+    const step = this.#strip.childElementCount + 1;
     const button = document.createElement('button');
     button.type = 'button';
     button.className = 'step';
@@ -37,17 +37,17 @@ export class StepStrip {
     button.addEventListener('click', () => {
       this.#chosen = step;
       this.#mark(step);
-      this.#look(step);
+      this.#onChoice(step);
     });
-    this.#place.append(button);
+    this.#strip.append(button);
     if (this.#chosen !== undefined) return;
     this.#mark(step);
-    if (!this.#place.contains(document.activeElement)) this.#focus.stopAt(step - 1);
-    this.#place.scrollLeft = this.#place.scrollWidth;
+    if (!this.#strip.contains(document.activeElement)) this.#focus.stopAt(step - 1);
+    this.#strip.scrollLeft = this.#strip.scrollWidth;
   }
 
   #mark(step: number): void {
-    for (const [index, button] of [...this.#place.children].entries()) {
+    for (const [index, button] of [...this.#strip.children].entries()) {
       if (index === step - 1) button.setAttribute('aria-current', 'step');
       else button.removeAttribute('aria-current');
     }

@@ -1,8 +1,9 @@
 import { drawImage } from '../../shared/element';
 import { heatImage } from '../../shared/heat';
-import { LIMITS } from '../request';
+import { percent } from '../../shared/percent';
+import { limits } from '../request';
 
-/** One word of the prompt: its map, and how much it counts. */
+/** One word of the prompt: its attention map and its weight. */
 export class WordCard {
   readonly card = document.createElement('div');
   readonly button = document.createElement('button');
@@ -11,7 +12,7 @@ export class WordCard {
   readonly #slider = document.createElement('input');
   readonly #value = document.createElement('output');
 
-  /** @param onWeight told when a visitor has let go of the slider */
+  /** @param onWeight called after the visitor moved the slider and released it */
   constructor(word: string, onWeight: () => void) {
     this.word = word;
     this.card.className = 'word';
@@ -24,15 +25,15 @@ export class WordCard {
     label.textContent = word;
     this.button.append(this.#canvas, label);
 
-    const { least, most, first } = LIMITS.weight;
-    Object.assign(this.#slider, { type: 'range', min: least, max: most, step: 0.1 });
+    const { min, max, initial } = limits.weight;
+    Object.assign(this.#slider, { type: 'range', min, max, step: 0.1 });
     this.#slider.setAttribute('aria-label', `Weight of “${word}”`);
-    this.#slider.addEventListener('input', () => this.#tell());
+    this.#slider.addEventListener('input', () => this.#showWeight());
     this.#slider.addEventListener('change', onWeight);
     const weight = document.createElement('p');
     weight.className = 'weight';
     weight.append(this.#slider, this.#value);
-    this.weight = first;
+    this.weight = initial;
     this.card.append(this.button, weight);
   }
 
@@ -42,10 +43,10 @@ export class WordCard {
 
   set weight(weight: number) {
     this.#slider.value = String(weight);
-    this.#tell();
+    this.#showWeight();
   }
 
-  /** Whether button and slider are stops of the Tab key. */
+  /** Whether the slider is a stop of the Tab key. */
   set isStop(isStop: boolean) {
     this.#slider.tabIndex = isStop ? 0 : -1;
   }
@@ -53,17 +54,14 @@ export class WordCard {
   show(map: Uint8Array, size: number, peak: number): void {
     drawImage(this.#canvas, heatImage(map, size));
     this.button.dataset['peak'] = String(peak);
-    this.button.setAttribute('aria-label', `${this.word}: up to ${percent(peak)} of a place’s attention`);
+    const label = `${this.word}: up to ${percent(peak)} of the attention at one point`;
+    this.button.setAttribute('aria-label', label);
   }
 
-  #tell(): void {
+  #showWeight(): void {
     const text = `× ${this.weight.toFixed(1)}`;
     this.#value.value = text;
     this.#slider.setAttribute('aria-valuetext', text);
-    this.card.toggleAttribute('data-weighted', this.weight !== LIMITS.weight.first);
+    this.card.toggleAttribute('data-weighted', this.weight !== limits.weight.initial);
   }
-}
-
-export function percent(share: number): string {
-  return `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
 }

@@ -1,13 +1,15 @@
 import { element } from '../../shared/element';
 import type { WordMaps } from '../messages';
-import { LIMITS } from '../request';
+import { percent } from '../../shared/percent';
+import { limits } from '../request';
 import { RovingFocus } from '../../shared/roving_focus';
-import type { Stage } from './picture_view';
-import { percent, WordCard } from './word_card';
+import type { PictureView } from './picture_view';
+import { WordCard } from './word_card';
 
 /**
- * The words of the prompt. The grid is one stop of the Tab key, and the slider of that word another; the arrows move.
- * Pointing, focusing or pressing lights up a word's part of the picture, in rising order of insistence.
+ * The words of the prompt. The grid is one stop of the Tab key and the slider of the current word is another;
+ * the arrow keys move between words. The word under the pointer is highlighted in the picture, else the
+ * focused one, else the pressed one.
  */
 export class WordGrid {
   readonly #grid = element('words', HTMLElement);
@@ -15,7 +17,7 @@ export class WordGrid {
   readonly #focus = new RovingFocus(this.#grid, (index) => {
     for (const [other, card] of this.#cards.entries()) card.isStop = other === index;
   });
-  readonly #stage: Stage;
+  readonly #pictureView: PictureView;
   readonly #onWeights: (weights: readonly number[]) => void;
   #cards: WordCard[] = [];
   #maps: WordMaps | undefined;
@@ -23,8 +25,8 @@ export class WordGrid {
   #focused: number | undefined;
   #pressed: number | undefined;
 
-  constructor(stage: Stage, onWeights: (weights: readonly number[]) => void) {
-    this.#stage = stage;
+  constructor(pictureView: PictureView, onWeights: (weights: readonly number[]) => void) {
+    this.#pictureView = pictureView;
     this.#onWeights = onWeights;
     this.#grid.addEventListener('pointerover', (event) =>
       this.#point(event.pointerType === 'mouse' ? this.#indexOf(event) : undefined),
@@ -32,34 +34,34 @@ export class WordGrid {
     this.#grid.addEventListener('pointerleave', () => this.#point(undefined));
     this.#grid.addEventListener('focusin', (event) => {
       const index = this.#indexOf(event);
-      // A press of the mouse focuses too; only the keyboard's focus is a wish to see.
-      const isWish = index !== undefined && this.#cards[index]!.button.matches(':focus-visible');
-      this.#light({ focused: isWish ? index : undefined });
+      // Clicks set the focus, too; only focus by keyboard highlights a word.
+      const isByKeyboard = index !== undefined && this.#cards[index]!.button.matches(':focus-visible');
+      this.#highlight({ focused: isByKeyboard ? index : undefined });
     });
-    this.#grid.addEventListener('focusout', () => this.#light({ focused: undefined }));
+    this.#grid.addEventListener('focusout', () => this.#highlight({ focused: undefined }));
     this.#grid.addEventListener('click', (event) => this.#press(this.#indexOf(event)));
     this.#grid.addEventListener('keydown', ({ key }) => {
       if (key === 'Escape') this.#press(this.#pressed);
     });
     this.#reset.addEventListener('click', () => {
-      for (const card of this.#cards) card.weight = LIMITS.weight.first;
-      this.#tellWeights();
+      for (const card of this.#cards) card.weight = limits.weight.initial;
+      this.#reportWeights();
     });
   }
 
-  /** The same words again keep their cards, and so the focus. */
+  /** Shows the words of a prompt. Reuses the cards if the words are the same, which keeps the focus. */
   showWords(words: readonly string[], weights: readonly number[]): void {
     const isSame = words.join(' ') === this.#cards.map(({ word }) => word).join(' ');
     if (!isSame) {
-      this.#cards = words.map((word) => new WordCard(word, () => this.#tellWeights()));
+      this.#cards = words.map((word) => new WordCard(word, () => this.#reportWeights()));
       this.#maps = undefined;
       this.#pointed = this.#focused = this.#pressed = undefined;
       this.#grid.replaceChildren(...this.#cards.map(({ card }) => card));
       this.#focus.stopAt(0);
-      this.#stage.unlight();
+      this.#pictureView.clearHighlight();
     }
     for (const [index, card] of this.#cards.entries()) {
-      card.weight = weights[index] ?? LIMITS.weight.first;
+      card.weight = weights[index] ?? limits.weight.initial;
     }
     this.#showReset();
   }
@@ -69,22 +71,22 @@ export class WordGrid {
     for (const [index, card] of this.#cards.entries()) {
       card.show(mapOf(maps, index), maps.size, maps.peaks[index] ?? 0);
     }
-    this.#light({});
+    this.#highlight({});
   }
 
-  #tellWeights(): void {
+  #reportWeights(): void {
     this.#showReset();
     this.#onWeights(this.#cards.map(({ weight }) => weight));
   }
 
   #showReset(): void {
-    this.#reset.disabled = this.#cards.every(({ weight }) => weight === LIMITS.weight.first);
+    this.#reset.disabled = this.#cards.every(({ weight }) => weight === limits.weight.initial);
   }
 
   #point(index: number | undefined): void {
     if (index === this.#pointed) return;
     this.#pointed = index;
-    this.#light({});
+    this.#highlight({});
   }
 
   #press(index: number | undefined): void {
@@ -92,19 +94,19 @@ export class WordGrid {
     this.#pressed = this.#pressed === index ? undefined : index;
     for (const [other, { button }] of this.#cards.entries())
       button.setAttribute('aria-pressed', String(other === this.#pressed));
-    this.#light({});
+    this.#highlight({});
   }
 
-  #light(change: { readonly focused?: number | undefined }): void {
+  #highlight(change: { readonly focused?: number | undefined }): void {
     if ('focused' in change) this.#focused = change.focused;
     const index = this.#pointed ?? this.#focused ?? this.#pressed;
     const card = index === undefined ? undefined : this.#cards[index];
     if (index === undefined || !card || !this.#maps) {
-      this.#stage.unlight();
+      this.#pictureView.clearHighlight();
       return;
     }
-    const caption = `lit where “${card.word}” is looked at, up to ${percent(this.#maps.peaks[index] ?? 0)}`;
-    this.#stage.light(mapOf(this.#maps, index), this.#maps.size, caption);
+    const caption = `attention to “${card.word}” (up to ${percent(this.#maps.peaks[index] ?? 0)})`;
+    this.#pictureView.highlight(mapOf(this.#maps, index), this.#maps.size, caption);
   }
 
   #indexOf(event: Event): number | undefined {

@@ -1,12 +1,12 @@
 import type { Denoiser, Sampler } from 'diffusion-cross-attention/denoiser';
 import type { MapChoice, WordMaps } from '../messages';
 
-/** The heat maps of every head after every step, so that any choice of them can be looked at afterwards. */
-export class MapRecord {
+/** The attention maps of every head after every step, so that any selection of heads can be shown later. */
+export class AttentionMapHistory {
   readonly #size: number;
   readonly #heads: number;
   readonly #blocks: number;
-  /** A step: the maps of all heads, block by block. */
+  /** Per step: the maps of all heads, block by block. */
   readonly #steps: Float32Array[][] = [];
 
   constructor({ mapSize, heads, blocks }: Denoiser) {
@@ -27,14 +27,18 @@ export class MapRecord {
     this.#steps.push(maps);
   }
 
-  /** @param step 0 is after the first */
+  /**
+   * Returns the mean of the chosen maps after a step.
+   *
+   * @param step from 0
+   */
   at(step: number, { block, head }: MapChoice): WordMaps {
     const chosen = this.#steps[step]!.filter(
       (_, index) =>
         (block === undefined || Math.floor(index / this.#heads) === block) &&
         (head === undefined || index % this.#heads === head),
     );
-    return scaled(meanOf(chosen), this.#size);
+    return scaleMaps(meanOf(chosen), this.#size);
   }
 }
 
@@ -46,11 +50,11 @@ function meanOf(maps: readonly Float32Array[]): Float32Array {
   return mean;
 }
 
-/** A map that is nearly flat stays pale: the range of its values is not stretched by more than this. */
-const MOST_CONTRAST = 4;
+/** The contrast of a map is increased by at most this factor, so that nearly flat maps stay pale. */
+const maxContrast = 4;
 
-/** Brings every map from its least to its most to the whole range of a byte, and notes what that hides: how much it was. */
-function scaled(maps: Float32Array, size: number): WordMaps {
+/** Scales each map to the range of a byte, and returns the original maxima with them. */
+function scaleMaps(maps: Float32Array, size: number): WordMaps {
   const bytes = new Uint8Array(maps.length);
   const peaks: number[] = [];
   for (let start = 0; start < maps.length; start += size * size) {
@@ -59,9 +63,9 @@ function scaled(maps: Float32Array, size: number): WordMaps {
     const peak = Math.max(...map);
     peaks.push(peak);
     if (peak === 0) continue;
-    const least = Math.min(...map, peak * (1 - 1 / MOST_CONTRAST));
-    for (let place = start; place < end; place++)
-      bytes[place] = Math.round(((maps[place]! - least) / (peak - least)) * 255);
+    const min = Math.min(...map, peak * (1 - 1 / maxContrast));
+    for (let index = start; index < end; index++)
+      bytes[index] = Math.round(((maps[index]! - min) / (peak - min)) * 255);
   }
   return { size, bytes, peaks };
 }

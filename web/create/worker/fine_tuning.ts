@@ -1,56 +1,56 @@
 import type { Denoiser } from 'diffusion-cross-attention/denoiser';
 import { planarOf } from '../pixels';
-import type { Lesson, TeacherNews } from '../fine_tuning/messages';
+import type { FineTuningEvent, FineTuningRequest } from '../fine_tuning/messages';
 
-const TELL_EVERY_MILLISECONDS = 250;
-/** Drawing costs training time: a picture of a few steps, now and then. */
-const PREVIEW_EVERY_MILLISECONDS = 6000;
-const PREVIEW_STEPS = 10;
-const PREVIEW_SEED = 3;
+type Post = (event: FineTuningEvent, transfer?: Transferable[]) => void;
 
-/** Trains for as long as the lesson lasts. Who has enough of it ends the worker: no message is heard meanwhile. */
-export function teach(
+const progressIntervalMilliseconds = 250;
+/** A preview interrupts the training, so that it is drawn rarely and with few steps. */
+const previewIntervalMilliseconds = 6000;
+const previewSteps = 10;
+const previewSeed = 3;
+
+/** Trains for the requested time. Blocks the worker; to cancel, the page terminates it. */
+export function fineTune(
   denoiser: Denoiser,
-  { word, like, pictures, captions, seconds }: Lesson,
-  tell: (news: TeacherNews, transfer?: Transferable[]) => void,
+  { word, like, pictures, captions, seconds }: FineTuningRequest,
+  post: Post,
 ): void {
-  using learner = denoiser.learner({ word, like, captions, pictures: pictures.map(planarOf) });
+  using fineTuner = denoiser.learner({ word, like, captions, pictures: pictures.map(planarOf) });
   const start = performance.now();
-  let toldAt = start;
+  let postedAt = start;
   let drawnAt = -Infinity;
   let losses: number[] = [];
   for (let now = start; now - start < seconds * 1000; now = performance.now()) {
-    const { step, loss } = learner.step((now - start) / (seconds * 1000));
-    if (!Number.isFinite(loss)) throw new Error('the numbers ran out of bounds');
+    const { step, loss } = fineTuner.step((now - start) / (seconds * 1000));
+    if (!Number.isFinite(loss)) {
+      throw new Error(`the loss at step ${step} is ${loss}; expected a finite number`);
+    }
     losses.push(loss);
-    if (now - toldAt >= TELL_EVERY_MILLISECONDS) {
+    if (now - postedAt >= progressIntervalMilliseconds) {
       const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
-      tell({ kind: 'lesson', step, seconds: (now - start) / 1000, loss: mean });
-      toldAt = now;
+      post({ kind: 'progress', step, seconds: (now - start) / 1000, loss: mean });
+      postedAt = now;
       losses = [];
     }
-    if (now - drawnAt >= PREVIEW_EVERY_MILLISECONDS) {
+    if (now - drawnAt >= previewIntervalMilliseconds) {
       drawnAt = now;
-      draw(denoiser, captions[0]![0]!, tell);
+      drawPreview(denoiser, captions[0]![0]!, post);
     }
   }
-  draw(denoiser, captions[0]![0]!, tell);
+  drawPreview(denoiser, captions[0]![0]!, post);
   const bytes = new Uint8Array(denoiser.saveLora());
-  tell({ kind: 'taught', word, bytes }, [bytes.buffer]);
+  post({ kind: 'finished', word, bytes }, [bytes.buffer]);
 }
 
-function draw(
-  denoiser: Denoiser,
-  prompt: string,
-  tell: (news: TeacherNews, transfer?: Transferable[]) => void,
-): void {
+function drawPreview(denoiser: Denoiser, prompt: string, post: Post): void {
   using sampler = denoiser.sampler({
     prompt,
-    seed: PREVIEW_SEED,
-    steps: PREVIEW_STEPS,
+    seed: previewSeed,
+    steps: previewSteps,
     maps: false,
   });
   while (sampler.advance());
   const pixels = new Uint8ClampedArray(sampler.rgba());
-  tell({ kind: 'preview', pixels }, [pixels.buffer]);
+  post({ kind: 'preview', pixels }, [pixels.buffer]);
 }

@@ -1,17 +1,17 @@
-/** The teacher's door: one lesson comes in, its course and what was learned go out. */
+/** The entry point of the fine-tuning worker: receives one request, and posts progress and the result. */
 import { messageOf } from '../../shared/message_of';
-import type { Lesson, TeacherNews } from '../fine_tuning/messages';
+import type { FineTuningEvent, FineTuningRequest } from '../fine_tuning/messages';
+import { fineTune } from './fine_tuning';
 import { startDenoiser } from './start_denoiser';
-import { teach } from './fine_tuning';
 
 const started = startDenoiser();
 
-self.onmessage = async ({ data }: MessageEvent<Lesson>) => {
-  const tell = (news: TeacherNews, transfer: Transferable[] = []): void =>
-    self.postMessage(news, { transfer });
+self.onmessage = async ({ data }: MessageEvent<FineTuningRequest>) => {
+  const post = (event: FineTuningEvent, transfer: Transferable[] = []): void =>
+    self.postMessage(event, { transfer });
   try {
-    teach((await started).load(), data, tell);
+    fineTune((await started).load(), data, post);
   } catch (error) {
-    tell({ kind: 'failed', message: messageOf(error) });
+    post({ kind: 'failed', message: messageOf(error) });
   }
 };

@@ -6,32 +6,32 @@ import {
 } from 'diffusion-cross-attention/denoiser';
 import { nextTask } from '../../shared/next_task';
 import { messageOf } from '../../shared/message_of';
-import type { Command, MapChoice, News } from '../messages';
-import { told, type PictureRequest } from '../request';
-import { MapRecord } from './attention_map_history';
+import type { GeneratorMessage, MapChoice, GeneratorEvent } from '../messages';
+import { nonDefaultWeights, type PictureRequest } from '../request';
+import { AttentionMapHistory } from './attention_map_history';
 
-export type Tell = (news: News, transfer?: Transferable[]) => void;
+export type Post = (event: GeneratorEvent, transfer?: Transferable[]) => void;
 
-/** Draws one picture at a time, step by step, and listens for commands between the steps. */
+/** Draws one picture at a time, step by step, and handles messages between the steps. */
 export class Generator {
   readonly #load: () => Denoiser;
-  readonly #tell: Tell;
+  readonly #post: Post;
   #denoiser: Denoiser;
   #choice: MapChoice = {};
   #learned: readonly string[] = [];
-  /** The picture that is being drawn. */
+  /** The number of the picture that is being drawn. */
   #run: number | undefined;
-  /** What the latest picture attended to, drawn to its end or not. */
-  #latest: { readonly run: number; readonly record: MapRecord } | undefined;
+  /** The attention maps of the latest picture, finished or not. */
+  #latest: { readonly run: number; readonly history: AttentionMapHistory } | undefined;
 
-  /** @param load a model that has learned nothing from the visitor */
-  constructor(load: () => Denoiser, runtime: DenoiserRuntimeInfo, tell: Tell) {
+  /** @param load returns a new model without learned words */
+  constructor(load: () => Denoiser, runtime: DenoiserRuntimeInfo, post: Post) {
     this.#load = load;
     this.#denoiser = load();
-    this.#tell = tell;
+    this.#post = post;
     const { blocks, heads, parameterCount } = this.#denoiser;
     const seconds = performance.now() / 1000;
-    tell({
+    post({
       kind: 'ready',
       runtime,
       isolated: self.crossOriginIsolated,
@@ -40,39 +40,39 @@ export class Generator {
       parameterCount,
       seconds,
     });
-    this.#tellWords();
+    this.#postWords();
   }
 
-  obey(command: Command): void {
-    switch (command.kind) {
+  handle(message: GeneratorMessage): void {
+    switch (message.kind) {
       case 'generate':
         this.#stop();
-        void this.#draw(command.run, command.request);
+        void this.#draw(message.run, message.request);
         break;
       case 'cancel':
         this.#stop();
         break;
       case 'chooseMaps':
-        this.#choice = command.choice;
-        this.#tellMaps();
+        this.#choice = message.choice;
+        this.#postMaps();
         break;
       case 'check':
-        this.#check(command.prompt);
+        this.#check(message.prompt);
         break;
       case 'surprise':
-        this.#tell({ kind: 'scene', prompt: randomScene({ seed: command.seed }).plainCaption });
+        this.#post({ kind: 'scene', prompt: randomScene({ seed: message.seed }).plainCaption });
         break;
-      case 'learn':
-        this.#learn(command.bytes);
+      case 'loadWords':
+        this.#loadWords(message.bytes);
         break;
-      case 'forget':
-        this.#learn(undefined);
+      case 'removeWords':
+        this.#loadWords(undefined);
         break;
     }
   }
 
-  /** Learned words replace those before them, which would stay known otherwise: so a model as it came learns them. */
-  #learn(bytes: Uint8Array | undefined): void {
+  /** Loads learned words into a new model, so that they replace the ones that were loaded before. */
+  #loadWords(bytes: Uint8Array | undefined): void {
     const denoiser = this.#load();
     try {
       this.#learned = bytes ? denoiser.loadLora(bytes) : [];
@@ -83,12 +83,12 @@ export class Generator {
     this.#stop();
     this.#denoiser.dispose();
     this.#denoiser = denoiser;
-    this.#tellWords();
+    this.#postWords();
   }
 
   #stop(): void {
     if (this.#run === undefined) return;
-    this.#tell({ kind: 'stopped', run: this.#run });
+    this.#post({ kind: 'stopped', run: this.#run });
     this.#run = undefined;
   }
 
@@ -96,21 +96,22 @@ export class Generator {
     this.#run = run;
     try {
       using sampler = this.#denoiser.sampler(optionsOf(request));
-      const record = new MapRecord(this.#denoiser);
-      this.#latest = { run, record };
-      this.#tell({ kind: 'started', run, words: sampler.words });
+      const history = new AttentionMapHistory(this.#denoiser);
+      this.#latest = { run, history };
+      this.#post({ kind: 'started', run, words: sampler.words });
       const start = performance.now();
-      let worked = 0;
+      /** Time of the steps alone, in milliseconds. */
+      let computed = 0;
       while (sampler.step < sampler.steps) {
         const before = performance.now();
         sampler.advance();
-        worked += performance.now() - before;
+        computed += performance.now() - before;
         const { step, steps } = sampler;
         const pixels = new Uint8ClampedArray(sampler.rgba());
-        record.add(sampler);
-        const maps = record.at(step - 1, this.#choice);
-        const milliseconds = worked / step;
-        this.#tell({ kind: 'frame', run, step, steps, pixels, maps, milliseconds }, [
+        history.add(sampler);
+        const maps = history.at(step - 1, this.#choice);
+        const milliseconds = computed / step;
+        this.#post({ kind: 'frame', run, step, steps, pixels, maps, milliseconds }, [
           pixels.buffer,
           maps.bytes.buffer,
         ]);
@@ -118,19 +119,19 @@ export class Generator {
         if (this.#run !== run) return;
       }
       const seconds = (performance.now() - start) / 1000;
-      this.#tell({ kind: 'finished', run, seconds, milliseconds: worked / sampler.steps });
+      this.#post({ kind: 'finished', run, seconds, milliseconds: computed / sampler.steps });
       this.#run = undefined;
     } catch (error) {
       if (this.#run === run) this.#stop();
-      this.#tell({ kind: 'error', message: messageOf(error) });
+      this.#post({ kind: 'error', message: messageOf(error) });
     }
   }
 
-  #tellMaps(): void {
+  #postMaps(): void {
     if (!this.#latest) return;
-    const { run, record } = this.#latest;
-    const maps = Array.from({ length: record.steps }, (_, step) => record.at(step, this.#choice));
-    this.#tell(
+    const { run, history } = this.#latest;
+    const maps = Array.from({ length: history.steps }, (_, step) => history.at(step, this.#choice));
+    this.#post(
       { kind: 'maps', run, maps },
       maps.map(({ bytes }) => bytes.buffer),
     );
@@ -139,13 +140,13 @@ export class Generator {
   #check(prompt: string): void {
     const words = this.#denoiser.splitWords(prompt);
     const unknown = this.#denoiser.unknownWords(prompt);
-    this.#tell({ kind: 'checked', prompt, words, unknown, mostWords: this.#denoiser.mostWords });
+    this.#post({ kind: 'checked', prompt, words, unknown, maxWords: this.#denoiser.mostWords });
   }
 
-  #tellWords(): void {
+  #postWords(): void {
     const learned = this.#learned;
     const vocabulary = [...new Set([...this.#denoiser.vocabulary, ...learned])];
-    this.#tell({ kind: 'words', vocabulary, learned });
+    this.#post({ kind: 'words', vocabulary, learned });
   }
 }
 
@@ -163,5 +164,5 @@ function optionsOf({ prompt, seed, steps, guidance, weights, edit }: PictureRequ
 }
 
 function weightsOf(weights: readonly number[]): { wordWeights?: readonly number[] } {
-  return told(weights).length > 0 ? { wordWeights: weights } : {};
+  return nonDefaultWeights(weights).length > 0 ? { wordWeights: weights } : {};
 }

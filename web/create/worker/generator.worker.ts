@@ -1,26 +1,26 @@
-/** The worker's door: starts the model, then hands every command to the generator. */
+/** The entry point of the generator's worker: loads the model and passes every message to the generator. */
 import { messageOf } from '../../shared/message_of';
-import type { Command, News } from '../messages';
-import { Generator, type Tell } from './generator';
+import type { GeneratorMessage, GeneratorEvent } from '../messages';
+import { Generator, type Post } from './generator';
 import { startDenoiser } from './start_denoiser';
 
-const tell: Tell = (news, transfer = []) => self.postMessage(news satisfies News, { transfer });
+const post: Post = (event, transfer = []) => self.postMessage(event satisfies GeneratorEvent, { transfer });
 const generator = start();
 
-self.onmessage = async ({ data }: MessageEvent<Command>) => {
+self.onmessage = async ({ data }: MessageEvent<GeneratorMessage>) => {
   try {
-    (await generator)?.obey(data);
+    (await generator)?.handle(data);
   } catch (error) {
-    tell({ kind: 'error', message: messageOf(error) });
+    post({ kind: 'error', message: messageOf(error) });
   }
 };
 
 async function start(): Promise<Generator | undefined> {
   try {
     const { runtime, load } = await startDenoiser();
-    return new Generator(load, runtime, tell);
+    return new Generator(load, runtime, post);
   } catch (error) {
-    tell({ kind: 'failed', message: messageOf(error) });
+    post({ kind: 'failed', message: messageOf(error) });
     return undefined;
   }
 }

@@ -1,22 +1,22 @@
-/** Brings picture files to the model's size: a photograph takes longer to shrink than a page may be busy. */
+/** Scales picture files to the model's size, in a worker because a photograph would block the page. */
 import { decodePicture } from '../../shared/picture_source';
 import { messageOf } from '../../shared/message_of';
 import type { Pixels } from '../pixels';
 
-export interface FileQuestion {
+export interface ReadRequest {
   readonly id: number;
   readonly file: File;
   readonly size: number;
 }
 
-export type FileAnswer =
+export type ReadResult =
   { readonly id: number; readonly pixels: Pixels } | { readonly id: number; readonly error: string };
 
-self.onmessage = async ({ data: { id, file, size } }: MessageEvent<FileQuestion>) => {
-  const tell = (answer: FileAnswer): void => self.postMessage(answer);
+self.onmessage = async ({ data: { id, file, size } }: MessageEvent<ReadRequest>) => {
+  const post = (result: ReadResult): void => self.postMessage(result);
   try {
-    tell({ id, pixels: (await decodePicture(file)).at(size).pixels });
+    post({ id, pixels: (await decodePicture(file)).at(size).pixels });
   } catch (error) {
-    tell({ id, error: messageOf(error) });
+    post({ id, error: messageOf(error) });
   }
 };

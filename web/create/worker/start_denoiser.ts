@@ -1,15 +1,15 @@
 import { Denoiser, init, type DenoiserRuntimeInfo } from 'diffusion-cross-attention/denoiser';
-import { wantedThreads } from '../../shared/default_threads';
+import { defaultThreads } from '../../shared/default_threads';
 import { downloadWeights } from './weights';
 
-export interface Started {
+export interface StartedDenoiser {
   readonly runtime: DenoiserRuntimeInfo;
-  /** A model as it came: it knows no word that a visitor has taught. */
+  /** Returns a new model without learned words. */
   readonly load: () => Denoiser;
 }
 
-/** WebAssembly and weights come side by side: neither waits for the other. */
-export async function startDenoiser(): Promise<Started> {
-  const [runtime, weights] = await Promise.all([init({ threads: wantedThreads() }), downloadWeights()]);
+/** Loads WebAssembly and the weights at the same time. */
+export async function startDenoiser(): Promise<StartedDenoiser> {
+  const [runtime, weights] = await Promise.all([init({ threads: defaultThreads() }), downloadWeights()]);
   return { runtime, load: () => Denoiser.load(weights) };
 }

@@ -1,9 +1,9 @@
 import weights from '../../model/scenes.safetensors?url';
 
-/** The trained model, as this site brings it. */
+/** Downloads the weights of the trained model from this site. */
 export async function downloadWeights(): Promise<ArrayBuffer> {
   const response = await fetch(new URL(weights, import.meta.url));
   if (!response.ok)
-    throw new Error(`the model could not be loaded: ${response.status} ${response.statusText}`);
+    throw new Error(`the download of its weights failed: ${response.status} ${response.statusText}`);
   return response.arrayBuffer();
 }

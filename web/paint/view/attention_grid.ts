@@ -1,27 +1,29 @@
 import { drawImage, element } from '../../shared/element';
-import type { AttentionNews } from '../messages';
+import type { AttentionEvent } from '../messages';
 import { heatImage } from '../../shared/heat';
+import { percent } from '../../shared/percent';
 import { RovingFocus } from '../../shared/roving_focus';
 import { Highlight } from './highlight';
 
 interface MapView {
   readonly button: HTMLButtonElement;
   readonly canvas: HTMLCanvasElement;
-  /** The colour that the vector stands for. */
+  /** Shows the colour of the vector. */
   readonly swatch: HTMLElement;
   readonly share: HTMLElement;
 }
 
 /**
- * One thumbnail per context vector. The grid is one stop of the Tab key; inside it the arrows move. Pointing,
- * focusing or pressing lights up a vector's part of the painting, in rising order of insistence.
+ * One attention map per context vector. The grid is one stop of the Tab key; the arrow keys move between
+ * maps. The vector under the pointer is highlighted in the painting, else the focused one, else the pressed
+ * one.
  */
 export class AttentionGrid {
   readonly #grid = element('attention-grid', HTMLElement);
-  readonly #stop = new RovingFocus(this.#grid);
+  readonly #focusStop = new RovingFocus(this.#grid);
   readonly #highlight = new Highlight();
   #views: MapView[] = [];
-  #news: AttentionNews | undefined;
+  #event: AttentionEvent | undefined;
   #pointed: number | undefined;
   #focused: number | undefined;
   #pressed: number | undefined;
@@ -42,42 +44,42 @@ export class AttentionGrid {
   showContextLength(length: number): void {
     if (length === this.#views.length) return;
     this.#views = Array.from({ length }, (_, index) => createView(index));
-    this.#news = undefined;
+    this.#event = undefined;
     this.#pointed = this.#focused = this.#pressed = undefined;
     this.#grid.dataset['columns'] = String(Math.min(16, length));
     this.#grid.replaceChildren(...this.#views.map((view) => view.button));
-    this.#stop.stopAt(0);
-    this.#light();
+    this.#focusStop.stopAt(0);
+    this.#updateHighlight();
   }
 
-  show(news: AttentionNews): void {
-    this.#news = news;
-    const { size, maps, shares, peaks } = news;
+  show(event: AttentionEvent): void {
+    this.#event = event;
+    const { size, maps, shares, peaks } = event;
     for (const [index, view] of this.#views.entries()) {
-      drawImage(view.canvas, heatImage(mapOf(news, index), size));
+      drawImage(view.canvas, heatImage(mapOf(event, index), size));
       const share = percent(shares[index] ?? 0);
       view.share.textContent = share;
       view.share.dataset['value'] = String(shares[index] ?? 0);
-      view.swatch.style.background = `rgb(${news.colours.subarray(index * 3, index * 3 + 3).join(' ')})`;
+      view.swatch.style.background = `rgb(${event.colours.subarray(index * 3, index * 3 + 3).join(' ')})`;
       view.button.setAttribute(
         'aria-label',
-        `Vector ${index + 1}: ${share} of all attention, at most ${percent(peaks[index] ?? 0)} of one pixel’s`,
+        `Vector ${index + 1}: ${share} of all attention, up to ${percent(peaks[index] ?? 0)} at one pixel`,
       );
     }
-    if (maps.length > 0) this.#light();
+    if (maps.length > 0) this.#updateHighlight();
   }
 
   #point(index: number | undefined): void {
     if (index === this.#pointed) return;
     this.#pointed = index;
-    this.#light();
+    this.#updateHighlight();
   }
 
   #focus(index: number | undefined): void {
-    // A press of the mouse focuses too; only the keyboard's focus is a wish to see.
+    // Clicks set the focus, too; only focus by keyboard highlights a vector.
     this.#focused =
       index !== undefined && this.#views[index]?.button.matches(':focus-visible') ? index : undefined;
-    this.#light();
+    this.#updateHighlight();
   }
 
   #press(index: number | undefined): void {
@@ -85,20 +87,20 @@ export class AttentionGrid {
     this.#pressed = this.#pressed === index ? undefined : index;
     for (const [other, view] of this.#views.entries())
       view.button.setAttribute('aria-pressed', String(other === this.#pressed));
-    this.#light();
+    this.#updateHighlight();
   }
 
-  #light(): void {
+  #updateHighlight(): void {
     const index = this.#pointed ?? this.#focused ?? this.#pressed;
-    if (index === undefined || !this.#news) {
+    if (index === undefined || !this.#event) {
       this.#highlight.hide();
       return;
     }
-    const peak = percent(this.#news.peaks[index] ?? 0);
+    const peak = percent(this.#event.peaks[index] ?? 0);
     this.#highlight.show(
-      mapOf(this.#news, index),
-      this.#news.size,
-      `lit where vector ${index + 1} is looked at, up to ${peak}`,
+      mapOf(this.#event, index),
+      this.#event.size,
+      `attention to vector ${index + 1} (up to ${peak})`,
     );
   }
 
@@ -125,11 +127,6 @@ function createView(index: number): MapView {
   return { button, canvas, swatch, share };
 }
 
-function mapOf({ maps, size }: AttentionNews, index: number): Uint8Array {
+function mapOf({ maps, size }: AttentionEvent, index: number): Uint8Array {
   return maps.subarray(index * size * size, (index + 1) * size * size);
-}
-
-function percent(share: number): string {
-  const value = share * 100;
-  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)} %`;
 }

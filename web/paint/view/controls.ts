@@ -1,58 +1,58 @@
 import { element } from '../../shared/element';
 import {
-  CONTEXT_LENGTHS,
-  HEAD_COUNTS,
-  PICTURE_SIZES,
-  type Command,
+  contextLengths,
+  headCounts,
+  pictureSizes,
+  type PainterMessage,
   type Configuration,
   type PainterStatus,
 } from '../messages';
 import { Menu } from './menu';
 
-const TOGGLE_TEXT: Record<PainterStatus, string> = {
+const toggleLabels: Record<PainterStatus, string> = {
   training: 'Pause',
   paused: 'Resume',
-  finished: 'Go on',
+  finished: 'Continue',
 };
-const WEIGHTS_SUFFIX = '.safetensors';
+const weightsSuffix = '.safetensors';
 
 /** The buttons and menus below the pictures. */
 export class Controls {
-  readonly #send: (command: Command) => void;
+  readonly #post: (message: PainterMessage) => void;
   readonly #toggle = element('toggle', HTMLButtonElement);
   readonly #size: Menu;
   readonly #contextLength: Menu;
   readonly #heads: Menu;
   #status: PainterStatus = 'training';
 
-  constructor(send: (command: Command) => void) {
-    this.#send = send;
-    const configure = (change: Partial<Configuration>): void => send({ kind: 'configure', change });
+  constructor(post: (message: PainterMessage) => void) {
+    this.#post = post;
+    const configure = (change: Partial<Configuration>): void => post({ kind: 'configure', change });
     const square = (size: number): string => `${size} × ${size}`;
-    this.#size = new Menu('size', PICTURE_SIZES, (size) => configure({ size }), square);
-    this.#contextLength = new Menu('context-length', CONTEXT_LENGTHS, (length) =>
+    this.#size = new Menu('size', pictureSizes, (size) => configure({ size }), square);
+    this.#contextLength = new Menu('context-length', contextLengths, (length) =>
       configure({ contextLength: length }),
     );
-    this.#heads = new Menu('heads', HEAD_COUNTS, (heads) => configure({ heads }));
+    this.#heads = new Menu('heads', headCounts, (heads) => configure({ heads }));
 
-    const pauseOrResume = (): void => send({ kind: this.#status === 'training' ? 'pause' : 'resume' });
+    const pauseOrResume = (): void => post({ kind: this.#status === 'training' ? 'pause' : 'resume' });
     this.#toggle.addEventListener('click', pauseOrResume);
-    onClick('restart', () => send({ kind: 'restart' }));
-    onClick('sample', () => send({ kind: 'paintSample' }));
-    onClick('save', () => send({ kind: 'save' }));
+    onClick('restart', () => post({ kind: 'restart' }));
+    onClick('sample', () => post({ kind: 'paintSample' }));
+    onClick('save', () => post({ kind: 'save' }));
     connectFilePicker('choose-picture', 'picture-file', (file) => this.receiveFile(file));
-    connectFilePicker('load', 'weights-file', (file) => send({ kind: 'load', file }));
+    connectFilePicker('load', 'weights-file', (file) => post({ kind: 'load', file }));
   }
 
-  /** A file from anywhere: saved weights by their name, else a picture. */
+  /** Loads a file: saved weights if its name ends with .safetensors, else a picture. */
   receiveFile(file: File): void {
-    const isWeights = file.name.toLowerCase().endsWith(WEIGHTS_SUFFIX);
-    this.#send({ kind: isWeights ? 'load' : 'paintPicture', file });
+    const isWeights = file.name.toLowerCase().endsWith(weightsSuffix);
+    this.#post({ kind: isWeights ? 'load' : 'paintPicture', file });
   }
 
   showStatus(status: PainterStatus): void {
     this.#status = status;
-    this.#toggle.textContent = TOGGLE_TEXT[status];
+    this.#toggle.textContent = toggleLabels[status];
   }
 
   showConfiguration({ size, contextLength, heads }: Configuration): void {
@@ -87,7 +87,7 @@ function connectFilePicker(buttonId: string, inputId: string, receive: (file: Fi
   input.addEventListener('change', () => {
     const file = input.files?.[0];
     if (file) receive(file);
-    // So that choosing the same file again counts as a change.
+    // Choosing the same file again then counts as a change.
     input.value = '';
   });
 }

@@ -1,14 +1,14 @@
 import { drawImage, element } from '../../shared/element';
 import { veilImage } from '../../shared/heat';
 
-const IDLE_CAPTION = 'by the layer, from what it has learned';
+const idleCaption = 'what the layer has learned so far';
 
-/** A veil over the painting that lets through the places where one context vector is attended to. */
+/** A dark overlay on the painting, transparent where pixels attend to one context vector. */
 export class Highlight {
   readonly #canvas = element('highlight', HTMLCanvasElement);
   readonly #caption = element('painting-caption', HTMLElement);
 
-  /** @param map one byte a pixel, 255 where the attention is strongest */
+  /** @param map one byte per pixel, 255 where the attention is strongest */
   show(map: Uint8Array, size: number, caption: string): void {
     drawImage(this.#canvas, veilImage(map, size));
     this.#canvas.setAttribute('data-shown', '');
@@ -17,6 +17,6 @@ export class Highlight {
 
   hide(): void {
     this.#canvas.removeAttribute('data-shown');
-    this.#caption.textContent = IDLE_CAPTION;
+    this.#caption.textContent = idleCaption;
   }
 }

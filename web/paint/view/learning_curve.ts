@@ -1,25 +1,25 @@
 import type uPlot from 'uplot';
 import { themeColour } from '../../shared/theme';
 import { ThemedPlot } from '../../shared/themed_plot';
-import type { ProgressNews } from '../messages';
+import type { TrainingProgressEvent } from '../messages';
 
-/** More points than pixels tell nothing; beyond this every other one goes. */
-const MOST_POINTS = 600;
-/** Redrawing is cheap, but not free: the page is there to scroll, too. */
-const REDRAW_EVERY_MILLISECONDS = 250;
+/** About one point per pixel. Beyond this, every second point is removed. */
+const maxPoints = 600;
+/** Redrawing less often leaves the main thread free for scrolling. */
+const redrawIntervalMilliseconds = 250;
 
 /** Loss (on a logarithmic scale, left) and PSNR (right) over the steps. */
 export class LearningCurve {
-  readonly #place: HTMLElement;
+  readonly #container: HTMLElement;
   #steps: number[] = [];
   #losses: (number | null)[] = [];
   #psnrs: number[] = [];
   readonly #plot: ThemedPlot;
   #isRedrawDue = false;
 
-  constructor(place: HTMLElement) {
-    this.#place = place;
-    this.#plot = new ThemedPlot(place, this.#data(), (axis) => ({
+  constructor(container: HTMLElement) {
+    this.#container = container;
+    this.#plot = new ThemedPlot(container, this.#data(), (axis) => ({
       padding: [6, 0, 0, 0],
       scales: { loss: { distr: 3 }, psnr: {} },
       series: [
@@ -54,25 +54,25 @@ export class LearningCurve {
     this.#schedule();
   }
 
-  add({ step, loss, psnr, plannedSteps }: ProgressNews): void {
+  add({ step, loss, psnr, plannedSteps }: TrainingProgressEvent): void {
     if (this.#steps.at(-1) === step) return;
     this.#steps.push(step);
     this.#losses.push(loss > 0 ? loss : null);
     this.#psnrs.push(psnr);
-    if (this.#steps.length > MOST_POINTS) this.#thin();
-    this.#place.setAttribute(
+    if (this.#steps.length > maxPoints) this.#removeEverySecond();
+    this.#container.setAttribute(
       'aria-label',
-      `After step ${step} of ${plannedSteps}: likeness ${psnr.toFixed(1)} dB`,
+      `After step ${step} of ${plannedSteps}: similarity ${psnr.toFixed(1)} dB`,
     );
     this.#schedule();
   }
 
-  #thin(): void {
-    const keep = (_: unknown, index: number, all: unknown[]): boolean =>
+  #removeEverySecond(): void {
+    const isKept = (_: unknown, index: number, all: unknown[]): boolean =>
       index % 2 === 0 || index === all.length - 1;
-    this.#steps = this.#steps.filter(keep);
-    this.#losses = this.#losses.filter(keep);
-    this.#psnrs = this.#psnrs.filter(keep);
+    this.#steps = this.#steps.filter(isKept);
+    this.#losses = this.#losses.filter(isKept);
+    this.#psnrs = this.#psnrs.filter(isKept);
   }
 
   #schedule(): void {
@@ -81,7 +81,7 @@ export class LearningCurve {
     setTimeout(() => {
       this.#isRedrawDue = false;
       this.#plot.show(this.#data());
-    }, REDRAW_EVERY_MILLISECONDS);
+    }, redrawIntervalMilliseconds);
   }
 
   #data(): uPlot.AlignedData {
@@ -89,7 +89,7 @@ export class LearningCurve {
   }
 }
 
-/** Of the marks on the logarithmic axis, those that are worth a line and a label. */
+/** Selects the marks of the logarithmic axis that get a line and a label. */
 function powersOfTen(_: uPlot, marks: number[]): (number | null)[] {
   return marks.map((mark) =>
     Math.abs(Math.log10(mark) - Math.round(Math.log10(mark))) < 1e-6 ? mark : null,

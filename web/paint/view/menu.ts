@@ -17,7 +17,7 @@ export class Menu {
     this.#select.addEventListener('change', () => onChoice(Number(this.#select.value)));
   }
 
-  /** Shows a value; one that came with a file and is not on offer is added. */
+  /** Selects a value. Adds it if it is missing, as after loading a file with another value. */
   choose(value: number): void {
     this.#select.value = String(value);
     if (this.#select.selectedIndex < 0) this.#add(value).selected = true;

@@ -1,6 +1,6 @@
 import { drawImage, element } from '../../shared/element';
 
-/** A canvas with as many pixels as the picture; the style sheet makes them large. */
+/** A canvas in the size of the picture. The style sheet sets the displayed size. */
 export class PictureView {
   readonly #canvas: HTMLCanvasElement;
 

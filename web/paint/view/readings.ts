@@ -1,13 +1,13 @@
 import { element } from '../../shared/element';
-import type { PainterStatus, ProgressNews } from '../messages';
+import type { PainterStatus, TrainingProgressEvent } from '../messages';
 
-const STATUS_TEXT: Record<PainterStatus, string> = {
-  training: 'Learning',
+const statusLabels: Record<PainterStatus, string> = {
+  training: 'Training',
   paused: 'Paused',
   finished: 'Done',
 };
 
-/** The figures beside the pictures. `data-value` carries each one unrounded. */
+/** The figures next to the pictures. `data-value` has the unrounded value of each. */
 export class Readings {
   readonly #targetName = element('target-name', HTMLElement);
   readonly #psnr = element('psnr', HTMLElement);
@@ -22,7 +22,7 @@ export class Readings {
     this.#targetName.textContent = name;
   }
 
-  showProgress({ step, plannedSteps, seconds, stepsPerSecond, loss, psnr }: ProgressNews): void {
+  showProgress({ step, plannedSteps, seconds, stepsPerSecond, loss, psnr }: TrainingProgressEvent): void {
     write(this.#psnr, psnr, (value) => value.toFixed(1));
     write(this.#loss, loss, (value) => value.toPrecision(2).replace(/e-0?/, 'e−'));
     write(this.#pace, stepsPerSecond, (value) => value.toFixed(value < 10 ? 1 : 0));
@@ -37,7 +37,7 @@ export class Readings {
   }
 
   showStatus(status: PainterStatus): void {
-    this.#status.textContent = STATUS_TEXT[status];
+    this.#status.textContent = statusLabels[status];
     this.#status.dataset['status'] = status;
   }
 
@@ -47,10 +47,10 @@ export class Readings {
   }
 }
 
-function write(place: HTMLElement, value: number, format: (value: number) => string): void {
+function write(output: HTMLElement, value: number, format: (value: number) => string): void {
   if (Number.isNaN(value)) return;
-  place.dataset['value'] = String(value);
-  place.textContent = Number.isFinite(value) ? format(value) : '∞';
+  output.dataset['value'] = String(value);
+  output.textContent = Number.isFinite(value) ? format(value) : '∞';
 }
 
 function clockTime(seconds: number): string {

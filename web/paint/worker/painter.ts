@@ -1,62 +1,68 @@
-import { FIRST_CONFIGURATION, type Command, type News, type PainterStatus } from '../messages';
+import { messageOf } from '../../shared/message_of';
 import { nextTask } from '../../shared/next_task';
 import { decodePicture, restorePicture, type PictureSource } from '../../shared/picture_source';
+import {
+  initialConfiguration,
+  type PainterEvent,
+  type PainterMessage,
+  type PainterStatus,
+} from '../messages';
 import { Painting } from './painting';
 import { samplePicture } from './sample_picture';
 import { Stopwatch } from './stopwatch';
 import { loadPainting, savePainting } from './weights_file';
 
-/** How long the painter may train before it listens for commands again. */
-const SLICE_MILLISECONDS = 25;
-/** Looking costs training time: never more often than this, and never more than a tenth of the time. */
-const LOOK_EVERY_MILLISECONDS = 125;
-const ATTENTION_EVERY_MILLISECONDS = 500;
-const LARGEST_SHARE_OF_TIME = 0.1;
-/** Far more than any painting takes; keeps a film dropped by mistake out of memory. */
-const LARGEST_WEIGHTS_FILE = 64 * 2 ** 20;
+/** How long the painter trains before it handles messages again. */
+const sliceMilliseconds = 25;
+/** Rendering the painting interrupts the training: at most this often, and at most a tenth of the time. */
+const renderIntervalMilliseconds = 125;
+const attentionIntervalMilliseconds = 500;
+const maxShareOfTime = 0.1;
+/** Far above the size of a saved painting. Keeps large files that were dropped by mistake out of memory. */
+const maxWeightsFileBytes = 64e6;
 
-export type Tell = (news: News, transfer?: Transferable[]) => void;
+export type Post = (event: PainterEvent, transfer?: Transferable[]) => void;
 
-/** Paints one picture at a time, does as it is told, and tells how it gets on. */
+/** Paints one picture at a time: handles messages and posts its progress. */
 export class Painter {
-  readonly #tell: Tell;
+  readonly #post: Post;
   readonly #stopwatch = new Stopwatch();
-  readonly #look = new Pacer(LOOK_EVERY_MILLISECONDS);
-  readonly #attention = new Pacer(ATTENTION_EVERY_MILLISECONDS);
+  readonly #rendering = new Pacer(renderIntervalMilliseconds);
+  readonly #attention = new Pacer(attentionIntervalMilliseconds);
   #source: PictureSource = samplePicture;
-  #configuration = FIRST_CONFIGURATION;
+  #configuration = initialConfiguration;
   #painting: Painting | undefined;
   #status: PainterStatus = 'paused';
-  #looping = false;
+  #isLooping = false;
   #losses: number[] = [];
-  /** Counts requests that replace the picture, so that a slow one does not overtake a later one. */
+  /** Counts requests that replace the picture, so that a slow one cannot replace a later one. */
   #request = 0;
 
-  constructor(tell: Tell) {
-    this.#tell = tell;
+  constructor(post: Post) {
+    this.#post = post;
   }
 
-  async obey(command: Command): Promise<void> {
-    switch (command.kind) {
+  async handle(message: PainterMessage): Promise<void> {
+    switch (message.kind) {
       case 'paintSample':
         this.#request++;
-        this.#begin(samplePicture);
+        this.#start(samplePicture);
         break;
       case 'paintPicture': {
         const request = ++this.#request;
-        const source = await decodePicture(command.file);
-        if (request === this.#request) this.#begin(source);
+        const source = await decodePicture(message.file);
+        if (request === this.#request) this.#start(source);
         break;
       }
       case 'configure':
-        this.#configuration = { ...this.#configuration, ...command.change };
-        this.#begin(this.#source);
+        this.#configuration = { ...this.#configuration, ...message.change };
+        this.#start(this.#source);
         break;
       case 'restart':
-        this.#begin(this.#source);
+        this.#start(this.#source);
         break;
       case 'pause':
-        if (this.#status === 'training') this.#rest('paused');
+        if (this.#status === 'training') this.#stop('paused');
         break;
       case 'resume':
         this.#resume();
@@ -65,13 +71,13 @@ export class Painter {
         this.#save();
         break;
       case 'load':
-        await this.#load(command.file);
+        await this.#load(message.file);
         break;
     }
   }
 
-  #begin(source: PictureSource): void {
-    const painting = Painting.begin(source.at(this.#configuration.size), this.#configuration);
+  #start(source: PictureSource): void {
+    const painting = Painting.start(source.at(this.#configuration.size), this.#configuration);
     this.#source = source;
     this.#replace(painting);
     this.#train();
@@ -79,7 +85,7 @@ export class Painter {
 
   #resume(): void {
     if (!this.#painting) return;
-    if (this.#painting.finished) this.#painting.planAnotherRound();
+    if (this.#painting.isFinished) this.#painting.planAnotherRound();
     this.#train();
   }
 
@@ -87,13 +93,15 @@ export class Painter {
     if (!this.#painting) return;
     const bytes = savePainting(this.#painting);
     const fileName = `${baseName(this.#painting.picture.name)}.safetensors`;
-    this.#tell({ kind: 'saved', bytes, fileName }, [bytes.buffer]);
+    this.#post({ kind: 'saved', bytes, fileName }, [bytes.buffer]);
   }
 
   async #load(file: File): Promise<void> {
     const request = ++this.#request;
-    if (file.size > LARGEST_WEIGHTS_FILE)
-      throw new Error(`“${file.name}” is far too large to be a painting saved on this page.`);
+    if (file.size > maxWeightsFileBytes) {
+      const megabytes = (file.size / 1e6).toFixed(0);
+      throw new Error(`“${file.name}” has ${megabytes} MB; a painting saved on this page has at most 64 MB.`);
+    }
     const painting = loadPainting(file.name, new Uint8Array(await file.arrayBuffer()));
     const source = await restorePicture(painting.picture);
     if (request !== this.#request) {
@@ -103,7 +111,7 @@ export class Painter {
     this.#source = source;
     this.#configuration = painting.configuration;
     this.#replace(painting);
-    this.#rest(painting.finished ? 'finished' : 'paused');
+    this.#stop(painting.isFinished ? 'finished' : 'paused');
   }
 
   #replace(painting: Painting): void {
@@ -113,31 +121,31 @@ export class Painter {
     this.#losses = [];
     const { picture, configuration } = painting;
     const pixels = picture.pixels.slice();
-    this.#tell({ kind: 'target', name: picture.name, configuration, pixels }, [pixels.buffer]);
-    this.#tellProgress(painting);
-    this.#tellAttention(painting);
+    this.#post({ kind: 'target', name: picture.name, configuration, pixels }, [pixels.buffer]);
+    this.#postProgress(painting);
+    this.#postAttention(painting);
   }
 
   #train(): void {
     this.#status = 'training';
     this.#stopwatch.start();
-    this.#tell({ kind: 'status', status: 'training' });
-    if (!this.#looping) void this.#loop();
+    this.#post({ kind: 'status', status: 'training' });
+    if (!this.#isLooping) void this.#loop();
   }
 
-  /** Stops training; what is on the screen then is what has been learned to the last step. */
-  #rest(status: PainterStatus): void {
+  /** Stops the training and posts the state after its last step. */
+  #stop(status: PainterStatus): void {
     this.#stopwatch.stop();
     this.#status = status;
     if (this.#painting) {
-      this.#tellProgress(this.#painting);
-      this.#tellAttention(this.#painting);
+      this.#postProgress(this.#painting);
+      this.#postAttention(this.#painting);
     }
-    this.#tell({ kind: 'status', status });
+    this.#post({ kind: 'status', status });
   }
 
   async #loop(): Promise<void> {
-    this.#looping = true;
+    this.#isLooping = true;
     try {
       while (this.#status === 'training' && this.#painting) {
         this.#trainSlice(this.#painting);
@@ -146,52 +154,49 @@ export class Painter {
     } catch (error) {
       this.#stopwatch.stop();
       this.#status = 'paused';
-      this.#tell({ kind: 'status', status: 'paused' });
-      this.#tell({
-        kind: 'error',
-        message: `Training stopped: ${error instanceof Error ? error.message : String(error)}`,
-      });
+      this.#post({ kind: 'status', status: 'paused' });
+      this.#post({ kind: 'error', message: `The training stopped: ${messageOf(error)}` });
     } finally {
-      this.#looping = false;
+      this.#isLooping = false;
     }
   }
 
   #trainSlice(painting: Painting): void {
-    const end = performance.now() + SLICE_MILLISECONDS;
+    const end = performance.now() + sliceMilliseconds;
     do {
       const loss = painting.train();
-      if (!Number.isFinite(loss)) throw new Error('the numbers ran out of bounds. “Restart” begins afresh.');
+      if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}. Press “Restart” to begin again.`);
       this.#losses.push(loss);
-    } while (performance.now() < end && !painting.finished);
+    } while (performance.now() < end && !painting.isFinished);
 
-    if (painting.finished) {
-      this.#rest('finished');
+    if (painting.isFinished) {
+      this.#stop('finished');
       return;
     }
-    if (this.#look.due) this.#tellProgress(painting);
-    if (this.#attention.due) this.#tellAttention(painting);
+    if (this.#rendering.isDue) this.#postProgress(painting);
+    if (this.#attention.isDue) this.#postAttention(painting);
   }
 
-  #tellProgress(painting: Painting): void {
-    this.#look.time(() => {
-      const { pixels, psnr } = painting.look();
+  #postProgress(painting: Painting): void {
+    this.#rendering.time(() => {
+      const { pixels, psnr } = painting.render();
       const { step, plannedSteps } = painting;
       const { size } = painting.picture;
       const loss = this.#losses.reduce((sum, value) => sum + value, 0) / this.#losses.length;
       this.#losses = [];
       const { seconds } = this.#stopwatch;
       const stepsPerSecond = this.#stopwatch.pace(step);
-      this.#tell(
+      this.#post(
         { kind: 'progress', step, plannedSteps, seconds, stepsPerSecond, loss, psnr, size, pixels },
         [pixels.buffer],
       );
     });
   }
 
-  #tellAttention(painting: Painting): void {
+  #postAttention(painting: Painting): void {
     this.#attention.time(() => {
       const attention = painting.attention();
-      this.#tell({ kind: 'attention', size: painting.picture.size, ...attention }, [
+      this.#post({ kind: 'attention', size: painting.picture.size, ...attention }, [
         attention.maps.buffer,
         attention.colours.buffer,
       ]);
@@ -199,7 +204,7 @@ export class Painter {
   }
 }
 
-/** Spaces out something that costs time: by a fixed interval, or by more where it has proved dear. */
+/** Limits how often some work is done: at most once per interval, and at most a fixed share of the time. */
 class Pacer {
   readonly #interval: number;
   #dueAt = 0;
@@ -208,7 +213,7 @@ class Pacer {
     this.#interval = interval;
   }
 
-  get due(): boolean {
+  get isDue(): boolean {
     return performance.now() >= this.#dueAt;
   }
 
@@ -216,7 +221,7 @@ class Pacer {
     const start = performance.now();
     work();
     const cost = performance.now() - start;
-    this.#dueAt = start + Math.max(this.#interval, cost / LARGEST_SHARE_OF_TIME);
+    this.#dueAt = start + Math.max(this.#interval, cost / maxShareOfTime);
   }
 }
 

@@ -1,31 +1,28 @@
-/** The worker's door: starts the package, then hands every command to the painter. */
+/** The entry point of the painter's worker: starts the package and passes every message to the painter. */
 import { init } from 'diffusion-cross-attention';
-import { wantedThreads } from '../../shared/default_threads';
-import type { Command, News } from '../messages';
-import { Painter, type Tell } from './painter';
+import { defaultThreads } from '../../shared/default_threads';
+import { messageOf } from '../../shared/message_of';
+import type { PainterMessage, PainterEvent } from '../messages';
+import { Painter, type Post } from './painter';
 
-const tell: Tell = (news, transfer = []) => self.postMessage(news satisfies News, { transfer });
+const post: Post = (event, transfer = []) => self.postMessage(event satisfies PainterEvent, { transfer });
 const painter = start();
 
-self.onmessage = async ({ data }: MessageEvent<Command>) => {
+self.onmessage = async ({ data }: MessageEvent<PainterMessage>) => {
   try {
-    await (await painter)?.obey(data);
+    await (await painter)?.handle(data);
   } catch (error) {
-    tell({ kind: 'error', message: messageOf(error) });
+    post({ kind: 'error', message: messageOf(error) });
   }
 };
 
 async function start(): Promise<Painter | undefined> {
   try {
-    const runtime = await init({ threads: wantedThreads(), device: 'wasm' });
-    tell({ kind: 'runtime', runtime, isolated: self.crossOriginIsolated });
-    return new Painter(tell);
+    const runtime = await init({ threads: defaultThreads(), device: 'wasm' });
+    post({ kind: 'runtime', runtime, isolated: self.crossOriginIsolated });
+    return new Painter(post);
   } catch (error) {
-    tell({ kind: 'failed', message: messageOf(error) });
+    post({ kind: 'failed', message: messageOf(error) });
     return undefined;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

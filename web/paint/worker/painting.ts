@@ -3,15 +3,15 @@ import { warmUpThenCosine } from '../../shared/learning_rate';
 import type { Picture } from '../../shared/picture_source';
 import { SeededRandom } from '../../shared/seeded_random';
 import type { Configuration } from '../messages';
-import { MODEL_WIDTH, PaintingModel } from './painting_model';
+import { modelWidth, PaintingModel } from './painting_model';
 import { PixelBatches } from './pixel_batches';
 
-const STEPS_PER_ROUND = 2000;
-const BATCH_SIZE = 1024;
-const BATCH_SEED = 11;
-const PEAK_RATE = 0.02;
-const WARM_UP = 0.025;
-const RATE_FLOOR = 0.02;
+const stepsPerRound = 2000;
+const batchSize = 1024;
+const batchSeed = 11;
+const peakRate = 0.02;
+const warmUpShare = 0.025;
+const rateFloor = 0.02;
 
 export interface PaintingState {
   /** RGBA bytes. */
@@ -20,7 +20,7 @@ export interface PaintingState {
   readonly psnr: number;
 }
 
-/** What each context vector is for: see AttentionNews. */
+/** See AttentionEvent. */
 export interface AttentionState {
   readonly maps: Uint8Array<ArrayBuffer>;
   readonly shares: readonly number[];
@@ -28,7 +28,7 @@ export interface AttentionState {
   readonly colours: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** One picture on its way to being learned: the model, the picture, and how far along they are. */
+/** A picture, the model that learns it, and the progress of the training. */
 export class Painting {
   readonly picture: Picture;
   readonly model: PaintingModel;
@@ -36,7 +36,7 @@ export class Painting {
   #plannedSteps: number;
   readonly #colours: Float32Array;
   readonly #features: Float32Array;
-  /** The features of all pixels, kept where the layer reads them. */
+  /** The features of all pixels, in WebAssembly memory. */
   readonly #input: Tensor;
   readonly #batches: PixelBatches;
 
@@ -45,14 +45,15 @@ export class Painting {
     this.picture = picture;
     this.model = model;
     this.#step = step;
-    this.#plannedSteps = Math.max(1, Math.ceil(step / STEPS_PER_ROUND)) * STEPS_PER_ROUND;
+    this.#plannedSteps = Math.max(1, Math.ceil(step / stepsPerRound)) * stepsPerRound;
     this.#colours = coloursOf(pixels);
     this.#features = model.features.ofPicture(size);
-    this.#input = Tensor.from(this.#features, [size * size, MODEL_WIDTH]);
-    this.#batches = new PixelBatches(size * size, BATCH_SIZE, new SeededRandom(BATCH_SEED + step));
+    this.#input = Tensor.from(this.#features, [size * size, modelWidth]);
+    this.#batches = new PixelBatches(size * size, batchSize, new SeededRandom(batchSeed + step));
   }
 
-  static begin(picture: Picture, { contextLength, heads }: Configuration): Painting {
+  /** Returns a painting with an untrained model. */
+  static start(picture: Picture, { contextLength, heads }: Configuration): Painting {
     const mean = meanColour(coloursOf(picture.pixels));
     return new Painting(picture, PaintingModel.untrained(contextLength, heads, mean));
   }
@@ -65,7 +66,7 @@ export class Painting {
     return this.#plannedSteps;
   }
 
-  get finished(): boolean {
+  get isFinished(): boolean {
     return this.#step >= this.#plannedSteps;
   }
 
@@ -75,21 +76,21 @@ export class Painting {
   }
 
   planAnotherRound(): void {
-    this.#plannedSteps += STEPS_PER_ROUND;
+    this.#plannedSteps += stepsPerRound;
   }
 
-  /** One step of training; tells the loss. */
+  /** Trains for one step and returns the loss. */
   train(): number {
     const batch = this.#batches.next();
-    const features = takeRows(this.#features, MODEL_WIDTH, batch);
-    const colours = takeRows(this.#colours, 3, batch);
-    const loss = this.model.learn(features, colours, this.#learningRate());
+    const features = gatherRows(this.#features, modelWidth, batch);
+    const colours = gatherRows(this.#colours, 3, batch);
+    const loss = this.model.trainStep(features, colours, this.#learningRate());
     this.#step++;
     return loss;
   }
 
-  /** The painting as it is now, and how good. */
-  look(): PaintingState {
+  /** Renders the painting and compares it with the picture. */
+  render(): PaintingState {
     const colours = this.model.paint(this.#input);
     const pixels = new Uint8ClampedArray((colours.length / 3) * 4).fill(255);
     let sum = 0;
@@ -114,15 +115,15 @@ export class Painting {
     this.model.dispose();
   }
 
-  /** Each further round starts at half the rate of the one before: there is less and less to put right. */
+  /** Each round starts at half the rate of the previous one. */
   #learningRate(): number {
-    const round = Math.floor(this.#step / STEPS_PER_ROUND);
-    const progress = ((this.#step % STEPS_PER_ROUND) + 1) / STEPS_PER_ROUND;
-    return warmUpThenCosine(PEAK_RATE / 2 ** round, progress, WARM_UP, RATE_FLOOR);
+    const round = Math.floor(this.#step / stepsPerRound);
+    const progress = ((this.#step % stepsPerRound) + 1) / stepsPerRound;
+    return warmUpThenCosine(peakRate / 2 ** round, progress, warmUpShare, rateFloor);
   }
 }
 
-/** Brings every map to the whole range of a byte, and notes what that hides: how much it was. */
+/** Scales each map to the range of a byte, and returns the original shares and maxima with them. */
 function scaleMaps(
   probabilities: ArrayLike<number>,
   contextLength: number,
@@ -135,32 +136,32 @@ function scaleMaps(
     const end = start + pixelCount;
     let sum = 0;
     let peak = 0;
-    for (let place = start; place < end; place++) {
-      sum += probabilities[place]!;
-      peak = Math.max(peak, probabilities[place]!);
+    for (let index = start; index < end; index++) {
+      sum += probabilities[index]!;
+      peak = Math.max(peak, probabilities[index]!);
     }
     const scale = peak > 0 ? 255 / peak : 0;
-    for (let place = start; place < end; place++) maps[place] = probabilities[place]! * scale;
+    for (let index = start; index < end; index++) maps[index] = probabilities[index]! * scale;
     shares.push(sum / pixelCount);
     peaks.push(peak);
   }
   return { maps, shares, peaks };
 }
 
-function takeRows(table: Float32Array, width: number, rows: Uint32Array): Float32Array {
-  const taken = new Float32Array(rows.length * width);
-  for (const [place, row] of rows.entries()) {
-    taken.set(table.subarray(row * width, (row + 1) * width), place * width);
+function gatherRows(table: Float32Array, width: number, rows: Uint32Array): Float32Array {
+  const gathered = new Float32Array(rows.length * width);
+  for (const [index, row] of rows.entries()) {
+    gathered.set(table.subarray(row * width, (row + 1) * width), index * width);
   }
-  return taken;
+  return gathered;
 }
 
-/** Where in RGBA bytes the colour with this index (three a pixel) lies. */
+/** Returns the index in RGBA bytes of the colour value with this index in [pixels, 3]. */
 function byteOf(index: number): number {
   return Math.floor(index / 3) * 4 + (index % 3);
 }
 
-/** RGBA bytes as red, green and blue from 0 to 1. */
+/** Returns RGBA bytes as [pixels, 3] colours from 0 to 1. */
 function coloursOf(pixels: Uint8ClampedArray): Float32Array {
   const colours = new Float32Array((pixels.length / 4) * 3);
   for (let index = 0; index < colours.length; index++) colours[index] = pixels[byteOf(index)]! / 255;

@@ -3,31 +3,31 @@ import { Adam } from '../../shared/adam';
 import { SeededRandom } from '../../shared/seeded_random';
 import { FourierFeatures } from './fourier_features';
 
-/** Width of the pixels' features and of the context vectors. */
-export const MODEL_WIDTH = 64;
-const COLOURS = 3;
-const SEED = 7;
-const CONTEXT_SPREAD = 0.5;
-/** The mean of the squares forgets quickly: the picture's fine detail comes late and must not wait for it. */
-const ADAM = { meanDecay: 0.9, squareDecay: 0.95 };
-/** Queries turn short, faint waves into sharp edges, which takes larger weights than anything else here. */
-const QUERY_RATE = 3;
-const QUERY = 'to_q.weight';
-const BIAS = 'to_out.0.bias';
+/** Number of features of a pixel, and width of the context vectors. */
+export const modelWidth = 64;
+const colourChannels = 3;
+const modelSeed = 7;
+const initialContextDeviation = 0.5;
+/** A short memory of squared gradients: details are learned late, when the gradients are much smaller. */
+const adamOptions = { meanDecay: 0.9, squareDecay: 0.95 };
+/** The query weights learn faster: they must become large to turn faint, short waves into sharp edges. */
+const queryRateFactor = 3;
+const queryWeightName = 'to_q.weight';
+const outputBiasName = 'to_out.0.bias';
 
 /**
- * One cross-attention layer and its context vectors. A pixel's features are the query; the context vectors, the
- * only other thing the layer sees, are keys and values. Of the output's channels the first three are red, green
- * and blue; no loss reaches the others.
+ * One cross-attention layer and its context vectors. The features of a pixel are its query input; the context
+ * vectors are the input of keys and values. The first three output channels are red, green and blue; the
+ * others are ignored.
  */
 export class PaintingModel {
   readonly layer: DiffusionCrossAttention;
   readonly features: FourierFeatures;
-  /** [contextLength, MODEL_WIDTH]; learned like the weights. */
+  /** [contextLength, modelWidth]; trained like the weights. */
   readonly context: Float32Array;
   readonly contextLength: number;
   readonly #parameters: Float32Array;
-  /** The queries' weights come first among the parameters. */
+  /** The query weights come first among the parameters. */
   readonly #queryCount: number;
   readonly #queryAdam: Adam;
   readonly #otherAdam: Adam;
@@ -37,30 +37,31 @@ export class PaintingModel {
     this.layer = layer;
     this.features = features;
     this.context = context;
-    this.contextLength = context.length / MODEL_WIDTH;
+    this.contextLength = context.length / modelWidth;
     this.#parameters = Float32Array.from(layer.getParameters());
-    this.#queryCount = layer.getParameterShape(QUERY)!.reduce((product, length) => product * length, 1);
-    this.#queryAdam = new Adam(this.#queryCount, ADAM);
-    this.#otherAdam = new Adam(this.#parameters.length - this.#queryCount, ADAM);
-    this.#contextAdam = new Adam(context.length, ADAM);
+    const queryShape = layer.getParameterShape(queryWeightName)!;
+    this.#queryCount = queryShape.reduce((product, length) => product * length, 1);
+    this.#queryAdam = new Adam(this.#queryCount, adamOptions);
+    this.#otherAdam = new Adam(this.#parameters.length - this.#queryCount, adamOptions);
+    this.#contextAdam = new Adam(context.length, adamOptions);
   }
 
-  /** A model that has learned nothing; its first painting is little more than one flat colour. */
+  /** Returns an untrained model. Its bias is the mean colour, so its first painting is nearly uniform. */
   static untrained(contextLength: number, heads: number, meanColour: readonly number[]): PaintingModel {
-    const random = new SeededRandom(SEED);
-    const features = FourierFeatures.random(MODEL_WIDTH, random);
+    const random = new SeededRandom(modelSeed);
+    const features = FourierFeatures.random(modelWidth, random);
     const context = Float32Array.from(
-      { length: contextLength * MODEL_WIDTH },
-      () => CONTEXT_SPREAD * random.normal(),
+      { length: contextLength * modelWidth },
+      () => initialContextDeviation * random.normal(),
     );
     const layer = newLayer(heads);
-    const otherChannels = new Array<number>(MODEL_WIDTH - COLOURS).fill(0);
-    using bias = Tensor.from([...meanColour, ...otherChannels], [MODEL_WIDTH]);
-    layer.setParameter(BIAS, bias);
+    const otherChannels = new Array<number>(modelWidth - colourChannels).fill(0);
+    using bias = Tensor.from([...meanColour, ...otherChannels], [modelWidth]);
+    layer.setParameter(outputBiasName, bias);
     return new PaintingModel(layer, features, context);
   }
 
-  /** A model from a file; `layerWeights` is a safetensors file, and the layer checks it. */
+  /** Returns a model with saved weights. The layer checks `layerWeights`, a safetensors file. */
   static restored(
     layerWeights: Uint8Array,
     heads: number,
@@ -71,7 +72,7 @@ export class PaintingModel {
     try {
       layer.loadWeights(layerWeights);
       if (!layer.getParameters().every(Number.isFinite))
-        throw new Error('its weights are not all finite numbers');
+        throw new Error('its weights have values that are not finite');
       return new PaintingModel(layer, features, context);
     } catch (error) {
       layer.dispose();
@@ -80,12 +81,14 @@ export class PaintingModel {
   }
 
   /**
-   * One step of learning from some pixels: their features, row by row, and the colours they should have had.
-   * Tells how far off the layer was.
+   * Trains for one step and returns the loss, the mean squared error.
+   *
+   * @param features [pixels, modelWidth]
+   * @param colours [pixels, 3], the target colours
    */
-  learn(features: Float32Array, colours: Float32Array, learningRate: number): number {
+  trainStep(features: Float32Array, colours: Float32Array, learningRate: number): number {
     const { layer } = this;
-    using input = Tensor.from(features, [colours.length / COLOURS, MODEL_WIDTH]);
+    using input = Tensor.from(features, [colours.length / colourChannels, modelWidth]);
     using context = this.contextTensor();
     layer.training = true;
     using output = layer.forwardWithContext(input, context);
@@ -97,22 +100,22 @@ export class PaintingModel {
     return loss;
   }
 
-  /** The colours of pixels, three numbers each, nominally 0 to 1. */
+  /** Returns the colours of pixels, [pixels, 3], nominally 0 to 1. */
   paint(input: Tensor): Float32Array {
     using context = this.contextTensor();
     return this.#coloursOf(input, context);
   }
 
-  /** The colour that each context vector stands for: that of a pixel which has nothing else to attend to. */
+  /** Returns the colour of each context vector: that of a pixel that attends to this vector only. */
   contextColours(): Float32Array {
-    using anywhere = Tensor.zeros([this.contextLength, 1, MODEL_WIDTH]);
-    using oneByOne = Tensor.from(this.context, [this.contextLength, 1, MODEL_WIDTH]);
-    return this.#coloursOf(anywhere, oneByOne);
+    using queryInput = Tensor.zeros([this.contextLength, 1, modelWidth]);
+    using singleVectors = Tensor.from(this.context, [this.contextLength, 1, modelWidth]);
+    return this.#coloursOf(queryInput, singleVectors);
   }
 
-  /** The context vectors as the layer takes them. The caller disposes of the tensor. */
+  /** Returns the context vectors as a tensor, which the caller must dispose. */
   contextTensor(): Tensor {
-    return Tensor.from(this.context, [this.contextLength, MODEL_WIDTH]);
+    return Tensor.from(this.context, [this.contextLength, modelWidth]);
   }
 
   dispose(): void {
@@ -125,7 +128,7 @@ export class PaintingModel {
     this.#queryAdam.step(
       parameters.subarray(0, count),
       gradients.subarray(0, count),
-      QUERY_RATE * learningRate,
+      queryRateFactor * learningRate,
     );
     this.#otherAdam.step(parameters.subarray(count), gradients.subarray(count), learningRate);
     this.#contextAdam.step(this.context, contextGradients, learningRate);
@@ -136,22 +139,22 @@ export class PaintingModel {
     this.layer.training = false;
     using output = this.layer.forwardWithContext(input, context);
     const channels = output.view();
-    const colours = new Float32Array((channels.length / MODEL_WIDTH) * COLOURS);
+    const colours = new Float32Array((channels.length / modelWidth) * colourChannels);
     for (let index = 0; index < colours.length; index++) colours[index] = channels[channelOf(index)]!;
     return colours;
   }
 }
 
 function newLayer(heads: number): DiffusionCrossAttention {
-  return new DiffusionCrossAttention(MODEL_WIDTH, MODEL_WIDTH, heads, undefined, { seed: SEED });
+  return new DiffusionCrossAttention(modelWidth, modelWidth, heads, undefined, { seed: modelSeed });
 }
 
-/** Where among the output's channels the colour with this index lies. */
+/** Returns the index in the layer's output of the colour value with this index in [pixels, 3]. */
 function channelOf(index: number): number {
-  return Math.floor(index / COLOURS) * MODEL_WIDTH + (index % COLOURS);
+  return Math.floor(index / colourChannels) * modelWidth + (index % colourChannels);
 }
 
-/** Mean squared error of the three colour channels, and its gradient for all channels. */
+/** Returns the mean squared error of the three colour channels and its gradient for all channels. */
 function squaredError(
   channels: ArrayLike<number>,
   colours: Float32Array,

@@ -1,8 +1,8 @@
 import type { SeededRandom } from '../../shared/seeded_random';
 
 /**
- * Random handfuls of pixels, every pixel once before any comes again. A quarter of the picture tells the
- * gradient's direction almost as well as all of it, at a quarter of the price.
+ * Random batches of pixels; each pixel is used once per epoch. A quarter of the picture gives almost the same
+ * direction of the gradient as the whole picture, at a quarter of the cost.
  */
 export class PixelBatches {
   readonly #order: Uint32Array;
@@ -17,7 +17,7 @@ export class PixelBatches {
     random.shuffle(this.#order);
   }
 
-  /** Good until the next call. */
+  /** Returns the next batch, which is valid until the next call. */
   next(): Uint32Array {
     if (this.#next + this.#batchSize > this.#order.length) {
       this.#random.shuffle(this.#order);

@@ -1,34 +1,34 @@
 /**
- * The picture a visitor starts with: a balloon over an evening sea. It is drawn here, by arithmetic alone, so
- * that the site ships no image file and every machine gets the same pixels (a canvas would anti-alias a little
- * differently in each browser, and the tests compare figures).
+ * The initial picture: a balloon over the sea in the evening. It is computed, so that the site needs no image
+ * file and every machine gets the same pixels. A canvas anti-aliases differently in each browser, and tests
+ * compare figures.
  *
- * The scene is a function from a point of the unit square (x to the right, y down) to a colour. Averaging it
- * over a grid of points inside each pixel is what makes the edges smooth.
+ * The scene is a function from a point of the unit square (x to the right, y down) to a colour. Each pixel is
+ * the mean of a grid of points, which makes the edges smooth.
  */
 
 import type { PictureSource } from '../../shared/picture_source';
 
 type Colour = readonly [red: number, green: number, blue: number];
 
-const POINTS_PER_PIXEL_SIDE = 6;
-const HORIZON = 0.7;
+const pointsPerPixelSide = 6;
+const horizon = 0.7;
 
-const SKY: readonly (readonly [height: number, colour: Colour])[] = [
+const skyStops: readonly (readonly [height: number, colour: Colour])[] = [
   [0.0, [44, 38, 110]],
   [0.25, [112, 62, 150]],
   [0.47, [226, 104, 134]],
   [0.62, [252, 166, 104]],
   [0.7, [255, 214, 138]],
 ];
-const SUN: Colour = [255, 244, 204];
-const SUN_CENTRE = { x: 0.3, y: 0.56 };
-const FAR_MOUNTAINS: Colour = [134, 84, 146];
-const NEAR_MOUNTAINS: Colour = [78, 56, 118];
-const SEA_NEAR: Colour = [22, 60, 112];
-const SEA_FAR: Colour = [126, 128, 172];
-const BALLOON = { x: 0.66, y: 0.27, radius: 0.19 };
-const BALLOON_STRIPES: readonly Colour[] = [
+const sunColour: Colour = [255, 244, 204];
+const sunCentre = { x: 0.3, y: 0.56 };
+const farMountains: Colour = [134, 84, 146];
+const nearMountains: Colour = [78, 56, 118];
+const seaNear: Colour = [22, 60, 112];
+const seaFar: Colour = [126, 128, 172];
+const balloon = { x: 0.66, y: 0.27, radius: 0.19 };
+const balloonStripes: readonly Colour[] = [
   [232, 62, 72],
   [255, 196, 62],
   [36, 166, 160],
@@ -45,7 +45,7 @@ export const samplePicture: PictureSource = {
 /** RGBA bytes of the scene, `size` × `size` pixels, row by row. */
 export function drawSamplePicture(size: number): Uint8ClampedArray<ArrayBuffer> {
   const pixels = new Uint8ClampedArray(size * size * 4);
-  const points = POINTS_PER_PIXEL_SIDE;
+  const points = pointsPerPixelSide;
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       let red = 0;
@@ -66,48 +66,48 @@ export function drawSamplePicture(size: number): Uint8ClampedArray<ArrayBuffer> 
   return pixels;
 }
 
-/** What lies in front wins: the painter's order, read from the front. */
+/** Returns the colour of the front-most object at a point. */
 function sceneAt(x: number, y: number): Colour {
-  return boatAt(x, y) ?? balloonAt(x, y) ?? (y > HORIZON ? seaAt(x, y) : (landAt(x, y) ?? skyAt(x, y)));
+  return boatAt(x, y) ?? balloonAt(x, y) ?? (y > horizon ? seaAt(x, y) : (landAt(x, y) ?? skyAt(x, y)));
 }
 
 function skyAt(x: number, y: number): Colour {
-  const distance = Math.hypot(x - SUN_CENTRE.x, y - SUN_CENTRE.y);
-  if (distance < 0.085) return SUN;
+  const distance = Math.hypot(x - sunCentre.x, y - sunCentre.y);
+  if (distance < 0.085) return sunColour;
   const glow = 0.75 * Math.exp(-((distance - 0.085) * 9));
-  return mix(gradientAt(SKY, y), SUN, glow);
+  return mix(gradientAt(skyStops, y), sunColour, glow);
 }
 
 function landAt(x: number, y: number): Colour | undefined {
-  const near = HORIZON - 0.1 * peak(x, 0.98, 0.34) - 0.055 * peak(x, 0.7, 0.2) - 0.07 * peak(x, -0.02, 0.22);
-  if (y > near) return mix(NEAR_MOUNTAINS, FAR_MOUNTAINS, clamp((y - near) * 5));
-  const far = HORIZON - 0.17 * peak(x, 0.84, 0.3) - 0.12 * peak(x, 0.56, 0.24) - 0.1 * peak(x, 0.1, 0.2);
-  if (y > far) return mix(FAR_MOUNTAINS, [255, 170, 150], clamp((y - far) * 4.5));
+  const near = horizon - 0.1 * peak(x, 0.98, 0.34) - 0.055 * peak(x, 0.7, 0.2) - 0.07 * peak(x, -0.02, 0.22);
+  if (y > near) return mix(nearMountains, farMountains, clamp((y - near) * 5));
+  const far = horizon - 0.17 * peak(x, 0.84, 0.3) - 0.12 * peak(x, 0.56, 0.24) - 0.1 * peak(x, 0.1, 0.2);
+  if (y > far) return mix(farMountains, [255, 170, 150], clamp((y - far) * 4.5));
   return undefined;
 }
 
-/** The sea mirrors the sun as a broken column of light and darkens towards the viewer. */
+/** The sea reflects the sun as a broken column of light and darkens towards the viewer. */
 function seaAt(x: number, y: number): Colour {
-  const depth = (y - HORIZON) / (1 - HORIZON);
-  const water = mix(SEA_FAR, SEA_NEAR, Math.sqrt(depth));
+  const depth = (y - horizon) / (1 - horizon);
+  const water = mix(seaFar, seaNear, Math.sqrt(depth));
   const wave = 0.5 + 0.5 * Math.sin(26 * Math.sqrt(depth + 0.02) + 2.2 * Math.sin(x * 9));
   const width = 0.075 + 0.1 * depth;
-  const column = Math.exp(-(((x - SUN_CENTRE.x) / width) ** 2));
+  const column = Math.exp(-(((x - sunCentre.x) / width) ** 2));
   const shimmer = 0.22 * wave * (1 - depth);
   return mix(water, [255, 206, 150], clamp(column * (0.25 + 0.75 * wave) * (1 - 0.45 * depth) + shimmer));
 }
 
 function balloonAt(x: number, y: number): Colour | undefined {
-  const { radius } = BALLOON;
-  const across = (x - BALLOON.x) / radius;
-  const down = (y - BALLOON.y) / radius;
-  // A sphere above its equator, drawn out to a narrow mouth below it.
+  const { radius } = balloon;
+  const across = (x - balloon.x) / radius;
+  const down = (y - balloon.y) / radius;
+  // A sphere above its equator, tapering to a narrow mouth below it.
   const half = down < 0 ? Math.sqrt(Math.max(0, 1 - down * down)) : Math.cos(Math.min(down, 1.3) * 1.02);
   if (down > -1 && down < 1.3 && Math.abs(across) < half) {
     const round = across / half;
     const turn = Math.asin(round) / Math.PI + 0.5;
     const stripe =
-      BALLOON_STRIPES[Math.min(BALLOON_STRIPES.length - 1, Math.floor(turn * BALLOON_STRIPES.length))]!;
+      balloonStripes[Math.min(balloonStripes.length - 1, Math.floor(turn * balloonStripes.length))]!;
     const light = clamp(0.62 - 0.5 * round - 0.15 * down);
     return mix(mix(stripe, [58, 22, 78], 0.42), mix(stripe, [255, 255, 255], 0.12), light);
   }
@@ -130,13 +130,13 @@ function boatAt(x: number, y: number): Colour | undefined {
   return undefined;
 }
 
-/** A rounded hill of height 1 at `centre` that ends `reach` away from it. */
+/** A rounded hill of height 1 at `centre`, which ends at the distance `reach`. */
 function peak(x: number, centre: number, reach: number): number {
   const distance = Math.abs(x - centre) / reach;
   return distance < 1 ? 0.5 + 0.5 * Math.cos(Math.PI * distance) : 0;
 }
 
-function gradientAt(stops: typeof SKY, position: number): Colour {
+function gradientAt(stops: typeof skyStops, position: number): Colour {
   const next = stops.findIndex(([height]) => height >= position);
   if (next === 0) return stops[0]![1];
   if (next < 0) return stops.at(-1)![1];

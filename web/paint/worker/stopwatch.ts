@@ -1,4 +1,4 @@
-/** Counts time while it runs, and the pace of steps over the latest second. */
+/** Measures the running time and the steps per second over the last second. */
 export class Stopwatch {
   #elapsed = 0;
   #startedAt: number | undefined;
@@ -24,7 +24,7 @@ export class Stopwatch {
     this.#marks = [];
   }
 
-  /** Notes how many steps are done now; tells the steps per second since about a second ago. */
+  /** Records the number of steps done and returns the steps per second over about the last second. */
   pace(step: number): number {
     const now = { seconds: this.seconds, step };
     this.#marks.push(now);
