@@ -1,8 +1,9 @@
-// softmax(scale·q·kᵀ + mask)·v of all heads: flash attention and attention in parts, each against a loop in float64.
+// Tests of softmax(scale·q·kᵀ + mask)·v on the GPU: flash attention and attention in parts, compared with a
+// loop in float64.
 //
-// Tolerance: scores, of magnitude up to s, are off by (headDim + 4)·u·Σ|terms|, which exp passes on as a relative error; sums
-// over the keys add (keys + 4)·u. With the numbers of these tests (scores of at most 40, sums of at most 160 terms) that is
-// below 1e-5 of the largest value.
+// Tolerance: the error of a score is (headDim + 4)·u·Σ|terms|, which exp turns into a relative error; sums
+// over the keys add (keys + 4)·u. In these tests (scores up to 40, sums of up to 160 terms) that is below
+// 1e-5 of the largest value.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { additiveMask, keyMask } from '../support/cases.mjs';
@@ -12,40 +13,39 @@ import { softmax } from '../support/reference.mjs';
 import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';
 import { kernelBench } from '../support/webgpu_kernels.mjs';
 import { maskBits, strategies } from '../support/webgpu_layer.mjs';
-import { forTests } from '../../dist/webgpu.js';
+import { recordAttention } from '../../build/for_tests/webgpu.js';
 
-const { recordAttention } = forTests;
 const tolerance = 1e-5;
 const bench = await kernelBench();
 after(() => bench.dispose());
 
 const padded = (length) => Math.ceil(length / 4) * 4;
 
-/** Strides of a mask [B | 1, L] or [B | 1, heads | 1, N | 1, L], and what it adds to a score. */
+/** Strides of a mask [B | 1, L] or [B | 1, heads | 1, N | 1, L], and valueAt, which is added to a score. */
 function maskOf(mask) {
-  if (mask === null) return { kind: 'none', outer: 0, inner: 0, token: 0, bits: null, adds: () => 0 };
+  if (mask === null) return { kind: 'none', outer: 0, inner: 0, token: 0, bits: null, valueAt: () => 0 };
   const { shape, values } = mask;
   const strideAt = (axis) =>
     shape[axis] === 1 ? 0 : shape.slice(axis + 1).reduce((product, size) => product * size, 1);
   if (mask.kind === 'key') {
     const outer = strideAt(0);
-    const adds = (b, _head, _token, key) => (values[b * outer + key] === 1 ? 0 : -Infinity);
+    const valueAt = (b, _head, _token, key) => (values[b * outer + key] === 1 ? 0 : -Infinity);
     return {
       kind: 'keys',
       outer,
       inner: 0,
       token: 0,
       bits: maskBits('keys', Float32Array.from(values)),
-      adds,
+      valueAt,
     };
   }
   const singles = Float32Array.from(values);
   const [outer, inner, token] = [0, 1, 2].map(strideAt);
-  const adds = (b, head, at, key) => singles[b * outer + head * inner + at * token + key];
-  return { kind: 'additive', outer, inner, token, bits: maskBits('additive', singles), adds };
+  const valueAt = (b, head, row, key) => singles[b * outer + head * inner + row * token + key];
+  return { kind: 'additive', outer, inner, token, bits: maskBits('additive', singles), valueAt };
 }
 
-/** [batch][channels of all heads][length], columns after `length` zeros. */
+/** Random values [batch][channels of all heads][padded(length)]; padding columns are zeros. */
 function channelsFirst(batch, channels, length, seed) {
   const stride = padded(length);
   const values = normalArray(batch * channels * stride, seed, { dtype: 'float32' });
@@ -53,15 +53,18 @@ function channelsFirst(batch, channels, length, seed) {
   return values;
 }
 
-async function check(strategy, { headDim, tokens, keys, mask = null, sharesKeys = false, keeps = true }) {
+async function check(
+  strategy,
+  { headDim, tokens, keys, mask = null, sharesKeys = false, withLogSumExp = true },
+) {
   const [batch, heads] = [2, 2];
   const channels = heads * headDim;
   const scale = 2 / Math.sqrt(headDim);
-  const sets = sharesKeys ? 1 : batch;
+  const keyBatch = sharesKeys ? 1 : batch;
   const stride = padded(keys);
   const query = normalArray(batch * channels * tokens, 1, { dtype: 'float32' });
-  const [key, value] = [2, 3].map((seed) => channelsFirst(sets, channels, keys, seed));
-  const { bits, adds, ...layout } = maskOf(mask);
+  const [key, value] = [2, 3].map((seed) => channelsFirst(keyBatch, channels, keys, seed));
+  const { bits, valueAt, ...layout } = maskOf(mask);
 
   const buffers = [query, key, value].map((values) => bench.put(values));
   const output = bench.put(new Float32Array(query.length));
@@ -83,8 +86,8 @@ async function check(strategy, { headDim, tokens, keys, mask = null, sharesKeys 
     paddedKeys: stride,
     scale,
     query: matrix(buffers[0], tokens, batch),
-    key: matrix(buffers[1], stride, sets),
-    value: matrix(buffers[2], stride, sets),
+    key: matrix(buffers[1], stride, keyBatch),
+    value: matrix(buffers[2], stride, keyBatch),
     mask: { ...layout, offset: 0 },
     maskBuffer: bits && bench.put(bits),
   };
@@ -93,7 +96,7 @@ async function check(strategy, { headDim, tokens, keys, mask = null, sharesKeys 
       { device: bench.device, recorder, scratch: bench.scratch, strategy },
       attention,
       matrix(output, tokens, batch),
-      keeps ? logSumExp : null,
+      withLogSumExp ? logSumExp : null,
     ),
   );
 
@@ -106,7 +109,7 @@ async function check(strategy, { headDim, tokens, keys, mask = null, sharesKeys 
       const scores = Float64Array.from({ length: keys }, (_, l) => {
         let sum = 0;
         for (let c = 0; c < headDim; ++c) sum += query[queryAt(c, token)] * key[keyAt(c, l)];
-        return scale * sum + adds(b, head, token, l);
+        return scale * sum + valueAt(b, head, token, l);
       });
       const probabilities = softmax(scores);
       for (let c = 0; c < headDim; ++c) {
@@ -114,14 +117,15 @@ async function check(strategy, { headDim, tokens, keys, mask = null, sharesKeys 
         for (let l = 0; l < keys; ++l) sum += probabilities[l] * value[keyAt(c, l)];
         expected[queryAt(c, token)] = sum;
       }
-      if (!keeps) continue;
-      const kept = statistics[row * tokens + token];
+      if (!withLogSumExp) continue;
+      const actual = statistics[row * tokens + token];
       const maximum = Math.max(...scores);
       if (maximum === -Infinity) {
-        assert.ok(kept < -3e38, 'a token that sees no key has no logSumExp');
+        assert.ok(actual < -3e38, 'the logSumExp of a token without visible keys');
       } else {
         const sum = scores.reduce((total, score) => total + Math.exp(score - maximum), 0);
-        assert.ok(Math.abs(kept - maximum - Math.log(sum)) < 1e-4, `logSumExp of token ${token}: ${kept}`);
+        const wanted = maximum + Math.log(sum);
+        assert.ok(Math.abs(actual - wanted) < 1e-4, `logSumExp of token ${token} is ${actual}`);
       }
     }
   }
@@ -132,7 +136,7 @@ const all = Object.entries(strategies);
 
 for (const [name, strategy] of all) {
   describe(name, () => {
-    // One and several stages of channels, rows of invocations with and without channels of their own.
+    // One and several stages of channels, and a partly used last row of invocations.
     for (const [headDim, mask] of [
       [4, null],
       [20, 'additive'],
@@ -146,11 +150,12 @@ for (const [name, strategy] of all) {
           key: keyMask(2, keys, 5, { ignored: [1] }),
           additive: additiveMask([2, 2, tokens, keys], 5),
         };
-        return check(strategy, { headDim, tokens, keys, mask: mask && masks[mask], keeps: headDim !== 84 });
+        const withLogSumExp = headDim !== 84;
+        return check(strategy, { headDim, tokens, keys, mask: mask && masks[mask], withLogSumExp });
       });
     }
 
-    test('masks of every shape', async () => {
+    test('masks of all shapes', async () => {
       const [tokens, keys] = [12, 70];
       for (let ones = 0; ones < 8; ++ones) {
         const shape = [2, 2, tokens].map((size, axis) => (ones & (1 << axis) ? 1 : size));
@@ -162,13 +167,13 @@ for (const [name, strategy] of all) {
       }
     });
 
-    test('one key, 32 keys, keys that both batch rows share', async () => {
+    test('one key, 32 keys, keys shared by both batch rows', async () => {
       await check(strategy, { headDim: 8, tokens: 4, keys: 1 });
       await check(strategy, { headDim: 8, tokens: 64, keys: 32 });
       await check(strategy, { headDim: 8, tokens: 132, keys: 130, sharesKeys: true });
     });
 
-    // Flash attention is for sizes that are multiples of four: these go in parts, whatever the strategy.
+    // Flash attention requires multiples of 4; other sizes use attention in parts with any strategy.
     test('odd numbers of channels and tokens', async () => {
       await check(strategy, { headDim: 5, tokens: 9, keys: 7 });
       await check(strategy, { headDim: 12, tokens: 13, keys: 33 });
@@ -176,7 +181,7 @@ for (const [name, strategy] of all) {
   });
 }
 
-test('no error was told, no buffer is left but scratch', () => {
+test('no error was reported, and only scratch buffers remain', () => {
   assert.equal(counts.alive, bench.device.memory.buffers);
   assertNoUncapturedErrors();
 });

@@ -1,6 +1,7 @@
-// The operators that the denoiser is trained with by WebGPU, each against a loop in float64 and its central differences.
-// Tolerance: sums here have at most 288 terms, each of two roundings and with numbers around 1, so that rounding takes at most
-// some 2^-24 · 2 · √288 of the largest magnitude where errors are random, and 8 times that is allowed; exp is good to 4 ULP.
+// Tests of the WebGPU operators that train the denoiser, compared with loops in float64 and their central
+// differences. Tolerance: sums have at most 288 terms of about 1, with two roundings each. If errors are
+// random, rounding is about 2^-24 · 2 · √288 of the largest magnitude; 8 times that is allowed. exp has an
+// error of up to 4 ULP.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { assertClose, maximumMagnitude } from '../support/compare.mjs';
@@ -9,7 +10,7 @@ import { forward as attention } from '../support/reference.mjs';
 import * as reference from '../support/reference_operators.mjs';
 import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';
 import { tapeBench } from '../support/webgpu_tape.mjs';
-import { forTests } from '../../dist/denoiser_webgpu.js';
+import * as forTests from '../../build/for_tests/denoiser_webgpu.js';
 
 const { centralDifferences } = reference;
 const bench = await tapeBench();
@@ -20,64 +21,64 @@ after(() => {
 });
 
 const relativeTolerance = 8 * 2 * Math.sqrt(288) * 2 ** -24;
-const assertAlike = (actual, expected, what) =>
-  assertClose(actual, expected, relativeTolerance * Math.max(1, maximumMagnitude(expected)), what);
+const assertNear = (actual, expected, name) =>
+  assertClose(actual, expected, relativeTolerance * Math.max(1, maximumMagnitude(expected)), name);
 
 let seed = 0;
-/** Numbers of float32, as the card has them. */
+/** Normal numbers, rounded to float32 as on the GPU. */
 const normal = (shape, deviation = 1) => {
-  const size = shape.reduce((product, each) => product * each, 1);
+  const size = shape.reduce((product, dimension) => product * dimension, 1);
   const values = Float64Array.from(normalArray(size, ++seed, { dtype: 'float32', deviation }));
   return { shape, values };
 };
-const whole = (shape, values) => ({ shape, values: Float64Array.from(values) });
+const tensorOf = (shape, values) => ({ shape, values: Float64Array.from(values) });
 
 /**
- * An operator on the card against the reference: output, all gradients, and the gradients once more where the operator is used
- * twice, so that each is added to what is there.
+ * Compares an operator on the GPU with the reference: the output, all gradients, and the accumulated
+ * gradients if the operator is used twice. `integerInputs` are indices of inputs without a gradient.
  */
-function check(name, inputs, onCard, inFloat64, wholeInputs = []) {
+function check(name, inputs, onGpu, inFloat64, integerInputs = []) {
   test(name, async () => {
     const expected = inFloat64(...inputs);
-    const slopes = normalArray(expected.values.length, ++seed, { dtype: 'float32' });
-    const gradients = inputs.map((_, number) =>
-      wholeInputs.includes(number) ? null : centralDifferences(inFloat64, inputs, number, slopes),
+    const outputGradient = normalArray(expected.values.length, ++seed, { dtype: 'float32' });
+    const gradients = inputs.map((_, index) =>
+      integerInputs.includes(index) ? null : centralDifferences(inFloat64, inputs, index, outputGradient),
     );
-    const once = await bench.differentiate(onCard, inputs, slopes, wholeInputs);
-    assertAlike(once.output, expected.values, 'output');
+    const once = await bench.differentiate(onGpu, inputs, outputGradient, integerInputs);
+    assertNear(once.output, expected.values, 'output');
     const twice = await bench.differentiate(
-      (tape, ...values) => forTests.sum(tape, onCard(tape, ...values), onCard(tape, ...values)),
+      (tape, ...values) => forTests.sum(tape, onGpu(tape, ...values), onGpu(tape, ...values)),
       inputs,
-      slopes,
-      wholeInputs,
+      outputGradient,
+      integerInputs,
     );
-    gradients.forEach((gradient, number) => {
+    gradients.forEach((gradient, index) => {
       if (gradient === null) return;
-      assertAlike(once.gradients[number], gradient, `gradient of input ${number}`);
-      const doubled = gradient.map((each) => 2 * each);
-      assertAlike(twice.gradients[number], doubled, `gradient of input ${number}, used twice`);
+      assertNear(once.gradients[index], gradient, `gradient of input ${index}`);
+      const doubled = gradient.map((value) => 2 * value);
+      assertNear(twice.gradients[index], doubled, `gradient of input ${index}, used twice`);
     });
   });
 }
 
 describe('an operator of the tape', () => {
-  check('a + b', [normal([2, 3, 5]), normal([2, 3, 5])], forTests.sum, reference.sum);
+  check('a + b', [normal([2, 3, 5]), normal([2, 3, 5])], forTests.sum, reference.add);
   check(
-    'x + what batch rows share',
+    'x + a tensor shared by batch rows',
     [normal([2, 3, 4]), normal([3, 4])],
     forTests.sumShared,
-    reference.sumShared,
+    reference.broadcastAdd,
   );
   check(
-    'x + what the first parts of batch rows share',
+    'x + a tensor shared by the beginnings of batch rows',
     [normal([3, 4, 5]), normal([2, 5])],
     forTests.sumShared,
-    reference.sumShared,
+    reference.broadcastAdd,
   );
   for (const [batch, tokens, inFeatures, outFeatures] of [
     [3, 1, 8, 4],
     [1, 40, 3, 5],
-    // Batch rows of so many tokens are summed up by themselves.
+    // With this many tokens, each batch row has a separate sum.
     [2, 33, 4, 6],
     [20, 1, 4, 4],
   ]) {
@@ -95,7 +96,7 @@ describe('an operator of the tape', () => {
     reference.convolution,
   );
   check(
-    'convolution, batch rows by themselves',
+    'convolution, separate sums of batch rows',
     [normal([2, 36, 2]), normal([3, 3, 2, 3])],
     forTests.convolution,
     reference.convolution,
@@ -106,7 +107,7 @@ describe('an operator of the tape', () => {
     forTests.depthwiseConvolution,
     reference.depthwiseConvolution,
   );
-  // More features than invocations take a row, and a last workgroup that is not full.
+  // More features than invocations per row, and a partial last workgroup.
   check('layer norm', [normal([2, 3, 21])], forTests.layerNorm, reference.layerNorm);
   check('layer norm of few features', [normal([1, 5, 4])], forTests.layerNorm, reference.layerNorm);
   for (const kind of ['silu', 'gelu']) {
@@ -128,20 +129,22 @@ describe('an operator of the tape', () => {
   );
   check(
     'embedding',
-    [whole([2, 3], [4, 0, 4, 1, 4, 2]), normal([6, 5]), normal([3, 5])],
+    [tensorOf([2, 3], [4, 0, 4, 1, 4, 2]), normal([6, 5]), normal([3, 5])],
     forTests.embed,
     reference.embed,
     [0],
   );
-  for (const name of ['toPatches', 'fromPatches']) {
-    const shape = name === 'toPatches' ? [2, 16, 3] : [2, 4, 12];
-    check(
-      name,
-      [normal(shape)],
-      (tape, x) => forTests[name](tape, x, 2),
-      (x) => reference[name](x, 2),
-    );
-  }
+  for (const [name, shape, operator] of [
+      ['toPatches', [2, 16, 3], reference.patchify],
+      ['fromPatches', [2, 4, 12], reference.unpatchify],
+    ]) {
+      check(
+        name,
+        [normal(shape)],
+        (tape, x) => forTests[name](tape, x, 2),
+        (x) => operator(x, 2),
+      );
+    }
 });
 
 describe('attention of the tape', () => {
@@ -155,7 +158,7 @@ describe('attention of the tape', () => {
     normal([queryDim]),
   ];
 
-  /** `mask(row, token, key)`: added to scores. */
+  /** `mask(row, token, key)` is added to the scores. */
   const inFloat64 =
     (mask) =>
     (input, context, ...parameters) => {
@@ -172,140 +175,146 @@ describe('attention of the tape', () => {
         input: input.values,
         context: context.values,
         contextBatch: batch,
-        parameters: Object.fromEntries(parameterNames.map((name, at) => [name, parameters[at].values])),
+        parameters: Object.fromEntries(parameterNames.map((name, index) => [name, parameters[index].values])),
         mask: (row, _, token, key) => mask(row, token, key),
       });
       return { shape: input.shape, values: output };
     };
-  const onCard =
+  const onGpu =
     (mask, isSelfAttention) =>
     (tape, input, ...others) => {
       const [context, ...parameters] = isSelfAttention ? [null, ...others] : others;
-      const named = Object.fromEntries(parameterNames.map((name, at) => [name, parameters[at]]));
-      const maskOnCard = mask && {
+      const named = Object.fromEntries(parameterNames.map((name, index) => [name, parameters[index]]));
+      const gpuMask = mask && {
         shape: mask.shape,
         buffer: bench.put(tape, mask, mask.shape.length === 2).binding.buffer,
       };
-      return forTests.attend(tape, input, context, maskOnCard, named, heads);
+      return forTests.attend(tape, input, context, gpuMask, named, heads);
     };
-  /** Self-attention: its context is its input. */
-  const ofItself =
+  /** Self-attention: the context is the input. */
+  const selfAttention =
     (operator) =>
     (input, ...parameters) =>
       operator(input, input, ...parameters);
 
-  // Parameters' gradients are written, not added to: each is used once in a step, so that `check` does not go here.
-  const checkAttention = (name, inputs, card, exact) =>
+  // Unlike `check`, this uses parameters once: attention overwrites their gradients instead of accumulating
+  // them.
+  const checkAttention = (name, inputs, onDevice, exact) =>
     test(name, async () => {
       const expected = exact(...inputs);
-      const slopes = normalArray(expected.values.length, ++seed, { dtype: 'float32' });
-      const found = await bench.differentiate(card, inputs, slopes);
-      assertAlike(found.output, expected.values, 'output');
-      inputs.forEach((_, number) =>
-        assertAlike(
-          found.gradients[number],
-          centralDifferences(exact, inputs, number, slopes),
-          `gradient of input ${number}`,
+      const outputGradient = normalArray(expected.values.length, ++seed, { dtype: 'float32' });
+      const { output, gradients } = await bench.differentiate(onDevice, inputs, outputGradient);
+      assertNear(output, expected.values, 'output');
+      inputs.forEach((_, index) =>
+        assertNear(
+          gradients[index],
+          centralDifferences(exact, inputs, index, outputGradient),
+          `gradient of input ${index}`,
         ),
       );
     });
 
-  const ones = whole([batch, length], [1, 1, 1, 0, 1, 0, 0, 0]);
+  const ones = tensorOf([batch, length], [1, 1, 1, 0, 1, 0, 0, 0]);
   const cross = [normal([batch, tokens, 8]), normal([batch, length, 12]), ...parametersOf(8, 12)];
   checkAttention(
-    'of words, some of them filling',
+    'cross-attention with padding words',
     cross,
-    onCard(ones, false),
+    onGpu(ones, false),
     inFloat64((row, _, key) => (ones.values[row * length + key] === 1 ? 0 : -Infinity)),
   );
   const self = [normal([batch, tokens, 8]), ...parametersOf(8, 8)];
-  checkAttention('of the picture', self, onCard(null, true), ofItself(inFloat64(() => 0)));
-  const causal = whole(
+  checkAttention('self-attention', self, onGpu(null, true), selfAttention(inFloat64(() => 0)));
+  const causal = tensorOf(
     [1, 1, tokens, tokens],
-    Array.from({ length: tokens ** 2 }, (_, at) => (at % tokens > Math.floor(at / tokens) ? -Infinity : 0)),
+    Array.from({ length: tokens ** 2 }, (_, index) =>
+      index % tokens > Math.floor(index / tokens) ? -Infinity : 0,
+    ),
   );
   checkAttention(
-    'of words to those before them',
+    'causal self-attention',
     self,
-    onCard(causal, true),
-    ofItself(inFloat64((_, token, key) => (key > token ? -Infinity : 0))),
+    onGpu(causal, true),
+    selfAttention(inFloat64((_, token, key) => (key > token ? -Infinity : 0))),
   );
-  test('adds to gradients that others have made', async () => {
-    const slopes = normalArray(batch * tokens * 8, ++seed, { dtype: 'float32' });
+  test('accumulates gradients of other operators', async () => {
+    const outputGradient = normalArray(batch * tokens * 8, ++seed, { dtype: 'float32' });
     const { gradients } = await bench.differentiate(
       (tape, input, context, ...parameters) => {
-        // Backward comes to what is recorded last first: the layer finds a gradient there.
-        const output = onCard(ones, false)(tape, input, context, ...parameters);
+        // Backward runs in reverse order, so the input has a gradient before the attention's backward.
+        const output = onGpu(ones, false)(tape, input, context, ...parameters);
         return forTests.sum(tape, output, input);
       },
       cross,
-      slopes,
+      outputGradient,
     );
     const expected = centralDifferences(
       (...inputs) =>
-        reference.sum(
+        reference.add(
           inFloat64((row, _, key) => (ones.values[row * length + key] === 1 ? 0 : -Infinity))(...inputs),
           inputs[0],
         ),
       cross,
       0,
-      slopes,
+      outputGradient,
     );
-    assertAlike(gradients[0], expected, 'gradient of the input');
+    assertNear(gradients[0], expected, 'gradient of the input');
   });
 });
 
 describe('a loss', () => {
-  test('of pictures is the weighted mean of squares, with its gradient', async () => {
+  test('of pictures is the weighted mean of squared differences, with its gradient', async () => {
     const [estimate, picture, weights] = [normal([3, 25, 3]), normal([3, 25, 3]), normal([3])];
     const size = estimate.values.length;
     const row = size / 3;
     const loss = ({ values }) => ({
       values: [
         values.reduce(
-          (sum, value, at) => sum + weights.values[Math.floor(at / row)] * (value - picture.values[at]) ** 2,
+          (sum, value, index) =>
+            sum + weights.values[Math.floor(index / row)] * (value - picture.values[index]) ** 2,
           0,
         ) / size,
       ],
     });
     const [gradient, total] = await bench.submit(
       (tape) => {
-        const [value, ...others] = [estimate, picture, weights].map((each) => bench.put(tape, each));
+        const [value, ...others] = [estimate, picture, weights].map((tensor) => bench.put(tape, tensor));
         const target = tape.input('loss', [4]).binding;
         forTests.learnPicture(tape, value, ...others, target);
         return { value, target };
       },
       ({ value, target }, read) => Promise.all([read(value.gradient, size), read(target, 1)]),
     );
-    assertAlike(total, loss(estimate).values, 'loss');
+    assertNear(total, loss(estimate).values, 'loss');
     const expected = centralDifferences(loss, [estimate], 0, [1]);
     assertClose(gradient, expected, relativeTolerance * maximumMagnitude(expected), 'gradient');
   });
 
-  test('of places is added where something is to be known, to the first features', async () => {
-    const [tokens, places] = [normal([2, 3, 7]), normal([2, 3, 4])];
+  test('of positions adds gradients to the first features of tokens with known positions', async () => {
+    const [tokens, positions] = [normal([2, 3, 7]), normal([2, 3, 4])];
     const unknown = [1, 2, 3, 9];
-    for (const at of unknown) places.values[at] = forTests.unknown;
-    const slopes = normalArray(tokens.values.length, ++seed, { dtype: 'float32' });
-    const zeros = whole([2, 3, 7], new Array(42).fill(0));
+    for (const index of unknown) positions.values[index] = forTests.unknown;
+    const outputGradient = normalArray(tokens.values.length, ++seed, { dtype: 'float32' });
+    const zeros = tensorOf([2, 3, 7], new Array(42).fill(0));
     const { gradients } = await bench.differentiate(
       (tape, value) => {
         const output = forTests.sum(tape, value, bench.put(tape, zeros));
-        forTests.learnPlaces(tape, output, bench.put(tape, places), 0.25);
+        forTests.learnPlaces(tape, output, bench.put(tape, positions), 0.25);
         return output;
       },
       [tokens],
-      slopes,
+      outputGradient,
     );
-    const expected = slopes.map((slope, at) => {
-      const place = Math.floor(at / 7) * 4 + (at % 7);
-      if (at % 7 >= 4 || unknown.includes(place)) return slope;
-      return slope + ((2 * 0.25) / places.values.length) * (tokens.values[at] - places.values[place]);
+    const expected = outputGradient.map((gradient, index) => {
+      const feature = index % 7;
+      const position = Math.floor(index / 7) * 4 + feature;
+      if (feature >= 4 || unknown.includes(position)) return gradient;
+      const difference = tokens.values[index] - positions.values[position];
+      return gradient + ((2 * 0.25) / positions.values.length) * difference;
     });
-    assertAlike(gradients[0], expected, 'gradient of the tokens');
+    assertNear(gradients[0], expected, 'gradient of the tokens');
   });
 
-  test('total of many numbers and of their squares', async () => {
+  test('recordTotal sums many numbers and their squares', async () => {
     const numbers = normal([40_000]);
     const [sum, squares] = await bench.submit(
       (tape) => {
@@ -316,13 +325,13 @@ describe('a loss', () => {
           return total;
         });
       },
-      (totals, read) => Promise.all(totals.map((each) => read(each, 1))),
+      (totals, read) => Promise.all(totals.map((total) => read(total, 1))),
     );
-    const magnitudes = numbers.values.reduce((all, value) => all + Math.abs(value), 0);
-    const total = numbers.values.reduce((all, value) => all + value, 0);
-    const ofSquares = numbers.values.reduce((all, value) => all + value ** 2, 0);
-    // Of an invocation 3 terms, of a workgroup 6 rounds of two, and the same again: fewer than 24 roundings.
-    assertClose(sum, [total], 24 * 2 ** -24 * magnitudes, 'sum');
-    assertClose(squares, [ofSquares], 24 * 2 ** -24 * ofSquares, 'sum of squares');
+    const sumOf = (term) => numbers.values.reduce((total, value) => total + term(value), 0);
+    const expectedSum = sumOf((value) => value);
+    const expectedSquares = sumOf((value) => value ** 2);
+    // Fewer than 24 roundings: 3 terms per invocation and 6 rounds of two terms per workgroup, twice.
+    assertClose(sum, [expectedSum], 24 * 2 ** -24 * sumOf(Math.abs), 'sum');
+    assertClose(squares, [expectedSquares], 24 * 2 ** -24 * expectedSquares, 'sum of squares');
   });
 });

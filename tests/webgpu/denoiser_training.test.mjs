@@ -1,5 +1,5 @@
-// A denoiser that is trained by WebGPU against the same one that is trained in WebAssembly, whose gradients are checked by
-// central differences; and what becomes of it where a card fails.
+// Compares the training of a denoiser with WebGPU and in WebAssembly, whose gradients are checked with
+// central differences, and tests failures of the device.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -11,8 +11,8 @@ import {
   DeviceError,
   devices,
   DisposedError,
-  expectNoMemory,
-  file32,
+  expectNoMemoryAfterEach,
+  saveFloat32,
   install,
   OutOfMemoryError,
   tinyModel,
@@ -25,15 +25,15 @@ const options = { seed: 3, batch: 3 };
 const stateOf = (trainer) => parseSafetensors(trainer.saveCheckpoint());
 const moments = 'adam.mean.';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 afterEach(async () => {
   await settle();
   assertNoUncapturedErrors();
   assert.equal(counts.alive, 0, 'buffers are alive');
 });
 
-/** A model with a trainer, and that trainer on the card. `changes`: of the model's options. */
-async function onCard(own, gpuOptions, trainerOptions = options, changes = null) {
+/** Creates a model, a trainer and its training on the GPU. `changes` are options of the model. */
+async function onGpu(own, gpuOptions, trainerOptions = options, changes = null) {
   const { model, trainer } = inWasm(own, trainerOptions, changes);
   return { model, trainer, training: own(await trainer.onWebGPU(gpuOptions)) };
 }
@@ -41,53 +41,54 @@ function inWasm(own, trainerOptions = options, changes = null) {
   const model = tinyModel(own, changes);
   return { model, trainer: own(model.trainer(trainerOptions)) };
 }
-const take = (trainer, steps) => Array.from({ length: steps }, () => trainer.step(rate).loss);
+const lossesOf = (trainer, steps) => Array.from({ length: steps }, () => trainer.step(rate).loss);
 
 /**
- * After one step the means of gradients are a tenth of the gradients. So many operators in a row, each with sums of up to 300
- * terms of two roundings, on both sides: of the largest magnitude, where errors are random.
+ * Allowed error of the first moments after one step (a tenth of the gradients), relative to the largest
+ * magnitude, if errors are random: on both sides, `operators` in sequence, each with sums of up to 300 terms
+ * with two roundings.
  */
 const gradientTolerance = (operators) => 2 * Math.sqrt(operators) * Math.sqrt(300) * 2 * 2 ** -24;
 
-/** Takes a step on either side; how many parameters there are, and the largest difference of a gradient. */
+/** Makes a step on both sides. Returns the number of parameters and the largest relative gradient error. */
 async function compareGradients(own, operators, changes = null) {
   const { trainer: expected } = inWasm(own, options, changes);
-  const { trainer, training } = await onCard(own, {}, options, changes);
+  const { trainer, training } = await onGpu(own, {}, options, changes);
   const { loss } = expected.step(rate);
-  const found = await training.step(rate);
-  assert.equal(found.step, 1);
-  assertClose([found.loss], [loss], 1e-6 * loss, 'loss');
+  const first = await training.step(rate);
+  assert.equal(first.step, 1);
+  assertClose([first.loss], [loss], 1e-6 * loss, 'loss');
   await training.synchronize();
   const actual = stateOf(trainer).tensors;
   let worst = 0;
   let count = 0;
   for (const [name, { values }] of stateOf(expected).tensors) {
     if (!name.startsWith(moments)) continue;
-    const most = maximumMagnitude(values);
-    assert.ok(most > 0, `${name} has no gradient`);
-    const tolerance = gradientTolerance(operators) * most;
+    const magnitude = maximumMagnitude(values);
+    assert.ok(magnitude > 0, `${name} has no gradient`);
+    const tolerance = gradientTolerance(operators) * magnitude;
     const difference = assertClose(actual.get(name).values, values, tolerance, name);
-    worst = Math.max(worst, difference / most);
+    worst = Math.max(worst, difference / magnitude);
     count++;
   }
   return { worst, count };
 }
 
-describe('a training by WebGPU', () => {
-  test('has the loss and the gradients of the one in WebAssembly, of every parameter', (context) =>
+describe('training with WebGPU', () => {
+  test('has the loss of WebAssembly and the same gradients of all parameters', (context) =>
     scoped(async (own) => {
       const { worst, count } = await compareGradients(own, 60);
-      context.diagnostic(`${count} parameters, at most ${worst} of the largest magnitude`);
+      context.diagnostic(`${count} parameters, error at most ${worst} of the largest magnitude`);
     }));
 
   for (const [name, operators, changes] of [
     [
-      'without pixel and text blocks, heads of 10',
+      'without pixel and text blocks, headDim 10',
       30,
       { pixelBlocks: 0, textBlocks: 0, features: 20, blocks: 1 },
     ],
     [
-      'a token a pixel, sizes that are no multiples of 4',
+      'one token per pixel, sizes that are not multiples of 4',
       60,
       { patch: 1, pixelFeatures: 5, textFeatures: 6 },
     ],
@@ -97,50 +98,54 @@ describe('a training by WebGPU', () => {
       { pixelFeatures: 8, patch: 4, pixelBlocks: 2, textBlocks: 2, blocks: 3 },
     ],
   ]) {
-    test(`has them for a model of other sizes: ${name}`, (context) =>
+    test(`the same for a model of other sizes: ${name}`, (context) =>
       scoped(async (own) => {
         const { worst } = await compareGradients(own, operators, changes);
-        context.diagnostic(`at most ${worst} of the largest magnitude`);
+        context.diagnostic(`error at most ${worst} of the largest magnitude`);
       }));
   }
 
-  test('takes the same steps of the same seed; the trainer goes on with what the card has', (context) =>
+  test('makes the steps of WebAssembly; the trainer continues from the synchronized state', (context) =>
     scoped(async (own) => {
       const { model: wasmModel, trainer: expected } = inWasm(own);
-      const { model, trainer, training } = await onCard(own);
-      const losses = take(expected, 4);
-      const found = [];
-      for (let step = 1; step <= 4; ++step) found.push((await training.step(rate)).loss);
-      // Adam divides by the gradient's size: where that is rounding errors alone, a number may go another way, and matters little.
+      const { model, trainer, training } = await onGpu(own);
+      const losses = lossesOf(expected, 4);
+      const actual = [];
+      for (let step = 1; step <= 4; ++step) actual.push((await training.step(rate)).loss);
+      // Adam divides by the magnitude of the gradient. If a gradient is only rounding errors, the parameter
+      // may move in another direction; that has little effect on the loss.
       const tolerance = 1e-5;
-      const differences = found.map((loss, at) => Math.abs(loss - losses[at]) / losses[at]);
+      const differences = actual.map((loss, index) => Math.abs(loss - losses[index]) / losses[index]);
       context.diagnostic(`${differences}`);
-      assert.ok(Math.max(...differences) < tolerance, `${found} in place of ${losses}`);
+      assert.ok(Math.max(...differences) < tolerance, `losses are ${actual}; expected ${losses}`);
 
-      const before = file32(model);
+      const before = saveFloat32(model);
       await training.synchronize();
-      assert.notDeepEqual(file32(model), before);
+      assert.notDeepEqual(saveFloat32(model), before);
       assert.equal(stateOf(trainer).metadata.step, '4');
       training.dispose();
       const next = trainer.step(rate);
       assert.equal(next.step, 5);
       const { loss } = expected.step(rate);
-      assert.ok(Math.abs(next.loss - loss) < tolerance * loss, `${next.loss} in place of ${loss}`);
-      const [one, other] = [wasmModel, model].map((each) => parseSafetensors(file32(each)).tensors);
-      for (const [name, { values }] of one) {
-        // A number that goes another way is off by two steps each time; few are, and by more than a hundredth of a step fewer yet.
-        const differences = values.map((value, at) => Math.abs(value - other.get(name).values[at]));
+      assert.ok(Math.abs(next.loss - loss) < tolerance * loss, `loss is ${next.loss}; expected ${loss}`);
+      const wasmTensors = parseSafetensors(saveFloat32(wasmModel)).tensors;
+      const gpuTensors = parseSafetensors(saveFloat32(model)).tensors;
+      for (const [name, { values }] of wasmTensors) {
+        // A parameter that moves in another direction differs by two learning rates per step. Few do, and few
+        // differ by more than 1/100 of the learning rate.
+        const gpuValues = gpuTensors.get(name).values;
+        const differences = values.map((value, index) => Math.abs(value - gpuValues[index]));
         assert.ok(maximumMagnitude(differences) <= 2 * 5 * rate, name);
-        const off = differences.filter((difference) => difference > rate / 100).length;
-        assert.ok(off <= values.length / 50, `${name}: ${off} of ${values.length} numbers are off`);
+        const count = differences.filter((difference) => difference > rate / 100).length;
+        assert.ok(count <= values.length / 50, `${name}: ${count} of ${values.length} numbers differ`);
       }
     }));
 
-  test('averages parameters as the one in WebAssembly', () =>
+  test('has the parameter averages of WebAssembly', () =>
     scoped(async (own) => {
       const { trainer: expected } = inWasm(own);
-      const { trainer, training } = await onCard(own);
-      take(expected, 2);
+      const { trainer, training } = await onGpu(own);
+      lossesOf(expected, 2);
       await training.step(rate);
       await training.step(rate);
       await training.synchronize();
@@ -152,36 +157,36 @@ describe('a training by WebGPU', () => {
       }
     }));
 
-  test('may be asked for steps before the last one is done: they are the same', () =>
+  test('queued steps give the same result as awaited steps', () =>
     scoped(async (own) => {
-      const [one, other] = [await onCard(own), await onCard(own)];
-      const awaited = [];
-      for (let step = 0; step < 3; ++step) awaited.push(await one.training.step(rate));
-      assert.deepEqual(await Promise.all([1, 2, 3].map(() => other.training.step(rate))), awaited);
-      await Promise.all([one, other].map(({ training }) => training.synchronize()));
-      assert.deepEqual(other.trainer.saveCheckpoint(), one.trainer.saveCheckpoint());
+      const [awaited, queued] = [await onGpu(own), await onGpu(own)];
+      const results = [];
+      for (let step = 0; step < 3; ++step) results.push(await awaited.training.step(rate));
+      assert.deepEqual(await Promise.all([1, 2, 3].map(() => queued.training.step(rate))), results);
+      await Promise.all([awaited, queued].map(({ training }) => training.synchronize()));
+      assert.deepEqual(queued.trainer.saveCheckpoint(), awaited.trainer.saveCheckpoint());
     }));
 
-  test('is synchronized as it was when that was asked for, whatever is asked for meanwhile', () =>
+  test('synchronize uses the state at the time of the call', () =>
     scoped(async (own) => {
-      const { trainer, training } = await onCard(own);
-      const asked = [training.step(rate)];
+      const { trainer, training } = await onGpu(own);
+      const steps = [training.step(rate)];
       const first = training.synchronize().then(() => stateOf(trainer));
-      asked.push(training.step(rate));
+      steps.push(training.step(rate));
       const second = training.synchronize().then(() => stateOf(trainer));
-      await Promise.all(asked);
+      await Promise.all(steps);
       const states = await Promise.all([first, second]);
       assert.deepEqual(
         states.map(({ metadata }) => metadata.step),
         ['1', '2'],
       );
-      const alone = await onCard(own);
-      await alone.training.step(rate);
-      await alone.training.synchronize();
-      assert.deepEqual(states[0].tensors, stateOf(alone.trainer).tensors);
+      const oneStep = await onGpu(own);
+      await oneStep.training.step(rate);
+      await oneStep.training.synchronize();
+      assert.deepEqual(states[0].tensors, stateOf(oneStep.trainer).tensors);
     }));
 
-  test('goes on after a checkpoint, and with other shares of scenes and times', () =>
+  test('continues from a checkpoint, also with other shares of scenes and timesteps', () =>
     scoped(async (own) => {
       const others = {
         ...options,
@@ -193,12 +198,12 @@ describe('a training by WebGPU', () => {
       };
       const model = tinyModel(own);
       const wasm = own(model.trainer(others));
-      const { model: cardModel, trainer, training } = await onCard(own, {}, others);
+      const { model: gpuModel, trainer, training } = await onGpu(own, {}, others);
       const loss = wasm.step(rate).loss;
       assertClose([(await training.step(rate)).loss], [loss], 1e-6 * loss, 'first loss');
       training.dispose();
-      // The card's step was not synchronized: it is as if it had not been.
-      assert.deepEqual(file32(cardModel), file32(tinyModel(own)));
+      // The step was not synchronized and is lost.
+      assert.deepEqual(saveFloat32(gpuModel), saveFloat32(tinyModel(own)));
       trainer.loadCheckpoint(wasm.saveCheckpoint());
       const again = own(await trainer.onWebGPU());
       const second = wasm.step(rate).loss;
@@ -206,11 +211,11 @@ describe('a training by WebGPU', () => {
       assert.ok(second > 0);
     }));
 
-  test('says which card it is, and leaves a device of the user alone', () =>
+  test('describes the device; option gpuDevice is not destroyed', () =>
     scoped(async (own) => {
       const gpuDevice = await requestTestDevice();
       const before = devices.length;
-      const { training } = await onCard(own, { gpuDevice });
+      const { training } = await onGpu(own, { gpuDevice });
       assert.equal(devices.length, before);
       assert.match(training.description, /\w/);
       await training.step(rate);
@@ -221,17 +226,17 @@ describe('a training by WebGPU', () => {
     }));
 });
 
-describe('while a training is on a card', () => {
-  test('its trainer takes no steps of its own, but saves and shows averages', () =>
+describe('during training on the GPU', () => {
+  test('the trainer cannot step or load, but save and run withAverages', () =>
     scoped(async (own) => {
-      const { model, trainer, training } = await onCard(own);
+      const { model, trainer, training } = await onGpu(own);
       const file = trainer.saveCheckpoint();
-      assertThrows(() => trainer.step(rate), ArgumentError, 'WebGPU', 'step', 'disposed of');
+      assertThrows(() => trainer.step(rate), ArgumentError, 'WebGPU', 'step', 'dispose');
       assertThrows(() => trainer.loadCheckpoint(file), ArgumentError, 'WebGPU', 'loadCheckpoint');
       await assertRejects(() => trainer.onWebGPU(), ArgumentError, 'WebGPU', 'onWebGPU');
       assert.deepEqual(
-        trainer.withAverages(() => file32(model)),
-        file32(model),
+        trainer.withAverages(() => saveFloat32(model)),
+        saveFloat32(model),
       );
       await training.step(rate);
       assert.deepEqual(trainer.saveCheckpoint(), file);
@@ -239,11 +244,11 @@ describe('while a training is on a card', () => {
       assert.equal(trainer.step(rate).step, 1);
     }));
 
-  test('wrong arguments are refused, and nothing has changed', () =>
+  test('invalid arguments reject with ArgumentError and change nothing', () =>
     scoped(async (own) => {
-      const { trainer, training } = await onCard(own);
+      const { trainer, training } = await onGpu(own);
       for (const learningRate of [-0.1, NaN, Infinity, '1', undefined]) {
-        await assertRejects(() => training.step(learningRate), ArgumentError, 'learningRate', 'it takes');
+        await assertRejects(() => training.step(learningRate), ArgumentError, 'learningRate');
       }
       assert.equal((await training.step(rate)).step, 1);
       training.dispose();
@@ -253,32 +258,32 @@ describe('while a training is on a card', () => {
       await assertRejects(() => trainer.onWebGPU(7), ArgumentError, 'options');
     }));
 
-  test('it is at its end with its trainer, and with its denoiser', () =>
+  test('training rejects with DisposedError after its trainer or denoiser is disposed', () =>
     scoped(async (own) => {
-      const one = await onCard(own);
-      one.trainer.dispose();
-      assert.equal(one.training.disposed, true);
-      await assertRejects(() => one.training.step(rate), DisposedError, 'WebGPU');
-      await assertRejects(() => one.training.synchronize(), DisposedError, 'WebGPU');
-      const other = await onCard(own);
-      other.model.dispose();
-      await assertRejects(() => other.training.step(rate), DisposedError, 'denoiser');
-      await assertRejects(() => other.training.synchronize(), DisposedError, 'denoiser');
+      const first = await onGpu(own);
+      first.trainer.dispose();
+      assert.equal(first.training.disposed, true);
+      await assertRejects(() => first.training.step(rate), DisposedError, 'WebGPU');
+      await assertRejects(() => first.training.synchronize(), DisposedError, 'WebGPU');
+      const second = await onGpu(own);
+      second.model.dispose();
+      await assertRejects(() => second.training.step(rate), DisposedError, 'denoiser');
+      await assertRejects(() => second.training.synchronize(), DisposedError, 'denoiser');
     }));
 });
 
-describe('where there is no card, or it fails,', () => {
-  test('onWebGPU rejects with a DeviceError that says why', () =>
+describe('without a device, or if it fails,', () => {
+  test('onWebGPU rejects with DeviceError and the reason', () =>
     scoped(async (own) => {
       const { trainer } = inWasm(own);
       const causes = [
-        [{ adapter: () => null }, 'no adapter answers'],
-        [{ device: () => Promise.reject(new Error('none, says the test')) }, 'none, says the test'],
+        [{ adapter: () => null }, 'adapter'],
+        [{ device: () => Promise.reject(new Error('rejected by the test')) }, 'rejected by the test'],
       ];
       try {
-        for (const [gpu, why] of causes) {
+        for (const [gpu, reason] of causes) {
           install(gpu);
-          await assertRejects(() => trainer.onWebGPU(), DeviceError, 'there is no WebGPU device', why);
+          await assertRejects(() => trainer.onWebGPU(), DeviceError, 'WebGPU', reason);
         }
       } finally {
         install();
@@ -286,12 +291,12 @@ describe('where there is no card, or it fails,', () => {
       assert.equal(trainer.step(rate).step, 1);
     }));
 
-  test('a device that is lost ends the training; denoiser and trainer are as they were', () =>
+  test('device loss ends the training and does not change the denoiser and trainer', () =>
     scoped(async (own) => {
-      const { model, trainer, training } = await onCard(own);
+      const { model, trainer, training } = await onGpu(own);
       await training.step(rate);
       await training.synchronize();
-      const [file, checkpoint] = [file32(model), trainer.saveCheckpoint()];
+      const [file, checkpoint] = [saveFloat32(model), trainer.saveCheckpoint()];
       await training.step(rate);
       devices.at(-1).destroy();
       for (const call of [
@@ -301,22 +306,22 @@ describe('where there is no card, or it fails,', () => {
       ]) {
         await assertRejects(call, DeviceError, 'lost');
       }
-      assert.deepEqual(file32(model), file);
+      assert.deepEqual(saveFloat32(model), file);
       assert.deepEqual(trainer.saveCheckpoint(), checkpoint);
       training.dispose();
       assert.equal(trainer.step(rate).step, 2);
     }));
 
-  test('memory that cannot be had is an OutOfMemoryError; what was taken is freed', () =>
+  test('onWebGPU rejects with OutOfMemoryError if an allocation fails, and frees all buffers', () =>
     scoped(async (own) => {
       const { trainer } = inWasm(own);
-      /** Starts a training whose buffer number `place` fails; returns the number of buffers. */
-      const startWith = async (place) => {
+      /** Starts a training whose buffer `index` fails. Returns the number of buffers. */
+      const startWith = async (index) => {
         const gpuDevice = await requestTestDevice();
-        const fault = failBuffer(gpuDevice, place);
+        const fault = failBuffer(gpuDevice, index);
         const starting = trainer.onWebGPU({ gpuDevice });
         const training = await starting.catch(() => null);
-        if (fault.failed()) await assertRejects(() => starting, OutOfMemoryError, 'no memory');
+        if (fault.failed()) await assertRejects(() => starting, OutOfMemoryError, 'memory');
         else training.dispose();
         fault.end();
         assert.equal(counts.alive, 0, `buffers are alive after the failure of ${fault.label()}`);
@@ -324,30 +329,31 @@ describe('where there is no card, or it fails,', () => {
         return { failed: fault.failed(), total: fault.count() };
       };
       let { total } = await startWith(Infinity);
-      for (const placeOf of [
+      for (const chooseIndex of [
         () => total - 1,
         () => total - 2,
         () => Math.floor(total / 2),
         () => Math.floor(total / 3),
       ]) {
-        // Measured times decide how many buffers a start needs: if there are fewer than the last time, it is tried again.
+        // The number of buffers depends on measured times; if a start needs fewer than the last one, it is
+        // repeated.
         let result = { failed: false, total };
         for (let attempt = 0; attempt < 10 && !result.failed; ++attempt) {
           ({ total } = result);
-          result = await startWith(placeOf());
+          result = await startWith(chooseIndex());
         }
         assert.ok(result.failed, `no start needed ${total} buffers again`);
       }
       assert.equal(trainer.step(rate).step, 1);
     }));
 
-  test('a training that is too large for the device is refused', () =>
+  test('onWebGPU rejects if the training exceeds the limits of the device', () =>
     scoped(async (own) => {
       const model = tinyModel(own);
       const trainer = own(model.trainer({ batch: 64 }));
       const limits = { maxBufferSize: 2 ** 16, maxStorageBufferBindingSize: 2 ** 16 };
       const gpuDevice = await requestTestDevice({ limits });
-      await assertRejects(() => trainer.onWebGPU({ gpuDevice }), OutOfMemoryError, 'the device takes 65536');
+      await assertRejects(() => trainer.onWebGPU({ gpuDevice }), OutOfMemoryError, '65536');
       gpuDevice.destroy();
     }));
 });

@@ -1,5 +1,6 @@
-// Products on the graphics card against a loop in float64: every layout, tiling, size, bias; element by element within what
-// rounding allows: (depth + 3)·u of the sum of the terms' magnitudes (Higham, "Accuracy and Stability", section 3.1).
+// Tests of matrix products on the GPU, compared with a loop in float64: layouts, tilings, sizes, biases. The
+// allowed error of an element is (depth + 3)·u times the sum of the terms' magnitudes (Higham, "Accuracy and
+// Stability of Numerical Algorithms", section 3.1).
 import { after, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { assertWithin } from '../support/compare.mjs';
@@ -7,21 +8,20 @@ import { roundedToHalf } from '../support/halves.mjs';
 import { normalArray } from '../../support/random.mjs';
 import { assertNoUncapturedErrors, counts } from '../support/webgpu.mjs';
 import { kernelBench } from '../support/webgpu_kernels.mjs';
-import { forTests } from '../../dist/webgpu.js';
+import { multiply, packHalvesKernel, packWidth, packWorkgroup } from '../../build/for_tests/webgpu.js';
 
-const { multiply, packHalvesKernel, packWidth, packWorkgroup } = forTests;
 const unitRoundoff = 2 ** -24;
 const bench = await kernelBench();
 after(() => bench.dispose());
 
-/** A matrix of each batch row (outer) and head (inner), whose elements lie apart as `contiguous` says. */
+/** One matrix per batch row (outer) and head (inner), contiguous along `contiguous`. */
 function layOut({ rows, columns, contiguous, offset, padding, outer, inner }, seed) {
   const [lines, length] = contiguous === 'rows' ? [columns, rows] : [rows, columns];
   const stride = length + padding;
   const size = lines * stride;
   return {
     values: normalArray(offset + outer * inner * size, seed, { dtype: 'float32' }),
-    at: (o, i, row, column) =>
+    indexOf: (o, i, row, column) =>
       offset +
       (o * inner + i) * size +
       (contiguous === 'rows' ? column * stride + row : row * stride + column),
@@ -82,7 +82,7 @@ async function check(tiling, { a, b, c, sizes, aligned, bias = 'none', accumulat
     });
   });
 
-  // What lies between the rows must stay as it was.
+  // Padding between rows must not change.
   const expected = Float64Array.from(inC.values);
   const allowed = new Float64Array(expected.length);
   for (let o = 0; o < outer; ++o) {
@@ -91,22 +91,24 @@ async function check(tiling, { a, b, c, sizes, aligned, bias = 'none', accumulat
         for (let column = 0; column < columns; ++column) {
           let [sum, magnitude] = [0, 0];
           for (let k = 0; k < depth; ++k) {
-            const [left, right] = [inA.values[inA.at(o, i, row, k)], inB.values[inB.at(o, i, k, column)]];
+            const left = inA.values[inA.indexOf(o, i, row, k)];
+            const right = inB.values[inB.indexOf(o, i, k, column)];
             const term =
               (packed === 'a' ? roundedToHalf(left) : left) * (packed === 'b' ? roundedToHalf(right) : right);
             sum += term;
             magnitude += Math.abs(term);
           }
-          const at = inC.at(o, i, row, column);
+          const index = inC.indexOf(o, i, row, column);
           const added = { none: 0, rows: biases[row], columns: biases[column] }[bias];
-          const before = accumulates ? inC.values[at] : 0;
-          expected[at] = before + scale * sum + added;
-          allowed[at] = (depth + 3) * unitRoundoff * (Math.abs(before) + scale * magnitude + Math.abs(added));
+          const before = accumulates ? inC.values[index] : 0;
+          expected[index] = before + scale * sum + added;
+          const magnitudes = Math.abs(before) + scale * magnitude + Math.abs(added);
+          allowed[index] = (depth + 3) * unitRoundoff * magnitudes;
         }
       }
     }
   }
-  const what = [
+  const description = [
     tiling.stage,
     tiling.tileRows,
     tiling.tileColumns,
@@ -118,15 +120,15 @@ async function check(tiling, { a, b, c, sizes, aligned, bias = 'none', accumulat
     accumulates,
     packed,
   ].join(' ');
-  assertWithin(found.subarray(0, expected.length), expected, allowed, what);
+  assertWithin(found.subarray(0, expected.length), expected, allowed, description);
 }
 
-/** The kernels that there are of each: the other layouts are the same products, read the other way. */
+/** Layouts with their own kernels. Others are computed as the transposed product. */
 const layouts = ['depth', 'rows'].flatMap((a) =>
   ['columns', 'depth'].flatMap((b) => ['columns', 'rows'].map((c) => ({ a, b, c }))),
 );
 
-/** Beyond one workgroup of the largest tile, and within a part of one. */
+/** Larger than one workgroup of the largest tile, and smaller than one. */
 const vectorSizes = [
   [140, 68, 36],
   [4, 8, 4],
@@ -136,8 +138,8 @@ const oddSizes = [
   [1, 3, 1],
 ];
 
-// The adapter of the tests takes seconds to compile a large tile that is in workgroup memory: it does without the variants
-// that its smaller sibling, of the same text, has.
+// The tests' adapter needs seconds to compile a large tile in workgroup memory. The variants run only with
+// the smaller tile, which has the same source.
 const tilings = [
   { stage: 'registers', tileRows: 16, tileColumns: 8, variants: false },
   { stage: 'registers', tileRows: 8, tileColumns: 8, variants: true },
@@ -156,7 +158,7 @@ for (const { variants, ...tiling } of tilings) {
       });
     }
     if (!variants) return;
-    test('bias along rows and columns, sums on what is there', async () => {
+    test('bias along rows and columns, accumulation', async () => {
       const layout = { a: 'depth', b: 'columns', c: 'columns' };
       for (const [bias, accumulates] of [
         ['rows', false],
@@ -165,7 +167,7 @@ for (const { variants, ...tiling } of tilings) {
         await check(tiling, { ...layout, sizes: [36, 20, 12], aligned: true, bias, accumulates });
         await check(tiling, { ...layout, sizes: [33, 19, 11], aligned: false, bias, accumulates });
       }
-      // Read the other way, the bias lies along the other side.
+      // In a transposed product the bias is along the other dimension.
       await check(tiling, {
         a: 'rows',
         b: 'depth',
@@ -176,7 +178,7 @@ for (const { variants, ...tiling } of tilings) {
       });
     });
     for (const packed of ['a', 'b']) {
-      test(`${packed.toUpperCase()} in halves`, async () => {
+      test(`${packed.toUpperCase()} in float16`, async () => {
         for (const { a, b, c } of layouts) {
           await check(tiling, { a, b, c, sizes: [36, 20, 12], aligned: true, packed });
         }
@@ -187,7 +189,7 @@ for (const { variants, ...tiling } of tilings) {
   });
 }
 
-test('no buffer is left but those that the next product takes', () => {
+test('only buffers that the next product reuses remain', () => {
   assert.equal(counts.alive, bench.device.memory.buffers);
   assertNoUncapturedErrors();
 });

@@ -1,5 +1,5 @@
-// Weights in halves: within 5e-3 of the exact result, and within 1e-4 of the very arithmetic – weights rounded to halves,
-// everything else exact –, so that nothing but the weights' rounding is lost.
+// Tests of float16 weights: the error is at most 5e-3, and at most 1e-4 against exact arithmetic with weights
+// rounded to float16, so that only the weights are rounded.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
@@ -20,11 +20,13 @@ const strategy = strategies['registers, parts'];
 const device = new Device(await requestTestDevice());
 const precision = 'float16';
 
-/** The problem with weights as they are in GPU memory: in halves where a row, and a head's rows, have a multiple of four. */
-function withHalves(problem) {
+/**
+ * The problem with the weights in GPU memory: float16 if the length of a row and headDim are multiples of 4.
+ */
+function withRoundedWeights(problem) {
   const { parameters, queryDim, contextDim, numHeads } = problem;
-  const areFours = (inFeatures) => inFeatures % 4 === 0 && (queryDim / numHeads) % 4 === 0;
-  const round = (values, inFeatures) => (areFours(inFeatures) ? values.map(roundedToHalf) : values);
+  const isRounded = (inFeatures) => inFeatures % 4 === 0 && (queryDim / numHeads) % 4 === 0;
+  const round = (values, inFeatures) => (isRounded(inFeatures) ? values.map(roundedToHalf) : values);
   return {
     ...problem,
     parameters: {
@@ -37,70 +39,73 @@ function withHalves(problem) {
   };
 }
 
-const near = (actual, expected, tolerance, what) =>
-  assertClose(actual, expected, tolerance * maximumMagnitude(expected), what);
+const assertNear = (actual, expected, tolerance, name) =>
+  assertClose(actual, expected, tolerance * maximumMagnitude(expected), name);
 
-const fours = ({ queryDim, numHeads }) => (queryDim / numHeads) % 4 === 0;
+const hasMultipleOf4 = ({ queryDim, numHeads }) => (queryDim / numHeads) % 4 === 0;
 
-/** check(made, gpuLayer, gpuCall, description) at random shapes. */
+/** Runs check(made, gpuLayer, gpuCall, description) for random shapes. */
 const atRandomShapes = (most, numRuns, check) =>
   fc.assert(
-    fc.asyncProperty(layerCase('float32', { most }).filter(fours), (description) =>
+    fc.asyncProperty(layerCase('float32', { most }).filter(hasMultipleOf4), (description) =>
       withCase(description, (made) =>
-        withGpuLayer(device, strategy, made, (gpuLayer, given) => check(made, gpuLayer, given, description), {
-          precision,
-        }),
+        withGpuLayer(
+          device,
+          strategy,
+          made,
+          (gpuLayer, gpuCall) => check(made, gpuLayer, gpuCall, description),
+          { precision },
+        ),
       ),
     ),
     runs(numRuns),
   );
 
-test('random shapes: within 5e-3, and what rounding the weights gives', () =>
-  atRandomShapes(60_000, 25, async ({ problem, toTokens }, gpuLayer, given) => {
-    const output = toTokens(await forwardOnGpu(gpuLayer, given));
-    near(output, forward(problem), 5e-3, 'beside exact weights');
-    near(output, forward(withHalves(problem)), 1e-4, 'beside rounded weights');
-    // Packed once, used again.
-    near(toTokens(await forwardOnGpu(gpuLayer, given)), output, 1e-6, 'the second time');
+test('random shapes: errors of output', () =>
+  atRandomShapes(60_000, 25, async ({ problem, toTokens }, gpuLayer, gpuCall) => {
+    const output = toTokens(await forwardOnGpu(gpuLayer, gpuCall));
+    assertNear(output, forward(problem), 5e-3, 'output, exact weights');
+    assertNear(output, forward(withRoundedWeights(problem)), 1e-4, 'output, rounded weights');
+    // The second call uses the packed weights of the first.
+    assertNear(toTokens(await forwardOnGpu(gpuLayer, gpuCall)), output, 1e-6, 'output of the second call');
   }));
 
-test('gradients: what rounding the weights gives', () =>
-  atRandomShapes(30_000, 15, async ({ input, context, problem, toTokens }, gpuLayer, given, { seed }) => {
+test('random shapes: errors of gradients', () =>
+  atRandomShapes(30_000, 15, async ({ input, context, problem, toTokens }, gpuLayer, gpuCall, { seed }) => {
     const outputGradient = normalArray(input.size, seed + 9, { dtype: 'float32' });
-    const found = await trainOnGpu(gpuLayer, given, outputGradient);
-    const rounded = withHalves(problem);
+    const actual = await trainOnGpu(gpuLayer, gpuCall, outputGradient);
+    const rounded = withRoundedWeights(problem);
     const rows = toTokens(outputGradient);
     const expected = backward(rounded, rows);
-    // Where all terms cancel, as they do in softmax's gradient of a single key, rounding is what is left.
+    // If all terms cancel, as in the gradient of softmax with a single key, only rounding errors remain.
     const magnitudes = gradientMagnitudes(rounded, rows);
     const relative = gradientRelativeBound(rounded, 'float32');
-    const nearEach = (actual, wanted, terms, what) => {
-      const allowed = Math.max(1e-4 * maximumMagnitude(wanted), relative * maximumMagnitude(terms));
-      assertClose(actual, wanted, allowed, what);
+    const check = (values, reference, terms, name) => {
+      const allowed = Math.max(1e-4 * maximumMagnitude(reference), relative * maximumMagnitude(terms));
+      assertClose(values, reference, allowed, name);
     };
-    nearEach(toTokens(found.input), expected.input, magnitudes.input, 'input gradient');
-    if (context !== null) nearEach(found.context, expected.context, magnitudes.context, 'context gradient');
-    const [wanted, terms] = [joinParameters(expected), joinParameters(magnitudes)];
-    nearEach(found.parameters, wanted, terms, 'parameter gradients');
+    check(toTokens(actual.input), expected.input, magnitudes.input, 'input gradient');
+    if (context !== null) check(actual.context, expected.context, magnitudes.context, 'context gradient');
+    check(actual.parameters, joinParameters(expected), joinParameters(magnitudes), 'parameter gradients');
   }));
 
 const small = { height: 6, width: 6, queryDim: 32, contextDim: 24, numHeads: 4, length: 9 };
 
-test('inputs up to ±1e4: finite', async () => {
+test('the output of inputs up to ±1e4 is finite', async () => {
   for (const magnitude of [1e2, 1e4]) {
     await withCase({ ...small, magnitude }, (made) =>
       withGpuLayer(
         device,
         strategy,
         made,
-        async (gpuLayer, given) => assertFinite(await forwardOnGpu(gpuLayer, given), 'output'),
+        async (gpuLayer, gpuCall) => assertFinite(await forwardOnGpu(gpuLayer, gpuCall), 'output'),
         { precision },
       ),
     );
   }
 });
 
-test('a weight that no half holds stays as it is', async () => {
+test('a weight outside the float16 range stays float32', async () => {
   const made = makeCase(small);
   try {
     const values = made.layer.getParameters();
@@ -111,10 +116,10 @@ test('a weight that no half holds stays as it is', async () => {
       device,
       strategy,
       made,
-      async (gpuLayer, given) => {
-        const output = await forwardOnGpu(gpuLayer, given);
+      async (gpuLayer, gpuCall) => {
+        const output = await forwardOnGpu(gpuLayer, gpuCall);
         assertFinite(output, 'output');
-        near(made.toTokens(output), forward(made.problem), 5e-3, 'output');
+        assertNear(made.toTokens(output), forward(made.problem), 5e-3, 'output');
       },
       { precision },
     );
@@ -123,20 +128,20 @@ test('a weight that no half holds stays as it is', async () => {
   }
 });
 
-test('a first call that fails leaves no weights that are not packed', async () => {
-  // One that has compiled nothing yet.
+test('after a failed first call the weights are packed correctly', async () => {
+  // This device has no compiled shaders yet.
   const fresh = new Device(await requestTestDevice());
   await withCase({ ...small, seed: 5 }, (made) =>
     withGpuLayer(
       fresh,
       strategy,
       made,
-      async (gpuLayer, given) => {
+      async (gpuLayer, gpuCall) => {
         const end = failPipelines(fresh.gpu, (label) => label.startsWith('softmax'));
-        await assert.rejects(forwardOnGpu(gpuLayer, given), /does not compile/);
+        await assert.rejects(forwardOnGpu(gpuLayer, gpuCall), /softmax.*compile/);
         end();
-        const output = made.toTokens(await forwardOnGpu(gpuLayer, given));
-        near(output, forward(withHalves(made.problem)), 1e-4, 'after a call that failed');
+        const output = made.toTokens(await forwardOnGpu(gpuLayer, gpuCall));
+        assertNear(output, forward(withRoundedWeights(made.problem)), 1e-4, 'output after a failed call');
       },
       { precision },
     ),

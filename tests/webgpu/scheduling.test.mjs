@@ -1,5 +1,6 @@
-// With real measurements: after calibration and some calls of each kind, 'auto' takes the faster device, never one that is
-// slower by more than 15 %. The package and the test measure processor time: the adapter of the tests is a processor, too.
+// Tests of the scheduler with real measurements: after calibration and some calls of each kind, 'auto'
+// chooses a device that is at most 15 % slower than the faster one. The package and the test measure CPU
+// time, because the tests' adapter runs on the CPU.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { processorMilliseconds } from '../support/processor_clock.mjs';
@@ -7,10 +8,10 @@ import { DiffusionCrossAttention, memoryInUse, Tensor } from '../support/webgpu_
 import { scoped } from '../support/cases.mjs';
 import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
 
-/** The median processor time of `work` on each device, which take turns: milliseconds. */
+/** Measures the median CPU time of `work` on both devices, alternating, in milliseconds. */
 async function medianTimes(work, count = 9) {
   const times = { wasm: [], webgpu: [] };
-  for (let number = 0; number < count; ++number) {
+  for (let round = 0; round < count; ++round) {
     for (const [device, samples] of Object.entries(times)) {
       const start = processorMilliseconds();
       await work(device);
@@ -25,38 +26,38 @@ const shapes = [
   { name: 'few tokens', size: 4, queryDim: 32, keys: 4 },
   { name: 'many channels', size: 8, queryDim: 320, keys: 77 },
   { name: 'many tokens', size: 32, queryDim: 64, keys: 16 },
-  { name: 'on the card', size: 16, queryDim: 128, keys: 77, resident: true },
+  { name: 'GPU tensor', size: 16, queryDim: 128, keys: 77, resident: true },
 ];
 
 for (const { name, size, queryDim, keys, resident = false } of shapes) {
   test(`${name}: ${queryDim} channels, ${size} × ${size}, ${keys} keys`, () =>
     scoped(async (own) => {
       const layer = own(new DiffusionCrossAttention(queryDim, queryDim, 4, size, { seed: 1 }));
-      const there = own(Tensor.randn([1, queryDim, size, size], { seed: 2 }));
-      const input = resident ? own(await there.to('webgpu')) : there;
+      const wasmInput = own(Tensor.randn([1, queryDim, size, size], { seed: 2 }));
+      const input = resident ? own(await wasmInput.to('webgpu')) : wasmInput;
       const context = own(Tensor.randn([1, keys, queryDim], { seed: 3 }));
       const run = async (device) => {
         const output = await layer.forwardAsync(input, context, { device });
         await output.dataAsync();
         output.dispose();
       };
-      // A first call and three more of each device, and then what follows from them. The package takes the time of a call
-      // after the device has done it, which is later than its result.
+      // A first call and three more on each device, then calls by their measurements. The package records the
+      // time of a call when the device has finished it, which is after its result is available.
       for (let count = 0; count < 12; ++count) {
         await run('auto');
         await settle();
       }
-      const chosen = layer.explain();
-      const device = chosen.startsWith('webgpu') ? 'webgpu' : 'wasm';
-      // Processor times are noisy, too: the device is wrong if it is slower each time.
+      const explanation = layer.explain();
+      const device = explanation.startsWith('webgpu') ? 'webgpu' : 'wasm';
+      // CPU times are noisy; the choice is wrong only if the device is slower in each round.
       const ratios = [];
       for (let round = 0; round < 3; ++round) {
         const times = await medianTimes(run);
         ratios.push(times[device] / Math.min(times.wasm, times.webgpu));
         if (ratios.at(-1) <= 1.15) break;
       }
-      assert.ok(Math.min(...ratios) <= 1.15, `${device} was slower ${ratios.join(', ')} times: ${chosen}`);
-      assert.match(chosen, /wasm: [\d.]+ ms measured|webgpu: [\d.]+ ms measured/);
+      assert.ok(Math.min(...ratios) <= 1.15, `${device} is slower: ${ratios.join(', ')} ×. ${explanation}`);
+      assert.match(explanation, /wasm: [\d.]+ ms measured|webgpu: [\d.]+ ms measured/);
     }));
 }
 

@@ -1,4 +1,4 @@
-// Tensors in GPU memory: there and back, shared, copied, and around buffers that are the user's own, on the user's device.
+// Tests of tensors in GPU memory: transfers, shared and copied memory, and buffers and devices of the user.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import {
@@ -15,7 +15,7 @@ import {
 import { initOptions } from '../support/variant.mjs';
 import { assertNoUncapturedErrors, counts, requestTestDevice, settle } from '../support/webgpu.mjs';
 
-// The user's own device; no navigator.gpu is needed, and software is taken without a question.
+// With option gpuDevice, navigator.gpu is not needed and software adapters are accepted.
 const gpuDevice = await requestTestDevice();
 const info = await init({ ...initOptions, gpuDevice, device: 'webgpu' });
 const { scoped } = await import('../support/cases.mjs');
@@ -35,56 +35,56 @@ test("the user's device is in use", () => {
   assert.match(info.webgpu, /swiftshader/i);
 });
 
-describe('there and back', () => {
+describe('transfers', () => {
   for (const shape of [[1], [3], [5, 7], [2, 3, 4, 5]]) {
     test(`[${shape.join(', ')}]: the same bits`, () =>
       scoped(async (own) => {
         const tensor = own(Tensor.randn(shape, { seed: 1 }));
-        const there = own(await tensor.to('webgpu'));
-        assert.equal(there.location, 'webgpu');
-        assert.equal(there.dtype, 'float32');
-        assert.deepEqual(there.shape, shape);
-        assertSameBits(await there.dataAsync(), tensor.data(), 'dataAsync');
-        assertSameBits(own(await there.to('wasm')).data(), tensor.data(), 'to wasm');
-        assertSameBits(await tensor.dataAsync(), tensor.data(), 'dataAsync of a tensor in WASM memory');
+        const resident = own(await tensor.to('webgpu'));
+        assert.equal(resident.location, 'webgpu');
+        assert.equal(resident.dtype, 'float32');
+        assert.deepEqual(resident.shape, shape);
+        assertSameBits(await resident.dataAsync(), tensor.data(), 'dataAsync');
+        assertSameBits(own(await resident.to('wasm')).data(), tensor.data(), 'to wasm');
+        assertSameBits(await tensor.dataAsync(), tensor.data(), 'dataAsync in WebAssembly memory');
         assert.equal(tensor.gpuBuffer, null);
-        assert.ok(there.gpuBuffer.size >= 4 * tensor.size);
+        assert.ok(resident.gpuBuffer.size >= 4 * tensor.size);
       }));
   }
 
-  test('NaN, infinities and -0 stay what they are', () =>
+  test('NaN, infinities, -0 and subnormal numbers keep their bits', () =>
     scoped(async (own) => {
       const values = Float32Array.of(NaN, Infinity, -Infinity, -0, 1e-45);
-      const there = own(await own(Tensor.from(values, [5])).to('webgpu'));
-      assertSameBits(await there.dataAsync(), values, 'values');
+      const resident = own(await own(Tensor.from(values, [5])).to('webgpu'));
+      assertSameBits(await resident.dataAsync(), values, 'values');
     }));
 
-  test('reshape shares, clone and to copy', () =>
+  test('reshape shares memory, clone and to copy it', () =>
     scoped(async (own) => {
       const before = counts.alive;
-      const there = await own(Tensor.randn([4, 6], { seed: 1 })).to('webgpu');
-      const flat = there.reshape([-1, 8]);
-      assert.deepEqual(flat.shape, [3, 8]);
-      assert.equal(flat.gpuBuffer, there.gpuBuffer);
-      assertThrows(() => there.reshape([5, 5]), ShapeError, '[5, 5]', '24');
-      const copies = [there.clone(), await there.to('webgpu')];
-      const values = await there.dataAsync();
-      gpuDevice.queue.writeBuffer(there.gpuBuffer, 0, new Float32Array(24));
-      assert.deepEqual([...(await flat.dataAsync())], new Array(24).fill(0));
-      there.dispose();
-      there.dispose();
-      assert.deepEqual([...(await flat.dataAsync())], new Array(24).fill(0));
+      const resident = await own(Tensor.randn([4, 6], { seed: 1 })).to('webgpu');
+      const reshaped = resident.reshape([-1, 8]);
+      assert.deepEqual(reshaped.shape, [3, 8]);
+      assert.equal(reshaped.gpuBuffer, resident.gpuBuffer);
+      assertThrows(() => resident.reshape([5, 5]), ShapeError, '[5, 5]', '24');
+      const copies = [resident.clone(), await resident.to('webgpu')];
+      const values = await resident.dataAsync();
+      gpuDevice.queue.writeBuffer(resident.gpuBuffer, 0, new Float32Array(24));
+      assert.deepEqual([...(await reshaped.dataAsync())], new Array(24).fill(0));
+      resident.dispose();
+      resident.dispose();
+      assert.deepEqual([...(await reshaped.dataAsync())], new Array(24).fill(0));
       for (const copy of copies) {
         assertSameBits(await copy.dataAsync(), values, 'a copy');
         copy.dispose();
       }
-      flat.dispose();
+      reshaped.dispose();
       assert.equal(counts.alive, before);
-      await assertRejects(() => there.dataAsync(), DisposedError);
-      assertThrows(() => there.gpuBuffer, DisposedError);
+      await assertRejects(() => resident.dataAsync(), DisposedError);
+      assertThrows(() => resident.gpuBuffer, DisposedError);
     }));
 
-  test('float64 stays in WASM memory', () =>
+  test('throw ArgumentError for float64', () =>
     scoped(async (own) => {
       const tensor = own(Tensor.zeros([2], 'float64'));
       await assertRejects(() => tensor.to('webgpu'), ArgumentError, 'float64', 'float32');
@@ -93,7 +93,7 @@ describe('there and back', () => {
 });
 
 describe("the user's buffers", () => {
-  test('a forward of one, into one: no copy, and they are not destroyed', () =>
+  test('forward uses them without a copy and does not destroy them', () =>
     scoped(async (own) => {
       const layer = own(new DiffusionCrossAttention(32, 24, 4, 8, { seed: 1 }));
       const inWasm = own(Tensor.randn([2, 32, 6, 6], { seed: 2 }));
@@ -105,19 +105,19 @@ describe("the user's buffers", () => {
       const output = await layer.forwardAsync(input, context);
       assert.equal(output.location, 'webgpu');
 
-      // By commands of the user's own, on the same queue.
+      // The user's own commands on the same queue.
       const staging = gpuDevice.createBuffer({ size: 4 * output.size, usage: 0x1 | 0x8 });
       const encoder = gpuDevice.createCommandEncoder();
       encoder.copyBufferToBuffer(output.gpuBuffer, 0, staging, 0, 4 * output.size);
       gpuDevice.queue.submit([encoder.finish()]);
       await staging.mapAsync(1);
-      const found = new Float32Array(staging.getMappedRange().slice(0));
-      assertClose(found, expected, 1e-4 * maximumMagnitude(expected), 'output');
+      const actual = new Float32Array(staging.getMappedRange().slice(0));
+      assertClose(actual, expected, 1e-4 * maximumMagnitude(expected), 'output');
       staging.destroy();
       for (const tensor of [input, output]) tensor.dispose();
       await synchronize();
 
-      // Still there: it can be written to, and be wrapped again.
+      // The buffer still exists: it can be written to and wrapped again.
       gpuDevice.queue.writeBuffer(buffer, 0, new Float32Array(4).fill(7));
       const again = own(Tensor.fromGpuBuffer(buffer, [4]));
       assert.deepEqual([...(await again.dataAsync())], [7, 7, 7, 7]);

@@ -1,13 +1,13 @@
-// npm run train --engine webgpu: the losses of --engine wasm, and a checkpoint that either goes on from.
+// Tests of `npm run train -- --engine webgpu`: losses and checkpoints as with --engine wasm.
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, test } from 'node:test';
 import { inWasm, onWebGpu, train } from '../../tools/train/package.mjs';
-import { files, listener, settings } from '../support/train_settings.mjs';
+import { files, progressRecorder, settings } from '../support/train_settings.mjs';
 import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
-import { expectNoMemory, install } from '../support/webgpu_denoiser.mjs';
+import { expectNoMemoryAfterEach, install } from '../support/webgpu_denoiser.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 let out;
 beforeEach(() => (out = files()));
@@ -18,39 +18,40 @@ afterEach(async () => {
   assert.equal(counts.alive, 0, 'buffers are alive');
 });
 
-/** `fall`: the learning rate does not depend on where a run ends. */
+/** With `fall: 0` the learning rate does not depend on the number of steps. */
 const lossesOf = async (start, steps, where = out) => {
-  const progress = listener();
+  const progress = progressRecorder();
   await train({ ...settings, steps, fall: 0 }, where, progress, start);
-  return progress.told.steps.map(({ loss }) => loss);
+  return progress.recorded.steps.map(({ loss }) => loss);
 };
 /** See denoiser_training.test.mjs. */
-const assertAlike = (losses, expected) => {
+const assertNear = (losses, expected) => {
   assert.equal(losses.length, expected.length);
-  losses.forEach((loss, at) =>
-    assert.ok(Math.abs(loss - expected[at]) < 1e-5 * expected[at], `${losses} in place of ${expected}`),
-  );
+  losses.forEach((loss, index) => {
+    const difference = Math.abs(loss - expected[index]);
+    assert.ok(difference < 1e-5 * expected[index], `losses are ${losses}; expected ${expected}`);
+  });
 };
 
-test('takes the steps of --engine wasm, and either goes on where the other has stopped', async () => {
+test('makes the steps of --engine wasm; each engine continues from the checkpoint of the other', async () => {
   const other = files();
   try {
     const expected = await lossesOf(inWasm, 4, other);
-    const card = await lossesOf(onWebGpu, 2);
-    const wasm = await lossesOf(inWasm, 3);
-    const again = await lossesOf(onWebGpu, 4);
-    assertAlike([...card, ...wasm, ...again], expected);
+    const first = await lossesOf(onWebGpu, 2);
+    const second = await lossesOf(inWasm, 3);
+    const third = await lossesOf(onWebGpu, 4);
+    assertNear([...first, ...second, ...third], expected);
   } finally {
     rmSync(other.folder, { recursive: true });
   }
 });
 
-test('says that there is no card', async () => {
+test('throws an error if there is no WebGPU device', async () => {
   install({ adapter: () => null });
   try {
     await assert.rejects(
-      train(settings, out, listener(), onWebGpu),
-      /--engine webgpu: there is no WebGPU device: no adapter answers; it takes a graphics card/,
+      train(settings, out, progressRecorder(), onWebGpu),
+      /--engine.*webgpu.*adapter/,
     );
   } finally {
     install();

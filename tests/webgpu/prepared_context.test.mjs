@@ -1,4 +1,4 @@
-// A context that is kept over many runs, as it is written (plain) and folded, at random shapes.
+// Tests of a context prepared for several runs, plain and folded, at random shapes.
 // Tolerance as in properties.test.mjs.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import { assertNoUncapturedErrors, counts, requestTestDevice } from '../support/
 import { Device, strategies, withGpuLayer } from '../support/webgpu_layer.mjs';
 
 const device = new Device(await requestTestDevice());
-const crossAttention = layerCase('float32', { most: 60_000 }).filter(({ length }) => length !== null);
+const crossAttention = layerCase('float32', { maxCost: 60_000 }).filter(({ length }) => length !== null);
 
 for (const [name, numRuns] of [
   ['registers, parts', 25],
@@ -24,19 +24,20 @@ for (const [name, numRuns] of [
         fc.assert(
           fc.asyncProperty(crossAttention, (description) =>
             withCase(description, (made) =>
-              withGpuLayer(device, strategies[name], made, async (gpuLayer, given) => {
-                const { call, operands, parameters } = given;
-                const kept = await gpuLayer.keepContext(call, operands.context, parameters, association);
+              withGpuLayer(device, strategies[name], made, async (gpuLayer, gpuCall) => {
+                const { call, operands, parameters } = gpuCall;
+                const { context, input, mask } = operands;
+                const prepared = await gpuLayer.prepareContext(call, context, parameters, association);
                 try {
-                  assert.equal(kept.association, association);
+                  assert.equal(prepared.association, association);
                   const expected = forward(made.problem);
-                  const run = () => gpuLayer.run(call, kept, operands.input, operands.mask, false);
+                  const run = () => gpuLayer.run(call, prepared, input, mask, false);
                   const [first, again] = [(await run()).values, (await run()).values];
                   const tolerance = 1e-4 * maximumMagnitude(expected);
                   assertClose(made.toTokens(first), expected, tolerance, 'output');
                   assertSameBits(again, first, 'the second run');
                 } finally {
-                  kept.release();
+                  prepared.release();
                 }
               }),
             ),
