@@ -1,6 +1,6 @@
 /** Connects the form and the views of the page with the benchmark's worker. */
-import { setUpThemeButton } from '../shared/theme';
 import { element } from '../shared/element';
+import { setUpThemeButton } from '../shared/theme';
 import { contenderChoices, downloadOfAll } from './contender_choices';
 import { ceilingSpread } from './figures';
 import { readMachine } from './machine';

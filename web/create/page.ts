@@ -3,20 +3,20 @@ import { element } from '../shared/element';
 import { Notice } from '../shared/notice';
 import { setUpThemeButton } from '../shared/theme';
 import { TypedWorker } from '../shared/typed_worker';
-import { parseRequest } from './request_link';
-import type { GeneratorMessage, GeneratorEvent } from './messages';
-import { initialRequest, randomSeed, type PictureRequest } from './request';
-import { PictureController, type PictureViews } from './picture_controller';
 import { FineTuningPanel } from './fine_tuning/fine_tuning_panel';
+import type { GeneratorMessage, GeneratorEvent } from './messages';
+import { PictureController, type PictureViews } from './picture_controller';
+import { initialRequest, randomSeed, type PictureRequest } from './request';
+import { parseRequest } from './request_link';
 import { EditForm } from './view/edit_form';
 import { Gallery } from './view/gallery';
 import { MapChoice } from './view/map_choice';
+import { PictureExport } from './view/picture_export';
+import { PictureView } from './view/picture_view';
 import { ProgressView } from './view/progress_view';
 import { PromptForm } from './view/prompt_form';
 import { showRuntime } from './view/runtime_panel';
-import { PictureView } from './view/picture_view';
 import { StepStrip } from './view/step_strip';
-import { PictureExport } from './view/picture_export';
 import { WordGrid } from './view/word_grid';
 
 // Started first, so that it loads WebAssembly and the weights while the page is set up.

@@ -1,15 +1,15 @@
 import type { FinishedEvent, FrameEvent, WordMaps, GeneratorMessage } from './messages';
-import { requestFragment } from './request_link';
 import type { Pixels } from './pixels';
 import { baseRequestOf, keyOf, type PictureRequest } from './request';
+import { requestFragment } from './request_link';
 import type { EditForm } from './view/edit_form';
 import type { Gallery } from './view/gallery';
+import type { PictureExport } from './view/picture_export';
+import type { PictureView } from './view/picture_view';
 import type { ProgressView } from './view/progress_view';
 import type { PromptForm } from './view/prompt_form';
 import { showPace } from './view/runtime_panel';
-import type { PictureView } from './view/picture_view';
 import type { StepStrip } from './view/step_strip';
-import type { PictureExport } from './view/picture_export';
 import type { WordGrid } from './view/word_grid';
 
 export interface PictureViews {

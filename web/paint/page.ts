@@ -1,14 +1,14 @@
 /** Connects the controls and the views of the page with the painter's worker. */
-import { setUpThemeButton } from '../shared/theme';
-import { onFileDrop } from '../shared/file_drop';
 import { download } from '../shared/download';
 import { element } from '../shared/element';
+import { onFileDrop } from '../shared/file_drop';
+import { Notice } from '../shared/notice';
+import { setUpThemeButton } from '../shared/theme';
 import { TypedWorker } from '../shared/typed_worker';
 import type { PainterMessage, PainterEvent } from './messages';
 import { AttentionGrid } from './view/attention_grid';
 import { Controls } from './view/controls';
 import { LearningCurve } from './view/learning_curve';
-import { Notice } from '../shared/notice';
 import { PictureView } from './view/picture_view';
 import { Readings } from './view/readings';
 import { showRuntime } from './view/runtime_panel';

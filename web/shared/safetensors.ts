@@ -86,7 +86,7 @@ export function floatTensor(values: Float32Array, shape: readonly number[]): Sto
   return { dtype: 'F32', shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
 
-/** Returns the values of a float32 tensor. Throws if it is missing, of another type or rank, or not finite. */
+/** Returns the values of a float32 tensor. Throws if missing, of another type or rank, or not finite. */
 export function readFloats(
   file: SafetensorsFile,
   name: string,

@@ -1,7 +1,7 @@
 /** The form in which visitors choose what to measure. */
+import { shapes } from '../../../bench/shapes.mjs';
 import { element } from '../../shared/element';
 import { isolationText } from '../../shared/isolation';
-import { shapes } from '../../../bench/shapes.mjs';
 import { contenderChoices } from '../contender_choices';
 import type { Machine } from '../machine';
 import type { Choices } from '../messages';

@@ -1,7 +1,7 @@
 /** The results of a run in three figures. */
-import { element } from '../../shared/element';
 import { threadsTitle } from '../../../bench/contenders.mjs';
 import { isOverhead } from '../../../bench/shapes.mjs';
+import { element } from '../../shared/element';
 import { ratioTo } from '../figures';
 import type { BenchmarkJson, Measurement } from '../messages';
 import { percent, shapeTitle, threeDigits, times } from '../titles';

@@ -1,5 +1,6 @@
 /** The table of one measurement, with a row per contender. All rows exist from the start. */
 import { isOverhead } from '../../../bench/shapes.mjs';
+import { memoryBeyondOutput, ratioTo } from '../figures';
 import type { MeasuredContender, Measurement } from '../messages';
 import type { PlannedContender, PlannedMeasurement } from '../plan';
 import {
@@ -12,7 +13,6 @@ import {
   threeDigits,
   times,
 } from '../titles';
-import { memoryBeyondOutput, ratioTo } from '../figures';
 import { reasonElement } from './reason';
 
 const noValue = '–';

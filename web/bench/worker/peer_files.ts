@@ -3,7 +3,7 @@ import onnxruntimeModule from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import onnxruntimeWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import tensorflowWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url';
 import tensorflowSimdWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
-import tensorflowThreadsWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
+import tensorflowThreaded from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
 import baselineCeiling from '../../../build/wasm-baseline/bench/ceiling/cross_attention_ceiling.wasm?url';
 import relaxedCeiling from '../../../build/wasm-relaxed/bench/ceiling/cross_attention_ceiling.wasm?url';
 
@@ -16,7 +16,7 @@ const fileUrls: Record<string, Record<string, string>> = {
   tensorflow: {
     'tfjs-backend-wasm.wasm': tensorflowWasm,
     'tfjs-backend-wasm-simd.wasm': tensorflowSimdWasm,
-    'tfjs-backend-wasm-threaded-simd.wasm': tensorflowThreadsWasm,
+    'tfjs-backend-wasm-threaded-simd.wasm': tensorflowThreaded,
   },
 };
 

@@ -1,12 +1,11 @@
 /** The panel "Teach it a new word": word, pictures, training in a worker, and the learned word. */
 import { element } from '../../shared/element';
 import { onFileDrop } from '../../shared/file_drop';
-import { TypedWorker } from '../../shared/typed_worker';
 import { messageOf } from '../../shared/message_of';
+import { TypedWorker } from '../../shared/typed_worker';
 import type { CheckedEvent, WordsEvent } from '../messages';
 import { DrawingBoard } from './drawing_board';
-import { TrainingPictures } from './training_pictures';
-import { TrainingView } from './training_view';
+import { LearnedWords, type LearnedWordsActions } from './learned_words';
 import {
   initialTrainingSeconds,
   trainingSecondsChoices,
@@ -14,7 +13,8 @@ import {
   type FineTuningRequest,
 } from './messages';
 import { PictureFiles } from './picture_files';
-import { LearnedWords, type LearnedWordsActions } from './learned_words';
+import { TrainingPictures } from './training_pictures';
+import { TrainingView } from './training_view';
 
 const pictureSize = 32;
 const initialLike = 'circle';

@@ -14,7 +14,7 @@ export class PictureFiles {
     this.#size = size;
   }
 
-  /** Returns the scaled middle square of a picture. Throws with a message for visitors if it is unreadable. */
+  /** Returns the scaled middle square of a picture. Throws with a message for visitors if that fails. */
   async read(file: File): Promise<Pixels> {
     const id = ++this.#lastId;
     const result = await new Promise<ReadResult>((settle) => {

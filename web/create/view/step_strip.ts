@@ -1,6 +1,6 @@
 import { drawImage, element } from '../../shared/element';
-import { imageOf, type Pixels } from '../pixels';
 import { RovingFocus } from '../../shared/roving_focus';
+import { imageOf, type Pixels } from '../pixels';
 
 /** A thumbnail per step. The latest step is shown until the visitor chooses one. */
 export class StepStrip {

@@ -1,8 +1,8 @@
 import { element } from '../../shared/element';
-import type { WordMaps } from '../messages';
 import { percent } from '../../shared/percent';
-import { limits } from '../request';
 import { RovingFocus } from '../../shared/roving_focus';
+import type { WordMaps } from '../messages';
+import { limits } from '../request';
 import type { PictureView } from './picture_view';
 import { WordCard } from './word_card';
 

@@ -1,6 +1,6 @@
 import type { Denoiser } from 'diffusion-cross-attention/denoiser';
-import { planarOf } from '../pixels';
 import type { FineTuningEvent, FineTuningRequest } from '../fine_tuning/messages';
+import { planarOf } from '../pixels';
 
 type Post = (event: FineTuningEvent, transfer?: Transferable[]) => void;
 

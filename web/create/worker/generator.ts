@@ -4,8 +4,8 @@ import {
   type DenoiserRuntimeInfo,
   type SamplerOptions,
 } from 'diffusion-cross-attention/denoiser';
-import { nextTask } from '../../shared/next_task';
 import { messageOf } from '../../shared/message_of';
+import { nextTask } from '../../shared/next_task';
 import type { GeneratorMessage, MapChoice, GeneratorEvent } from '../messages';
 import { nonDefaultWeights, type PictureRequest } from '../request';
 import { AttentionMapHistory } from './attention_map_history';

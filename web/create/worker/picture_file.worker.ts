@@ -1,6 +1,6 @@
 /** Scales picture files to the model's size, in a worker because a photograph would block the page. */
-import { decodePicture } from '../../shared/picture_source';
 import { messageOf } from '../../shared/message_of';
+import { decodePicture } from '../../shared/picture_source';
 import type { Pixels } from '../pixels';
 
 export interface ReadRequest {

@@ -1,8 +1,8 @@
 import { drawImage, element } from '../../shared/element';
-import type { AttentionEvent } from '../messages';
 import { heatImage } from '../../shared/heat';
 import { percent } from '../../shared/percent';
 import { RovingFocus } from '../../shared/roving_focus';
+import type { AttentionEvent } from '../messages';
 import { Highlight } from './highlight';
 
 interface MapView {

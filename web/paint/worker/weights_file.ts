@@ -14,8 +14,8 @@ import {
   type SafetensorsFile,
 } from '../../shared/safetensors';
 import { FourierFeatures } from './fourier_features';
-import { modelWidth, PaintingModel } from './painting_model';
 import { Painting } from './painting';
+import { modelWidth, PaintingModel } from './painting_model';
 
 const fileFormat = 'paint-by-attention/1';
 const contextName = 'context';
