@@ -211,11 +211,12 @@ describe('rejects', () => {
 
   test('disposed tensors and a disposed layer', () =>
     withCase(size, async ({ layer, input, context }) => {
-      const gone = Tensor.zeros([2, 64, 16, 16]);
-      gone.dispose();
-      await assertRejects(() => layer.forwardAsync(gone, context), DisposedError, 'input');
-      await assertRejects(() => layer.forwardAsync(input, gone), DisposedError, 'context');
-      await assertRejects(() => layer.forwardAsync(input, context, { mask: gone }), DisposedError, 'mask');
+      const disposed = Tensor.zeros([2, 64, 16, 16]);
+      disposed.dispose();
+      await assertRejects(() => layer.forwardAsync(disposed, context), DisposedError, 'input');
+      await assertRejects(() => layer.forwardAsync(input, disposed), DisposedError, 'context');
+      const withDisposedMask = () => layer.forwardAsync(input, context, { mask: disposed });
+      await assertRejects(withDisposedMask, DisposedError, 'mask');
       layer.dispose();
       await assertRejects(() => layer.forwardAsync(input, context), DisposedError, 'DiffusionCrossAttention');
     }));

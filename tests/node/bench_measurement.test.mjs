@@ -28,7 +28,7 @@ function fakeContender(
       return { result: result ?? new Float32Array([1, 2]), firstCallSeconds, memory: null, flopsDone };
     },
     round() {
-      if (fails === 'round') throw new Error('gone');
+      if (fails === 'round') throw new Error('crashed');
       return { milliseconds: [milliseconds, milliseconds], cores: 1 };
     },
     finish() {},
@@ -72,7 +72,7 @@ test('a contender that cannot be measured is omitted with its reason; the others
   const reasons = Object.fromEntries(notMeasured.map(({ entry, reason }) => [entry.label, reason]));
   assert.equal(reasons['no such thing'], 'not supported');
   assert.equal(reasons.large, 'out of memory');
-  assert.equal(reasons.frail, 'gone');
+  assert.equal(reasons.frail, 'crashed');
   assert.match(reasons.wrong, /relaxed, 1 thread by 1; expected at most 0\.0000/);
   assert.match(reasons.slow, /12 s; expected at most 10 s/);
   assert.deepEqual(

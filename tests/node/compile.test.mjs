@@ -25,10 +25,10 @@ afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaks memory'));
 /** Relative to the largest output. The compiled graph computes the same products in another order. */
 const tolerance = { float32: 1e-5, float64: 1e-12 };
 
-function assertEager(output, eager, what) {
-  assert.deepEqual(output.shape, eager.shape, what);
+function assertEager(output, eager, name) {
+  assert.deepEqual(output.shape, eager.shape, name);
   const expected = eager.data();
-  assertClose(output.data(), expected, tolerance[eager.dtype] * maximumMagnitude(expected), what);
+  assertClose(output.data(), expected, tolerance[eager.dtype] * maximumMagnitude(expected), name);
 }
 
 /** Options of compile: all passes, all but one, none; both associations. */
@@ -58,7 +58,7 @@ describe('compiled results equal eager results', () => {
     test(`random shapes, masks, constants, associations and passes, ${dtype}`, () =>
       fc.assert(
         fc.asyncProperty(
-          layerCase(dtype, { most: 60_000 }),
+          layerCase(dtype, { maxCost: 60_000 }),
           fc.constantFrom(...compileOptions),
           fc.subarray([1, 2]),
           (description, options, constants) =>
@@ -68,10 +68,10 @@ describe('compiled results equal eager results', () => {
               const tensors = [input, context ?? input, ...(mask === null ? [] : [mask])];
               const eager = own(layer.forwardWithContext(input, context, made.options));
               const constant = constants.filter((index) => index < tensors.length);
-              const { compiled, given } = await compileLayer(layer, tensors, { ...options, constant });
+              const { compiled, runInputs } = await compileLayer(layer, tensors, { ...options, constant });
               own(compiled);
-              assertEager(own(compiled.run(...given)), eager, 'run');
-              assertEager(own(await compiled.runAsync(...given)), eager, 'runAsync');
+              assertEager(own(compiled.run(...runInputs)), eager, 'run');
+              assertEager(own(await compiled.runAsync(...runInputs)), eager, 'runAsync');
             }),
         ),
         runs(60),

@@ -13,8 +13,8 @@ const script = (threads) => `
   const info = await init({ simd: '${initOptions.simd}', threads: ${threads} });
   const { scoped } = await import('${support('cases')}');
   const { hashOf } = await import('${support('compare')}');
-  const { file32, randomModel, sampled, smallOptions } = await import('${support('denoiser')}');
-  const { lesson } = await import('${support('denoiser_teaching')}');
+  const { saveFloat32, randomModel, finishedSampler, smallOptions } = await import('${support('denoiser')}');
+  const { fineTunerOptions } = await import('${support('denoiser_fine_tuning')}');
   const hashes = {};
   const add = (name, values) => (hashes[name] = hashOf(values));
   scoped((own) => {
@@ -27,16 +27,16 @@ const script = (threads) => `
       edit: { edit: { from: 'a large blue circle above a star' } },
     };
     for (const [name, options] of Object.entries(samplers)) {
-      const sampler = sampled(own, model, { prompt, ...options });
+      const sampler = finishedSampler(own, model, { prompt, ...options });
       add(name + ': picture', sampler.picture());
       add(name + ': maps', sampler.maps());
     }
     add('scene', randomScene({ seed: 5 }).picture);
-    const learner = own(model.learner(lesson()));
-    add('losses of the learner', Float64Array.from({ length: 2 }, () => learner.step().loss));
+    const fineTuner = own(model.fineTuner(fineTunerOptions()));
+    add('losses of fine-tuning', Float64Array.from({ length: 2 }, () => fineTuner.step().loss));
     add('updates', model.saveLora());
     const created = own(Denoiser.create(smallOptions));
-    add('initial weights', file32(created));
+    add('initial weights', saveFloat32(created));
     const trainer = own(created.trainer({ batch: 4, seed: 2 }));
     add('losses of the trainer', Float64Array.from({ length: 3 }, () => trainer.step(0.003).loss));
     add('checkpoint', trainer.saveCheckpoint());

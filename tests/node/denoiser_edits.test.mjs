@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertClose, assertSameBits, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, expectNoMemory, paint } from '../support/denoiser.mjs';
-import { randomModel, sampled, shippedFile } from '../support/denoiser.mjs';
+import { ArgumentError, Denoiser, expectNoMemoryAfterEach, samplePicture } from '../support/denoiser.mjs';
+import { randomModel, finishedSampler, shippedFile } from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const from = 'a red circle above a star';
 const prompt = 'a blue circle above a star';
@@ -28,8 +28,8 @@ describe('an edit', () => {
       const model = randomModel(own);
       const edit = { from, crossSteps: 1, selfSteps: 1, keepElsewhere: false };
       assertClose(
-        paint(model, { prompt: from, edit }),
-        paint(model, { prompt: from }),
+        samplePicture(model, { prompt: from, edit }),
+        samplePicture(model, { prompt: from }),
         logarithmTolerance,
         from,
       );
@@ -39,19 +39,19 @@ describe('an edit', () => {
     scoped((own) => {
       const model = randomModel(own);
       const edit = { from, crossSteps: 0, selfSteps: 0, keepElsewhere: false };
-      const expected = paint(model, { prompt });
+      const expected = samplePicture(model, { prompt });
       // The order of sums may differ in a batch with the other prompt.
-      assertClose(paint(model, { prompt, edit }), expected, 1e-5, 'the picture');
-      assert.ok(difference(expected, paint(model, { prompt: from })) > 0.01, 'the prompts differ');
+      assertClose(samplePicture(model, { prompt, edit }), expected, 1e-5, 'the picture');
+      assert.ok(difference(expected, samplePicture(model, { prompt: from })) > 0.01, 'the prompts differ');
     }));
 
   test('changes the picture less if it injects attention in more steps', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const original = paint(model, { prompt: from });
+      const original = samplePicture(model, { prompt: from });
       const distance = (crossSteps, selfSteps) => {
         const edit = { from, crossSteps, selfSteps, keepElsewhere: false };
-        const picture = paint(model, { prompt, edit });
+        const picture = samplePicture(model, { prompt, edit });
         return picture.reduce((sum, value, index) => sum + Math.abs(value - original[index]), 0);
       };
       const free = distance(0, 0);
@@ -71,7 +71,7 @@ describe('an edit', () => {
       const prompts = ['a circle', from, 'a small red circle above a large star on a white background', ''];
       for (const source of prompts) {
         for (const target of prompts.filter((text) => text !== source)) {
-          const sampler = sampled(own, model, { prompt: target, steps: 2, edit: { from: source } });
+          const sampler = finishedSampler(own, model, { prompt: target, steps: 2, edit: { from: source } });
           const picture = sampler.picture();
           assert.ok(
             picture.every((value) => Math.abs(value) <= 1),
@@ -79,7 +79,7 @@ describe('an edit', () => {
           );
           assert.deepEqual(sampler.words, target.split(' ').filter(Boolean));
           assert.equal(sampler.maps().length, sampler.words.length * model.mapSize ** 2);
-          const again = paint(model, { prompt: target, steps: 2, edit: { from: source } });
+          const again = samplePicture(model, { prompt: target, steps: 2, edit: { from: source } });
           assertSameBits(again, picture, `${source} → ${target}, again`);
         }
       }
@@ -90,10 +90,10 @@ describe('an edit', () => {
       const model = randomModel(own);
       const edit = { from, crossSteps: 1, selfSteps: 1, keepElsewhere: false };
       const longer = 'a red circle above a large star';
-      const original = paint(model, { prompt: from });
-      const edited = difference(paint(model, { prompt: longer, edit }), original);
+      const original = samplePicture(model, { prompt: from });
+      const edited = difference(samplePicture(model, { prompt: longer, edit }), original);
       assert.ok(edited > 1e-3, 'the word has an effect');
-      assert.ok(edited < difference(paint(model, { prompt: longer }), original), `${edited}`);
+      assert.ok(edited < difference(samplePicture(model, { prompt: longer }), original), `${edited}`);
     }));
 });
 
@@ -104,10 +104,10 @@ describe('an edit that changes only a word weight', () => {
   test('changes the picture more for a larger difference', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const original = paint(model, { prompt: from });
+      const original = samplePicture(model, { prompt: from });
       const changeOf = (wordWeights) => {
         const edit = { from, crossSteps: 1, selfSteps: 1, keepElsewhere: false };
-        return difference(paint(model, { prompt: from, wordWeights, edit }), original);
+        return difference(samplePicture(model, { prompt: from, wordWeights, edit }), original);
       };
       const [none, little, much] = [1, 1.5, 20].map((weight) => changeOf(weights(weight)));
       assert.ok(none <= logarithmTolerance && little > 10 * none && much > little, `${[none, little, much]}`);
@@ -118,9 +118,9 @@ describe('an edit that changes only a word weight', () => {
       const model = randomModel(own);
       for (const weight of [0, 3]) {
         const wordWeights = weights(weight);
-        const expected = paint(model, { prompt: from, wordWeights });
+        const expected = samplePicture(model, { prompt: from, wordWeights });
         const edit = { from, wordWeights, crossSteps: 0, selfSteps: 0, keepElsewhere: false };
-        assertClose(paint(model, { prompt: from, wordWeights, edit }), expected, 1e-5, `weight ${weight}`);
+        assertClose(samplePicture(model, { prompt: from, wordWeights, edit }), expected, 1e-5, `weight ${weight}`);
       }
     }));
 });
@@ -151,8 +151,8 @@ describe('keepElsewhere', () => {
     scoped((own) => {
       const model = trainedModel(own);
       const steps = 6;
-      const original = sampled(own, model, { prompt: from, steps });
-      const edited = sampled(own, model, { prompt, steps, edit: { from } });
+      const original = finishedSampler(own, model, { prompt: from, steps });
+      const edited = finishedSampler(own, model, { prompt, steps, edit: { from } });
       const attention = attentionNearby(model, [original, edited], 1);
       const size = model.imageSize;
       const patch = size / model.mapSize;
@@ -180,9 +180,9 @@ describe('keepElsewhere', () => {
   test('changes fewer pixels than keepElsewhere: false', () =>
     scoped((own) => {
       const model = trainedModel(own);
-      const original = paint(model, { prompt: from, steps: 6 });
+      const original = samplePicture(model, { prompt: from, steps: 6 });
       const changedPixels = (keepElsewhere) =>
-        paint(model, { prompt, steps: 6, edit: { from, keepElsewhere } }).filter(
+        samplePicture(model, { prompt, steps: 6, edit: { from, keepElsewhere } }).filter(
           (value, index) => value !== original[index],
         ).length;
       const [withKeep, withoutKeep] = [changedPixels(true), changedPixels(false)];
@@ -192,8 +192,8 @@ describe('keepElsewhere', () => {
   test('preserves the whole picture if the prompts are equal', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const picture = paint(model, { prompt: from, edit: { from } });
-      assertSameBits(picture, paint(model, { prompt: from }), 'the picture');
+      const picture = samplePicture(model, { prompt: from, edit: { from } });
+      assertSameBits(picture, samplePicture(model, { prompt: from }), 'the picture');
     }));
 });
 

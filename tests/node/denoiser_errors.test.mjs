@@ -6,13 +6,13 @@ import { runForValue } from '../support/child.mjs';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits } from '../support/compare.mjs';
 import * as denoiser from '../support/denoiser.mjs';
-import { lesson } from '../support/denoiser_teaching.mjs';
+import { fineTunerOptions } from '../support/denoiser_fine_tuning.mjs';
 import { assertRejects, assertThrows, codes } from '../support/errors.mjs';
 
 const { ArgumentError, CrossAttentionError, Denoiser, DisposedError, memoryInUse } = denoiser;
-const { expectNoMemory, init, paint, randomFile, randomModel, randomScene, runtimeInfo } = denoiser;
+const { expectNoMemoryAfterEach, init, samplePicture, randomFile, randomModel, randomScene, runtimeInfo } = denoiser;
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle';
 
@@ -88,9 +88,9 @@ describe('options of create', () => {
         seed: undefined,
       };
       const model = own(Denoiser.create({ ...options, textBlocks: 0, textHeads: 1 }));
-      const { imageSize, mapSize, blocks, heads, mostWords } = model;
-      assert.deepEqual([imageSize, mapSize, blocks, heads, mostWords], [8, 4, 1, 2, 23]);
-      assert.equal(paint(model, { prompt, steps: 1 }).length, 3 * 8 * 8);
+      const { imageSize, mapSize, blocks, heads, maxWords } = model;
+      assert.deepEqual([imageSize, mapSize, blocks, heads, maxWords], [8, 4, 1, 2, 23]);
+      assert.equal(samplePicture(model, { prompt, steps: 1 }).length, 3 * 8 * 8);
     }));
 });
 
@@ -155,7 +155,7 @@ test('200 errors leak no memory and do not change pictures', () =>
     assert.equal(memoryInUse(), inUse);
     // The unfinished sampler is not affected either.
     while (sampler.advance());
-    assertSameBits(sampler.picture(), paint(model, { prompt }), 'the picture');
+    assertSameBits(sampler.picture(), samplePicture(model, { prompt }), 'the picture');
   }));
 
 describe('after dispose', () => {
@@ -168,7 +168,9 @@ describe('after dispose', () => {
       unknownWords: () => model.unknownWords(prompt),
       sampler: () => model.sampler({ prompt }),
       trainer: () => model.trainer(),
-      learner: () => model.learner(lesson()),
+      fineTuner: () => model.fineTuner(fineTunerOptions()),
+      // The deprecated name of fineTuner.
+      learner: () => model.learner(fineTunerOptions()),
       loadLora: () => model.loadLora(file),
       saveLora: () => model.saveLora(),
       unloadLora: () => model.unloadLora(),
@@ -176,7 +178,7 @@ describe('after dispose', () => {
       save: () => model.save(),
     };
     for (const member of Object.values(members)) assertThrows(member, DisposedError, 'denoiser');
-    assert.deepEqual([model.disposed, model.imageSize, model.mapSize, model.mostWords], [true, 32, 8, 23]);
+    assert.deepEqual([model.disposed, model.imageSize, model.mapSize, model.maxWords], [true, 32, 8, 23]);
     model.dispose();
     model[Symbol.dispose]();
   });
@@ -217,15 +219,15 @@ describe('after dispose', () => {
   test('of its denoiser a fine-tuner is disposed too; a denoiser remains usable after its fine-tuner', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const learner = model.learner(lesson());
-      learner.step();
-      learner.dispose();
-      learner.dispose();
-      assertThrows(() => learner.step(), DisposedError, /learner|fine-tuner/);
-      paint(model, { prompt });
-      const next = model.learner(lesson());
+      const fineTuner = model.fineTuner(fineTunerOptions());
+      fineTuner.step();
+      fineTuner.dispose();
+      fineTuner.dispose();
+      assertThrows(() => fineTuner.step(), DisposedError, 'FineTuner');
+      samplePicture(model, { prompt });
+      const next = model.fineTuner(fineTunerOptions());
       model.dispose();
       assert.equal(next.disposed, true);
-      assertThrows(() => next.step(), DisposedError, /learner|fine-tuner/);
+      assertThrows(() => next.step(), DisposedError, 'FineTuner');
     }));
 });

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, editFile, expectNoMemory } from '../support/denoiser.mjs';
-import { file32, paint, randomFile, randomModel, shippedFile, WeightsError } from '../support/denoiser.mjs';
+import { ArgumentError, Denoiser, editFile, expectNoMemoryAfterEach } from '../support/denoiser.mjs';
+import { saveFloat32, samplePicture, randomFile, randomModel, shippedFile, WeightsError } from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import { parseSafetensors, writeSafetensors } from '../support/safetensors.mjs';
 import { fileTensors } from '../support/small_layer.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle above a star';
 
@@ -19,18 +19,18 @@ describe('save', () => {
       const model = own(
         Denoiser.create({ features: 32, blocks: 2, textFeatures: 16, textHeads: 2, seed: 3 }),
       );
-      const file = file32(model);
+      const file = saveFloat32(model);
       const again = own(Denoiser.load(file));
-      assert.deepEqual(file32(again), file);
+      assert.deepEqual(saveFloat32(again), file);
       const random = randomModel(own);
-      const copy = own(Denoiser.load(file32(random)));
-      assertSameBits(paint(copy, { prompt }), paint(random, { prompt }), 'the picture');
+      const copy = own(Denoiser.load(saveFloat32(random)));
+      assertSameBits(samplePicture(copy, { prompt }), samplePicture(random, { prompt }), 'the picture');
     }));
 
   test('float16, the default, rounds to nearest', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const exact = parseSafetensors(file32(model)).tensors;
+      const exact = parseSafetensors(saveFloat32(model)).tensors;
       assert.deepEqual(model.save(), model.save({ dtype: 'float16' }));
       const { tensors } = parseSafetensors(model.save());
       assert.deepEqual([...tensors.keys()], [...exact.keys()]);
@@ -46,8 +46,8 @@ describe('save', () => {
       const rounded = own(Denoiser.load(model.save()));
       assert.deepEqual(rounded.save(), model.save(), 'float16 values are saved exactly');
       const { difference } = worstDifference(
-        paint(rounded, { prompt, steps: 1 }),
-        paint(model, { prompt, steps: 1 }),
+        samplePicture(rounded, { prompt, steps: 1 }),
+        samplePicture(model, { prompt, steps: 1 }),
       );
       assert.ok(difference > 0 && difference < 0.2, `${difference}`);
     }));
@@ -55,7 +55,7 @@ describe('save', () => {
   test('the metadata describes the model; the file has parameterCount values', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const { tensors, metadata } = parseSafetensors(file32(model));
+      const { tensors, metadata } = parseSafetensors(saveFloat32(model));
       const { format, vocabulary, ...numbers } = metadata;
       assert.equal(format, 'pt');
       assert.deepEqual(vocabulary.split(' '), model.vocabulary);
@@ -70,7 +70,7 @@ describe('save', () => {
         textFeatures: '32',
         textBlocks: '1',
         textHeads: '4',
-        mostWords: '24',
+        maxWords: '24',
         expansion: '4',
       });
       const count = [...tensors.values()].reduce((sum, { values }) => sum + values.length, 0);
@@ -95,20 +95,20 @@ describe('load', () => {
       const padded = new Uint8Array(file.length + 20);
       padded.set(file, 7);
       const model = own(Denoiser.load(padded.subarray(7, 7 + file.length)));
-      assert.deepEqual(file32(model), file32(own(Denoiser.load(new Uint8Array(file).buffer))));
+      assert.deepEqual(saveFloat32(model), saveFloat32(own(Denoiser.load(new Uint8Array(file).buffer))));
     }));
 
   test("the site's file is a model for pictures of 32 × 32 pixels and knows the words of scenes", () =>
     scoped((own) => {
       const model = own(Denoiser.load(shippedFile()));
-      assert.deepEqual([model.imageSize, model.mapSize, model.mostWords], [32, 8, 23]);
+      assert.deepEqual([model.imageSize, model.mapSize, model.maxWords], [32, 8, 23]);
       for (const word of ['red', 'circle', 'left', 'inside', 'background']) {
         assert.ok(model.vocabulary.includes(word), word);
       }
       // Words have an effect on the mean colour of the picture that is much larger than the noise of one
       // seed.
       const meansOf = (text) => {
-        const picture = paint(model, { prompt: text, steps: 3 });
+        const picture = samplePicture(model, { prompt: text, steps: 3 });
         const pixels = picture.length / 3;
         return [0, 1, 2].map(
           (plane) =>

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, expectNoMemory, file32, paint } from '../support/denoiser.mjs';
+import { ArgumentError, Denoiser, expectNoMemoryAfterEach, saveFloat32, samplePicture } from '../support/denoiser.mjs';
 import { editFile, randomFile, randomModel, smallOptions, WeightsError } from '../support/denoiser.mjs';
-import { lesson, teach, word } from '../support/denoiser_teaching.mjs';
+import { fineTunerOptions, fineTune, word } from '../support/denoiser_fine_tuning.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const known = { prompt: 'a red circle' };
 const withNewWord = { prompt: `a ${word} above a star` };
@@ -18,15 +18,15 @@ const withNewWord = { prompt: `a ${word} above a star` };
 /** A fine-tuned model, its picture before fine-tuning, and its LoRA file. */
 function fineTunedModel(own) {
   const model = randomModel(own);
-  const before = paint(model, known);
-  teach(model, 3, { learningRate: 0.02 });
+  const before = samplePicture(model, known);
+  fineTune(model, 3, { learningRate: 0.02 });
   return { model, before, file: model.saveLora() };
 }
 
 test('saveLora uses the names of diffusers and includes four weights of each attention', () =>
   scoped((own) => {
     const model = randomModel(own);
-    teach(model, 1, { rank: 3 });
+    fineTune(model, 1, { rank: 3 });
     const { tensors, metadata } = parseSafetensors(model.saveLora());
     assert.equal(metadata.format, 'pt');
     const expected = new Map();
@@ -61,10 +61,10 @@ describe('loadLora', () => {
         assert.deepEqual(other.loadLora(bytes), [word]);
       assert.equal(other.vocabulary.at(-1), word);
       for (const options of [known, withNewWord]) {
-        assertSameBits(paint(other, options), paint(model, options), options.prompt);
+        assertSameBits(samplePicture(other, options), samplePicture(model, options), options.prompt);
       }
       assert.deepEqual(other.saveLora(), file);
-      assert.deepEqual(file32(other), file32(model));
+      assert.deepEqual(saveFloat32(other), saveFloat32(model));
     }));
 
   test('fine-tuning can continue after it', () =>
@@ -72,7 +72,7 @@ describe('loadLora', () => {
       const { model, file } = fineTunedModel(own);
       const other = randomModel(own);
       other.loadLora(file);
-      assert.deepEqual(teach(other, 2), teach(model, 2));
+      assert.deepEqual(fineTune(other, 2), fineTune(model, 2));
       assert.deepEqual(other.saveLora(), model.saveLora());
     }));
 
@@ -80,7 +80,7 @@ describe('loadLora', () => {
     scoped((own) => {
       const { file } = fineTunedModel(own);
       const model = randomModel(own);
-      teach(model, 2, { word: 'drop', captions: new Array(4).fill('a drop') });
+      fineTune(model, 2, { word: 'drop', captions: new Array(4).fill('a drop') });
       model.loraScale = 0.5;
       assert.deepEqual(model.loadLora(file), [word]);
       assert.equal(model.loraScale, 1);
@@ -88,7 +88,7 @@ describe('loadLora', () => {
       assert.deepEqual(model.vocabulary.slice(-2), ['drop', word]);
       const other = randomModel(own);
       other.loadLora(file);
-      assertSameBits(paint(model, withNewWord), paint(other, withNewWord), 'the picture');
+      assertSameBits(samplePicture(model, withNewWord), samplePicture(other, withNewWord), 'the picture');
     }));
 });
 
@@ -96,17 +96,17 @@ describe('loraScale', () => {
   test('0 and unloadLora restore the picture of known words (same bits)', () =>
     scoped((own) => {
       const { model, before } = fineTunedModel(own);
-      const learned = paint(model, known);
+      const learned = samplePicture(model, known);
       assert.ok(worstDifference(learned, before).difference > 1e-4, 'fine-tuning has an effect');
       assert.equal(model.loraScale, 1);
       model.loraScale = 0;
-      assertSameBits(paint(model, known), before, 'loraScale 0');
+      assertSameBits(samplePicture(model, known), before, 'loraScale 0');
       model.loraScale = 1;
-      assertSameBits(paint(model, known), learned, 'loraScale 1');
+      assertSameBits(samplePicture(model, known), learned, 'loraScale 1');
       model.unloadLora();
-      assertSameBits(paint(model, known), before, 'unloadLora');
+      assertSameBits(samplePicture(model, known), before, 'unloadLora');
       assert.ok(model.vocabulary.includes(word), 'the word remains known');
-      paint(model, withNewWord);
+      samplePicture(model, withNewWord);
       model.unloadLora();
       assertThrows(() => model.saveLora(), ArgumentError, 'LoRA', 'loadLora');
       assertThrows(() => (model.loraScale = 1), ArgumentError, 'LoRA', 'loadLora');
@@ -118,10 +118,10 @@ describe('loraScale', () => {
       const changeOf = (scale) => {
         model.loraScale = scale;
         assert.equal(model.loraScale, scale);
-        return worstDifference(paint(model, { ...known, steps: 1 }), plain).difference;
+        return worstDifference(samplePicture(model, { ...known, steps: 1 }), plain).difference;
       };
       model.loraScale = 0;
-      const plain = paint(model, { ...known, steps: 1 });
+      const plain = samplePicture(model, { ...known, steps: 1 });
       const [half, whole, twice, negative] = [0.5, 1, 2, -1].map(changeOf);
       assert.ok(
         0 < half && half < whole && whole < twice && negative > 0,
@@ -132,7 +132,7 @@ describe('loraScale', () => {
       }
       assert.equal(model.loraScale, -1);
       model.loraScale = 0;
-      assertSameBits(paint(model, known), before, 'the picture');
+      assertSameBits(samplePicture(model, known), before, 'the picture');
     }));
 
   test('changes end existing samplers', () =>
@@ -211,7 +211,7 @@ describe('loadLora throws WeightsError if the file does not match, and changes n
       [{ features: 64 }, 'shape'],
     ]) {
       const other = own(Denoiser.create({ ...smallOptions, ...options }));
-      teach(other, 1, { batch: 1 });
+      fineTune(other, 1, { batch: 1 });
       assertThrows(() => model.loadLora(other.saveLora()), WeightsError, ...parts);
     }
     for (const wrong of [undefined, null, 'file', 5, [1, 2]]) {
@@ -222,10 +222,10 @@ describe('loadLora throws WeightsError if the file does not match, and changes n
   test('of a model without updates', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const before = paint(model, known);
+      const before = samplePicture(model, known);
       const vocabulary = model.vocabulary;
       assertRefusesFiles(own, model);
-      assertSameBits(paint(model, known), before, 'the picture');
+      assertSameBits(samplePicture(model, known), before, 'the picture');
       assert.deepEqual(model.vocabulary, vocabulary);
       assertThrows(() => model.saveLora(), ArgumentError, 'LoRA');
     }));
@@ -234,10 +234,10 @@ describe('loadLora throws WeightsError if the file does not match, and changes n
     scoped((own) => {
       const { model, file } = fineTunedModel(own);
       model.loraScale = 0.5;
-      const before = paint(model, withNewWord);
+      const before = samplePicture(model, withNewWord);
       assertRefusesFiles(own, model);
       assert.equal(model.loraScale, 0.5);
-      assertSameBits(paint(model, withNewWord), before, 'the picture');
+      assertSameBits(samplePicture(model, withNewWord), before, 'the picture');
       assert.deepEqual(model.saveLora(), file);
     }));
 });
@@ -246,13 +246,13 @@ test('loadLora and unloadLora throw ArgumentError while the model has a fine-tun
   scoped((own) => {
     const { file } = fineTunedModel(own);
     const model = randomModel(own);
-    const learner = own(model.learner(lesson()));
-    learner.step();
-    const before = paint(model, withNewWord);
-    assertThrows(() => model.loadLora(file), ArgumentError, /learner|fine-tuner/, 'dispose');
-    assertThrows(() => model.unloadLora(), ArgumentError, /learner|fine-tuner/, 'dispose');
-    assertSameBits(paint(model, withNewWord), before, 'the picture');
-    learner.step();
-    learner.dispose();
+    const fineTuner = own(model.fineTuner(fineTunerOptions()));
+    fineTuner.step();
+    const before = samplePicture(model, withNewWord);
+    assertThrows(() => model.loadLora(file), ArgumentError, 'FineTuner', 'dispose');
+    assertThrows(() => model.unloadLora(), ArgumentError, 'FineTuner', 'dispose');
+    assertSameBits(samplePicture(model, withNewWord), before, 'the picture');
+    fineTuner.step();
+    fineTuner.dispose();
     model.loadLora(file);
   }));

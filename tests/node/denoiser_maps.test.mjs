@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertClose, assertSameBits } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, expectNoMemory, paint } from '../support/denoiser.mjs';
-import { randomModel, sampled, shippedFile } from '../support/denoiser.mjs';
+import { ArgumentError, Denoiser, expectNoMemoryAfterEach, samplePicture } from '../support/denoiser.mjs';
+import { randomModel, finishedSampler, shippedFile } from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle left of a blue square';
 const words = prompt.split(' ').length;
@@ -46,7 +46,7 @@ describe('maps', () => {
   test('default to the mean over all blocks and heads', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const sampler = sampled(own, model, { prompt });
+      const sampler = finishedSampler(own, model, { prompt });
       const meanOf = (lists) =>
         lists[0].map((_, i) => lists.reduce((sum, m) => sum + m[i], 0) / lists.length);
       const blocks = [...new Array(model.blocks).keys()];
@@ -95,7 +95,7 @@ describe('maps', () => {
   test('are empty for a prompt without words', () =>
     scoped((own) => {
       const model = randomModel(own);
-      assert.equal(sampled(own, model, { prompt: '' }).maps().length, 0);
+      assert.equal(finishedSampler(own, model, { prompt: '' }).maps().length, 0);
     }));
 
   test('false disables maps; the picture has the same bits', () =>
@@ -103,16 +103,16 @@ describe('maps', () => {
       const model = randomModel(own);
       const edit = { from: 'a red star left of a blue square' };
       for (const options of [{}, { guidance: 1 }, { edit }]) {
-        const sampler = sampled(own, model, { prompt, maps: false, ...options });
+        const sampler = finishedSampler(own, model, { prompt, maps: false, ...options });
         assertThrows(() => sampler.maps(), ArgumentError, 'maps', 'false');
-        assertSameBits(sampler.picture(), paint(model, { prompt, ...options }), JSON.stringify(options));
+        assertSameBits(sampler.picture(), samplePicture(model, { prompt, ...options }), JSON.stringify(options));
       }
     }));
 
   test('throw ArgumentError if a block or head does not exist', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const sampler = sampled(own, model, { prompt, steps: 1 });
+      const sampler = finishedSampler(own, model, { prompt, steps: 1 });
       for (const wrong of [-1, 0.5, NaN, 'mean', null, 4]) {
         assertThrows(() => sampler.maps({ head: wrong }), ArgumentError, 'head', '0 to 3');
         assertThrows(() => sampler.maps({ block: wrong }), ArgumentError, 'block', '0 to 1');
@@ -137,7 +137,7 @@ test("the site's model attends to a colour word where it paints the colour", () 
       ['a large red circle on a black background', 1],
       ['a large blue square on a white background', -1],
     ]) {
-      const sampler = sampled(own, model, { prompt: text, steps: 4, seed: 1 });
+      const sampler = finishedSampler(own, model, { prompt: text, steps: 4, seed: 1 });
       const across = model.mapSize;
       const patch = model.imageSize / across;
       const picture = sampler.picture();

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
 import { scoped } from '../support/cases.mjs';
-import { Denoiser, expectNoMemory, memoryInUse, paint } from '../support/denoiser.mjs';
-import { randomModel, sampled, smallOptions } from '../support/denoiser.mjs';
-import { lesson, teach } from '../support/denoiser_teaching.mjs';
+import { Denoiser, expectNoMemoryAfterEach, memoryInUse, samplePicture } from '../support/denoiser.mjs';
+import { randomModel, finishedSampler, smallOptions } from '../support/denoiser.mjs';
+import { fineTunerOptions, fineTune } from '../support/denoiser_fine_tuning.mjs';
 import { initOptions } from '../support/variant.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle above a star';
 
@@ -16,27 +16,27 @@ describe('no memory is in use after dispose', () => {
   const uses = {
     'a model': () => {},
     'a sampler with and without maps': (own, model) => {
-      sampled(own, model, { prompt });
-      sampled(own, model, { prompt, maps: false, guidance: 1 });
+      finishedSampler(own, model, { prompt });
+      finishedSampler(own, model, { prompt, maps: false, guidance: 1 });
     },
     'an unfinished sampler': (own, model) => own(model.sampler({ prompt })).advance(),
-    'an edit': (own, model) => sampled(own, model, { prompt, edit: { from: 'a blue circle' } }),
+    'an edit': (own, model) => finishedSampler(own, model, { prompt, edit: { from: 'a blue circle' } }),
     'a fine-tuner': (own, model) => {
-      teach(model, 2);
+      fineTune(model, 2);
       model.loadLora(model.saveLora());
-      paint(model, { prompt });
+      samplePicture(model, { prompt });
     },
     'a fine-tuner disposed after its denoiser': (own, model) => {
-      const learner = model.learner(lesson());
-      learner.step();
+      const fineTuner = model.fineTuner(fineTunerOptions());
+      fineTuner.step();
       model.dispose();
-      learner.dispose();
+      fineTuner.dispose();
     },
     'a trainer with a checkpoint': (own, model) => {
       const trainer = own(model.trainer({ batch: 2 }));
       trainer.step(0.001);
       trainer.loadCheckpoint(trainer.saveCheckpoint());
-      trainer.withAverages(() => paint(model, { prompt }));
+      trainer.withAverages(() => samplePicture(model, { prompt }));
     },
     'invalid files': (own, model) => {
       const file = model.save();
@@ -68,8 +68,8 @@ describe('no memory is in use after dispose', () => {
       trainer.step(0.001);
       const sampler = model.sampler({ prompt });
       sampler.advance();
-      const learner = model.learner(lesson());
-      const owned = [model, trainer, sampler, learner];
+      const fineTuner = model.fineTuner(fineTunerOptions());
+      const owned = [model, trainer, sampler, fineTuner];
       for (const index of order) owned[index].dispose();
       assert.equal(memoryInUse(), 0, order.join());
     }
@@ -80,10 +80,10 @@ test('25 pictures and 25 fine-tuning steps leak no memory', () =>
   scoped((own) => {
     const model = randomModel(own);
     // Without rehearsal scenes, whose captions differ in length, all steps have the same shapes.
-    const learner = own(model.learner(lesson({ batch: 2, rehearsal: 0 })));
+    const fineTuner = own(model.fineTuner(fineTunerOptions({ batch: 2, rehearsal: 0 })));
     const round = () => {
-      learner.step();
-      paint(model, { prompt, steps: 1, edit: { from: 'a star' } });
+      fineTuner.step();
+      samplePicture(model, { prompt, steps: 1, edit: { from: 'a star' } });
     };
     for (let count = 0; count < 3; ++count) round();
     const inUse = memoryInUse();
@@ -107,20 +107,23 @@ test('garbage collection frees unreachable objects in any order', async () => {
     import { setTimeout as sleep } from 'node:timers/promises';
     await init(${JSON.stringify(initOptions)});
     const create = () => Denoiser.create(${JSON.stringify(smallOptions)});
-    const lesson = () => ({ word: 'blob', pictures: [new Float32Array(3072)], batch: 1 });
+    const fineTunerOptions = () => ({ word: 'blob', pictures: [new Float32Array(3072)], batch: 1 });
     const reachableModel = create();
     const makers = [
       (model) => model.sampler({ prompt: 'a star', edit: { from: 'a circle' } }).advance(),
       (model) => model.trainer({ batch: 1 }).step(0.001),
-      (model) => model.learner(lesson()).step(),
-      (model) => { model.learner(lesson()).step(); model.sampler({ prompt: 'a blob' }).advance(); },
+      (model) => model.fineTuner(fineTunerOptions()).step(),
+      (model) => {
+        model.fineTuner(fineTunerOptions()).step();
+        model.sampler({ prompt: 'a blob' }).advance();
+      },
       (model) => { model.trainer({ batch: 1 }); model.dispose(); },
       (model) => { model.sampler({ prompt: 'a star' }).advance(); model.dispose(); },
       (model) => {
-        const learner = model.learner(lesson());
-        learner.step();
+        const fineTuner = model.fineTuner(fineTunerOptions());
+        fineTuner.step();
         model.saveLora();
-        learner.dispose();
+        fineTuner.dispose();
       },
     ];
     function makeUnreachable() {

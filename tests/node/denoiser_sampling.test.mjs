@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertClose, assertSameBits, worstDifference } from '../support/compare.mjs';
-import { expectNoMemory, paint, randomModel, runtimeInfo, sampled } from '../support/denoiser.mjs';
+import { expectNoMemoryAfterEach, samplePicture, randomModel, runtimeInfo, finishedSampler } from '../support/denoiser.mjs';
 import { initOptions } from '../support/variant.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle left of a blue square';
 
@@ -20,10 +20,10 @@ describe('a seed', () => {
   test('gives the same bits after other calls and in another model', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const picture = paint(model, { prompt, seed: 7 });
-      paint(model, { prompt: 'a star', seed: 8, steps: 2 });
-      assertSameBits(paint(model, { prompt, seed: 7 }), picture, 'the second time');
-      assertSameBits(paint(randomModel(own), { prompt, seed: 7 }), picture, 'another model of the same file');
+      const picture = samplePicture(model, { prompt, seed: 7 });
+      samplePicture(model, { prompt: 'a star', seed: 8, steps: 2 });
+      assertSameBits(samplePicture(model, { prompt, seed: 7 }), picture, 'the second time');
+      assertSameBits(samplePicture(randomModel(own), { prompt, seed: 7 }), picture, 'another model of the same file');
     }));
 
   test('gives the same bits if two samplers alternate', () =>
@@ -31,18 +31,18 @@ describe('a seed', () => {
       const model = randomModel(own);
       const pair = [prompt, 'a star'].map((text) => own(model.sampler({ prompt: text, seed: 3, steps: 4 })));
       while (pair.map((sampler) => sampler.advance()).some(Boolean));
-      assertSameBits(pair[0].picture(), paint(model, { prompt, seed: 3 }), 'the first one');
-      assertSameBits(pair[1].picture(), paint(model, { prompt: 'a star', seed: 3 }), 'the second one');
+      assertSameBits(pair[0].picture(), samplePicture(model, { prompt, seed: 3 }), 'the first one');
+      assertSameBits(pair[1].picture(), samplePicture(model, { prompt: 'a star', seed: 3 }), 'the second one');
     }));
 
   test('gives a different picture for each seed, up to the largest', () =>
     scoped((own) => {
       const model = randomModel(own);
       const seeds = [0, 1, 2, 2 ** 32, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER];
-      const pictures = seeds.map((seed) => paint(model, { prompt, seed, steps: 2 }).join());
+      const pictures = seeds.map((seed) => samplePicture(model, { prompt, seed, steps: 2 }).join());
       assert.equal(new Set(pictures).size, seeds.length);
       assert.equal(
-        paint(model, { prompt, seed: undefined, steps: 2 }).join(),
+        samplePicture(model, { prompt, seed: undefined, steps: 2 }).join(),
         pictures[0],
         'the default is 0',
       );
@@ -83,7 +83,7 @@ describe('steps', () => {
       for (const { step } of sampler) if (step === 3) break;
       assert.equal(sampler.step, 3);
       assert.equal(sampler.advance(), true);
-      assertSameBits(sampler.picture(), paint(model, { prompt }), 'the picture');
+      assertSameBits(sampler.picture(), samplePicture(model, { prompt }), 'the picture');
     }));
 });
 
@@ -110,7 +110,7 @@ describe('the picture', () => {
   test('rgba returns 255·(value + 1)/2, rounded, and alpha 255', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const sampler = sampled(own, model, { prompt });
+      const sampler = finishedSampler(own, model, { prompt });
       const picture = sampler.picture();
       const rgba = sampler.rgba();
       assert.ok(rgba instanceof Uint8ClampedArray);
@@ -134,7 +134,7 @@ describe('the picture', () => {
         sampler.picture().fill(9);
         sampler.maps().fill(9);
       }
-      assertSameBits(sampler.picture(), paint(model, { prompt }), 'the picture');
+      assertSameBits(sampler.picture(), samplePicture(model, { prompt }), 'the picture');
     }));
 });
 
@@ -142,22 +142,22 @@ describe('guidance', () => {
   test('1, which skips the empty prompt, gives the same picture as a value next to 1', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const unguided = paint(model, { prompt, guidance: 1, steps: 1 });
+      const unguided = samplePicture(model, { prompt, guidance: 1, steps: 1 });
       // The error of empty + (1 + 2^-23)·(value - empty) in float32 is 2^-23·|value - empty| plus three
       // roundings of numbers up to 8, 2^-22 each. The rest of the tolerance is for another order of sums.
-      const guided = paint(model, { prompt, guidance: 1 + 2 ** -23, steps: 1 });
+      const guided = samplePicture(model, { prompt, guidance: 1 + 2 ** -23, steps: 1 });
       assertClose(guided, unguided, 1e-5, 'the picture');
-      const other = paint(model, { prompt, guidance: 3, steps: 1 });
+      const other = samplePicture(model, { prompt, guidance: 3, steps: 1 });
       assert.ok(worstDifference(other, unguided).difference > 0.01, 'guidance has an effect');
     }));
 
   test('0 gives the picture of the empty prompt', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const unguided = paint(model, { prompt: '', guidance: 1 });
+      const unguided = samplePicture(model, { prompt: '', guidance: 1 });
       // The empty prompt is padded to the length of the other: sums have additional zeros and another order.
-      assertClose(paint(model, { prompt, guidance: 0 }), unguided, 1e-4, 'the picture');
-      const worded = paint(model, { prompt, guidance: 1 });
+      assertClose(samplePicture(model, { prompt, guidance: 0 }), unguided, 1e-4, 'the picture');
+      const worded = samplePicture(model, { prompt, guidance: 1 });
       assert.ok(worstDifference(worded, unguided).difference > 0.01, 'the words have an effect');
     }));
 });
@@ -167,14 +167,14 @@ describe('eta', () => {
     scoped((own) => {
       const model = randomModel(own);
       const etas = [0, 0.5, 1];
-      const oneStep = etas.map((eta) => paint(model, { prompt, eta, steps: 1 }));
-      const twoSteps = etas.map((eta) => paint(model, { prompt, eta, steps: 2 }));
+      const oneStep = etas.map((eta) => samplePicture(model, { prompt, eta, steps: 1 }));
+      const twoSteps = etas.map((eta) => samplePicture(model, { prompt, eta, steps: 2 }));
       assertSameBits(oneStep[1], oneStep[0], 'one step');
       assertSameBits(oneStep[2], oneStep[0], 'one step');
       assert.ok(worstDifference(twoSteps[1], twoSteps[0]).difference > 0.01, '0.5 differs from 0');
       assert.ok(worstDifference(twoSteps[2], twoSteps[1]).difference > 0.01, '1 differs from 0.5');
-      assertSameBits(paint(model, { prompt, eta: 1, steps: 2 }), twoSteps[2], 'the same seed');
-      assertSameBits(paint(model, { prompt, steps: 2 }), twoSteps[1], 'the default is 0.5');
+      assertSameBits(samplePicture(model, { prompt, eta: 1, steps: 2 }), twoSteps[2], 'the same seed');
+      assertSameBits(samplePicture(model, { prompt, steps: 2 }), twoSteps[1], 'the default is 0.5');
     }));
 
   test('1 replaces the noise in each step, 0 keeps the rest of the first', () =>
@@ -196,12 +196,12 @@ describe('a prompt', () => {
   test('ignores case and punctuation', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const picture = paint(model, { prompt });
+      const picture = samplePicture(model, { prompt });
       for (const spelling of [
         'A RED circle, left of a Blue Square!',
         '  "a red\tcircle" (left of:\n a blue square)...  ',
       ]) {
-        const sampler = sampled(own, model, { prompt: spelling });
+        const sampler = finishedSampler(own, model, { prompt: spelling });
         assert.deepEqual(sampler.words, prompt.split(' '));
         assert.deepEqual(model.splitWords(spelling), prompt.split(' '));
         assertSameBits(sampler.picture(), picture, spelling);
@@ -218,15 +218,15 @@ describe('a prompt', () => {
         'a red circle',
         '',
       ];
-      const pictures = prompts.map((text) => paint(model, { prompt: text, steps: 2 }).join());
+      const pictures = prompts.map((text) => samplePicture(model, { prompt: text, steps: 2 }).join());
       assert.equal(new Set(pictures).size, prompts.length);
     }));
 
-  test('may have up to mostWords words', () =>
+  test('may have up to maxWords words', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const sampler = sampled(own, model, { prompt: 'red '.repeat(model.mostWords), steps: 1 });
-      assert.equal(sampler.words.length, model.mostWords);
-      assert.equal(sampler.maps().length, model.mostWords * model.mapSize ** 2);
+      const sampler = finishedSampler(own, model, { prompt: 'red '.repeat(model.maxWords), steps: 1 });
+      assert.equal(sampler.words.length, model.maxWords);
+      assert.equal(sampler.maps().length, model.maxWords * model.mapSize ** 2);
     }));
 });

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
-import { ArgumentError, expectNoMemory, randomModel, randomScene } from '../support/denoiser.mjs';
+import { ArgumentError, expectNoMemoryAfterEach, randomModel, randomScene } from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const size = 32;
 const colours = ['red', 'orange', 'yellow', 'green', 'cyan', 'blue', 'purple', 'pink'];
@@ -118,7 +118,7 @@ describe('a scene', () => {
           const words = model.splitWords(text);
           assert.equal(words.join(' '), text);
           assert.deepEqual(model.unknownWords(text), []);
-          assert.ok(words.length <= model.mostWords, text);
+          assert.ok(words.length <= model.maxWords, text);
           for (const { colour, shape, size: sizeWord } of scene.objects) {
             assert.ok(words.includes(colour) && words.includes(shape), `${text}: ${colour} ${shape}`);
             if (sizeWord !== 'none') assert.ok(words.includes(sizeWord), text);

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
-import { ArgumentError, Denoiser, DeviceError, DisposedError, expectNoMemory } from '../support/denoiser.mjs';
-import { editFile, file32, learningRate, paint, smallOptions, WeightsError } from '../support/denoiser.mjs';
-import { blobPictures, lesson } from '../support/denoiser_teaching.mjs';
+import { ArgumentError, Denoiser, DeviceError, DisposedError, expectNoMemoryAfterEach } from '../support/denoiser.mjs';
+import { editFile, saveFloat32, learningRate, samplePicture, smallOptions, WeightsError } from '../support/denoiser.mjs';
+import { blobPictures, fineTunerOptions } from '../support/denoiser_fine_tuning.mjs';
 import { assertRejects, assertThrows } from '../support/errors.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 /** An untrained model for scenes at half their size. */
 const freshModel = (own, options) => own(Denoiser.create({ ...smallOptions, imageSize: 16, ...options }));
@@ -22,7 +22,7 @@ describe('a trainer', () => {
       const [first, same, other] = [3, 3, 4].map((seed) => {
         const model = freshModel(own);
         const losses = take(own(model.trainer({ seed, batch: 4 })), 4);
-        return { losses, file: file32(model) };
+        return { losses, file: saveFloat32(model) };
       });
       assert.deepEqual(same, first);
       assert.notDeepEqual(other.losses, first.losses);
@@ -45,12 +45,12 @@ describe('a trainer', () => {
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2 }));
-      const before = file32(model);
+      const before = saveFloat32(model);
       assert.equal(trainer.step(0).step, 1);
       assert.equal(trainer.step(0).step, 2);
-      assert.deepEqual(file32(model), before);
+      assert.deepEqual(saveFloat32(model), before);
       assert.equal(trainer.step(rate).step, 3);
-      assert.notDeepEqual(file32(model), before);
+      assert.notDeepEqual(saveFloat32(model), before);
     }));
 
   test('throws ArgumentError for invalid options and names the option', () =>
@@ -79,11 +79,11 @@ describe('a trainer', () => {
       }
       assertThrows(() => model.trainer(5), ArgumentError, 'options', 'an object');
       const trainer = own(model.trainer({ batch: 1 }));
-      const before = file32(model);
+      const before = saveFloat32(model);
       for (const learningRate of [-0.1, NaN, Infinity, '1', undefined]) {
         assertThrows(() => trainer.step(learningRate), ArgumentError, 'learningRate', `${learningRate}`);
       }
-      assert.deepEqual(file32(model), before);
+      assert.deepEqual(saveFloat32(model), before);
       assert.equal(trainer.step(rate).step, 1);
     }));
 
@@ -99,7 +99,7 @@ describe('a trainer', () => {
       ].map((options) => {
         const model = freshModel(own);
         own(model.trainer({ batch: 2, ...options })).step(rate);
-        return file32(model);
+        return saveFloat32(model);
       });
       states.forEach((state, index) => {
         for (const other of states.slice(0, index)) assert.notDeepEqual(state, other, `${index}`);
@@ -142,17 +142,17 @@ describe('a trainer', () => {
       const trainer = own(model.trainer({ batch: 1 }));
       // A known word: a new one would add a parameter that the trainer does not have.
       const pictures = blobPictures(1, model.imageSize);
-      const learner = own(model.learner(lesson({ word: 'circle', pictures, captions: ['a circle'] })));
+      const fineTuner = own(model.fineTuner(fineTunerOptions({ word: 'circle', pictures, captions: ['a circle'] })));
       for (const call of [
         () => model.trainer(),
         () => trainer.step(rate),
         () => trainer.withAverages(() => assert.fail('called')),
         () => trainer.saveCheckpoint(),
       ]) {
-        assertThrows(call, ArgumentError, /learner|fine-tuner/, 'a trainer', 'dispose');
+        assertThrows(call, ArgumentError, 'FineTuner', 'a trainer', 'dispose');
       }
-      learner.step();
-      learner.dispose();
+      fineTuner.step();
+      fineTuner.dispose();
       assert.equal(trainer.step(rate).step, 1);
     }));
 
@@ -177,7 +177,7 @@ describe('a trainer', () => {
 });
 
 describe('learningRate', () => {
-  const options = { most: 0.01, warmUp: 4, steps: 20, fall: 0.5 };
+  const options = { max: 0.01, warmUp: 4, steps: 20, fall: 0.5 };
 
   test('rises linearly, is constant, and falls as a cosine', () => {
     const rates = Array.from({ length: 21 }, (_, step) => learningRate(step, options));
@@ -192,7 +192,7 @@ describe('learningRate', () => {
     for (const step of [-1, 0.5, NaN, '1'])
       assertThrows(() => learningRate(step, options), ArgumentError, 'step', 'an integer');
     for (const [name, wrong] of [
-      ['most', -1],
+      ['max', -1],
       ['warmUp', 0.5],
       ['steps', 0],
       ['steps', undefined],
@@ -224,7 +224,7 @@ describe('a checkpoint', () => {
       secondTrainer.loadCheckpoint(checkpoint);
       assert.deepEqual(secondTrainer.saveCheckpoint(), checkpoint);
       assert.deepEqual([...before, ...take(secondTrainer, 3)], losses);
-      assert.deepEqual(file32(second), file32(whole));
+      assert.deepEqual(saveFloat32(second), saveFloat32(whole));
       assert.deepEqual(secondTrainer.saveCheckpoint(), wholeTrainer.saveCheckpoint());
       assert.equal(secondTrainer.step(rate).step, 7);
     }));
@@ -235,7 +235,7 @@ describe('a checkpoint', () => {
       const trainer = own(model.trainer({ batch: 1 }));
       trainer.step(rate);
       const { tensors, metadata } = parseSafetensors(trainer.saveCheckpoint());
-      const names = [...parseSafetensors(file32(model)).tensors.keys()];
+      const names = [...parseSafetensors(saveFloat32(model)).tensors.keys()];
       for (const name of names) {
         for (const prefix of ['', 'adam.mean.', 'adam.square.', 'average.']) {
           assert.equal(tensors.get(prefix + name)?.dtype, 'F32', prefix + name);
@@ -256,7 +256,7 @@ describe('a checkpoint', () => {
       const failures = [
         [checkpoint.subarray(0, checkpoint.length - 4), 'tensor'],
         [new Uint8Array(7), 'file'],
-        [file32(model), 'step'],
+        [saveFloat32(model), 'step'],
         [
           editFile(checkpoint, (name, tensor) => (name === 'average.positions' ? undefined : tensor)),
           'average.positions',
@@ -288,13 +288,13 @@ describe('withAverages', () => {
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2, averageDecay: 0.25 }));
-      const start = parseSafetensors(file32(model)).tensors;
+      const start = parseSafetensors(saveFloat32(model)).tensors;
       trainer.step(rate);
-      const file = file32(model);
+      const file = saveFloat32(model);
       const now = parseSafetensors(file).tensors;
       const { averages, picture } = trainer.withAverages(() => ({
-        averages: parseSafetensors(file32(model)).tensors,
-        picture: paint(model, { prompt: 'a star', steps: 1 }),
+        averages: parseSafetensors(saveFloat32(model)).tensors,
+        picture: samplePicture(model, { prompt: 'a star', steps: 1 }),
       }));
       // The decay of step n is at most (1 + n)/(10 + n).
       const decay = Math.min(0.25, 2 / 11);
@@ -312,8 +312,8 @@ describe('withAverages', () => {
           );
         });
       }
-      assert.deepEqual(file32(model), file);
-      assert.notDeepEqual(paint(model, { prompt: 'a star', steps: 1 }), picture);
+      assert.deepEqual(saveFloat32(model), file);
+      assert.notDeepEqual(samplePicture(model, { prompt: 'a star', steps: 1 }), picture);
       assert.equal(
         trainer.withAverages(() => 'result'),
         'result',
@@ -325,17 +325,17 @@ describe('withAverages', () => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2 }));
       take(trainer, 2);
-      const file = file32(model);
+      const file = saveFloat32(model);
       const failure = new Error('thrown by the caller');
       assert.throws(
         () =>
           trainer.withAverages(() => {
-            assert.notDeepEqual(file32(model), file);
+            assert.notDeepEqual(saveFloat32(model), file);
             throw failure;
           }),
         (error) => error === failure,
       );
-      assert.deepEqual(file32(model), file);
+      assert.deepEqual(saveFloat32(model), file);
       assert.equal(trainer.step(rate).step, 3);
     }));
 
@@ -346,8 +346,8 @@ describe('withAverages', () => {
       take(trainer, 2);
       const averages = trainer.withAverages(() => {
         trainer.dispose();
-        return file32(model);
+        return saveFloat32(model);
       });
-      assert.deepEqual(file32(model), averages);
+      assert.deepEqual(saveFloat32(model), averages);
     }));
 });

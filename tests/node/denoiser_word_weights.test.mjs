@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, assertWithin, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, expectNoMemory, paint, randomModel, sampled } from '../support/denoiser.mjs';
+import { ArgumentError, expectNoMemoryAfterEach, samplePicture, randomModel, finishedSampler } from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle above a star';
 const words = prompt.split(' ');
@@ -23,9 +23,9 @@ describe('wordWeights', () => {
   test('of 1 have no effect: the same bits', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const plain = sampled(own, model, { prompt });
+      const plain = finishedSampler(own, model, { prompt });
       for (const wordWeights of [weighted(1), Float32Array.from(weighted(1)), []]) {
-        const same = sampled(own, model, { prompt, wordWeights });
+        const same = finishedSampler(own, model, { prompt, wordWeights });
         assertSameBits(same.picture(), plain.picture(), 'picture');
         assertSameBits(same.maps(), plain.maps(), 'maps');
       }
@@ -34,14 +34,14 @@ describe('wordWeights', () => {
   test('0: the attention to the word is 0', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const sampler = sampled(own, model, { prompt, wordWeights: weighted(0) });
+      const sampler = finishedSampler(own, model, { prompt, wordWeights: weighted(0) });
       words.forEach((word, index) => {
         const max = Math.max(...mapOf(sampler, index));
         if (index === circleIndex) assert.equal(max, 0, word);
         else assert.ok(max > 0, word);
       });
       assert.ok(
-        worstDifference(sampler.picture(), paint(model, { prompt })).difference > 1e-3,
+        worstDifference(sampler.picture(), samplePicture(model, { prompt })).difference > 1e-3,
         'the picture changes',
       );
     }));
@@ -49,7 +49,7 @@ describe('wordWeights', () => {
   test('0 for all words: only the start token has attention; no NaN', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const sampler = sampled(own, model, { prompt, wordWeights: words.map(() => 0) });
+      const sampler = finishedSampler(own, model, { prompt, wordWeights: words.map(() => 0) });
       assert.ok(sampler.maps().every((value) => value === 0));
       assert.ok(sampler.picture().every(Number.isFinite));
     }));
@@ -59,7 +59,7 @@ describe('wordWeights', () => {
       scoped((own) => {
         const model = randomModel(own);
         // The first block in the first step: the change does not affect its scores yet.
-        const sampler = (wordWeights) => sampled(own, model, { prompt, steps: 1, wordWeights });
+        const sampler = (wordWeights) => finishedSampler(own, model, { prompt, steps: 1, wordWeights });
         const [plain, changed] = [sampler(), sampler(weighted(weight))];
         for (let head = 0; head < model.heads; ++head) {
           const before = mapOf(plain, circleIndex, { block: 0, head });
@@ -77,7 +77,7 @@ describe('wordWeights', () => {
     scoped((own) => {
       const model = randomModel(own);
       const shareOf = (wordWeights) => {
-        const map = mapOf(sampled(own, model, { prompt, wordWeights }), circleIndex);
+        const map = mapOf(finishedSampler(own, model, { prompt, wordWeights }), circleIndex);
         return map.reduce((sum, value) => sum + value, 0) / map.length;
       };
       const [plain, tripled] = [shareOf(weighted(1)), shareOf(weighted(3))];

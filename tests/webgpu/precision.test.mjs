@@ -45,9 +45,9 @@ const assertNear = (actual, expected, tolerance, name) =>
 const hasMultipleOf4 = ({ queryDim, numHeads }) => (queryDim / numHeads) % 4 === 0;
 
 /** Runs check(made, gpuLayer, gpuCall, description) for random shapes. */
-const atRandomShapes = (most, numRuns, check) =>
+const atRandomShapes = (maxCost, numRuns, check) =>
   fc.assert(
-    fc.asyncProperty(layerCase('float32', { most }).filter(hasMultipleOf4), (description) =>
+    fc.asyncProperty(layerCase('float32', { maxCost }).filter(hasMultipleOf4), (description) =>
       withCase(description, (made) =>
         withGpuLayer(
           device,

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, expectNoMemory, file32, paint } from '../support/denoiser.mjs';
+import { ArgumentError, Denoiser, expectNoMemoryAfterEach, saveFloat32, samplePicture } from '../support/denoiser.mjs';
 import { randomFile, randomModel, ShapeError } from '../support/denoiser.mjs';
-import { blobPictures, lesson, teach, word } from '../support/denoiser_teaching.mjs';
+import { blobPictures, fineTunerOptions, fineTune, word } from '../support/denoiser_fine_tuning.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 const prompt = 'a red circle';
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -20,7 +20,7 @@ describe('a fine-tuner', () => {
       const model = own(Denoiser.load(randomFile({ imageSize: 16 })));
       // A step draws 16 timesteps: the loss of a single sample depends strongly on its timestep.
       const options = { pictures: blobPictures(4, 16), batch: 16, rehearsal: 0, learningRate: 0.01 };
-      const losses = teach(model, 60, options);
+      const losses = fineTune(model, 60, options);
       const [first, last] = [meanOf(losses.slice(0, 10)), meanOf(losses.slice(-10))];
       context.diagnostic(`${first} → ${last}`);
       assert.ok(last < 0.7 * first, `${first} → ${last}`);
@@ -30,9 +30,9 @@ describe('a fine-tuner', () => {
     scoped((own) => {
       const [first, same, other] = [5, 5, 6].map((seed) => {
         const model = randomModel(own);
-        const learner = own(model.learner(lesson({ seed })));
-        assert.equal(learner.word, word);
-        const steps = [learner.step(), learner.step(), learner.step()];
+        const fineTuner = own(model.fineTuner(fineTunerOptions({ seed })));
+        assert.equal(fineTuner.word, word);
+        const steps = [fineTuner.step(), fineTuner.step(), fineTuner.step()];
         assert.deepEqual(
           steps.map(({ step }) => step),
           [1, 2, 3],
@@ -47,9 +47,9 @@ describe('a fine-tuner', () => {
   test('adds an embedding row to the model; all other parameters have the same bits', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const before = parseSafetensors(file32(model));
-      teach(model, 3);
-      const after = parseSafetensors(file32(model));
+      const before = parseSafetensors(saveFloat32(model));
+      fineTune(model, 3);
+      const after = parseSafetensors(saveFloat32(model));
       assert.equal(after.metadata.vocabulary, `${before.metadata.vocabulary} ${word}`);
       assert.deepEqual([...after.tensors.keys()], [...before.tensors.keys()]);
       for (const [name, { shape, values }] of before.tensors) {
@@ -73,36 +73,36 @@ describe('a fine-tuner', () => {
   test('starts with the embedding of `like`', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const starPicture = paint(model, { prompt: 'a star' });
-      own(model.learner(lesson({ like: 'star' })));
+      const starPicture = samplePicture(model, { prompt: 'a star' });
+      own(model.fineTuner(fineTunerOptions({ like: 'star' })));
       assert.ok(model.vocabulary.includes(word));
       assert.deepEqual(model.unknownWords(`a ${word} and a zebra`), ['zebra']);
-      assertSameBits(paint(model, { prompt: `a ${word}` }), starPicture, 'the picture before the first step');
+      assertSameBits(samplePicture(model, { prompt: `a ${word}` }), starPicture, 'the picture before the first step');
     }));
 
   test('samplers use the updates of the steps so far', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const learner = own(model.learner(lesson()));
+      const fineTuner = own(model.fineTuner(fineTunerOptions()));
       const pictures = [0, 1, 2].map(() => {
-        learner.step();
-        return paint(model, { prompt: `a ${word}`, steps: 1 });
+        fineTuner.step();
+        return samplePicture(model, { prompt: `a ${word}`, steps: 1 });
       });
       assert.ok(worstDifference(pictures[0], pictures[1]).difference > 0);
       assert.ok(worstDifference(pictures[1], pictures[2]).difference > 0);
-      learner.dispose();
-      assertSameBits(paint(model, { prompt: `a ${word}`, steps: 1 }), pictures[2], 'after dispose');
+      fineTuner.dispose();
+      assertSameBits(samplePicture(model, { prompt: `a ${word}`, steps: 1 }), pictures[2], 'after dispose');
     }));
 
   test('fine-tuning can continue with the same word or another word and the same updates', () =>
     scoped((own) => {
       const model = randomModel(own);
-      teach(model, 2);
+      fineTune(model, 2);
       const first = model.saveLora();
-      teach(model, 2);
+      fineTune(model, 2);
       assert.notDeepEqual(model.saveLora(), first);
       assert.equal(model.vocabulary.filter((known) => known === word).length, 1);
-      teach(model, 2, { word: 'drop', like: word, captions: new Array(4).fill('a drop') });
+      fineTune(model, 2, { word: 'drop', like: word, captions: new Array(4).fill('a drop') });
       const names = [...parseSafetensors(model.saveLora()).tensors.keys()];
       assert.deepEqual(names.slice(-2), [`text.embedding.words.${word}`, 'text.embedding.words.drop']);
     }));
@@ -111,10 +111,10 @@ describe('a fine-tuner', () => {
     scoped((own) => {
       const changes = [0, 0.4, 0.7, 1].map((done) => {
         const model = randomModel(own);
-        const learner = own(model.learner(lesson()));
-        const before = parseSafetensors(file32(model)).tensors.get('text.embedding.weight').values;
-        learner.step(done);
-        const after = parseSafetensors(file32(model)).tensors.get('text.embedding.weight').values;
+        const fineTuner = own(model.fineTuner(fineTunerOptions()));
+        const before = parseSafetensors(saveFloat32(model)).tensors.get('text.embedding.weight').values;
+        fineTuner.step(done);
+        const after = parseSafetensors(saveFloat32(model)).tensors.get('text.embedding.weight').values;
         return worstDifference(after, before).difference;
       });
       // The first step of Adam has the length of the learning rate: 0.005 up to done = 0.4, half of it at
@@ -127,25 +127,25 @@ describe('a fine-tuner', () => {
   test('step throws ArgumentError if `done` is invalid, and remains usable', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const learner = own(model.learner(lesson()));
+      const fineTuner = own(model.fineTuner(fineTunerOptions()));
       const before = model.saveLora();
       for (const done of [-0.1, 1.1, NaN, Infinity, '0.5', null]) {
-        assertThrows(() => learner.step(done), ArgumentError, 'done', String(done));
+        assertThrows(() => fineTuner.step(done), ArgumentError, 'done', String(done));
       }
       assert.deepEqual(model.saveLora(), before);
-      assert.equal(learner.step(0.5).step, 1);
+      assert.equal(fineTuner.step(0.5).step, 1);
     }));
 
   test('draws one of the captions of a picture in each step', () =>
     scoped((own) => {
       const captions = [`a ${word}`, `a red ${word}, above a blue square`];
       const firstLoss = (seed, caption) => {
-        const learner = own(
-          randomModel(own).learner(
-            lesson({ seed, pictures: blobPictures(1), captions: [caption], batch: 1, rehearsal: 0 }),
+        const fineTuner = own(
+          randomModel(own).fineTuner(
+            fineTunerOptions({ seed, pictures: blobPictures(1), captions: [caption], batch: 1, rehearsal: 0 }),
           ),
         );
-        return learner.step().loss;
+        return fineTuner.step().loss;
       };
       const drawn = new Set();
       for (let seed = 0; seed < 12; ++seed) {
@@ -168,7 +168,7 @@ describe('a fine-tuner', () => {
         { shift: 31, learningRate: 0 },
       ]) {
         const model = randomModel(own);
-        for (const loss of teach(model, 2, options)) assert.ok(loss > 0 && Number.isFinite(loss));
+        for (const loss of fineTune(model, 2, options)) assert.ok(loss > 0 && Number.isFinite(loss));
         const { shape } = parseSafetensors(model.saveLora()).tensors.values().next().value;
         assert.equal(shape[0], options.rank ?? 4);
       }
@@ -216,30 +216,30 @@ describe('invalid options of a fine-tuner', () => {
   test('throw an error that names the option, and change nothing', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const picture = paint(model, { prompt });
-      const file = file32(model);
+      const picture = samplePicture(model, { prompt });
+      const file = saveFloat32(model);
       for (const [options, errorClass, ...parts] of failures) {
-        assertThrows(() => model.learner(without(lesson(options))), errorClass, ...parts);
+        assertThrows(() => model.fineTuner(without(fineTunerOptions(options))), errorClass, ...parts);
         assert.ok(!model.vocabulary.includes(word));
       }
       for (const wrong of [undefined, null, 'blob']) {
-        assertThrows(() => model.learner(wrong), ArgumentError, 'options', 'an object');
+        assertThrows(() => model.fineTuner(wrong), ArgumentError, 'options', 'an object');
       }
       assertThrows(() => model.saveLora(), ArgumentError, 'LoRA');
-      assert.deepEqual(file32(model), file);
-      assertSameBits(paint(model, { prompt }), picture, 'the picture');
+      assert.deepEqual(saveFloat32(model), file);
+      assertSameBits(samplePicture(model, { prompt }), picture, 'the picture');
     }));
 
   test('do not change an earlier word and its updates', () =>
     scoped((own) => {
       const model = randomModel(own);
-      teach(model, 2);
-      const state = () => [model.saveLora(), file32(model), paint(model, { prompt: `a ${word}` })];
+      fineTune(model, 2);
+      const state = () => [model.saveLora(), saveFloat32(model), samplePicture(model, { prompt: `a ${word}` })];
       const before = state();
       for (const [options] of failures) {
         // `like` is ignored for a known word, which starts with its own embedding.
         if ('like' in options && options.like !== null) continue;
-        assert.throws(() => model.learner(without(lesson(options))));
+        assert.throws(() => model.fineTuner(without(fineTunerOptions(options))));
       }
       assert.deepEqual(state(), before);
     }));
@@ -247,28 +247,28 @@ describe('invalid options of a fine-tuner', () => {
   test('a second fine-tuner before the first is disposed', () =>
     scoped((own) => {
       const model = randomModel(own);
-      const learner = own(model.learner(lesson()));
+      const fineTuner = own(model.fineTuner(fineTunerOptions()));
       assertThrows(
-        () => model.learner(lesson({ word: 'drop' })),
+        () => model.fineTuner(fineTunerOptions({ word: 'drop' })),
         ArgumentError,
-        /learner|fine-tuner/,
+        'FineTuner',
         'dispose',
       );
       assert.ok(!model.vocabulary.includes('drop'));
-      learner.step();
-      learner.dispose();
-      own(model.learner(lesson({ word: 'drop' }))).step();
+      fineTuner.step();
+      fineTuner.dispose();
+      own(model.fineTuner(fineTunerOptions({ word: 'drop' }))).step();
     }));
 });
 
 test('an existing sampler cannot advance after a step', () =>
   scoped((own) => {
     const model = randomModel(own);
-    const learner = own(model.learner(lesson()));
+    const fineTuner = own(model.fineTuner(fineTunerOptions()));
     const sampler = own(model.sampler({ prompt, steps: 4 }));
     sampler.advance();
     const picture = sampler.picture();
-    learner.step();
+    fineTuner.step();
     assertThrows(() => sampler.advance(), ArgumentError, 'denoiser');
     assert.equal(sampler.step, 1);
     assertSameBits(sampler.picture(), picture, 'the picture');
