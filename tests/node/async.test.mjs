@@ -224,8 +224,8 @@ describe('rejects', () => {
   test('if memory runs out, and the layer remains usable', () =>
     scoped(async (own) => {
       const layer = own(new DiffusionCrossAttention(2048, 1, 1, 1, { seed: 1 }));
-      // The output of a large input would not fit either, so the context must be large: its keys need 2048
-      // times the memory of the context.
+      // A small context needs much memory: the keys are 2048 times as large. (The output is only as large as
+      // the input.)
       const input = own(Tensor.zeros([1, 2048]));
       const context = own(Tensor.zeros([2_000_000, 1]));
       await assertRejects(() => layer.forwardAsync(input, context), OutOfMemoryError);

@@ -36,7 +36,7 @@ describe('the analyser on drawn scenes', () => {
     }
   });
 
-  test('an analyser with more than 1 % errors is not proven', () => {
+  test('an analyser is proven with at most 0.5 % errors, and 1 % with noise', () => {
     assert.ok(isAccurate({ count: 1000, clean: 995, noisy: 990 }));
     assert.ok(!isAccurate({ count: 1000, clean: 994, noisy: 1000 }));
     assert.ok(!isAccurate({ count: 1000, clean: 1000, noisy: 989 }));

@@ -136,7 +136,7 @@ const all = Object.entries(strategies);
 
 for (const [name, strategy] of all) {
   describe(name, () => {
-    // One and several stages of channels, and a partly used last row of invocations.
+    // One and several stages of channels; rows of invocations with and without channels.
     for (const [headDim, mask] of [
       [4, null],
       [20, 'additive'],
