@@ -1,15 +1,15 @@
-// Random calls of the layer for fast-check: every size from 1 to 130, with odd ones, all layouts, batches, masks.
+// Random calls of the layer for fast-check: sizes from 1 to 130, all layouts, batches and masks.
 import fc from 'fast-check';
 import { additiveMask, keyMask } from './cases.mjs';
 
 export const dtypes = ['float32', 'float64'];
 
-/** The same cases in every run; as many as fit into the time that all tests have. */
+/** Options of fc.assert. The fixed seed makes all runs use the same cases. */
 export const runs = (numRuns) => ({ numRuns, seed: 20261124, includeErrorInReport: true });
 
 const size = fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 130 }));
 
-/** Height and width: any of 1 to 130, but not so many tokens that the reference takes minutes. */
+/** Height and width from 1 to 130. The number of tokens is limited because the reference is slow. */
 const area = fc.tuple(size, size).filter(([height, width]) => height * width <= 400);
 
 const heads = fc.integer({ min: 1, max: 8 }).chain((numHeads) =>
@@ -36,8 +36,11 @@ const maskOf = (kind, { batch, numHeads, tokens, length }, flags, seed) => {
   });
 };
 
-/** Descriptions for makeCase of cases.mjs. `most`: the largest product of tokens, keys and channels. */
-export function layerCase(dtype, { most = 400_000, magnitude = fc.constant(1) } = {}) {
+/**
+ * Generates descriptions for makeCase of cases.mjs. `maxCost`: limit of the product of tokens, keys and
+ * channels.
+ */
+export function layerCase(dtype, { maxCost = 400_000, magnitude = fc.constant(1) } = {}) {
   return fc
     .record({
       layout: fc.constantFrom('image', 'tokens', 'single'),
@@ -76,7 +79,7 @@ export function layerCase(dtype, { most = 400_000, magnitude = fc.constant(1) } 
         contextBatch: drawn.shareContext === 'no' ? batch : 1,
         contextLayout: drawn.shareContext === 'no batch' ? 'single' : 'batched',
         mask: maskOf(drawn.maskKind, { batch, numHeads, tokens, length }, drawn.flags, drawn.seed),
-        // A key mask is of ones and zeros, in any dtype; an additive one is of the layer's.
+        // A key mask may have any dtype. An additive mask must have that of the layer.
         maskDType: key ? drawn.maskDType : dtype,
         seed: drawn.seed,
         magnitude: drawn.magnitude,
@@ -84,5 +87,5 @@ export function layerCase(dtype, { most = 400_000, magnitude = fc.constant(1) } 
         cost: batch * tokens * queryDim * (length + queryDim),
       };
     })
-    .filter(({ cost }) => cost <= 8 * most);
+    .filter(({ cost }) => cost <= 8 * maxCost);
 }

@@ -1,8 +1,8 @@
-// One call of the layer, twice: as tensors for the package and as a problem for the reference.
+// Builds calls of the layer, both as tensors for the package and as a problem for the reference.
 import { DiffusionCrossAttention, Tensor } from './package.mjs';
 import { bitArray, normalArray } from '../../support/random.mjs';
 
-/** [B, C, N] → [B, N, C], and back with the dimensions exchanged. */
+/** Transposes [B, rows, columns] to [B, columns, rows]. */
 export function exchangeAxes(values, batch, rows, columns) {
   const result = new Float64Array(values.length);
   for (let batchRow = 0; batchRow < batch; ++batchRow) {
@@ -22,14 +22,14 @@ export function normalTensor(shape, seed, { dtype = 'float32', deviation = 1 } =
   return Tensor.from(normalArray(sizeOf(shape), seed, { dtype, deviation }), shape, dtype);
 }
 
-/** Key masks: one bit a key, rows of which the numbers in `ignored` are all zero. */
+/** Returns a key mask with one bit per key. The rows whose indices are in `ignored` are all zero. */
 export function keyMask(rows, length, seed, { ignored = [], probability = 0.7 } = {}) {
   const bits = bitArray(rows * length, seed, { probability });
   for (const row of ignored) bits.fill(0, row * length, (row + 1) * length);
   return { kind: 'key', shape: [rows, length], values: bits };
 }
 
-/** Additive masks: normal numbers, of which some are -Infinity. */
+/** Returns an additive mask of normal numbers, some of them replaced by -Infinity. */
 export function additiveMask(shape, seed, { ignoreProbability = 0.2 } = {}) {
   const values = normalArray(sizeOf(shape), seed);
   const ignore = bitArray(values.length, seed + 1, { probability: ignoreProbability });
@@ -52,7 +52,7 @@ function maskFunction(mask, values) {
 
 const parameterKeys = ['query', 'key', 'value', 'output', 'bias'];
 
-/** A layer's parameters by the reference's names, in float64. */
+/** Returns a layer's parameters in float64 by the reference's names. */
 export function splitParameters(layer, flat) {
   let begin = 0;
   const parts = layer.getParameterNames().map((name, index) => {
@@ -63,7 +63,7 @@ export function splitParameters(layer, flat) {
   return Object.fromEntries(parts);
 }
 
-/** The five gradients of the reference as the layer's flat array. */
+/** Returns the five parameters or gradients of the reference as a flat array in the layer's order. */
 export const joinParameters = (parts) => concatenate(parameterKeys.map((key) => parts[key]));
 
 function concatenate(arrays) {
@@ -77,9 +77,9 @@ function concatenate(arrays) {
 }
 
 /**
- * Makes {layer, input, context (null: self-attention), options, problem, dispose(), toTokens(data)}.
- * layout: 'image' [B, C, H, W], 'tokens' [B, H·W, C] or 'single' [H·W, C] (B must be 1); length null: self-attention;
- * contextLayout: 'batched' [contextBatch, L, D] or 'single' [L, D].
+ * Returns {layer, input, context (null: self-attention), options, problem, dispose(), toTokens(data)}.
+ * layout: 'image' [B, C, H, W], 'tokens' [B, H·W, C] or 'single' [H·W, C] (B must be 1). length null:
+ * self-attention. contextLayout: 'batched' [contextBatch, L, D] or 'single' [L, D].
  */
 export function makeCase({
   dtype = 'float32',
@@ -106,7 +106,7 @@ export function makeCase({
     seed,
     ...layerOptions,
   });
-  // Xavier leaves the bias at zero: a bias that is forgotten would not be seen.
+  // The initial bias is zero, which would hide a missing bias.
   const bias = normalTensor([queryDim], seed + 1, { dtype });
   layer.setParameter('to_out.0.bias', bias);
   bias.dispose();
@@ -148,14 +148,15 @@ export function makeCase({
       mask: maskFunction(mask, maskTensor?.data()),
     },
     dispose() {
-      for (const owned of [layer, input, context, maskTensor]) owned?.dispose();
+      for (const resource of [layer, input, context, maskTensor]) resource?.dispose();
     },
   };
 }
 
 /**
- * Calls work(own), where own(tensor or layer) returns its argument, and disposes of all that it was given when work (or
- * the promise that it returns) has ended. What `using` does, for a Node that does not know it.
+ * Calls work(own). own(object) registers a tensor or layer and returns it. Disposes all registered objects
+ * when work, or the promise that it returns, has finished. Replaces `using`, which older Node versions do not
+ * support.
  */
 export function scoped(work) {
   const owned = [];
@@ -176,10 +177,10 @@ export function scoped(work) {
   return result;
 }
 
-/** The same with a case of makeCase: work(made, own). */
+/** Calls work(layerCase, own) with the result of makeCase, and disposes it afterwards as scoped does. */
 export const withCase = (description, work) => scoped((own) => work(own(makeCase(description)), own));
 
-/** Some tokens of [B, N, C], as the reference's forward returns them. */
+/** Returns the chosen tokens of [B, N, C] in the layout of the reference's forward. */
 export function chooseTokens(rows, { batch, tokens, queryDim }, chosen) {
   return Float64Array.from({ length: batch * chosen.length * queryDim }, (_, index) => {
     const row = Math.floor(index / queryDim);

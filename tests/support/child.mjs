@@ -1,4 +1,4 @@
-// Scripts in a Node of their own: for what needs a fresh package, or ends the process.
+// Runs scripts in separate Node processes, for tests that need a fresh package or end the process.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -7,13 +7,13 @@ import { fileURLToPath } from 'node:url';
 
 export const project = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Within the project, so that a script's `import 'diffusion-cross-attention'` finds the built package. */
+/** The folder is within the project so that `import 'diffusion-cross-attention'` finds the built package. */
 const scripts = path.join(project, 'build', 'test-scripts');
 let count = 0;
 
 /**
- * Runs the text of a module to its own end, without any call that would end it. Resolves to {code, output, errors, seconds};
- * `code` null: it had not ended after `seconds` and was stopped.
+ * Runs the source of a module. The process must end by itself. Resolves to {code, output, errors, seconds}.
+ * `code` is null if it did not end within `seconds` and was killed.
  */
 export async function runScript(source, options = {}) {
   await mkdir(scripts, { recursive: true });
@@ -26,10 +26,10 @@ export async function runScript(source, options = {}) {
   }
 }
 
-/** The same for the arguments of Node itself. `seconds` only ends a process that hangs. */
+/** Like runScript, with arguments of Node. `seconds` is a limit for processes that hang. */
 export function runNode(args, { environment = {}, folder = project, seconds = 180 } = {}) {
   const start = performance.now();
-  // NODE_TEST_CONTEXT would make the child report to our test runner.
+  // With NODE_TEST_CONTEXT the child would report to this test runner.
   const env = { ...process.env, ...environment };
   delete env.NODE_TEST_CONTEXT;
   const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -47,9 +47,9 @@ export function runNode(args, { environment = {}, folder = project, seconds = 18
   });
 }
 
-/** Runs a module that must end well and print a JSON value as its last line; resolves to that value. */
+/** Runs a module that must exit with code 0 and print JSON as its last line. Resolves to the parsed value. */
 export async function runForValue(source, options) {
   const { code, output, errors } = await runScript(source, options);
-  assert.equal(code, 0, `the child process ended with ${code ?? 'a timeout'}\n${errors}\n${output}`);
+  assert.equal(code, 0, `the child process exited with ${code ?? 'a timeout'}\n${errors}\n${output}`);
   return JSON.parse(output.trim().split('\n').at(-1));
 }

@@ -3,5 +3,5 @@ import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
 
-/** Collects all garbage now, so that what is left does not depend on when V8 would. */
+/** Runs a full garbage collection, so that results do not depend on V8's schedule. */
 export const collectGarbage = runInNewContext('gc');

@@ -1,44 +1,47 @@
-// Comparison of arrays of numbers; a failure names the worst element.
+// Assertions for arrays of numbers. Failures name the worst element.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { maximumMagnitude, worstDifference } from '../../support/differences.mjs';
 
 export { maximumMagnitude, worstDifference };
 
-/** No element differs by more than `tolerance`. Returns the largest difference. */
+/** Asserts that no element differs by more than `tolerance`. Returns the largest difference. */
 export function assertClose(actual, expected, tolerance, what) {
   const { difference, index } = worstDifference(actual, expected);
   assert.ok(
     difference <= tolerance,
-    `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]}: ` +
-      `differs by ${difference}, allowed are ${tolerance}`,
+    `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]} ` +
+          `± ${tolerance}; the difference is ${difference}`,
   );
   return difference;
 }
 
-/** The same with a tolerance for each element. Returns the largest part of its tolerance that an element took. */
+/** Like assertClose, with a tolerance per element. Returns the largest ratio of difference to tolerance. */
 export function assertWithin(actual, expected, tolerances, what) {
   assert.equal(actual.length, expected.length, `${what}: the number of elements`);
-  let most = 0;
+  let maxRatio = 0;
   for (let index = 0; index < actual.length; ++index) {
     const difference = Math.abs(actual[index] - expected[index]);
     if (!(difference <= tolerances[index])) {
       assert.fail(
-        `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]}: ` +
-          `differs by ${difference}, allowed are ${tolerances[index]}`,
+        `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]} ` +
+                  `± ${tolerances[index]}; the difference is ${difference}`,
       );
     }
-    if (difference > 0) most = Math.max(most, difference / tolerances[index]);
-  }
-  return most;
+    if (difference > 0) maxRatio = Math.max(maxRatio, difference / tolerances[index]);
+      }
+      return maxRatio;
 }
 
-/** The largest difference relative to the largest expected magnitude: the error of a whole gradient. */
+/**
+ * Returns the largest difference relative to the largest expected magnitude, as the error of a whole
+ * gradient.
+ */
 export function relativeError(actual, expected) {
   return worstDifference(actual, expected).difference / maximumMagnitude(expected);
 }
 
-/** The very same bits: no tolerance, -0 is not 0, NaN is NaN. */
+/** Asserts that all elements have the same bits: -0 differs from 0, and NaN equals NaN. */
 export function assertSameBits(actual, expected, what) {
   assert.equal(actual.length, expected.length, `${what}: the number of elements`);
   for (let index = 0; index < actual.length; ++index) {

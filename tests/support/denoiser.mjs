@@ -1,5 +1,5 @@
-// The entry diffusion-cross-attention/denoiser, with the variant loaded that this run of the tests is about, and models
-// small enough for a test.
+// Exports the entry diffusion-cross-attention/denoiser with the tested variant loaded, and small models for
+// tests.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach } from 'node:test';
@@ -22,7 +22,10 @@ export const smallOptions = {
   seed: 1,
 };
 
-/** A file, tensor by tensor: change(name, {dtype, shape, values}) returns what stands in its place, undefined leaves it out. */
+/**
+ * Edits a safetensors file. change(name, {dtype, shape, values}) returns the new tensor, or undefined to
+ * remove it.
+ */
 export function editFile(file, change, changeMetadata = (metadata) => metadata) {
   const { tensors, metadata } = parseSafetensors(file);
   const changed = [...tensors].map(([name, tensor]) => [name, change(name, tensor)]);
@@ -33,21 +36,24 @@ export function editFile(file, change, changeMetadata = (metadata) => metadata) 
   });
 }
 
-/** Deviations of what training begins with as zeros: without them every picture would be gray. */
+/** Standard deviations of weights that are zero before training. With zeros all pictures would be gray. */
 const deviations = { 'pixels.out.weight': 0.1, 'modulation.weight': 0.1 };
 
-/** Queries and keys of the words' attention are so many times as long: it is to prefer some words to others. */
-const preference = 3;
+/** Factor of the query and key weights of the cross-attention, so that it prefers some words to others. */
+const attentionFactor = 3;
 
 function randomized(name, tensor, seed) {
   const deviation = deviations[name];
   const length = tensor.values.length;
   if (deviation !== undefined) return { ...tensor, values: normalArray(length, seed, { deviation }) };
   if (!/attn2\.to_[qk]\.weight$/.test(name)) return tensor;
-  return { ...tensor, values: tensor.values.map((value) => preference * value) };
+  return { ...tensor, values: tensor.values.map((value) => attentionFactor * value) };
 }
 
-/** The weights, as F32, of a small model whose pictures look like something: of noise, but of its words, too. */
+/**
+ * Returns the F32 weights of a small model with random weights whose pictures depend on the noise and on the
+ * words.
+ */
 export function randomFile(options = {}) {
   const model = Denoiser.create({ ...smallOptions, ...options });
   try {
@@ -60,22 +66,22 @@ export function randomFile(options = {}) {
 
 const cachedFile = randomFile();
 
-/** Such a model. `own`: see scoped of cases.mjs. */
+/** Returns a model with the weights of randomFile. `own`: see scoped in cases.mjs. */
 export const randomModel = (own) => own(Denoiser.load(cachedFile));
 
-/** The model of the site. */
+/** Returns the file of the site's model. */
 export const shippedFile = () => readFileSync(new URL('../../web/model/scenes.safetensors', import.meta.url));
 
-/** A sampler that has done all its steps. */
-export function sampled(own, model, options) {
+/** Returns a sampler that has completed all steps. */
+export function finishedSampler(own, model, options) {
   const sampler = own(model.sampler({ steps: 4, seed: 1, ...options }));
   for (const frame of sampler) assert.equal(frame.step, sampler.step);
   return sampler;
 }
 
-/** The picture alone. */
-export function paint(model, options) {
-  const sampler = sampled((made) => made, model, options);
+/** Samples a picture and disposes the sampler. */
+export function samplePicture(model, options) {
+  const sampler = finishedSampler((object) => object, model, options);
   try {
     return sampler.picture();
   } finally {
@@ -83,8 +89,8 @@ export function paint(model, options) {
   }
 }
 
-export const file32 = (model) => model.save({ dtype: 'float32' });
+export const saveFloat32 = (model) => model.save({ dtype: 'float32' });
 
-/** After each test of the file. */
-export const expectNoMemory = () =>
-  afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+/** Asserts after each test of the file that no memory is in use. */
+export const expectNoMemoryAfterEach = () =>
+  afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));

@@ -1,12 +1,12 @@
-// How far a right result in a given precision can be from the exact one: the textbook's rounding-error analysis
-// (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1) carried along the layer's own steps, with the
-// very numbers of the problem. A sum of n products, in any order, is off by at most γ_n·Σ|a|·|b|.
+// Bounds of the rounding error of the layer in a given precision. Based on: Higham, Accuracy and Stability of
+// Numerical Algorithms, section 3.1. The analysis follows the steps of the layer with the numbers of the
+// problem. The error of a sum of n products, in any order, is at most γ_n·Σ|a|·|b|.
 import { allTokens, forScores, project, softmax, timesTransposed } from './reference.mjs';
 
 export const unitRoundoff = (dtype) => (dtype === 'float32' ? 2 ** -24 : 2 ** -53);
-/** Below it a probability may be taken for zero: exp's smallest normal result. */
+/** The smallest normal result of exp. Smaller probabilities may be rounded to zero. */
 const smallest = (dtype) => (dtype === 'float32' ? 2 ** -126 : 2 ** -1022);
-/** An exponential that is right to so many units. */
+/** The error of an exponential in units of roundoff. */
 const exponentialUnits = 4;
 
 export const gamma = (terms, unit) => (terms * unit) / (1 - terms * unit);
@@ -14,8 +14,8 @@ export const gamma = (terms, unit) => (terms * unit) / (1 - terms * unit);
 const magnitudes = (values) => values.map(Math.abs);
 
 /**
- * Visits each row of probabilities as forScores does, with `probabilities` and `probabilityBound`, the most by which each of
- * them can be off.
+ * Visits each row of probabilities like forScores. Also passes `probabilities` and `probabilityBound`, the
+ * maximum error of each probability.
  */
 export function forProbabilityBounds(problem, dtype, tokens, visit) {
   const { length, queryDim, contextDim, numHeads, scale } = problem;
@@ -48,15 +48,15 @@ export function forProbabilityBounds(problem, dtype, tokens, visit) {
           queryGamma * absolute.query[queryBegin + c] * key + keyGamma * absolute.key[keyBegin + c] * query;
         rounded += query * key;
       }
-      // One more rounding for the mask's addition.
+      // The last term is the rounding of the addition of the mask.
       const error =
         Math.abs(scale) * (propagated + gamma(headDim + 2, unit) * rounded) + unit * Math.abs(score);
       largest = Math.max(largest, error);
       maximum = Math.max(maximum, score);
     }
     const probabilities = softmax(scores);
-    // exp(score - maximum), or exp(score - logSumExp): differences are rounded, and so is what is subtracted; the sum has
-    // `length` terms, each rescaled at most once a tile.
+    // exp(score - maximum) or exp(score - logSumExp): the difference and the subtrahend are rounded. The sum
+    // has `length` terms, each rescaled at most once per tile.
     const relative = scores.map((score) =>
       score === -Infinity
         ? 0
@@ -70,7 +70,7 @@ export function forProbabilityBounds(problem, dtype, tokens, visit) {
   });
 }
 
-/** For each element of forward's result the most by which a computation in `dtype` can be off. */
+/** Returns the maximum error in `dtype` of each element of the result of forward. */
 export function forwardBound(problem, dtype, tokens = allTokens(problem)) {
   const { batch, length, queryDim, contextDim, numHeads, parameters } = problem;
   const unit = unitRoundoff(dtype);
@@ -101,7 +101,7 @@ export function forwardBound(problem, dtype, tokens = allTokens(problem)) {
   });
 }
 
-/** The same for attentionMaps of reference.mjs. */
+/** Returns the maximum error in `dtype` of each element of the result of attentionMaps. */
 export function mapsBound(problem, dtype) {
   const { batch, tokens, length, numHeads } = problem;
   const bound = new Float64Array(batch * numHeads * length * tokens);
@@ -114,8 +114,9 @@ export function mapsBound(problem, dtype) {
 }
 
 /**
- * The most by which a gradient can be off, relative to the sum of its terms' magnitudes, to first order: a term is a product
- * of P (twice in dS) with sums over channels, tokens and keys, each of which adds its γ.
+ * Returns the maximum error of a gradient relative to the sum of the magnitudes of its terms, to first order.
+ * A term is a product of P (twice in dS) and of sums over channels, tokens and keys, each of which adds its
+ * γ.
  */
 export function gradientRelativeBound(problem, dtype) {
   const { batch, tokens, length, queryDim, contextDim } = problem;

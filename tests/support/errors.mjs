@@ -1,5 +1,5 @@
-// What the contract says about errors: the class, its code, and a message that names the argument, what it got and what
-// it takes.
+// Assertions for errors as the contract specifies them: class, code, and a message that names the argument,
+// its value and the allowed values.
 import assert from 'node:assert/strict';
 import {
   ArgumentError,
@@ -22,7 +22,7 @@ export const codes = new Map([
   [DeviceError, 'ERR_DEVICE'],
 ]);
 
-/** `parts`: strings or patterns, each of which the message must contain. */
+/** Asserts the class and code of an error. The message must contain each of `parts`, strings or patterns. */
 export function assertError(error, errorClass, ...parts) {
   assert.ok(error instanceof errorClass, `expected ${errorClass.name}, got ${error?.stack ?? String(error)}`);
   assert.equal(error.constructor, errorClass);
@@ -47,7 +47,7 @@ export function assertThrows(work, errorClass, ...parts) {
   return assert.fail(`expected ${errorClass.name} (${parts.join(', ')}), got the result ${result}`);
 }
 
-/** `work` returns a promise: what it throws at once, instead of rejecting, is a failure. */
+/** Asserts that the promise of `work` is rejected. A synchronous exception of `work` is a failure. */
 export async function assertRejects(work, errorClass, ...parts) {
   const promise = work();
   const outcome = await promise.then(

@@ -1,27 +1,28 @@
-// Layers' graphs, compiled.
+// Graphs of layers and their compilation.
 import { compile } from './package.mjs';
 
-/** The graph of a layer: {output, inputs}. */
+/** Returns the graph of a layer: {output, inputs}. */
 export function graphOf(layer, options) {
   const inputs = [];
   return { inputs, output: layer.exportComputationGraph(inputs, options) };
 }
 
 /**
- * A layer compiled for these tensors – input, context and, if any, mask –: {compiled, given}, the tensors that a run
- * takes. `constant`: numbers of those that stay the same; else options of compile.
+ * Compiles a layer for these tensors: input, context and an optional mask. `constant`: indices of constant
+ * inputs. The other options are those of compile. Returns {compiled, runInputs}; runInputs are the tensors
+ * that a run expects.
  */
 export async function compileLayer(layer, tensors, { constant = [], ...options } = {}) {
   const { inputs, output } = graphOf(layer, { mask: tensors.length > 2 });
   const compiled = await compile(output, inputs, {
     inputShapes: tensors.map(({ shape }) => shape),
-    constants: new Map(constant.map((number) => [inputs[number], tensors[number]])),
+    constants: new Map(constant.map((index) => [inputs[index], tensors[index]])),
     ...options,
   });
-  return { compiled, given: tensors.filter((_, number) => !constant.includes(number)) };
+  return { compiled, runInputs: tensors.filter((_, index) => !constant.includes(index)) };
 }
 
-/** All nodes that a node needs, and it itself. */
+/** Returns a node and all nodes that it depends on. */
 export function nodesOf(output) {
   const nodes = new Set();
   const open = [output];

@@ -1,6 +1,9 @@
-// Half precision on the CPU.
+// Rounding to half precision on the CPU.
 
-/** The nearest number of 11 significant bits (of fewer below 2^-14), ties to even. No infinities: up to 65504. */
+/**
+ * Returns the nearest number with 11 significant bits (fewer below 2^-14), ties to even. Does not return
+ * infinities; values must be at most 65504.
+ */
 export function roundedToHalf(value) {
   const exponent = value === 0 ? 0 : Math.floor(Math.log2(Math.abs(value)));
   const unit = 2 ** Math.max(exponent - 10, -24);

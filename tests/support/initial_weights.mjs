@@ -1,5 +1,5 @@
-// The layer's initial weights by their definition, in JavaScript's own integers: Xavier-uniform (Glorot and Bengio, 2010),
-// drawn from xoshiro256++ (Blackman and Vigna, 2018), seeded by splitmix64.
+// The layer's initial weights by their definition, computed with BigInt: Xavier-uniform (Glorot and Bengio,
+// 2010), drawn from xoshiro256++ (Blackman and Vigna, 2018), seeded by splitmix64.
 
 const mask = (1n << 64n) - 1n;
 const rotateLeft = (value, count) => ((value << count) | (value >> (64n - count))) & mask;
@@ -26,7 +26,10 @@ function xoshiro(seed) {
   };
 }
 
-/** The flat parameters in float64: weights [outFeatures, inFeatures] within ±√(6 / (in + out)), bias zero. */
+/**
+ * Returns the flat parameters in float64: weights [outFeatures, inFeatures] within ±√(6 / (in + out)), and a
+ * zero bias.
+ */
 export function initialWeights(queryDim, contextDim, seed) {
   const next = xoshiro(seed);
   const uniform = () => Number(next() >> 11n) * 2 ** -53;

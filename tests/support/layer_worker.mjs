@@ -1,4 +1,4 @@
-// A Worker's program: computes with what it is sent.
+// Program of a Worker: runs a layer on the data of each message.
 import { parentPort, workerData } from 'node:worker_threads';
 import { DiffusionCrossAttention, init, memoryInUse, Tensor } from 'diffusion-cross-attention';
 
@@ -20,6 +20,6 @@ parentPort.on('message', async ({ parameters, input, context }) => {
     inputGradient: inputGradient.data(),
     parameterGradients: layer.getParameterGradients(),
   };
-  for (const owned of [layer, x, c, output, outputAsync, inputGradient]) owned.dispose();
+  for (const resource of [layer, x, c, output, outputAsync, inputGradient]) resource.dispose();
   parentPort.postMessage({ ...message, memoryInUse: memoryInUse() });
 });

@@ -1,4 +1,4 @@
-// ONNX models node by node, written by a protobuf library that is not the package's.
+// Builds ONNX models node by node with a protobuf library that is independent of the package.
 import onnxProto from 'onnx-proto';
 
 const { onnx } = onnxProto;
@@ -7,14 +7,14 @@ const { AttributeType } = onnx.AttributeProto;
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The bits of a number that float16 has exactly. */
+/** Returns the float16 bits of a number that float16 represents exactly. */
 function float16Bits(value) {
   scratch.setFloat32(0, value);
   const bits = scratch.getUint32(0);
   const sign = (bits >>> 16) & 0x8000;
   const exponent = ((bits >>> 23) & 0xff) - 112;
   if (value === 0) return sign;
-  // Subnormal ones are multiples of 2^-24.
+  // Subnormal numbers are multiples of 2^-24.
   return exponent > 0
     ? sign | (exponent << 10) | ((bits >>> 13) & 0x3ff)
     : sign | (Math.abs(value) * 2 ** 24);
@@ -25,7 +25,7 @@ function bfloat16Bits(value) {
   return scratch.getUint32(0) >>> 16;
 }
 
-/** Of each element type: the raw bytes, and the field where elements may be instead. */
+/** Per element type: the id, the raw elements, and the field that may store them instead. */
 const types = {
   float: { id: DataType.FLOAT, raw: (values) => Float32Array.from(values), field: 'floatData' },
   double: { id: DataType.DOUBLE, raw: (values) => Float64Array.from(values), field: 'doubleData' },
@@ -36,19 +36,20 @@ const types = {
 
 export const typeIds = Object.fromEntries(Object.entries(types).map(([name, { id }]) => [name, id]));
 
-/** The nearest numbers below that a type has, by dropping the bits that it lacks. */
+/** Truncates numbers to the precision of a type by dropping bits. */
 export function truncateTo(type, values) {
   const mask = { float16: 0xffffe000, bfloat16: 0xffff0000 }[type];
   if (mask === undefined) return values;
   return values.map((value) => {
     scratch.setFloat32(0, value);
     scratch.setUint32(0, scratch.getUint32(0) & mask);
-    const cut = scratch.getFloat32(0);
-    return type === 'float16' && Math.abs(cut) < 2 ** -14 ? Math.trunc(cut * 2 ** 24) / 2 ** 24 : cut;
+    const truncated = scratch.getFloat32(0);
+        const isSubnormal = type === 'float16' && Math.abs(truncated) < 2 ** -14;
+        return isSubnormal ? Math.trunc(truncated * 2 ** 24) / 2 ** 24 : truncated;
   });
 }
 
-/** storage 'raw' or 'listed': bytes, or the field of the type. */
+/** storage: 'raw' stores bytes, 'listed' uses the field of the type. */
 export function makeTensor(name, type, dims, values, storage = 'raw') {
   const { id, raw, field } = types[type];
   const elements = raw(values);
@@ -67,7 +68,7 @@ function makeAttribute(name, value) {
 }
 
 export class ModelBuilder {
-  /** constants 'nodes' or 'initializers': how constant() keeps them. */
+  /** constants: 'nodes' or 'initializers', the form in which constant() stores values. */
   constructor({ opset = 17, irVersion = 8, constants = 'nodes' } = {}) {
     this.constants = constants;
     this.graph = { name: 'main_graph', node: [], initializer: [], input: [], output: [], valueInfo: [] };
@@ -99,14 +100,17 @@ export class ModelBuilder {
     this.graph.initializer.push(makeTensor(name, type, dims, values, storage));
     return name;
   }
-  /** A node with one output, whose name it returns; attributes are integers, lists of them, {float}, texts or tensors. */
+  /**
+     * Adds a node with one output and returns the output's name. Attributes are integers, lists of integers,
+     * {float}, strings or tensors.
+     */
   node(opType, input, { name = this.#newName(`/${opType}`), attributes = {}, domain = '', output } = {}) {
-    const made = output ?? `${name}_output_0`;
+    const outputName = output ?? `${name}_output_0`;
     const attribute = Object.entries(attributes).map(([key, value]) => makeAttribute(key, value));
-    this.graph.node.push({ name, opType, input, output: [made], attribute, domain });
-    return made;
+    this.graph.node.push({ name, opType, input, output: [outputName], attribute, domain });
+        return outputName;
   }
-  /** A list, or with dims [] a scalar. */
+  /** Adds a constant: a list, or a scalar if dims is []. Returns its name. */
   constant(values, { type = 'int64', dims = [values.length] } = {}) {
     const name = this.#newName('const');
     if (this.constants === 'initializers') return this.initializer(name, dims, values, { type });

@@ -1,4 +1,4 @@
-// Models that are changed after they were written, and what fromOnnx says of them.
+// Helpers for tests that change ONNX models and pass them to fromOnnx.
 import onnxProto from 'onnx-proto';
 import { assertThrows } from './errors.mjs';
 import { makeModel } from './onnx_torch.mjs';
@@ -6,10 +6,10 @@ import { fromOnnx, WeightsError } from './onnx_package.mjs';
 
 const { ModelProto } = onnxProto.onnx;
 
-/** A WeightsError whose message has all of the parts. */
+/** Asserts that fromOnnx throws a WeightsError whose message contains all parts. */
 export const refuse = (file, ...parts) => assertThrows(() => fromOnnx(file), WeightsError, ...parts);
 
-/** The model of `options` after change(graph, model). */
+/** Returns the model of makeModel(options) after change(graph, model). */
 export function changed(change, options = {}) {
   const model = ModelProto.decode(makeModel(options).file);
   change(model.graph, model);

@@ -1,3 +1,3 @@
-// The built package together with its entry for ONNX, whose toOnnx can do more.
+// Exports the built package and its ONNX entry, whose toOnnx has more options.
 export * from './package.mjs';
 export { fromOnnx, toOnnx } from 'diffusion-cross-attention/onnx';

@@ -1,4 +1,5 @@
-// ONNX models in ONNX Runtime, native and in WebAssembly, and decoded by a protobuf library that is not the package's.
+// Runs ONNX models in ONNX Runtime, native and in WebAssembly, and decodes them with a protobuf library that
+// is independent of the package.
 import * as ortWeb from '#onnxruntime-web';
 import onnxProto from 'onnx-proto';
 import ortNode from 'onnxruntime-node';
@@ -11,9 +12,9 @@ export const engines = {
 };
 
 /**
- * Calls work(run) with a session of the model; run({name: {data, shape}}) resolves to the outputs by their names, as {data,
- * shape}. Arrays are of the type that the model takes. `exact`: without fusing a scale with the product before it, for
- * which ONNX Runtime rounds the scale to float32, in a float64 model, too.
+ * Calls work(run) with a session of the model. run({name: {data, shape}}) resolves to the outputs by name,
+ * {data, shape}. The arrays must have the model's element type. `exact`: disables the fusion of a scale with
+ * the preceding product, for which ONNX Runtime rounds the scale to float32 even in float64 models.
  */
 export async function withSession(
   model,
@@ -45,7 +46,7 @@ export async function withSession(
 
 export const decodeModel = (file) => onnxProto.onnx.ModelProto.decode(file);
 
-/** What a model says of its inputs or outputs: {name: its dimensions, numbers or symbols}. */
+/** Returns the declared shapes of a model's inputs or outputs: {name: dimensions}, numbers or symbols. */
 export function declaredShapes(valueInfos) {
   return Object.fromEntries(
     valueInfos.map(({ name, type }) => [

@@ -1,9 +1,10 @@
-// Attention layers of diffusers as PyTorch's two exporters write them to ONNX: the operators, their order and their names
-// are those of torch.onnx (symbolic_opset14.py), of onnxscript's torch_lib, and of diffusers' attention processors.
+// Builds ONNX models of diffusers' attention layers in the forms that PyTorch's two exporters write.
+// Operators, their order and their names are those of torch.onnx (symbolic_opset14.py), onnxscript's
+// torch_lib and diffusers' attention processors.
 import { ModelBuilder, truncateTo } from './onnx_builder.mjs';
 import { normalArray } from '../../support/random.mjs';
 
-/** Reads sizes from tensors: 'dynamic' as a trace with dynamic axes does it, 'dynamo' as the newer exporter. */
+/** Reads sizes from tensors. 'dynamic': like a trace with dynamic axes. 'dynamo': like the newer exporter. */
 class Shapes {
   constructor(builder, style) {
     this.builder = builder;
@@ -12,7 +13,7 @@ class Shapes {
   scalar(value) {
     return this.builder.constant([value], { dims: [] });
   }
-  /** One size of a tensor, a scalar. */
+  /** Returns one size of a tensor as a scalar. */
   of(value, axis) {
     const { builder } = this;
     if (this.isDynamo) {
@@ -26,14 +27,14 @@ class Shapes {
   times(value, factor) {
     return this.builder.node('Mul', [value, this.scalar(factor)]);
   }
-  /** Python's //, which a trace follows by two casts. */
+  /** Python's //. A trace adds two casts after it. */
   over(value, divisor) {
     const { builder } = this;
     const quotient = builder.node('Div', [value, this.scalar(divisor)]);
     const cast = builder.node('Cast', [quotient], { attributes: { to: 7 } });
     return builder.node('Cast', [cast], { attributes: { to: 7 } });
   }
-  /** Numbers and scalars as one list. */
+  /** Concatenates numbers and scalars to a list. */
   list(...sizes) {
     const { builder } = this;
     const asList = (size) =>
@@ -46,15 +47,15 @@ class Shapes {
 }
 
 /**
- * How a layer is written: `projection` 'matmul' (the weight transposed in the file, under a number for a name), 'transpose'
- * (a Transpose at run time) or 'gemm' (over flattened tokens); `shapes` 'dynamic', 'dynamo' or 'static'.
+ * Writes a layer. `projection`: 'matmul' (the file has the transposed weight, named by a number), 'transpose'
+ * (a Transpose at run time) or 'gemm' (over flattened tokens). `shapes`: 'dynamic', 'dynamo' or 'static'.
  */
 class AttentionWriter {
   constructor(builder, { path, heads, type, storage, projection, shapes, noise, biasFirst, sizes }) {
     Object.assign(this, { builder, path, heads, type, storage, projection, noise, biasFirst, sizes });
     this.shapes = new Shapes(builder, shapes);
     this.isDynamic = shapes !== 'static';
-    // Numbers are elements of a list, which have no path of their own.
+    // Numbers are list indices and are joined to the preceding name.
     this.modulePath = `/${path.replaceAll('.', '/')}`.replace(/\/(\d+)/g, '.$1');
   }
 
@@ -62,7 +63,7 @@ class AttentionWriter {
     const name = `${this.modulePath}/${opType}_${++this.builder.count}`;
     return this.builder.node(opType, input, { name, attributes });
   }
-  /** Operators that change nothing, such as exporters leave behind. */
+  /** Adds operators without effect, as exporters may leave them in the graph. */
   maybeNoise(value) {
     if (!this.noise) return value;
     const identity = this.node('Identity', [value]);
@@ -71,7 +72,7 @@ class AttentionWriter {
   weight(name, dims, values) {
     return this.builder.initializer(name, dims, values, { type: this.type, storage: this.storage });
   }
-  /** What is stored in 16 bits is converted before use. */
+  /** Converts 16-bit weights before use. */
   asComputed(value) {
     const isHalf = this.type === 'float16' || this.type === 'bfloat16';
     return isHalf ? this.node('Cast', [value], { to: 1 }) : value;
@@ -113,7 +114,7 @@ class AttentionWriter {
     ]);
   }
 
-  /** [B, rows, C] → [B, heads, rows, headDim] */
+  /** Converts [B, rows, C] to [B, heads, rows, headDim]. */
   splitHeads(value, channels, rows) {
     const { shapes, heads, builder } = this;
     const shape = this.isDynamic
@@ -121,7 +122,7 @@ class AttentionWriter {
       : builder.constant([this.sizes.batch, rows, heads, channels / heads]);
     return this.node('Transpose', [this.node('Reshape', [value, shape])], { perm: [0, 2, 1, 3] });
   }
-  /** [B, heads, N, headDim] → [B, N, C] */
+  /** Converts [B, heads, N, headDim] to [B, N, C]. */
   joinHeads(value, channels) {
     const { shapes, builder } = this;
     const rows = this.node('Transpose', [value], { perm: [0, 2, 1, 3] });
@@ -133,7 +134,7 @@ class AttentionWriter {
   scalar(value) {
     return this.builder.constant([value], { type: this.type === 'double' ? 'double' : 'float', dims: [] });
   }
-  /** With noise also what newer exporters put behind it, for rows that a mask ignores altogether. */
+  /** With `noise`, also adds the operators of newer exporters for rows that a mask ignores completely. */
   softmax(scores) {
     const probabilities = this.node('Softmax', [this.maybeNoise(scores)], { axis: -1 });
     if (!this.noise) return probabilities;
@@ -145,7 +146,7 @@ class AttentionWriter {
   }
 }
 
-/** diffusers' AttnProcessor: heads beside the batch, baddbmm and bmm. */
+/** diffusers' AttnProcessor: heads are part of the batch; uses baddbmm and bmm. */
 function attendByBmm(writer, { query, key, value, channels, scale, mask }) {
   const { shapes, heads, builder } = writer;
   const toBatch = (tensor, rows) => {
@@ -162,7 +163,7 @@ function attendByBmm(writer, { query, key, value, channels, scale, mask }) {
   const { tokens, length } = writer.sizes;
   const [q, k, v] = [toBatch(query, tokens), toBatch(key, length), toBatch(value, length)];
   const products = writer.node('MatMul', [q, writer.node('Transpose', [k], { perm: [0, 2, 1] })]);
-  // baddbmm of a tensor that nobody has filled, times zero.
+  // baddbmm adds an uninitialised tensor times zero.
   const empty = writer.node('ConstantOfShape', [
     shapes.list(shapes.of(q, 0), shapes.of(q, 1), shapes.of(k, 1)),
   ]);
@@ -184,7 +185,10 @@ function attendByBmm(writer, { query, key, value, channels, scale, mask }) {
   return writer.joinHeads(writer.node('Reshape', [attended, separate]), channels);
 }
 
-/** scaled_dot_product_attention as torch.onnx decomposes it: √scale on either side, computed from a shape. */
+/**
+ * scaled_dot_product_attention as torch.onnx decomposes it: both operands times √scale, computed from a
+ * shape.
+ */
 function attendBySdpa(writer, { query, key, value, channels, mask }) {
   const { builder, type } = writer;
   const { tokens, length } = writer.sizes;
@@ -209,7 +213,7 @@ function attendBySdpa(writer, { query, key, value, channels, mask }) {
   return writer.joinHeads(writer.node('MatMul', [probabilities, v]), channels);
 }
 
-/** The same as onnxscript first did it: keys transposed by way of three axes. */
+/** Like attendBySdpa, in the form of early onnxscript: keys are transposed as a tensor of rank 3. */
 function attendByOldSdpa(writer, { query, key, value, channels, scale, mask }) {
   const { builder } = writer;
   const { tokens, length } = writer.sizes;
@@ -232,7 +236,7 @@ function attendByOldSdpa(writer, { query, key, value, channels, scale, mask }) {
   return writer.joinHeads(writer.node('MatMul', [probabilities, v]), channels);
 }
 
-/** Scores divided by √headDim, as much code writes it by hand. */
+/** Scores divided by √headDim, as in much hand-written code. */
 function attendByHand(writer, { query, key, value, channels, scale, mask }) {
   const { tokens, length } = writer.sizes;
   const q = writer.splitHeads(query, channels, tokens);
@@ -245,7 +249,7 @@ function attendByHand(writer, { query, key, value, channels, scale, mask }) {
   return writer.joinHeads(writer.node('MatMul', [probabilities, v]), channels);
 }
 
-/** The first published code of latent diffusion: einsum over heads. */
+/** Einsum over heads, as in the original code of latent diffusion. */
 function attendByEinsum(writer, { query, key, value, channels, scale, mask }) {
   const { tokens, length } = writer.sizes;
   const einsum = (equation, ...operands) => writer.node('Einsum', operands, { equation });
@@ -267,7 +271,7 @@ function attendByOperator(writer, { query, key, value, scale, mask }) {
   });
 }
 
-/** ONNX's Attention over [B, heads, rows, headDim], with the scale that it has by itself. */
+/** ONNX's Attention over [B, heads, rows, headDim], with its default scale. */
 function attendBySplitOperator(writer, { query, key, value, channels, mask }) {
   const { tokens, length } = writer.sizes;
   const split = [query, key, value].map((tensor, index) =>
@@ -276,7 +280,7 @@ function attendBySplitOperator(writer, { query, key, value, channels, mask }) {
   return writer.joinHeads(writer.node('Attention', [...split, ...(mask === null ? [] : [mask])]), channels);
 }
 
-/** com.microsoft's operator, as ONNX Runtime's optimiser puts it in. */
+/** com.microsoft's operator, as ONNX Runtime's optimiser inserts it. */
 function attendByMicrosoft(writer, { query, key, value, scale, mask }) {
   return writer.builder.node(
     'MultiHeadAttention',
@@ -300,8 +304,9 @@ export const attentionStyles = {
 };
 
 /**
- * Adds a layer to a model; returns the name of its result. `parameters`: {query, key, value, output, bias}, weights as
- * [outFeatures, inFeatures]; `projectionBias`: what the three projections add, which the layer has not.
+ * Adds a layer to a model and returns the name of its result. `parameters`: {query, key, value, output,
+ * bias}; weights are [outFeatures, inFeatures]. `projectionBias`: biases of the three projections, which
+ * DiffusionCrossAttention does not have.
  */
 export function addAttention(builder, options) {
   const { input, context, queryDim, contextDim, heads, parameters, attention, mask = null } = options;
@@ -327,13 +332,13 @@ export function addAttention(builder, options) {
   return writer.maybeNoise(result);
 }
 
-/** The least operator set and file version that have a style's operators. */
+/** Returns the minimum operator set and file version that support a style's operators. */
 const versionOf = (attention) =>
   /operator/.test(attention) ? { opset: 23, irVersion: 11 } : { opset: 17, irVersion: 8 };
 
 /**
- * A model of one layer: inputs `input` [B, N, C], `context` [B, L, D] (unless `isSelf`) and, where `hasMask`, `mask` [1, 1, 1,
- * L] (for bmm [1, 1, L]); output `output`.
+ * Returns a model of one layer. Inputs: `input` [B, N, C], `context` [B, L, D] unless `isSelf`, and `mask`
+ * [1, 1, 1, L] (for bmm [1, 1, L]) if `hasMask`. Output: `output`.
  */
 export function torchModel({ sizes, isSelf = false, hasMask = false, constants = 'nodes', ...options }) {
   const { queryDim, contextDim, shapes, attention, type } = options;
@@ -354,10 +359,10 @@ export function torchModel({ sizes, isSelf = false, hasMask = false, constants =
 
 export const path = 'down_blocks.0.attentions.0.transformer_blocks.0.attn2';
 
-/** Weights that leave the scores of the order of one. */
+/** Draws weights for which scores are of order one. */
 export function drawParameters({ queryDim, contextDim }, seed, type = 'float') {
-  const draw = (rows, columns, number) =>
-    truncateTo(type, normalArray(rows * columns, seed + number, { deviation: 1 / Math.sqrt(columns) }));
+  const draw = (rows, columns, index) =>
+      truncateTo(type, normalArray(rows * columns, seed + index, { deviation: 1 / Math.sqrt(columns) }));
   return {
     query: draw(queryDim, queryDim, 1),
     key: draw(queryDim, contextDim, 2),
@@ -367,7 +372,7 @@ export function drawParameters({ queryDim, contextDim }, seed, type = 'float') {
   };
 }
 
-/** What makeModel makes of nothing. */
+/** The default options of makeModel. */
 export const standard = {
   path,
   queryDim: 24,
@@ -384,7 +389,7 @@ export const standard = {
   seed: 1,
 };
 
-/** A model of one layer: its file, and what is in it. */
+/** Returns a model of one layer: its options, parameters and file. */
 export function makeModel(options) {
   const all = { ...standard, ...options };
   const contextDim = all.isSelf ? all.queryDim : all.contextDim;

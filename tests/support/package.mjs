@@ -1,4 +1,4 @@
-// The built package, with the variant loaded that this run of the tests is about.
+// Exports the built package with the tested variant loaded.
 import { init } from 'diffusion-cross-attention';
 import { initOptions } from './variant.mjs';
 

@@ -1,7 +1,7 @@
-// A clock of processor time in place of performance.now. What the package measures, and what it decides by that, does not
-// depend on other programs. Import it before the package.
+// Replaces performance.now by a clock of CPU time. Measurements of the package, and decisions based on them,
+// then do not depend on other programs. Import this module before the package.
 
-/** Milliseconds of processor time that all threads of this process have used. */
+/** Returns the CPU time in milliseconds that all threads of this process have used. */
 export function processorMilliseconds() {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

@@ -1,15 +1,15 @@
-// The layer as a textbook writes it, in float64: loops over batch row, head, token and key; no blocks, no tricks.
+// Textbook implementation of the layer in float64: loops over batch row, head, token and key, without blocks.
 //
 // A problem is
 //   {batch, tokens, length, queryDim, contextDim, numHeads, scale,
 //    input: [batch, tokens, queryDim], context: [contextBatch, length, contextDim], contextBatch,
 //    isSelfAttention, parameters: {query, key, value, output, bias},
-//    mask: (batchRow, head, token, key) => number that is added to the score; -Infinity: ignore}
+//    mask: (batchRow, head, token, key) => the number added to the score; -Infinity excludes the key}
 // with flat row-major arrays.
 
 /**
- * sums[sumsBegin + j] = Σ_k a[aBegin + k]·b[bBegin + j·stride + k], j < count, k < depth. Four sums at a time hide the
- * latency of additions; each is added up in the order of k.
+ * sums[sumsBegin + j] = Σ_k a[aBegin + k]·b[bBegin + j·stride + k], j < count, k < depth. Computes four sums
+ * at a time to hide the latency of additions. Each sum is accumulated in the order of k.
  */
 function dotProducts(a, aBegin, b, bBegin, stride, count, depth, sums, sumsBegin) {
   let j = 0;
@@ -40,7 +40,7 @@ function dotProducts(a, aBegin, b, bBegin, stride, count, depth, sums, sumsBegin
   }
 }
 
-/** c[i, j] = Σ_k a[i, k]·b[j, k]: rows times the transposed of a weight [outFeatures, inFeatures]. */
+/** c[i, j] = Σ_k a[i, k]·b[j, k]: rows times the transpose of a weight [outFeatures, inFeatures]. */
 export function timesTransposed(a, b, rows, columns, depth) {
   const c = new Float64Array(rows * columns);
   for (let row = 0; row < rows; ++row) {
@@ -49,7 +49,7 @@ export function timesTransposed(a, b, rows, columns, depth) {
   return c;
 }
 
-/** softmax(scores), or zeros where all of them are -Infinity: there is nothing to attend to. */
+/** Returns softmax(scores), or zeros if all scores are -Infinity. */
 export function softmax(scores) {
   let maximum = -Infinity;
   for (const score of scores) maximum = Math.max(maximum, score);
@@ -64,7 +64,7 @@ export function softmax(scores) {
   return probabilities;
 }
 
-/** The rows of `tokens` out of [batch, allTokens, channels]. */
+/** Returns the rows of the chosen tokens of [batch, allTokens, channels]. */
 function chooseRows(rows, batch, allTokens, channels, tokens) {
   const chosen = new Float64Array(batch * tokens.length * channels);
   for (let batchRow = 0; batchRow < batch; ++batchRow) {
@@ -78,7 +78,7 @@ function chooseRows(rows, batch, allTokens, channels, tokens) {
 
 export const allTokens = (problem) => Array.from({ length: problem.tokens }, (_, token) => token);
 
-/** q of the chosen tokens, k and v: [rows, queryDim] each. */
+/** Returns q of the chosen tokens, k and v, each [rows, queryDim]. */
 export function project(problem, tokens = allTokens(problem)) {
   const { batch, length, queryDim, contextDim, contextBatch, parameters } = problem;
   const input = chooseRows(problem.input, batch, problem.tokens, queryDim, tokens);
@@ -103,7 +103,7 @@ export function forRows({ batch, length, numHeads, contextBatch }, tokens, visit
   }
 }
 
-/** Calls visit with the same and `scores`. */
+/** Like forRows. Also passes `scores`. */
 export function forScores(problem, { query, key }, tokens, visit) {
   const { length, queryDim, numHeads, scale, mask } = problem;
   const headDim = queryDim / numHeads;
@@ -120,7 +120,7 @@ export function forScores(problem, { query, key }, tokens, visit) {
   });
 }
 
-/** The layer's output for the chosen tokens, [batch, tokens.length, queryDim]. */
+/** Returns the layer's output for the chosen tokens, [batch, tokens.length, queryDim]. */
 export function forward(problem, tokens = allTokens(problem)) {
   const { batch, length, queryDim, numHeads, parameters } = problem;
   const headDim = queryDim / numHeads;
@@ -140,7 +140,7 @@ export function forward(problem, tokens = allTokens(problem)) {
   return output.map((value, index) => value + parameters.bias[index % queryDim]);
 }
 
-/** All probabilities, [batch, heads, length, tokens]: a map is an image of where the tokens look. */
+/** Returns all probabilities, [batch, heads, length, tokens]. */
 export function attentionMaps(problem) {
   const { batch, tokens, length, numHeads } = problem;
   const maps = new Float64Array(batch * numHeads * length * tokens);
@@ -153,7 +153,7 @@ export function attentionMaps(problem) {
   return maps;
 }
 
-/** The mean over the heads of [batch, heads, size] → [batch, size]. */
+/** Returns the mean of [batch, heads, size] over the heads, [batch, size]. */
 export function meanOverHeads(values, batch, numHeads) {
   const size = values.length / (batch * numHeads);
   const mean = new Float64Array(batch * size);

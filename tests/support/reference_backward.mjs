@@ -1,7 +1,7 @@
-// The gradients of the layer as a textbook derives them, in float64; a problem is as in reference.mjs.
+// Textbook implementation of the layer's gradients in float64. Problems are those of reference.mjs.
 import { allTokens, forRows, forScores, project, softmax } from './reference.mjs';
 
-/** c[i, j] = Σ_k a[i, k]·b[k, j] */
+/** c[i, j] = Σ_k a[i, k]·b[k, j]. */
 function times(a, b, rows, columns, depth) {
   const c = new Float64Array(rows * columns);
   for (let k = 0; k < depth; ++k) {
@@ -14,7 +14,7 @@ function times(a, b, rows, columns, depth) {
   return c;
 }
 
-/** c[i, j] = Σ_r a[r, i]·b[r, j]: a weight's gradient, from all rows. */
+/** c[i, j] = Σ_r a[r, i]·b[r, j]: the gradient of a weight, summed over all rows. */
 function transposedTimes(a, b, rows, columnsA, columnsB) {
   const c = new Float64Array(columnsA * columnsB);
   for (let i = 0; i < columnsA; ++i) {
@@ -29,7 +29,7 @@ function transposedTimes(a, b, rows, columnsA, columnsB) {
 
 const added = (a, b) => a.map((value, index) => value + b[index]);
 
-/** The probabilities of all rows of scores, in the order in which forScores visits them. */
+/** Returns the probabilities of all rows of scores, in the order of forScores. */
 function probabilitiesOf(problem) {
   const rows = [];
   forScores(problem, project(problem), allTokens(problem), ({ scores }) => rows.push(softmax(scores)));
@@ -44,7 +44,10 @@ function magnitudesOf(problem) {
   return { ...problem, input: absolute(problem.input), context: absolute(problem.context), parameters };
 }
 
-/** The gradients, with `sign` -1; with +1 the sums of their terms' magnitudes, if all operands are magnitudes. */
+/**
+ * Returns the gradients if `sign` is -1. If it is +1 and all operands are magnitudes, returns the sums of the
+ * magnitudes of their terms.
+ */
 function differentiate(problem, probabilities, outputGradient, sign) {
   const { batch, tokens, length, queryDim, contextDim, numHeads, scale, contextBatch, parameters } = problem;
   const headDim = queryDim / numHeads;
@@ -104,12 +107,15 @@ function differentiate(problem, probabilities, outputGradient, sign) {
   };
 }
 
-/** {input, context (null for self-attention), query, key, value, output, bias} */
+/** Returns {input, context (null for self-attention), query, key, value, output, bias}. */
 export function backward(problem, outputGradient) {
   return differentiate(problem, probabilitiesOf(problem), outputGradient, -1);
 }
 
-/** For each gradient the sum of the magnitudes of its terms: what rounding errors are relative to. */
+/**
+ * Returns the sum of the magnitudes of the terms of each gradient. Rounding errors are relative to these
+ * sums.
+ */
 export function gradientMagnitudes(problem, outputGradient) {
   return differentiate(magnitudesOf(problem), probabilitiesOf(problem), outputGradient.map(Math.abs), +1);
 }

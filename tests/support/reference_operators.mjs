@@ -1,21 +1,22 @@
-// The operators of the denoiser as a textbook writes them, in float64: a value is {shape, values}, row-major.
+// Textbook implementations of the denoiser's operators in float64. A value is {shape, values}, row-major.
 
 const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
 
-/** A value of that shape: element(…places) for each. */
+/** Returns a value of that shape with the elements element(…indices). */
 export function fill(shape, element) {
   const values = new Float64Array(sizeOf(shape));
-  const place = shape.map(() => 0);
+  const indices = shape.map(() => 0);
   for (let index = 0; index < values.length; ++index) {
-    values[index] = element(...place);
-    for (let axis = shape.length - 1; axis >= 0 && ++place[axis] === shape[axis]; --axis) place[axis] = 0;
+    values[index] = element(...indices);
+        let axis = shape.length - 1;
+            for (; axis >= 0 && ++indices[axis] === shape[axis]; --axis) indices[axis] = 0;
   }
   return { shape, values };
 }
 
-/** An element by its places. */
-const at = ({ shape, values }, ...place) =>
-  values[place.reduce((index, each, axis) => index * shape[axis] + each, 0)];
+/** Returns an element by its indices. */
+const at = ({ shape, values }, ...indices) =>
+  values[indices.reduce((flat, index, axis) => flat * shape[axis] + index, 0)];
 
 const total = (count, term) => {
   let sum = 0;
@@ -23,10 +24,10 @@ const total = (count, term) => {
   return sum;
 };
 
-export const sum = (a, b) => fill(a.shape, (...place) => at(a, ...place) + at(b, ...place));
+export const add = (a, b) => fill(a.shape, (...indices) => at(a, ...indices) + at(b, ...indices));
 
-/** The entries of `added` on the first ones of every batch row. */
-export function sumShared(x, added) {
+/** Adds `added` to the first entries of each batch row. */
+export function broadcastAdd(x, added) {
   const row = sizeOf(x.shape.slice(1));
   const values = x.values.map((value, index) => value + (added.values[index % row] ?? 0));
   return { shape: x.shape, values };
@@ -39,7 +40,10 @@ export const linear = (x, weight, bias) =>
       bias.values[out] + total(weight.shape[1], (f) => at(x, row, token, f) * at(weight, out, f)),
   );
 
-/** Calls use(tap's row, tap's column, neighbour) for the nine neighbours of a token that lie on the grid. */
+/**
+ * Sums term(tap row, tap column, neighbour) over those of the nine neighbours of a token that lie on the
+ * grid.
+ */
 function overTaps(token, side, term) {
   let sum = 0;
   for (let row = 0; row < 3; ++row) {
@@ -93,29 +97,29 @@ export const gatedSum = (x, branch, modulation, part) =>
     (row, token, f) => at(x, row, token, f) + at(modulation, row, part, f) * at(branch, row, token, f),
   );
 
-/** ids: whole numbers [batch, length]. */
+/** ids: integers [batch, length]. */
 export const embed = (ids, table, positions) =>
   fill(
     [...ids.shape, table.shape[1]],
     (row, word, f) => at(table, at(ids, row, word), f) + at(positions, word, f),
   );
 
-/** Where pixel (y, x) is among patches of side²: [token, place in it]. */
-const placeOf = (y, x, across, side) => [
+/** Returns the position of pixel (y, x) among patches of side²: [token, index within the patch]. */
+const patchPosition = (y, x, across, side) => [
   Math.floor(y / side) * across + Math.floor(x / side),
   (y % side) * side + (x % side),
 ];
 
-export function toPatches(pixels, side) {
+export function patchify(pixels, side) {
   const [batch, count, features] = pixels.shape;
   const size = Math.sqrt(count);
   const across = size / side;
   const result = fill([batch, across ** 2, side ** 2 * features], () => 0);
   for (let row = 0; row < batch; ++row) {
     for (let pixel = 0; pixel < count; ++pixel) {
-      const [token, place] = placeOf(Math.floor(pixel / size), pixel % size, across, side);
+      const [token, offset] = patchPosition(Math.floor(pixel / size), pixel % size, across, side);
       for (let f = 0; f < features; ++f) {
-        const index = ((row * across ** 2 + token) * side ** 2 + place) * features + f;
+        const index = ((row * across ** 2 + token) * side ** 2 + offset) * features + f;
         result.values[index] = at(pixels, row, pixel, f);
       }
     }
@@ -123,24 +127,24 @@ export function toPatches(pixels, side) {
   return result;
 }
 
-export function fromPatches(patches, side) {
+export function unpatchify(patches, side) {
   const [batch, count, wide] = patches.shape;
   const across = Math.sqrt(count);
   const size = across * side;
   const features = wide / side ** 2;
   return fill([batch, size ** 2, features], (row, pixel, f) => {
-    const [token, place] = placeOf(Math.floor(pixel / size), pixel % size, across, side);
-    return at(patches, row, token, place * features + f);
+    const [token, offset] = patchPosition(Math.floor(pixel / size), pixel % size, across, side);
+    return at(patches, row, token, offset * features + f);
   });
 }
 
 /**
- * d(Σ outputGradient · operator(…inputs)) / d(inputs[number]) by central differences. In float64 with steps of 1e-4 they are
- * good to about 1e-8 of the largest third derivative.
+ * Returns d(Σ outputGradient · operator(…inputs)) / d(inputs[inputIndex]) by central differences. In float64
+ * with steps of 1e-4 their error is about 1e-8 of the largest third derivative.
  */
-export function centralDifferences(operator, inputs, number, outputGradient) {
+export function centralDifferences(operator, inputs, inputIndex, outputGradient) {
   const step = 1e-4;
-  const { values } = inputs[number];
+  const { values } = inputs[inputIndex];
   const weighted = () => {
     const { values: output } = operator(...inputs);
     return total(output.length, (index) => output[index] * outputGradient[index]);

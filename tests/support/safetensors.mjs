@@ -1,4 +1,5 @@
-// The safetensors format, read and written independently of the package: an 8-byte length, a JSON header, the data.
+// Reads and writes the safetensors format independently of the package: an 8-byte length, a JSON header, the
+// data.
 import assert from 'node:assert/strict';
 
 const upTo16Bits = {
@@ -12,7 +13,7 @@ const upTo16Bits = {
   BF16: (bits) => new Float32Array(new Uint32Array([bits << 16]).buffer)[0],
 };
 
-/** How to read and write one element of a type, and its size. */
+/** Per type: the size of an element and functions that read and write it. */
 export const types = {
   F64: {
     bytes: 8,
@@ -30,16 +31,17 @@ export const types = {
   I64: { bytes: 8, set: (view, at, v) => view.setBigInt64(at, BigInt(v), true) },
 };
 
-/** The format forbids holes: each tensor begins where the one before ends, and the last one ends the file. */
+/** Asserts that the tensors cover the data without gaps or overlaps, as the format requires. */
 function assertCoverage(spans, dataBytes) {
   spans.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
-  spans.forEach(([begin], index) => assert.equal(begin, index === 0 ? 0 : spans[index - 1][1], 'a hole'));
-  assert.equal(spans.at(-1)?.[1] ?? 0, dataBytes, 'the last tensor ends the file');
+  const ends = [0, ...spans.map(([, end]) => end)];
+    spans.forEach(([begin], index) => assert.equal(begin, ends[index], 'expected no gap or overlap'));
+  assert.equal(ends.at(-1), dataBytes, 'expected the last tensor to end at the end of the file');
 }
 
 /**
- * Asserts that the file is well formed.
- * {header, metadata, headerBytes, tensors: Map of name → {dtype, shape, offsets, values}}
+ * Parses a file and asserts that it is well formed.
+ * Returns {header, metadata, headerBytes, tensors: Map of name → {dtype, shape, offsets, values}}.
  */
 export function parseSafetensors(file) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
@@ -66,7 +68,7 @@ export function parseSafetensors(file) {
   return { header, metadata, headerBytes, tensors };
 }
 
-/** A file of a header, as an object or as text, and the bytes of its data. */
+/** Returns a file with this header, an object or a string, and these bytes of data. */
 export function assembleFile(header, data = new Uint8Array(0)) {
   const text = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
   const file = new Uint8Array(8 + text.length + data.length);
@@ -76,7 +78,9 @@ export function assembleFile(header, data = new Uint8Array(0)) {
   return file;
 }
 
-/** A file of tensors {name: {dtype, shape, values}}, one after another. F16 and BF16 take their bits as values. */
+/**
+ * Returns a file of the tensors {name: {dtype, shape, values}}. The values of F16 and BF16 are bit patterns.
+ */
 export function writeSafetensors(tensors, metadata) {
   const header = metadata === undefined ? {} : { __metadata__: metadata };
   const total = Object.values(tensors).reduce(

@@ -1,4 +1,4 @@
-// npm run train with the package: settings for a model that takes steps in a moment, and what it tells of them.
+// Settings of `npm run train` for a tiny model, and a recorder of its progress.
 import { mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -35,13 +35,13 @@ export function files() {
   };
 }
 
-/** A progress that keeps what it is told. */
-export function listener() {
-  const told = { begun: null, steps: [], ended: 0 };
+/** Returns a progress object that records all events. */
+export function progressRecorder() {
+  const recorded = { begun: null, steps: [], ended: 0 };
   return {
-    told,
-    begin: (news) => (told.begun = news),
-    add: (news) => told.steps.push(news),
-    end: () => told.ended++,
+    recorded,
+    begin: (event) => (recorded.begun = event),
+        add: (event) => recorded.steps.push(event),
+    end: () => recorded.ended++,
   };
 }

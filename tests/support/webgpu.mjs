@@ -1,36 +1,36 @@
-// WebGPU in Node: Dawn (npm `webgpu`), with devices whose buffers are counted, whose errors are kept, and whose features and
-// limits are the test's choice. Environment variables that tools/lib/webgpu.mjs gives say where the adapter is. Nothing is
-// awaited here, so that webgpu_package.mjs is the first to call init.
+// WebGPU in Node with Dawn (npm `webgpu`). Buffers of devices are counted, errors are collected, and tests
+// select features and limits. Environment variables set by tools/lib/webgpu.mjs select the adapter. This
+// module has no top-level await, so that webgpu_package.mjs is the first to call init.
 import assert from 'node:assert/strict';
 import { create, globals } from 'webgpu';
 
 for (const [name, value] of Object.entries(globals)) globalThis[name] ??= value;
 
-/** Dawn ends with the last reference to it, and takes the process with it. */
+/** The global reference keeps Dawn alive: when it is collected, it ends the process. */
 const gpu = create([]);
-globalThis.keptForTheProcess = gpu;
+globalThis.dawnReference = gpu;
 
 async function requestAdapter(options) {
   const adapter = await gpu.requestAdapter(options);
   if (adapter !== null) return adapter;
   throw new Error(
-    `no WebGPU adapter answers: VK_DRIVER_FILES is ${process.env.VK_DRIVER_FILES ?? 'not set'}; the tests take what ` +
-      'tools/lib/webgpu.mjs sets, as `npm test -- --only webgpu` does',
+    `no WebGPU adapter; VK_DRIVER_FILES is ${process.env.VK_DRIVER_FILES ?? 'not set'}; ` +
+          'expected the value that tools/lib/webgpu.mjs sets, as in `npm test -- --only webgpu`',
   );
 }
 
-/** Buffers of all devices of this process. */
+/** Counts the buffers of all devices of this process. */
 export const counts = { created: 0, destroyed: 0, alive: 0, bytes: 0 };
 const uncaptured = [];
-/** Devices that are not lost. */
+/** The devices that are not lost. */
 const alive = new Set();
 
-/** Throws where a device has told of an error that nobody waited for. */
+/** Throws if a device reported an error outside error scopes. */
 export function assertNoUncapturedErrors() {
-  assert.deepEqual(uncaptured.splice(0), [], 'errors that no error scope captured');
+  assert.deepEqual(uncaptured.splice(0), [], 'expected no uncaptured errors');
 }
 
-/** Errors that a test provokes on purpose. */
+/** Returns and clears the uncaptured errors, for tests that cause them on purpose. */
 export const takeUncapturedErrors = () => uncaptured.splice(0);
 
 function watchBuffers(device) {
@@ -39,7 +39,7 @@ function watchBuffers(device) {
   device.createBuffer = (descriptor) => {
     assert.ok(
       descriptor.size <= maxBufferSize,
-      `the buffer '${descriptor.label}' has ${descriptor.size} bytes, more than the device takes`,
+      `buffer '${descriptor.label}' has ${descriptor.size} bytes; expected at most ${maxBufferSize}`,
     );
     const buffer = createBuffer(descriptor);
     const destroy = buffer.destroy.bind(buffer);
@@ -60,7 +60,7 @@ function watchBuffers(device) {
   };
 }
 
-/** What the device itself would only check against its real limits. */
+/** Checks the sizes of bindings against the reduced limits; the device itself checks only its real limits. */
 function watchBindings(device) {
   const { maxStorageBufferBindingSize } = device.limits;
   const createBindGroup = device.createBindGroup.bind(device);
@@ -69,37 +69,39 @@ function watchBindings(device) {
       const size = resource.size ?? resource.buffer.size - (resource.offset ?? 0);
       assert.ok(
         size <= maxStorageBufferBindingSize,
-        `binding ${binding} has ${size} bytes, more than the device takes`,
+        `binding ${binding} has ${size} bytes; expected at most ${maxStorageBufferBindingSize}`,
       );
     }
     return createBindGroup(descriptor);
   };
 }
 
-/** An adapter or device with some limits made smaller: those that code reads, and that the watchers hold it to. */
+/** Reduces limits of an adapter or device, as the package reads them and the watchers above check them. */
 function withLimits(object, limits) {
   if (Object.keys(limits).length === 0) return;
   const real = object.limits;
   const names = new Set();
-  for (let at = Object.getPrototypeOf(real); at !== null; at = Object.getPrototypeOf(at)) {
-    for (const name of Object.getOwnPropertyNames(at)) if (typeof real[name] === 'number') names.add(name);
-  }
+  let prototype = Object.getPrototypeOf(real);
+    for (; prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+      const own = Object.getOwnPropertyNames(prototype);
+      for (const name of own) if (typeof real[name] === 'number') names.add(name);
+    }
   const all = Object.fromEntries([...names].map((name) => [name, real[name]]));
   Object.defineProperty(object, 'limits', { value: { ...all, ...limits } });
 }
 
 /**
- * A GPUDevice. subgroups: whether it has that feature; limits: smaller ones than it really has, by their names. All else
- * as the package's own request has it.
+ * Returns a GPUDevice as the package requests it. subgroups: whether it has this feature. limits: reduced
+ * limits by name.
  */
 export async function requestTestDevice({ subgroups = true, limits = {} } = {}) {
   const adapter = await requestAdapter();
-  const wanted = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxComputeWorkgroupStorageSize'];
+  const limitNames = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxComputeWorkgroupStorageSize'];
   const device = await adapter.requestDevice({
     requiredFeatures: subgroups ? ['subgroups'] : [],
-    requiredLimits: Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]])),
+    requiredLimits: Object.fromEntries(limitNames.map((name) => [name, adapter.limits[name]])),
   });
-  assert.equal(device.features.has('subgroups'), subgroups, 'the adapter of the tests has subgroups');
+  assert.equal(device.features.has('subgroups'), subgroups, 'expected the adapter to have subgroups');
   withLimits(device, limits);
   return watched(device);
 }
@@ -114,8 +116,8 @@ function watched(device) {
 }
 
 /**
- * navigator.gpu as a page has it. Options change what it gives: `adapter` and `device` may return null or throw in place of
- * what is really there, `onDevice` sees each device.
+ * Defines navigator.gpu as in a browser. `adapter` and `device` may replace the real adapter and device,
+ * return null or throw. `onDevice` is called with each device.
  */
 export function installNavigatorGpu({ adapter, device, onDevice = () => {} } = {}) {
   const request = async (options) => {
@@ -124,13 +126,13 @@ export function installNavigatorGpu({ adapter, device, onDevice = () => {} } = {
     const requestDevice = real.requestDevice.bind(real);
     real.requestDevice = async (descriptor) => {
       if (device !== undefined) return device(() => requestDevice(descriptor).then(watched));
-      const made = watched(await requestDevice(descriptor));
-      onDevice(made);
-      return made;
+      const created = watched(await requestDevice(descriptor));
+            onDevice(created);
+            return created;
     };
     return real;
   };
-  // Node 20 has no navigator.
+  // Node 20 does not define navigator.
   globalThis.navigator ??= {};
   Object.defineProperty(globalThis.navigator, 'gpu', {
     value: { requestAdapter: request },
@@ -138,7 +140,7 @@ export function installNavigatorGpu({ adapter, device, onDevice = () => {} } = {
   });
 }
 
-/** Waits until the queues of all devices are empty and no buffer is created or destroyed any more. */
+/** Waits until the queues of all devices are empty and buffers are no longer created or destroyed. */
 export async function settle() {
   for (let before; before !== counts.created + counts.destroyed;) {
     before = counts.created + counts.destroyed;

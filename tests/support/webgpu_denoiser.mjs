@@ -1,12 +1,12 @@
-// The denoiser with WebGPU in Node: a model whose every parameter has a gradient, so small that a processor which plays a
-// card takes steps with it.
+// The denoiser with WebGPU in Node: a model in which every parameter has a gradient, small enough to be
+// trained on a software adapter.
 import { Denoiser, editFile } from './denoiser.mjs';
 import { normalArray } from '../../support/random.mjs';
 import { installNavigatorGpu } from './webgpu.mjs';
 
 export * from './denoiser.mjs';
 
-/** The devices that the package has got, the last one at the end. */
+/** The devices of the package, the latest one last. */
 export const devices = [];
 export const install = (options = {}) =>
   installNavigatorGpu({ onDevice: (device) => devices.push(device), ...options });
@@ -26,7 +26,10 @@ const options = {
   seed: 1,
 };
 
-/** What begins with zeros, and lets no gradient pass before it has learned something, has random numbers here. */
+/**
+ * Returns a file in which random numbers replace the weights that start as zeros, since zeros stop all
+ * gradients.
+ */
 function file(changes) {
   const model = Denoiser.create({ ...options, ...changes });
   try {
@@ -42,6 +45,6 @@ function file(changes) {
 }
 const cachedFile = file();
 
-/** `own`: see scoped of cases.mjs. `changes`: of its options. */
+/** Returns a tiny model. `own`: see scoped in cases.mjs. `changes`: options that differ from the default. */
 export const tinyModel = (own, changes = null) =>
   own(Denoiser.load(changes === null ? cachedFile : file(changes)));

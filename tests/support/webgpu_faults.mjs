@@ -1,11 +1,11 @@
-// Faults of a device, by way of the objects that the package itself uses.
+// Injects faults into a device by replacing its methods.
 
 /**
- * Lets a device have no memory for the buffer of number `place` (from 0) that is asked for from now on: it is one that is not
- * valid, and the error scope around it tells why, as the specification has it. With Infinity all buffers are made. Returns
- * {failed(), label(), count(), end()}; count() is the number of buffers that were asked for.
+ * Makes the creation of the buffer with this index (from 0, counted from now on) fail with out of memory. As
+ * specified, the returned buffer is invalid and the surrounding error scope reports the error. With Infinity
+ * no creation fails. Returns {failed(), label(), count(), end()}; count() is the number of requested buffers.
  */
-export function failBuffer(device, place) {
+export function failBuffer(device, index) {
   const { createBuffer, pushErrorScope, popErrorScope } = device;
   const scopes = [];
   let count = 0;
@@ -17,16 +17,19 @@ export function failBuffer(device, place) {
   device.popErrorScope = async () => {
     const { failed } = scopes.pop() ?? {};
     const error = await popErrorScope.call(device);
-    return failed ? new GPUOutOfMemoryError('no memory, says the test') : error;
+    return failed ? new GPUOutOfMemoryError('out of memory, injected by the test') : error;
   };
   device.createBuffer = (descriptor) => {
-    if (count++ !== place) return createBuffer.call(device, descriptor);
+    if (count++ !== index) return createBuffer.call(device, descriptor);
     label = descriptor.label;
     const scope = scopes.findLast(({ filter }) => filter === 'out-of-memory');
     if (scope) scope.failed = true;
-    else
-      device.onuncapturederror({ error: new GPUOutOfMemoryError(`no memory for '${label}', and no scope`) });
-    // No device maps what is a uniform, too. That this is no mistake of the package's own stays among us.
+    else {
+          const error = new GPUOutOfMemoryError(`out of memory for '${label}' outside error scopes`);
+          device.onuncapturederror({ error });
+        }
+        // This combination of usages is invalid on all devices. The scope hides its validation error from the
+        // package.
     pushErrorScope.call(device, 'validation');
     const invalid = createBuffer.call(device, { ...descriptor, usage: 0x1 | 0x40 });
     void popErrorScope.call(device);
@@ -40,12 +43,15 @@ export function failBuffer(device, place) {
   };
 }
 
-/** Lets the pipelines whose labels `isMeant` says yes to fail to compile. Returns a function that ends it. */
-export function failPipelines(device, isMeant = () => true) {
+/**
+ * Makes the compilation of pipelines fail if `matches(label)` is true. Returns a function that ends the
+ * injection.
+ */
+export function failPipelines(device, matches = () => true) {
   const { createComputePipelineAsync } = device;
   device.createComputePipelineAsync = (descriptor) =>
-    isMeant(descriptor.label)
-      ? Promise.reject(new Error('does not compile, says the test'))
+    matches(descriptor.label)
+          ? Promise.reject(new Error('does not compile, injected by the test'))
       : createComputePipelineAsync.call(device, descriptor);
   return () => Object.assign(device, { createComputePipelineAsync });
 }

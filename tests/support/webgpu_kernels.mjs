@@ -1,10 +1,9 @@
-// Kernels one by one: numbers into GPU memory, commands, numbers out.
-import { forTests } from '../../dist/webgpu.js';
+// Runs single kernels: uploads numbers, records commands, reads the results.
+import { Device, ParameterBuffers, Recorder, Scratch } from '../../build/for_tests/webgpu.js';
 import { requestTestDevice } from './webgpu.mjs';
 
-const { Device, ParameterBuffers, Recorder, Scratch } = forTests;
 
-/** A device for kernels, with what a recording needs. dispose() it. */
+/** Returns a device for kernels and the objects that a recording needs. Must be disposed. */
 export async function kernelBench(options) {
   const device = new Device(await requestTestDevice(options));
   const parameters = new ParameterBuffers(device);
@@ -13,19 +12,22 @@ export async function kernelBench(options) {
   return {
     device,
     scratch,
-    /** A buffer of these numbers, until the next `take`. */
+    /** Uploads values to a buffer that is valid until the end of the next `take`. */
     put(values) {
       const storage = device.memory.createStorage('test', values.byteLength);
       owned.push(storage);
       device.upload(storage.buffer, 0, values);
       return storage.buffer;
     },
-    /** Submits what `work` records; the numbers of these buffers after it. All that was put is gone then. */
+    /**
+     * Submits the commands that `work` records, returns the contents of `buffers` and frees the uploaded
+     * values.
+     */
     async take(buffers, work) {
       try {
         const recorder = new Recorder(device, parameters);
         await device.guarded(async () => work(recorder));
-        const submit = await recorder.ready();
+        const submit = await recorder.prepare();
         return await device.guarded(async () => {
           submit();
           return Promise.all(buffers.map((buffer) => device.read(buffer, 0, buffer.size)));

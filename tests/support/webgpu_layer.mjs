@@ -1,13 +1,13 @@
-// A case of cases.mjs on the graphics card: GpuLayer with a strategy of the test's choice, without the package's decisions.
+// Runs a case of cases.mjs on the GPU: GpuLayer with a given strategy, without the decisions of the package.
 import { scoped } from './cases.mjs';
-import { forTests } from '../../dist/webgpu.js';
+import { Device, GpuLayer, callSizes, maskBits } from '../../build/for_tests/webgpu.js';
 import { settle } from './webgpu.mjs';
 
-export const { Device, GpuLayer, checkCall, maskBits } = forTests;
+export { Device, GpuLayer, callSizes, maskBits };
 
 const tile = (stage, tileRows, tileColumns) => ({ stage, tileRows, tileColumns });
 
-/** Every way in which a device may compute: tilings from the largest tile to the smallest, and how attention goes. */
+/** All strategies of devices: tilings from the largest tile to the smallest, and the attention algorithm. */
 export const strategies = {
   'registers, parts': {
     tilings: [tile('registers', 16, 8), tile('registers', 8, 8), tile('registers', 4, 4)],
@@ -19,7 +19,7 @@ export const strategies = {
   },
 };
 
-/** A case's call as GpuLayer takes it. `resident`: tensors that are put into GPU memory first. */
+/** Returns the call of a case as GpuLayer expects it. */
 export function gpuCall({ layer, input, context, options, problem }) {
   const sizes = {
     queryDim: problem.queryDim,
@@ -29,7 +29,7 @@ export function gpuCall({ layer, input, context, options, problem }) {
     scale: problem.scale,
   };
   const mask = options.mask ?? null;
-  const call = checkCall(sizes, input.shape, context?.shape ?? null, mask?.shape ?? null);
+  const call = callSizes(sizes, input.shape, context?.shape ?? null, mask?.shape ?? null);
   const bits = mask && maskBits(call.mask.kind, mask.data());
   const [inputValues, contextValues, parameters] = [input.data(), context?.data(), layer.getParameters()];
   return {
@@ -44,38 +44,42 @@ export function gpuCall({ layer, input, context, options, problem }) {
   };
 }
 
-/** Calls work(gpuLayer, gpuCall(made)) and disposes of the GpuLayer. */
-export function withGpuLayer(device, strategy, made, work, { precision = 'float32' } = {}) {
+/** Calls work(gpuLayer, gpuCall(layerCase)) and releases the GpuLayer. */
+export function withGpuLayer(device, strategy, layerCase, work, { precision = 'float32' } = {}) {
   return scoped(async (own) => {
-    const given = gpuCall(made);
-    const gpuLayer = own(new GpuLayer(device, given.sizes, precision, strategy));
+    const call = gpuCall(layerCase);
+    const gpuLayer = new GpuLayer(device, call.sizes, precision, strategy);
+    own({ dispose: () => gpuLayer.release() });
     try {
-      return await work(gpuLayer, given);
+      return await work(gpuLayer, call);
     } finally {
       await settle();
     }
   });
 }
 
-/** The output's numbers. */
+/** Returns the values of the output. */
 export async function forwardOnGpu(gpuLayer, { call, operands, parameters }) {
-  const { result } = await gpuLayer.forward(call, operands, parameters, { keeps: false, resident: false });
+  const { result } = await gpuLayer.forward(call, operands, parameters, { training: false, resident: false });
   return result.values;
 }
 
-/** {output, input, context, parameters}: a training forward's output, and the gradients. */
+/**
+ * Runs a training forward and backward. Returns {output, input, context, parameters}: the output and the
+ * gradients.
+ */
 export async function trainOnGpu(gpuLayer, { call, operands, parameters }, outputGradient) {
   const { result, saved } = await gpuLayer.forward(call, operands, parameters, {
-    keeps: true,
+    training: true,
     resident: false,
   });
   try {
-    const done = await gpuLayer.backward(saved, { values: () => outputGradient }, false);
+    const gradients = await gpuLayer.backward(saved, { values: () => outputGradient }, false);
     return {
       output: result.values,
-      input: done.inputGradient.values,
-      context: done.contextGradient,
-      parameters: Float32Array.from(done.parameterGradients.flatMap((part) => Array.from(part))),
+      input: gradients.inputGradient.values,
+            context: gradients.contextGradient,
+            parameters: Float32Array.from(gradients.parameterGradients.flatMap((part) => Array.from(part))),
     };
   } finally {
     saved.release();

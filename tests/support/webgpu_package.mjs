@@ -1,5 +1,5 @@
-// The built package with WebGPU in use: to be imported before anything else that imports the package, for its first init
-// is the one that counts.
+// Exports the built package with WebGPU. Import it before other modules that import the package, because only
+// the first call of init selects the device.
 import assert from 'node:assert/strict';
 import { init } from 'diffusion-cross-attention';
 import { initOptions } from './variant.mjs';
@@ -7,7 +7,7 @@ import { installNavigatorGpu } from './webgpu.mjs';
 
 export * from 'diffusion-cross-attention';
 
-/** The devices that the package has got, the last one at the end. */
+/** The devices of the package, the latest one last. */
 export const devices = [];
 installNavigatorGpu({ onDevice: (device) => devices.push(device) });
 

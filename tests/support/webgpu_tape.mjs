@@ -1,24 +1,26 @@
-// Operators of the denoiser's tape one by one: numbers in, the output and all gradients out.
-import { forTests } from '../../dist/denoiser_webgpu.js';
+// Runs single operators of the denoiser's tape: uploads inputs, reads the output and all gradients.
+import { Device, ParameterBuffers, possibleTilings, Recorder, Tape } from '../../build/for_tests/denoiser_webgpu.js';
 import { requestTestDevice } from './webgpu.mjs';
 
-const { Device, ParameterBuffers, possibleTilings, Recorder, Tape } = forTests;
 
-/** A device for tapes. dispose() it. */
+/** Returns a device for tapes. Must be disposed. */
 export async function tapeBench() {
   const device = new Device(await requestTestDevice());
-  const numbers = new ParameterBuffers(device);
+  const parameters = new ParameterBuffers(device);
   const strategy = { tilings: possibleTilings(device)[0], attention: 'parts' };
 
-  /** Submits what `record` records on a tape of its own; `read(buffer)` is to be used on what it returns. */
+  /**
+   * Submits the commands that `record` records on a new tape, then calls `read(result of record,
+   * readBuffer)`.
+   */
   async function submit(record, read) {
-    const recorder = new Recorder(device, numbers);
+    const recorder = new Recorder(device, parameters);
     const tape = new Tape(device, recorder, strategy);
     try {
       const recorded = await device.guarded(async () => record(tape));
-      const go = await recorder.ready();
+      const submitCommands = await recorder.prepare();
       return await device.guarded(async () => {
-        go();
+        submitCommands();
         return read(recorded, ({ buffer, offset = 0 }, count) => device.read(buffer, offset, 4 * count));
       });
     } finally {
@@ -26,21 +28,21 @@ export async function tapeBench() {
     }
   }
 
-  /** A value with these numbers. */
-  function put(tape, { shape, values }, isWhole = false) {
-    const value = isWhole ? tape.input('test', shape) : tape.value('test', shape);
-    device.upload(value.binding.buffer, 0, isWhole ? Uint32Array.from(values) : Float32Array.from(values));
+  /** Uploads a value. Integers are inputs without a gradient. */
+    function put(tape, { shape, values }, isInteger = false) {
+      const value = isInteger ? tape.input('test', shape) : tape.value('test', shape);
+      device.upload(value.binding.buffer, 0, isInteger ? Uint32Array.from(values) : Float32Array.from(values));
     return value;
   }
 
   /**
-   * {output, gradients: one an input} of operator(tape, …values): d(Σ outputGradient · output). `whole`: numbers of inputs
-   * that are whole numbers and have no gradient.
-   */
-  function differentiate(operator, inputs, outputGradient, whole = []) {
+     * Returns {output, gradients} of operator(tape, …values). The gradients are those of Σ outputGradient ·
+     * output, one per input. `integerInputs`: indices of inputs that are integers and have no gradient.
+     */
+    function differentiate(operator, inputs, outputGradient, integerInputs = []) {
     return submit(
       (tape) => {
-        const values = inputs.map((input, number) => put(tape, input, whole.includes(number)));
+        const values = inputs.map((input, index) => put(tape, input, integerInputs.includes(index)));
         const output = operator(tape, ...values);
         device.upload(tape.target(output).binding.buffer, 0, Float32Array.from(outputGradient));
         tape.backward();
@@ -49,14 +51,14 @@ export async function tapeBench() {
       async ({ output, values }, read) => ({
         output: await read(output.binding, outputGradient.length),
         gradients: await Promise.all(
-          values.map(({ gradient }, number) => gradient && read(gradient, inputs[number].values.length)),
+          values.map(({ gradient }, index) => gradient && read(gradient, inputs[index].values.length)),
         ),
       }),
     );
   }
 
   const dispose = () => {
-    numbers.dispose();
+    parameters.dispose();
     device.gpu.destroy();
   };
   return { device, submit, put, differentiate, dispose };
