@@ -12,7 +12,7 @@ namespace cross_attention {
 class Finishable {
  public:
   virtual ~Finishable() = default;
-  /// Does or awaits what is left. A second time does nothing.
+  /// Runs or awaits the remaining work. Further calls do nothing.
   virtual void finish() = 0;
 };
 
@@ -39,7 +39,7 @@ class PendingWork {
   bool runInBackground(std::function<void()> done);
   /// Works on the calling thread for about `milliseconds`. Returns true if all work is done.
   bool advance(double milliseconds);
-  /// Does or awaits what is left. A second time does nothing.
+  /// Runs or awaits the remaining work. Further calls do nothing.
   void finish();
   bool isFinished() const { return finished_; }
 

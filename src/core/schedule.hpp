@@ -50,7 +50,7 @@ class Schedule {
   class Run;
   template <class Work>
   struct WorkOf final : StageMemory::AnyWork {
-    explicit WorkOf(Work given) : work(std::move(given)) {}
+    explicit WorkOf(Work function) : work(std::move(function)) {}
     void run(Index task, Scratch& scratch) override { work(task, scratch); }
     Work work;
   };

@@ -17,7 +17,7 @@ enum class ElementType : std::uint8_t { kFloat32, kFloat64 };
 template <class T>
 inline constexpr ElementType kElementType = sizeof(T) == 4 ? ElementType::kFloat32
                                                            : ElementType::kFloat64;
-/// "float32", "float64"
+/// Returns "float32" or "float64".
 const char* nameOf(ElementType type);
 constexpr std::size_t bytesOf(ElementType type) {
   return type == ElementType::kFloat32 ? sizeof(float) : sizeof(double);

@@ -50,7 +50,7 @@ inline Vector<T> loadSplat(const T* memory) {
   return Vector<T>::broadcast(*memory);
 }
 
-/// a · b + c
+/// Returns a · b + c.
 template <class T>
 inline Vector<T> multiplyAdd(Vector<T> a, Vector<T> b, Vector<T> c) {
 #if defined(__wasm_relaxed_simd__)
