@@ -52,15 +52,15 @@ export function keyOf({ prompt, seed, steps, guidance, weights, edit }: PictureR
     seed,
     steps,
     guidance,
-    nonDefaultWeights(weights),
+    omitDefaultWeights(weights),
     from,
-    nonDefaultWeights(edit?.weights ?? []),
+    omitDefaultWeights(edit?.weights ?? []),
     keepElsewhere,
   ]);
 }
 
 /** Returns the weights, or an empty list if all of them are 1. */
-export function nonDefaultWeights(weights: readonly number[]): readonly number[] {
+export function omitDefaultWeights(weights: readonly number[]): readonly number[] {
   return weights.some((weight) => weight !== limits.weight.initial) ? weights : [];
 }
 

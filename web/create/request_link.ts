@@ -1,5 +1,5 @@
 /** Picture requests as fragments of the page's URL, which the browser does not send to the server. */
-import { initialRequest, limits, nonDefaultWeights, type PictureRequest } from './request';
+import { initialRequest, limits, omitDefaultWeights, type PictureRequest } from './request';
 
 const maxPromptLength = 300;
 const maxWeights = 64;
@@ -12,10 +12,10 @@ export function requestFragment({ prompt, seed, steps, guidance, weights, edit }
     steps: String(steps),
     guidance: String(guidance),
   });
-  if (nonDefaultWeights(weights).length > 0) fields.set('weights', weights.join(','));
+  if (omitDefaultWeights(weights).length > 0) fields.set('weights', weights.join(','));
   if (edit) {
     fields.set('from', edit.from);
-    if (nonDefaultWeights(edit.weights).length > 0) fields.set('from-weights', edit.weights.join(','));
+    if (omitDefaultWeights(edit.weights).length > 0) fields.set('from-weights', edit.weights.join(','));
     if (!edit.keepElsewhere) fields.set('keep', 'no');
   }
   return `#${fields}`;

@@ -16,7 +16,7 @@ export class DrawingBoard {
   constructor(onAdd: (pixels: Pixels) => void) {
     this.#context.lineCap = this.#context.lineJoin = 'round';
     this.#fill(boardBackground);
-    this.#palette.append(...COLOURS.map(([name, css]) => brushColour(name, css)));
+    this.#palette.append(...paletteColours.map(([name, css]) => brushColour(name, css)));
     this.#canvas.addEventListener('pointerdown', (event) => {
       this.#canvas.setPointerCapture(event.pointerId);
       this.#last = this.#positionOf(event);

@@ -34,7 +34,7 @@ export class PromptForm {
     this.#cancel.addEventListener('click', actions.cancel);
     const surprise = element('surprise', HTMLButtonElement);
     surprise.addEventListener('click', actions.surprise);
-    surprise.after(...EXAMPLES.map((prompt) => this.#example(prompt)));
+    surprise.after(...examplePrompts.map((prompt) => this.#example(prompt)));
     element('dice', HTMLButtonElement).addEventListener('click', () => {
       this.#settings.seed = randomSeed();
       if (!this.#generate.disabled) this.#submit();

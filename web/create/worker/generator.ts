@@ -7,7 +7,7 @@ import {
 import { messageOf } from '../../shared/message_of';
 import { nextTask } from '../../shared/next_task';
 import type { GeneratorMessage, MapChoice, GeneratorEvent } from '../messages';
-import { nonDefaultWeights, type PictureRequest } from '../request';
+import { omitDefaultWeights, type PictureRequest } from '../request';
 import { AttentionMapHistory } from './attention_map_history';
 
 export type Post = (event: GeneratorEvent, transfer?: Transferable[]) => void;
@@ -164,5 +164,5 @@ function optionsOf({ prompt, seed, steps, guidance, weights, edit }: PictureRequ
 }
 
 function weightsOf(weights: readonly number[]): { wordWeights?: readonly number[] } {
-  return nonDefaultWeights(weights).length > 0 ? { wordWeights: weights } : {};
+  return omitDefaultWeights(weights).length > 0 ? { wordWeights: weights } : {};
 }
