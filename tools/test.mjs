@@ -1,4 +1,4 @@
-// npm test: all tests, with the set-up and the builds that they need.
+// npm test: installs and builds what the tests need, then runs all tests.
 import path from 'node:path';
 import { prepareBrowser } from './lib/browser.mjs';
 import { buildDist, buildNative, prepareBuild, variants } from './lib/build.mjs';
@@ -8,7 +8,7 @@ import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
 import { bold, green, grey, main, red, SetUpError, step } from './lib/steps.mjs';
 import {
-  alone,
+  isExclusive,
   needAllVariants,
   once,
   testFiles,
@@ -24,8 +24,8 @@ const parts = ['lint', 'native', 'sanitize', 'node', 'webgpu', 'browser', 'no-un
 export const command = {
   name: 'npm test',
   summary:
-    'Runs all tests: the native ones, with sanitizers too, those of the package in two versions of Node, WebGPU, ' +
-    'Chromium, and lint. Installs and builds what they need.',
+    'Runs all tests: lint, native tests without and with sanitizers, the package in two versions of Node, ' +
+    'WebGPU, and Chromium. Installs and builds what the tests need.',
   options: {
     only: {
       type: 'name',
@@ -42,20 +42,22 @@ export const command = {
     quick: {
       type: 'boolean',
       description:
-        'Feedback in minutes: lint of changed files, native tests, one version of Node with one WebAssembly variant.',
+        'Runs only lint of changed files, native tests, and one version of Node with one WebAssembly ' +
+        'variant.',
     },
     full: {
       type: 'boolean',
       description:
-        'All files with all variants and both versions of Node, and a build without unity files; `npm run test:full`.',
+        'Runs all files with all variants and both versions of Node, and a build without unity files. ' +
+        '`npm run test:full` is short for `npm test -- --full`.',
     },
   },
   examples: [
-    ['--quick', 'After each change.'],
-    ['--only node,webgpu --match backward', 'The test files about the backward pass.'],
+    ['--quick', 'Runs the tests for every change, in minutes.'],
+    ['--only node,webgpu --match backward', 'Runs the test files of the backward pass.'],
   ],
   check: ({ match, quick, full }) => {
-    if (quick && full) return '--quick and --full exclude each other; expected one of them';
+    if (quick && full) return '--quick and --full are both given; expected one of them';
     try {
       new RegExp(match ?? '');
     } catch (error) {
@@ -64,7 +66,7 @@ export const command = {
   },
 };
 
-/** The version of Node that runs this, which may be 20 and then has no relaxed SIMD. */
+/** The version of Node that runs this script. Node 20 has no relaxed SIMD. */
 const thisNode = { name: process.version, prepare: () => process.execPath };
 const newerNode = { name: 'newer Node', prepare: prepareNewerNode };
 
@@ -94,10 +96,10 @@ async function test({ only, match, quick, full }) {
       name,
       files
         .filter(matches)
-        .map((file) => nodeTests(program, file, { environment, alone: alone.includes(file) })),
+        .map((file) => nodeTests(program, file, { environment, exclusive: isExclusive(file) })),
     );
 
-  // Tests draw more random cases.
+  // Property tests then use more random cases.
   if (full) process.env.CROSS_ATTENTION_FULL = '1';
   const emscripten = await prepareBuild();
   await buildDist({ only: quick ? [variants[0]] : variants, emscripten });
@@ -115,10 +117,10 @@ async function test({ only, match, quick, full }) {
         runFiles(name, await node.prepare(), files, { CROSS_ATTENTION_VARIANT: variant }),
       );
     }
-    if (quick) console.log(`  not run by --quick, they need all variants: ${needAllVariants.join(', ')}`);
+    if (quick) console.log(`  skipped by --quick (need all variants): ${needAllVariants.join(', ')}`);
   }
   if (wants('webgpu')) {
-    // A machine without an adapter fails here and says why.
+    // Fails with the reason if the machine has no adapter.
     const all = testFiles('tests/webgpu');
     for (const [node, files] of [
       [newerNode, all],
@@ -145,7 +147,7 @@ async function test({ only, match, quick, full }) {
   printResults(results);
 }
 
-/** Which files run in which version of Node with which variant. */
+/** Returns the suites: each runs some files in one version of Node with one variant. */
 function nodeSuites({ quick, full }) {
   const all = testFiles('tests/node');
   const best = all.filter((file) => !once.includes(file));
@@ -176,7 +178,7 @@ async function testNative(preset, include) {
   ]);
 }
 
-/** Each source by itself: finds includes that are missing. */
+/** Compiles each source separately, which finds missing includes. */
 function buildWithoutUnity(include) {
   return step('build of the preset no-unity', () => buildNative('no-unity', include));
 }

@@ -1,4 +1,5 @@
-// The attention maps: what they show, and how a visitor lights up a vector's part of the painting.
+// The attention maps of "Paint by attention": their values, and the highlight of a vector's part of the
+// painting.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -19,24 +20,25 @@ describe('attention maps', () => {
   const maps = () => visit.page.getByRole('button', { name: /^Vector \d+:/ });
   const canvases = () => visit.page.locator('#attention-grid canvas');
   const caption = () => visit.page.locator('#painting-caption').innerText();
-  const isLit = () =>
+  const isHighlighted = () =>
     visit.page.locator('#highlight').evaluate((canvas) => getComputedStyle(canvas).opacity === '1');
 
-  test('one a vector, and their shares are all of the attention', async (t) => {
+  test('there is one map per vector, and the shares of attention add up to 1', async (t) => {
     assert.equal(await maps().count(), 32);
     const shares = await visit.page
       .locator('.attention-map [data-value]')
-      .evaluateAll((places) => places.map((place) => Number(place.dataset.value)));
+      .evaluateAll((elements) => elements.map((element) => Number(element.dataset.value)));
     assert.equal(shares.length, 32);
     assert.ok(shares.every((share) => share >= 0 && share <= 1));
     const sum = shares.reduce((total, share) => total + share, 0);
     t.diagnostic(`shares add up to 1 ${sum < 1 ? '−' : '+'} ${Math.abs(sum - 1).toExponential(1)}`);
-    // Every pixel's float32 probabilities carry a few roundings of 2⁻²⁴ each: exponential, sum, division.
+    // The float32 probabilities of a pixel have a few rounding errors of 2⁻²⁴ each: exponential, sum,
+    // division.
     assert.ok(Math.abs(sum - 1) <= 8 * 2 ** -24, `shares add up to ${sum}`);
     const texts = await maps().allInnerTexts();
     for (const [index, text] of texts.entries()) {
       const shown = Number(text.replace('%', '').trim()) / 100;
-      // Shown with one decimal of a per cent, or none from ten on.
+      // Shown in per cent with one decimal, from 10 % on without decimals.
       assert.ok(
         Math.abs(shown - shares[index]) <= (shown < 0.1 ? 0.0005 : 0.005) + 1e-9,
         `${text}: ${shares[index]}`,
@@ -44,92 +46,93 @@ describe('attention maps', () => {
     }
   });
 
-  test('every map has its brightest place, and the vectors look at different ones', async () => {
+  test('every map is scaled to full brightness, and all maps are different', async () => {
     const drawn = [];
     for (const canvas of await canvases().all()) {
       const { bytes } = await visit.pixels(canvas);
       drawn.push({ bytes, brightest: Math.max(...brightnesses(bytes)) });
     }
-    // The last colour of the scale is 255, 247, 214; a map's peak may be rounded down by one of its 255 levels.
+    // The last colour of the scale is 255, 247, 214. A map's peak may be rounded down by one of its 255
+    // levels.
     for (const { brightest } of drawn)
-      assert.ok(brightest >= 700, `a map's brightest pixel has ${brightest} of 716`);
+      assert.ok(brightest >= 700, `brightest pixel is ${brightest}; expected at least 700 of 716`);
     assert.equal(new Set(drawn.map(({ bytes }) => bytes.join())).size, drawn.length);
   });
 
-  test('pointing at a map lights up its part of the painting, and only while pointing', async () => {
-    assert.equal(await isLit(), false);
+  test('a map under the pointer highlights its part of the painting', async () => {
+    assert.equal(await isHighlighted(), false);
     await maps().nth(2).hover();
-    assert.ok(await isLit());
+    assert.ok(await isHighlighted());
     assert.match(await caption(), /vector 3 /);
-    // The veil is thinnest where the map is brightest.
-    const [veil, map] = [await visit.pixels('highlight'), await visit.pixels(canvases().nth(2))];
+    // The overlay is most transparent where the map is brightest.
+    const [overlay, map] = [await visit.pixels('highlight'), await visit.pixels(canvases().nth(2))];
     const levels = brightnesses(map.bytes);
     const brightest = levels.indexOf(Math.max(...levels));
     const darkest = levels.indexOf(Math.min(...levels));
-    assert.ok(veil.bytes[brightest * 4 + 3] <= 2, 'clear where the vector is looked at most');
-    assert.ok(veil.bytes[darkest * 4 + 3] >= 150, 'dark where it is not');
+    assert.ok(overlay.bytes[brightest * 4 + 3] <= 2, 'transparent at the maximum of the map');
+    assert.ok(overlay.bytes[darkest * 4 + 3] >= 150, 'opaque at the minimum of the map');
     await visit.page.getByRole('heading', { level: 1 }).hover();
-    assert.equal(await isLit(), false);
+    assert.equal(await isHighlighted(), false);
   });
 
-  test('pressing a map keeps the light on; pressing again takes it away', async () => {
+  test('a click on a map pins the highlight; a second click removes it', async () => {
     await maps().nth(4).click();
     await visit.page.getByRole('heading', { level: 1 }).hover();
-    assert.ok(await isLit());
+    assert.ok(await isHighlighted());
     assert.match(await caption(), /vector 5 /);
     assert.equal(await maps().nth(4).getAttribute('aria-pressed'), 'true');
     await maps().nth(7).click();
-    assert.equal(await maps().nth(4).getAttribute('aria-pressed'), 'false', 'one at a time');
+    assert.equal(await maps().nth(4).getAttribute('aria-pressed'), 'false', 'only one map is pinned');
     await maps().nth(7).click();
     await visit.page.getByRole('heading', { level: 1 }).hover();
-    assert.equal(await isLit(), false);
+    assert.equal(await isHighlighted(), false);
   });
 
-  test('the keyboard does the same: one stop of the Tab key, arrows inside, Space keeps, Escape ends', async () => {
+  test('keyboard: the grid is one tab stop; arrow keys move, Space pins, Escape removes', async () => {
     const { keyboard } = visit.page;
     const focused = () => visit.page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? '');
     await visit.button('Load weights…').focus();
     await keyboard.press('Tab');
-    assert.match(await focused(), /^Vector 8:/, 'the map that was last in focus');
+    assert.match(await focused(), /^Vector 8:/, 'the map that had the focus last');
     await keyboard.press('Home');
     assert.match(await focused(), /^Vector 1:/);
-    assert.ok(await isLit());
+    assert.ok(await isHighlighted());
     assert.match(await caption(), /vector 1 /);
     await keyboard.press('ArrowRight');
     assert.match(await caption(), /vector 2 /);
     await keyboard.press('ArrowDown');
-    assert.match(await focused(), /^Vector 18:/, 'sixteen maps a row at this width');
+    assert.match(await focused(), /^Vector 18:/, 'a row has 16 maps at this width');
     await keyboard.press('ArrowUp');
     await keyboard.press('End');
     assert.match(await focused(), /^Vector 32:/);
     await keyboard.press('ArrowRight');
-    assert.match(await focused(), /^Vector 32:/, 'the last one stays');
+    assert.match(await focused(), /^Vector 32:/, 'the last map keeps the focus');
     await keyboard.press('Space');
     await keyboard.press('Tab');
-    assert.doesNotMatch(await focused(), /^Vector/, 'the grid is left with one Tab');
-    assert.ok(await isLit(), 'kept by Space');
+    assert.doesNotMatch(await focused(), /^Vector/, 'one Tab leaves the grid');
+    assert.ok(await isHighlighted(), 'Space pinned the highlight');
     await keyboard.press('Shift+Tab');
     assert.match(await focused(), /^Vector 32:/);
     await keyboard.press('Escape');
     await keyboard.press('Tab');
-    assert.equal(await isLit(), false);
+    assert.equal(await isHighlighted(), false);
   });
 
-  test('the maps go on with the training, also under the light', async () => {
+  test('maps and highlight are updated during training', async () => {
     await visit.button('Resume').click();
     await maps().first().hover();
-    const veil = await visit.pixels('highlight');
+    const overlay = await visit.pixels('highlight');
     const map = await visit.pixels(canvases().first());
     const step = await visit.reading('steps');
     await visit.waitForReading('steps', step + 300);
     await until(async () => !isDeepStrictEqual(await visit.pixels(canvases().first()), map));
-    await until(async () => !isDeepStrictEqual(await visit.pixels('highlight'), veil));
+    await until(async () => !isDeepStrictEqual(await visit.pixels('highlight'), overlay));
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 });
 
-/** Red, green and blue of every pixel added up. */
+/** Returns the sum of red, green and blue of every pixel. */
 function brightnesses(bytes) {
   return Array.from(
     { length: bytes.length / 4 },

@@ -1,13 +1,14 @@
-// The benchmark's page: every contender in workers of the page, results that agree, and a page that stays itself.
+// The benchmark page: every contender runs in workers and gives the same result, and the page stays
+// responsive and stable.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openBenchmark } from './support/bench_page.mjs';
-import { axeComplaints, findCutOff } from './support/readability.mjs';
+import { axeViolations, findClippedElements } from './support/readability.mjs';
 import { describeTasks, longestOf, longTask, recordTasks } from './support/thread_tasks.mjs';
 
 const ours = 'relaxed';
 const peers = ['onnxruntime-web-fused', 'onnxruntime-web', 'tensorflow', 'jax'];
-/** The page says what a contender downloads, rounded: so far it may be off. */
+/** Relative tolerance of the download sizes that the page shows, which are rounded. */
 const downloadTolerance = 0.1;
 
 const isPositive = (value) => Number.isFinite(value) && value > 0;
@@ -17,11 +18,11 @@ describe('the benchmark', () => {
   before(async () => (site = await openBenchmark()));
   after(() => site.close());
 
-  test('all contenders, one thread: figures for each, results agree, nothing moves, downloads as told', async (t) => {
+  test('all contenders, one thread: results, no layout shifts, download sizes as shown', async (t) => {
     const visit = await site.visit();
     const { page } = visit;
     const bytes = downloadedBytes(visit);
-    await page.evaluate(watchLayoutShift);
+    await page.evaluate(recordLayoutShifts);
     await visit.chooseAll({
       shape: ['tiny'],
       contender: [ours, 'baseline', ...peers],
@@ -31,7 +32,7 @@ describe('the benchmark', () => {
     const now = () => page.evaluate(() => performance.now());
     const clicked = await now();
     await visit.button('Start').click();
-    // After the first chart the page only shows results: the work of a start is done.
+    // After the first chart, the page only shows results: starting the run is done.
     await page.locator('#chart svg').waitFor();
     const charted = await now();
     const { trace } = await recordTasks(page, () => visit.waitForStatus('finished'));
@@ -45,7 +46,7 @@ describe('the benchmark', () => {
       assert.equal(typeof row, 'object', `${title}: ${row}`);
       assert.ok(isPositive(row['Time']) && isPositive(row['GFLOP/s']), `${title}: ${JSON.stringify(row)}`);
       const isOurs = title.startsWith('This package');
-      assert.equal(isPositive(row['Of the ceiling']), isOurs, `${title}: of the ceiling`);
+      assert.equal(isPositive(row['Of the ceiling']), isOurs, `${title}: share of the ceiling`);
       assert.equal(isPositive(row['Memory']), isOurs, `${title}: memory`);
       assert.equal(isPositive(row['Ours is']), !isOurs, `${title}: the ratio`);
       t.diagnostic(
@@ -62,30 +63,30 @@ describe('the benchmark', () => {
     assert.ok(machine.webgpu.length > 0);
     assert.ok((await page.locator('#machine').innerText()).includes(machine.webgpu));
     const [{ contenders, notMeasured }] = measurements;
-    assert.deepEqual(notMeasured, [], 'results that differ would be in here');
+    assert.deepEqual(notMeasured, [], 'contenders with wrong results are not measured');
     for (const { title, rounds, differenceFromFirst } of contenders) {
       assert.ok(rounds.length >= 3, `${title}: ${rounds.length} rounds`);
       assert.ok(differenceFromFirst < 1e-4, `${title} differs by ${differenceFromFirst}`);
     }
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-    await visit.clickToRead('Copy JSON', 'Copied');
+    await visit.clickAndWaitForText('Copy JSON', 'Copied');
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), text);
     const svg = await visit.download('Download SVG');
     assert.match(svg.text, /^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
-    assert.doesNotMatch(svg.text, /var\(--/, 'its colours are its own');
+    assert.doesNotMatch(svg.text, /var\(--/, 'the file does not depend on colours of the page');
 
-    // The click moves things. On a busy machine they move later than the 500 ms after which a browser no longer counts
-    // a shift as caused by input.
+    // The click causes shifts. On a busy machine, they may occur later than the 500 ms after which a browser
+    // no longer counts a shift as caused by input.
     const shifts = (await page.evaluate(() => globalThis.layoutShifts)).filter(
       ({ at }) => at < clicked || at > charted,
     );
-    assert.deepEqual(shifts, [], 'nothing moves by itself');
+    assert.deepEqual(shifts, [], 'layout shifts without input');
     await checkDownloads(t, page, bytes);
     await checkReadability(t, visit);
     await visit.leave();
   });
 
-  test('a training step with two threads: those who train do, the others say why not', async () => {
+  test('a training step with two threads: contenders without support give a reason', async () => {
     const visit = await site.visit();
     await visit.run({
       shape: ['tiny'],
@@ -95,7 +96,7 @@ describe('the benchmark', () => {
     });
     const rows = await visit.rows('training', 'tiny');
     const [own, onnxruntime, ...trained] = Object.values(rows);
-    // More than the formula where something is computed twice, less where the context is folded.
+    // More work than the formula because of recomputation, or less because of folded weights.
     assert.ok(isPositive(own['Counting all work']) && isPositive(own['Of the ceiling']));
     assert.match(onnxruntime, /^not measured: ./);
     assert.equal(trained.length, 2);
@@ -103,10 +104,10 @@ describe('the benchmark', () => {
     await visit.leave();
   });
 
-  test('Stop ends it at once, workers and all, and Start begins anew', async (t) => {
+  test('Stop terminates all workers immediately, and Start begins a new run', async (t) => {
     const visit = await site.visit();
     const { page } = visit;
-    // 16 measurements of at least 5 s: a run that was not stopped computes for longer than the test waits.
+    // 16 measurements of at least 5 s: a run that does not stop takes longer than the test waits.
     await visit.chooseAll({
       shape: ['sd15-64', 'sd15-32', 'sd15-16', 'tiny'],
       contender: [ours],
@@ -116,21 +117,17 @@ describe('the benchmark', () => {
     await page.getByLabel('Seconds for each').selectOption('5');
     await visit.button('Start').click();
     await page.locator('#turn', { hasText: 'Measuring' }).waitFor();
-    assert.equal(
-      await page.evaluate(() => document.activeElement.id),
-      'stop',
-      'the focus is where it can act',
-    );
-    await page.evaluate(noteStatusAtStop);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'stop', 'Stop has the focus');
+    await page.evaluate(recordStatusAtStop);
     await visit.button('Stop').click();
     assert.equal(
       await page.evaluate(() => globalThis.statusAtStop),
       'stopped',
-      'the click itself ends the run',
+      'the click handler stops the run',
     );
     const clicked = performance.now();
     const seconds = () => (performance.now() - clicked) / 1000;
-    // Chromium waits two seconds for a worker that sleeps in shared memory, as threads without work do.
+    // Chromium needs two seconds to terminate a worker that waits on shared memory, as idle threads do.
     while (page.workers().length > 0 && seconds() < 60) await page.waitForTimeout(20);
     t.diagnostic(`the last worker ended after ${seconds().toFixed(2)} s`);
     assert.deepEqual(
@@ -145,7 +142,7 @@ describe('the benchmark', () => {
     await visit.leave();
   });
 
-  test('who fails says so, and the others are measured', async () => {
+  test('a contender that fails gives a reason, and the others are measured', async () => {
     const visit = await site.visit();
     await visit.page.context().route(/ort-wasm.*\.wasm$/, (route) => route.abort());
     await visit.run({
@@ -159,26 +156,26 @@ describe('the benchmark', () => {
     assert.match(failed, /^not measured: ./);
     const { notMeasured } = JSON.parse((await visit.download('Download JSON')).text).measurements[0];
     assert.equal(notMeasured.length, 1);
-    // The browser complains about the file that it did not get; so it should.
-    visit.troubles.length = 0;
+    // The browser reports the blocked file, as expected.
+    visit.problems.length = 0;
     await visit.leave();
   });
 
-  test('nothing chosen: Start waits, and the page says what for', async () => {
+  test('without a choice, Start is disabled and the page says what is missing', async () => {
     const visit = await site.visit();
     await visit.choose('shape', []);
     assert.equal(await visit.button('Start').isDisabled(), true);
-    assert.equal(await visit.page.locator('#status').innerText(), 'Choose a layer.');
+    assert.match(await visit.page.locator('#status').innerText(), /layer/);
     await visit.choose('shape', ['self-64']);
     await visit.choose('task', ['forward-cached']);
-    assert.equal(await visit.button('Start').isDisabled(), true, 'self-attention has no context to keep');
+    assert.equal(await visit.button('Start').isDisabled(), true, 'self-attention has no context to cache');
     await visit.choose('task', ['forward']);
     assert.equal(await visit.button('Start').isEnabled(), true);
     await visit.leave();
   });
 });
 
-test('without isolation: one thread, the page says why, and it measures', async () => {
+test('without isolation: one thread, with the reason on the page', async () => {
   const site = await openBenchmark({ isolated: false });
   after(() => site.close());
   const visit = await site.visit();
@@ -199,7 +196,7 @@ test('without isolation: one thread, the page says why, and it measures', async 
   await visit.leave();
 });
 
-/** What comes from now on, by address: bytes. Also of workers, and of theirs. */
+/** Records the sizes of all responses by address, including those of nested workers. */
 function downloadedBytes({ page }) {
   const bytes = new Map();
   page.on('response', (response) => {
@@ -208,7 +205,7 @@ function downloadedBytes({ page }) {
   return bytes;
 }
 
-/** Each contender's files against what the page said of it. */
+/** Compares the size of each contender's files with the size on the page. */
 async function checkDownloads(t, page, bytes) {
   const files = {
     relaxed: /cross.attention-relaxed.*|cross_attention-.*|cross_attention_ceiling.*/,
@@ -221,16 +218,16 @@ async function checkDownloads(t, page, bytes) {
     const megabytes = own.reduce((sum, [, size]) => sum + size, 0) / 1e6;
     const text = await page.locator(`#contender-${contender}-detail`).innerText();
     const [, value, unit] = text.match(/^([\d.]+) (KB|MB) download$/);
-    const told = value / (unit === 'KB' ? 1e3 : 1);
-    t.diagnostic(`${contender}: ${megabytes.toFixed(3)} MB downloaded, ${told} MB told`);
+    const shown = value / (unit === 'KB' ? 1e3 : 1);
+    t.diagnostic(`${contender}: ${megabytes.toFixed(3)} MB downloaded, ${shown} MB shown`);
     assert.ok(
-      Math.abs(told / megabytes - 1) <= downloadTolerance,
-      `${contender}: ${megabytes} MB, told ${text}`,
+      Math.abs(shown / megabytes - 1) <= downloadTolerance,
+      `${contender}: ${megabytes} MB, shown ${text}`,
     );
   }
 }
 
-/** With results on the page: light and dark, on a desktop and on the smallest phone. */
+/** Checks the page with its results: light and dark, on a desktop and on a small phone. */
 async function checkReadability(t, visit) {
   for (const [screen, viewport] of Object.entries({
     desktop: { width: 1280, height: 900 },
@@ -239,18 +236,18 @@ async function checkReadability(t, visit) {
     await visit.page.setViewportSize(viewport);
     for (const colorScheme of ['light', 'dark']) {
       await visit.page.emulateMedia({ colorScheme });
-      const { complaints, passes } = await axeComplaints(visit.page);
+      const { violations, passes } = await axeViolations(visit.page);
       t.diagnostic(`${screen}, ${colorScheme}: ${passes.length} rules of axe passed`);
-      assert.deepEqual(complaints, []);
-      assert.ok(passes.includes('color-contrast'), 'contrast was looked at');
-      assert.deepEqual(await findCutOff(visit.page), []);
-      await visit.keepScreenshot(`bench-${screen}-${colorScheme}`);
+      assert.deepEqual(violations, []);
+      assert.ok(passes.includes('color-contrast'), 'axe checked the contrast');
+      assert.deepEqual(await findClippedElements(visit.page), []);
+      await visit.saveScreenshot(`bench-${screen}-${colorScheme}`);
     }
   }
 }
 
-/** In the page: collects the layout shifts without recent input of the visitor. */
-function watchLayoutShift() {
+/** Runs in the page: records layout shifts without recent input. */
+function recordLayoutShifts() {
   globalThis.layoutShifts = [];
   new PerformanceObserver((list) => {
     for (const { startTime, value, hadRecentInput } of list.getEntries()) {
@@ -259,8 +256,8 @@ function watchLayoutShift() {
   }).observe({ type: 'layout-shift', buffered: true });
 }
 
-/** In the page: saves the status that the page shows right after the click on Stop was handled. */
-function noteStatusAtStop() {
+/** Runs in the page: records the status right after the page has handled the click on Stop. */
+function recordStatusAtStop() {
   document.getElementById('stop').addEventListener('click', () => {
     globalThis.statusAtStop = document.getElementById('status').dataset.status;
   });

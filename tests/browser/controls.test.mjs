@@ -1,11 +1,11 @@
-// What the buttons and menus of the page do.
+// The buttons and menus of "Paint by attention".
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { openSite } from '../../support/browser/paint_page.mjs';
 
-/** A likeness that a painting has only after it learned for a while: flat colour is below 14 dB. */
-const someLikeness = 18;
+/** A PSNR that requires some training: a single colour gives less than 14 dB. */
+const trainedPsnr = 18;
 
 describe('controls', () => {
   let site;
@@ -13,17 +13,17 @@ describe('controls', () => {
   before(async () => {
     site = await openSite();
     visit = await site.visit();
-    await visit.waitForReading('psnr', someLikeness);
+    await visit.waitForReading('psnr', trainedPsnr);
   });
   after(() => site.close());
 
-  test('Pause stops the training, Resume goes on from there', async () => {
+  test('Pause stops the training, Resume continues it', async () => {
     await visit.pause();
     const [step, elapsed] = [await visit.reading('steps'), await visit.reading('elapsed')];
     const painting = await visit.pixels('painting');
     await wait(400);
     assert.equal(await visit.reading('steps'), step);
-    assert.equal(await visit.reading('elapsed'), elapsed, 'a pause is not training time');
+    assert.equal(await visit.reading('elapsed'), elapsed, 'training time does not include pauses');
     assert.deepEqual(await visit.pixels('painting'), painting);
 
     await visit.button('Resume').click();
@@ -32,14 +32,14 @@ describe('controls', () => {
     assert.ok(await visit.button('Pause').isVisible());
   });
 
-  test('Restart begins anew, and the painting comes out the same again', async () => {
+  test('Restart resets the painting, which is then trained again', async () => {
     await visit.pause();
     const before = { step: await visit.reading('steps'), psnr: await visit.reading('psnr') };
     await visit.button('Restart').click();
     await visit.waitForStatus('training');
     await waitForStepBelow(before.step);
-    assert.ok((await visit.reading('psnr')) < before.psnr, 'what was learned is forgotten');
-    await visit.waitForReading('psnr', someLikeness);
+    assert.ok((await visit.reading('psnr')) < before.psnr, 'the weights were reset');
+    await visit.waitForReading('psnr', trainedPsnr);
   });
 
   for (const size of [32, 48, 96, 64]) {
@@ -53,7 +53,7 @@ describe('controls', () => {
   }
 
   for (const length of [8, 16, 64, 32]) {
-    test(`Vectors: ${length}, each with a map`, async () => {
+    test(`Vectors: ${length}, one map each`, async () => {
       await choose('Vectors', length);
       await visit.waitForReading('steps', 1);
       assert.equal(await visit.page.locator('#attention-grid canvas').count(), length);
@@ -61,13 +61,13 @@ describe('controls', () => {
   }
 
   for (const heads of [2, 4, 8, 1]) {
-    test(`Heads: ${heads}, and it learns`, async () => {
+    test(`Heads: ${heads}, the training converges`, async () => {
       await choose('Heads', heads);
-      await visit.waitForReading('psnr', someLikeness);
+      await visit.waitForReading('psnr', trainedPsnr);
     });
   }
 
-  test('menus keep the other choices', async () => {
+  test('a menu does not change the other settings', async () => {
     await visit.menu('Pixels').selectOption('32');
     await visit.menu('Heads').selectOption('4');
     await visit.menu('Vectors').selectOption('16');
@@ -77,7 +77,7 @@ describe('controls', () => {
     assert.deepEqual(await Promise.all(chosen), ['32', '4', '16']);
   });
 
-  test('a choice while paused starts the training again', async () => {
+  test('a new setting during a pause restarts the training', async () => {
     await visit.waitForReading('steps', 5);
     await visit.pause();
     await visit.menu('Pixels').selectOption('48');
@@ -85,11 +85,11 @@ describe('controls', () => {
     assert.equal((await visit.pixels('painting')).size, 48);
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 
-  /** Chooses, and waits until the painting has begun anew. */
+  /** Changes a setting and waits until the training has restarted. */
   async function choose(name, value) {
-    // Far enough that the first steps of the new painting are told from these.
+    // The first steps after the restart must have smaller numbers than this one.
     await visit.waitForReading('steps', 100);
     const step = await visit.reading('steps');
     await visit.menu(name).selectOption(String(value));

@@ -1,4 +1,4 @@
-// "Text to image": a prompt is typed, its picture comes step by step, and is taken home.
+// "Text to image": prompts, sampling step by step, files, links and the gallery.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -8,15 +8,17 @@ import { processorSeconds } from './support/processor_seconds.mjs';
 import { describeTasks, longestOf, longTask, recordTasks } from './support/thread_tasks.mjs';
 
 const firstPrompt = 'a red circle above a blue square';
-/** Processor time of all threads of the page. A machine at rest with two cores needs half of it by the clock. */
+/**
+ * Processor time of all threads of the page. On an idle machine with two cores, the wall time is half of it.
+ */
 const maxSecondsToFirstPicture = 4;
 
 describe('text to image', () => {
   let site;
   let visit;
-  /** The first picture, as the page comes. */
+  /** The picture that the page draws when it is opened. */
   let first;
-  /** Of processor time and of the clock, from the request of the page to the first picture. */
+  /** Processor time and wall time from the request of the page to the first picture. */
   let secondsToFirst;
   before(async () => {
     site = await openCreate();
@@ -28,20 +30,20 @@ describe('text to image', () => {
   });
   after(() => site.close());
 
-  test('the first picture is there soon after the page, with nothing done', async (t) => {
+  test('the page draws its first picture quickly and without input', async (t) => {
     const { processor, clock } = secondsToFirst;
     t.diagnostic(`${processor.toFixed(2)} s of processor time, within ${clock.toFixed(2)} s of the request`);
     assert.ok(processor < maxSecondsToFirstPicture, `the page used ${processor} s of processor time`);
     assert.equal(await visit.prompt.inputValue(), firstPrompt);
     assert.equal(await visit.steps.count(), 20);
     assert.equal(first.size, 32);
-    // Red and blue, as it was asked for: some of each, and neither all over it.
+    // Red and blue, as in the prompt: a part of the picture each.
     const [reds, blues] = [0, 2].map((channel) => countOf(first, channel));
     t.diagnostic(`${reds} pixels are red, ${blues} blue`);
     for (const count of [reds, blues]) assert.ok(count > 15 && count < 700, `${reds} red, ${blues} blue`);
   });
 
-  test('a typed prompt is drawn, step by step; an earlier step can be looked at', async () => {
+  test('a new prompt is drawn step by step; earlier steps can be shown', async () => {
     await visit.slide('Steps', 12);
     const other = await visit.generate('a yellow star on a black background');
     assert.ok(differingPixels(other, first) > 500);
@@ -49,7 +51,7 @@ describe('text to image', () => {
     const thumbnails = [];
     for (const canvas of await visit.page.locator('#strip canvas').all())
       thumbnails.push((await visit.pixels(canvas)).bytes.join());
-    assert.equal(new Set(thumbnails).size, 12, 'every step shows another estimate');
+    assert.equal(new Set(thumbnails).size, 12, 'every step has a different estimate');
     assert.equal(thumbnails.at(-1), other.bytes.join());
     await visit.button('Step 3').click();
     assert.equal((await visit.pixels('picture')).bytes.join(), thumbnails[2]);
@@ -59,18 +61,18 @@ describe('text to image', () => {
     assert.equal(await visit.page.evaluate(() => document.activeElement.ariaLabel), 'Step 12');
   });
 
-  test('the same prompt, seed and settings give the same picture, other seeds another', async () => {
+  test('prompt, seed and settings determine the picture', async () => {
     await visit.slide('Steps', 20);
     assert.deepEqual(await visit.generate(firstPrompt), first);
     const seed = visit.page.getByLabel('Seed', { exact: true });
-    await visit.drawn(() => visit.button('Another seed').click());
+    await visit.waitForPicture(() => visit.button('Another seed').click());
     assert.notEqual(await seed.inputValue(), '1');
     assert.ok(differingPixels(await visit.pixels('picture'), first) > 0);
     await seed.fill('1');
     assert.deepEqual(await visit.generate(), first);
   });
 
-  test('words that it does not know are named at once, and nothing is drawn', async () => {
+  test('unknown words are listed immediately, and Generate is disabled', async () => {
     await visit.prompt.fill('a red dodecahedron above a blue wombat');
     const check = visit.page.locator('#prompt-check');
     await check.filter({ hasText: 'dodecahedron' }).waitFor();
@@ -83,13 +85,13 @@ describe('text to image', () => {
     assert.ok(await visit.button('Generate').isEnabled());
   });
 
-  test('Surprise me: a scene that it knows every word of', async () => {
-    await visit.drawn(() => visit.button('Surprise me').click());
+  test('Surprise me: a random prompt with known words', async () => {
+    await visit.waitForPicture(() => visit.button('Surprise me').click());
     assert.notEqual(await visit.prompt.inputValue(), firstPrompt);
     assert.equal(await visit.notice(), '');
   });
 
-  test('Cancel ends a picture between two steps', async () => {
+  test('Cancel stops the sampling between two steps', async () => {
     await visit.slide('Steps', 50);
     await visit.prompt.fill(firstPrompt);
     await visit.page.evaluate(cancelAtFirstStep);
@@ -98,12 +100,12 @@ describe('text to image', () => {
     const count = await visit.steps.count();
     assert.ok(count < 50, `${count} steps were done`);
     await wait(200);
-    assert.equal(await visit.steps.count(), count, 'nothing more comes');
+    assert.equal(await visit.steps.count(), count, 'no further step');
     await visit.slide('Steps', 20);
     assert.deepEqual(await visit.generate(), first);
   });
 
-  test('the picture as a file: its pixels, eight times as large, named by its prompt', async () => {
+  test('Save PNG: pixels are scaled by 8, the name contains the prompt and the seed', async () => {
     await visit.edit('a green circle above a blue square');
     const { name, bytes } = await visit.download(() => visit.button('Save PNG').click());
     assert.equal(name, 'a-green-circle-above-a-blue-square-1.png');
@@ -118,7 +120,7 @@ describe('text to image', () => {
     assert.deepEqual(small, shown.bytes);
   });
 
-  test('the link leads to the same pictures, edit and all', async () => {
+  test('the link restores the same pictures, including the edit', async () => {
     await visit.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await visit.clickAndWaitForText('Copy link', 'Copied');
     const link = await visit.page.evaluate(() => navigator.clipboard.readText());
@@ -135,7 +137,7 @@ describe('text to image', () => {
     await other.leave();
   });
 
-  test('a link that somebody has tampered with is read as far as it makes sense', async () => {
+  test('invalid settings in a link are ignored', async () => {
     const other = await site.visit({
       fragment: '#prompt=a+red+ring&steps=1e9&seed=-3&guidance=x&weights=9,2',
     });
@@ -146,17 +148,17 @@ describe('text to image', () => {
     await other.leave();
   });
 
-  test('the gallery leads back to a picture, its prompt and settings', async () => {
+  test('the gallery restores a picture, its prompt and its settings', async () => {
     const count = await visit.gallery.count();
     const last = visit.gallery.last();
     assert.match(await last.getAttribute('aria-label'), new RegExp(`${firstPrompt}, seed 1`));
-    assert.deepEqual(await visit.drawn(() => last.click()), first);
+    assert.deepEqual(await visit.waitForPicture(() => last.click()), first);
     assert.equal(await visit.prompt.inputValue(), firstPrompt);
-    assert.equal(await visit.gallery.count(), count, 'it is not another picture');
+    assert.equal(await visit.gallery.count(), count, 'no picture was added');
     assert.equal(await visit.page.locator('#before-figure').isVisible(), false);
   });
 
-  test('the page is never busy for long while a picture is drawn', async (t) => {
+  test('the main thread has no long task during sampling', async (t) => {
     const { trace } = await recordTasks(visit.page, async () => {
       for (const seed of ['5', '6', '7']) {
         await visit.page.getByLabel('Seed', { exact: true }).fill(seed);
@@ -169,10 +171,10 @@ describe('text to image', () => {
     assert.ok(longestOf(tasks) < longTask, `a task of ${longestOf(tasks)} ms of processor time`);
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 });
 
-/** In the page: clicks Cancel as soon as the next picture has a step, so that the rest of its steps lies ahead. */
+/** Runs in the page: clicks Cancel after the first step of the next picture. */
 function cancelAtFirstStep() {
   const strip = document.getElementById('strip');
   const observer = new MutationObserver(() => {
@@ -183,7 +185,7 @@ function cancelAtFirstStep() {
   observer.observe(strip, { childList: true });
 }
 
-/** Pixels in which a channel is by far the largest. */
+/** Counts the pixels in which a channel is larger than the others by more than 60. */
 function countOf({ bytes }, channel) {
   let count = 0;
   for (let start = 0; start < bytes.length; start += 4) {

@@ -1,9 +1,10 @@
-// The built site where its host sends no headers: its service worker isolates it; where there is none, one thread does.
+// The built site on a host without isolation headers: its service worker isolates the pages; without it, they
+// use one thread.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openCreate } from './support/create_page.mjs';
 
-test('without headers: the service worker isolates the pages, and there are threads', async () => {
+test('without headers: the service worker isolates the pages, which use threads', async () => {
   const site = await openCreate({ isolated: false, serviceWorker: true });
   try {
     const visit = await site.visit({ fragment: '#prompt=a+green+ring&seed=9' });
@@ -11,18 +12,18 @@ test('without headers: the service worker isolates the pages, and there are thre
     await visit.waitForStatus('finished');
     const threads = visit.page.locator('#runtime-threads');
     assert.ok(Number(await threads.getAttribute('data-value')) > 1, 'threads share memory');
-    assert.equal(await visit.prompt.inputValue(), 'a green ring', 'the reload keeps the link');
+    assert.equal(await visit.prompt.inputValue(), 'a green ring', 'the reload preserves the link');
     await visit.page.getByRole('link', { name: 'Paint by attention' }).click();
     await visit.page.locator('#runtime-isolation[data-value="true"]').waitFor();
-    // Requests of the page that the service worker reloaded end with it.
-    const troubles = visit.troubles.filter((trouble) => !trouble.includes('net::ERR_ABORTED'));
-    assert.deepEqual(troubles, []);
+    // The service worker reloads the page, which aborts its requests.
+    const problems = visit.problems.filter((problem) => !problem.includes('net::ERR_ABORTED'));
+    assert.deepEqual(problems, []);
   } finally {
     await site.close();
   }
 });
 
-test('without headers and without service workers: one thread, the same picture, and it says why', async () => {
+test('without headers and service workers: one thread, the same picture, and the reason', async () => {
   const [plain, isolated] = [await openCreate({ isolated: false }), await openCreate()];
   try {
     const pictures = [];

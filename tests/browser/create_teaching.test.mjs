@@ -1,13 +1,13 @@
-// "Teach it a new word": pictures drawn and chosen, a lesson in the page, the word used, saved and loaded.
+// Fine-tuning in the page: training pictures, the training, and the new word: drawn, saved and loaded.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { openCreate } from './support/create_page.mjs';
 
 const word = 'house';
-const lessonSeconds = 30;
+const trainingSeconds = 30;
 
-describe('teaching a word', () => {
+describe('fine-tuning', () => {
   let site;
   let visit;
   let file;
@@ -22,7 +22,7 @@ describe('teaching a word', () => {
   const pictures = () => visit.page.locator('#training-list li');
   const status = () => visit.page.locator('#training-status');
 
-  test('a known word, or two, is not one to teach', async () => {
+  test('known words and several words are rejected', async () => {
     const name = visit.page.getByLabel('Word', { exact: true });
     const check = visit.page.locator('#word-check');
     await name.fill('circle');
@@ -34,7 +34,7 @@ describe('teaching a word', () => {
     assert.ok(await visit.button('Teach').isDisabled(), 'there are no pictures yet');
   });
 
-  test('pictures are drawn, and chosen as files; each has a caption, and can be taken back', async () => {
+  test('pictures can be drawn, chosen as files, captioned and removed', async () => {
     const board = await visit.page.locator('#board').boundingBox();
     const { mouse } = visit.page;
     const at = (x, y) => [board.x + board.width * x, board.y + board.height * y];
@@ -48,8 +48,8 @@ describe('teaching a word', () => {
     assert.deepEqual(pixel(16, 19), [224, 20, 26, 255], 'the brush is red');
     assert.deepEqual(pixel(16, 4), [255, 255, 255, 255]);
 
-    const usual = () => pictures().first().getByLabel('Caption').getAttribute('placeholder');
-    assert.equal(await usual(), `a red ${word}`, 'its colour is said');
+    const defaultCaption = () => pictures().first().getByLabel('Caption').getAttribute('placeholder');
+    assert.equal(await defaultCaption(), `a red ${word}`, 'the default caption names the colour');
 
     await visit.chooseFiles(
       'Choose files…',
@@ -58,11 +58,11 @@ describe('teaching a word', () => {
     await pictures().nth(5).waitFor();
     await pictures().first().getByRole('button', { name: 'Remove this picture' }).click();
     assert.equal(await pictures().count(), 5);
-    assert.equal(await usual(), `a ${word}`, 'brown and red: no colour of a shape that the model knows');
+    assert.equal(await defaultCaption(), `a ${word}`, 'brown and red: the model has no such colour');
     assert.ok(await visit.button('Teach').isEnabled());
   });
 
-  test('what is no picture is refused by name', async () => {
+  test('a file that is not a picture is rejected by name', async () => {
     const buffer = Buffer.from('no picture');
     await visit.chooseFiles('Choose files…', [{ name: 'letter.txt', mimeType: 'text/plain', buffer }]);
     await visit.page.locator('#notice').waitFor();
@@ -70,7 +70,7 @@ describe('teaching a word', () => {
     assert.equal(await pictures().count(), 5);
   });
 
-  test('a lesson can be cancelled, and nothing is learned', async () => {
+  test('a cancelled training learns no word', async () => {
     await visit.button('Teach').click();
     await visit.page.locator('#training-clock:not(:empty)').waitFor();
     await visit.page.locator('#training').getByRole('button', { name: 'Cancel' }).click();
@@ -78,23 +78,23 @@ describe('teaching a word', () => {
     assert.match(await visit.page.locator('#learned').innerText(), /No word/);
   });
 
-  test('a lesson: the loss falls, and the word can be drawn', async (t) => {
-    await visit.page.getByLabel('Training time').selectOption(String(lessonSeconds));
+  test('training: the loss is shown, and the word can be drawn', async (t) => {
+    await visit.page.getByLabel('Training time').selectOption(String(trainingSeconds));
     await visit.button('Teach').click();
     const curve = visit.page.getByRole('img', { name: /^Loss after step/ });
     await curve.waitFor();
     t.diagnostic(await curve.getAttribute('aria-label'));
     await status()
       .filter({ hasText: 'has learned' })
-      .waitFor({ timeout: (lessonSeconds + 120) * 1000 });
+      .waitFor({ timeout: (trainingSeconds + 120) * 1000 });
     t.diagnostic(await curve.getAttribute('aria-label'));
     await visit.page.locator('#learned').filter({ hasText: word }).waitFor();
-    await visit.drawn(() => visit.button(`Draw “a ${word}”`).click());
+    await visit.waitForPicture(() => visit.button(`Draw “a ${word}”`).click());
     assert.equal(await visit.notice(), '');
     assert.ok(await visit.page.locator('#vocabulary .learned-word').getByText(word).count());
   });
 
-  test('saved and loaded elsewhere, the word draws the same picture', async () => {
+  test('a saved word, loaded in another page, draws the same picture', async () => {
     file = await visit.download(() => visit.button('Save word').click());
     assert.equal(file.name, `${word}.safetensors`);
     const other = await site.visit();
@@ -102,21 +102,21 @@ describe('teaching a word', () => {
     await other.page.locator('#fine-tuning summary').click();
     const chosen = { name: file.name, mimeType: 'application/octet-stream', buffer: file.bytes };
     await other.chooseFiles('Load word…', [chosen]);
-    await other.drawn(() => other.button(`Draw “a ${word}”`).click());
+    await other.waitForPicture(() => other.button(`Draw “a ${word}”`).click());
     assert.deepEqual(await other.pixels('picture'), await visit.pixels('picture'));
     await other.chooseFiles('Load word…', [{ ...chosen, buffer: Buffer.from('{}') }]);
     await other.page.locator('#notice').waitFor();
-    assert.ok((await other.notice()).length > 0, 'it says what is wrong with a file that is none');
+    assert.ok((await other.notice()).length > 0, 'an invalid file is reported');
     await other.button('Forget word').click();
     await other.prompt.fill(`a ${word}`);
     await other.page.locator('#prompt-check').filter({ hasText: word }).waitFor();
     await other.leave();
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 });
 
-/** A picture file: a brown house with a red roof on white, a little elsewhere each time. */
+/** Returns a picture file: a brown house with a red roof on white. The position depends on `index`. */
 function house(index) {
   const png = new PNG({ width: 64, height: 64 });
   const [left, top] = [14 + index * 3, 16 + index * 2];

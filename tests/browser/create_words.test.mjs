@@ -1,4 +1,4 @@
-// "Text to image": what each word looks at, how much it counts, and a word that is changed while the picture is kept.
+// "Text to image": attention maps of words, weights of words, and edits of a word.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { differingPixels, openCreate } from './support/create_page.mjs';
@@ -19,22 +19,22 @@ describe('the words of a prompt', () => {
   });
   after(() => site.close());
 
-  test('a word lights up its part of the picture, by pointer, press and keyboard', async () => {
-    const isLit = () =>
-      visit.page.locator('#veil').evaluate((veil) => getComputedStyle(veil).opacity === '1');
+  test('a word highlights its part of the picture, by pointer, click and keyboard', async () => {
+    const isHighlighted = () =>
+      visit.page.locator('#veil').evaluate((canvas) => getComputedStyle(canvas).opacity === '1');
     assert.deepEqual(
       await visit.page.locator('.word-map span').allInnerTexts(),
       firstPrompt.split(' '),
-      'a chip for every word',
+      'one map for every word',
     );
     await visit.word(2).hover();
-    assert.ok(await isLit());
+    assert.ok(await isHighlighted());
     assert.match(await visit.caption.innerText(), /“circle”/);
-    // The veil is thinnest where the map is brightest.
-    const [veil, map] = [await visit.pixels('veil'), await visit.pixels(visit.word(2).locator('canvas'))];
-    assert.ok(veil.bytes[brightestPlace(map) * 4 + 3] <= 2);
+    // The overlay is most transparent where the map is brightest.
+    const [overlay, map] = [await visit.pixels('veil'), await visit.pixels(visit.word(2).locator('canvas'))];
+    assert.ok(overlay.bytes[brightestPixel(map) * 4 + 3] <= 2);
     await visit.page.getByRole('heading', { level: 1 }).hover();
-    assert.equal(await isLit(), false);
+    assert.equal(await isHighlighted(), false);
     assert.equal(await visit.caption.innerText(), firstPrompt);
 
     await visit.word(6).click();
@@ -47,13 +47,13 @@ describe('the words of a prompt', () => {
     assert.match(await visit.caption.innerText(), /“red”/);
     await visit.page.keyboard.press('Tab');
     const label = () => visit.page.evaluate(() => document.activeElement.ariaLabel);
-    assert.equal(await label(), 'Weight of “red”', 'a word’s slider is the stop after it');
+    assert.equal(await label(), 'Weight of “red”', 'the slider of a word follows the word');
     await visit.word(1).press('Escape');
     await visit.prompt.focus();
-    assert.equal(await isLit(), false);
+    assert.equal(await isHighlighted(), false);
   });
 
-  test('a block and a head can be chosen; other steps have their own maps of it', async () => {
+  test('a block and a head can be chosen; each step has its maps', async () => {
     const canvas = visit.word(2).locator('canvas');
     const all = await visit.pixels(canvas);
     const choice = visit.page.getByLabel('Attention of');
@@ -73,20 +73,20 @@ describe('the words of a prompt', () => {
     await until(async () => differingPixels(await visit.pixels(canvas), all) === 0);
   });
 
-  test('a word can count for nothing, and again as before', async () => {
-    const without = await visit.drawn(() => visit.page.evaluate(weighLastWord, 0));
-    assert.ok(differingPixels(without, first, 8) > 10, 'the picture is another one');
+  test('the weight of a word can be 0, and can be reset', async () => {
+    const without = await visit.waitForPicture(() => visit.page.evaluate(setLastWeight, 0));
+    assert.ok(differingPixels(without, first, 8) > 10, 'the picture has changed');
     assert.match(visit.page.url(), /weights=1%2C1%2C1%2C1%2C1%2C1%2C0/);
-    assert.deepEqual(await visit.drawn(() => visit.button('Reset weights').click()), first);
+    assert.deepEqual(await visit.waitForPicture(() => visit.button('Reset weights').click()), first);
   });
 
-  test('a word is replaced and the picture kept: before and after, and what has changed', async (t) => {
+  test('an edit replaces a word and changes only a part of the picture', async (t) => {
     const edited = await visit.edit('a green circle above a blue square');
     assert.deepEqual(await visit.pixels('before'), first);
     const changed = differingPixels(edited, first, 32);
     t.diagnostic(`${changed} of 1024 pixels have changed by more than 32 levels`);
-    assert.ok(changed > 10, 'the circle is another one');
-    // The square, and most of the ground: an edit that begins anew changes more.
+    assert.ok(changed > 10, 'the circle has changed');
+    // The square and most of the background are unchanged. A picture that is drawn again changes more.
     assert.ok(changed < 512, `${changed} pixels have changed`);
     assert.equal(await visit.prompt.inputValue(), firstPrompt);
     await visit.button('Difference').click();
@@ -99,20 +99,20 @@ describe('the words of a prompt', () => {
     assert.equal(await visit.page.locator('#difference').isVisible(), false);
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 });
 
-/** In the page: the last word's slider, moved and let go. */
-function weighLastWord(weight) {
+/** Runs in the page: moves and releases the slider of the last word. */
+function setLastWeight(weight) {
   const slider = [...document.querySelectorAll('.word input')].at(-1);
   slider.value = String(weight);
   slider.dispatchEvent(new Event('input', { bubbles: true }));
   slider.dispatchEvent(new Event('change', { bubbles: true }));
 }
 
-const brightnessOf = ({ bytes }, place) => bytes[place * 4] + bytes[place * 4 + 1] + bytes[place * 4 + 2];
+const brightnessOf = ({ bytes }, pixel) => bytes[pixel * 4] + bytes[pixel * 4 + 1] + bytes[pixel * 4 + 2];
 
-function brightestPlace(map) {
-  const places = Array.from({ length: map.size ** 2 }, (_, place) => place);
-  return places.reduce((best, place) => (brightnessOf(map, place) > brightnessOf(map, best) ? place : best));
+function brightestPixel(map) {
+  const pixels = Array.from({ length: map.size ** 2 }, (_, pixel) => pixel);
+  return pixels.reduce((best, pixel) => (brightnessOf(map, pixel) > brightnessOf(map, best) ? pixel : best));
 }

@@ -1,4 +1,5 @@
-// The visitor's own picture: chosen or dropped, cut to its middle square, painted; or refused with a reason.
+// Pictures of the visitor: chosen or dropped, cropped to a square, painted; other files are rejected with a
+// reason.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { PNG } from 'pngjs';
@@ -22,7 +23,7 @@ describe('pictures', () => {
   });
   after(() => site.close());
 
-  test('a chosen picture is cut to its middle square and painted', async () => {
+  test('a chosen picture is cropped to its central square and painted', async () => {
     const [chooser] = await Promise.all([
       visit.page.waitForEvent('filechooser'),
       visit.button('Choose picture…').click(),
@@ -39,15 +40,16 @@ describe('pictures', () => {
     await visit.waitForReading('psnr', 20);
     const painted = await quartersOf('painting');
     for (const [index, colour] of [red, green, blue, yellow].entries()) {
-      // 20 dB is a root mean square error of 25.5 over the picture; a quarter's middle is a flat and easy place.
+      // 20 dB is a root mean square error of 25.5 over the picture. The centre of a quarter has a smaller
+      // error.
       const distance = Math.hypot(...painted[index].map((value, channel) => value - colour[channel]));
-      assert.ok(distance < 60, `quarter ${index} came out as ${painted[index]}, wanted ${colour}`);
+      assert.ok(distance < 60, `colour of quarter ${index} is ${painted[index]}; expected ${colour}`);
     }
   });
 
-  test('a dropped picture is taken, too; where it is transparent it is white', async () => {
-    const dragged = visit.page.locator('.drop-hint').first();
-    assert.equal(await dragged.isVisible(), false);
+  test('a picture can be dropped; transparent pixels become white', async () => {
+    const hint = visit.page.locator('.drop-hint').first();
+    assert.equal(await hint.isVisible(), false);
     const buffer = quarters({
       width: 90,
       height: 200,
@@ -57,11 +59,11 @@ describe('pictures', () => {
     await visit.drop('tall.png', buffer, 'image/png');
     await waitForTarget('tall.png');
     assert.deepEqual(await targetQuarters(), [blue, white, red, green]);
-    assert.equal(await dragged.isVisible(), false, 'the hint is gone after the drop');
+    assert.equal(await hint.isVisible(), false, 'the hint disappears after the drop');
     await visit.waitForReading('psnr', 20);
   });
 
-  test('it can be had at every size, also one larger than the file', async () => {
+  test('a picture can have every size, also a larger one than the file', async () => {
     const buffer = quarters({ width: 20, height: 20, colours: [red, green, blue, yellow] });
     await visit.drop('tiny.png', buffer, 'image/png');
     await waitForTarget('tiny.png');
@@ -73,34 +75,34 @@ describe('pictures', () => {
     assert.equal(await targetName(), 'tiny.png');
   });
 
-  test('while a file is carried over the page, it says where it may go', async () => {
-    const carry = (event) =>
+  test('while a file is dragged over the page, a hint shows the drop target', async () => {
+    const drag = (event) =>
       visit.page.evaluate((type) => {
         const dataTransfer = new DataTransfer();
         dataTransfer.items.add(new File(['x'], 'x.png'));
         document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
       }, event);
-    await carry('dragenter');
+    await drag('dragenter');
     assert.ok(await visit.page.getByText('Drop to paint this picture').isVisible());
-    await carry('dragleave');
+    await drag('dragleave');
     assert.equal(await visit.page.getByText('Drop to paint this picture').isVisible(), false);
   });
 
   const unreadable = {
-    'a text': ['letter.txt', Buffer.from('Dear friend, this is not a picture.')],
+    'a text file': ['letter.txt', Buffer.from('Dear friend, this is not a picture.')],
     'an empty file': ['empty.png', Buffer.alloc(0)],
     'a damaged picture': [
       'damaged.png',
       quarters({ width: 8, height: 8, colours: [red, red, red, red] }).subarray(0, 30),
     ],
-    'a text that is called a picture': ['letter.png', Buffer.from('PNG or it did not happen')],
+    'a text file named .png': ['letter.png', Buffer.from('PNG or it did not happen')],
   };
-  for (const [what, [name, buffer]] of Object.entries(unreadable)) {
-    test(`${what} is refused with a reason, and the painting goes on`, async () => {
+  for (const [kind, [name, buffer]] of Object.entries(unreadable)) {
+    test(`${kind} is rejected with a reason, and the training continues`, async () => {
       await visit.drop(name, buffer, 'image/png');
       await visit.page.locator('#notice').waitFor();
       assert.match(await visit.notice(), new RegExp(`“${name.replace('.', '\\.')}” is not a picture`));
-      assert.equal(await visit.page.getByRole('alert').count(), 1, 'screen readers are told');
+      assert.equal(await visit.page.getByRole('alert').count(), 1, 'screen readers announce the message');
       assert.equal(await targetName(), 'tiny.png');
       const step = await visit.reading('steps');
       await visit.button('Dismiss this message').click();
@@ -109,7 +111,7 @@ describe('pictures', () => {
     });
   }
 
-  test('of two pictures at once, the later one is painted', async () => {
+  test('of two pictures in quick succession, the later one is painted', async () => {
     const large = quarters({ width: 3000, height: 3000, colours: [red, red, red, red] });
     const small = quarters({ width: 8, height: 8, colours: [green, green, green, green] });
     await visit.page
@@ -121,13 +123,13 @@ describe('pictures', () => {
     assert.equal(await targetName(), 'quick.png');
   });
 
-  test('“Sample” comes back to the sample picture', async () => {
+  test('“Sample” restores the sample picture', async () => {
     await visit.button('Sample').click();
     await waitForTarget('Sample picture');
     await visit.waitForReading('psnr', 15);
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 
   async function targetName() {
     return (await visit.page.locator('#target-name').innerText()).trim();
@@ -135,23 +137,23 @@ describe('pictures', () => {
 
   function waitForTarget(name) {
     return visit.page.waitForFunction(
-      (wanted) => document.getElementById('target-name').textContent === wanted,
+      (expected) => document.getElementById('target-name').textContent === expected,
       name,
     );
   }
 
   const targetQuarters = () => quartersOf('target');
 
-  /** The colours in the middle of the canvas's quarters. */
+  /** Returns the colours in the centres of the canvas's quarters. */
   async function quartersOf(id) {
     const { size, bytes } = await visit.pixels(id);
     const [near, far] = [Math.floor(size / 4), Math.floor((size * 3) / 4)];
-    const places = [near * size + near, near * size + far, far * size + near, far * size + far];
-    return places.map((place) => Array.from(bytes.subarray(place * 4, place * 4 + 4)));
+    const pixels = [near * size + near, near * size + far, far * size + near, far * size + far];
+    return pixels.map((pixel) => Array.from(bytes.subarray(pixel * 4, pixel * 4 + 4)));
   }
 });
 
-/** A PNG file whose middle square has four colours, by rows, and whose margins have another. */
+/** Returns a PNG file whose central square has four colours, by rows, and whose margins have another one. */
 function quarters({ width, height, colours, margin }) {
   const png = new PNG({ width, height });
   const side = Math.min(width, height);

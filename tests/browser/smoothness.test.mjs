@@ -1,4 +1,4 @@
-// Training must not be felt: it runs off the main thread, and the page scrolls smoothly meanwhile.
+// Training runs off the main thread, so that the page scrolls smoothly.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openSite } from '../../support/browser/paint_page.mjs';
@@ -6,7 +6,7 @@ import { describeTasks, longestOf, longTask, recordTasks } from './support/threa
 
 /** Five seconds at 60 Hz. */
 const frameCount = 300;
-/** Milliseconds of a frame at 60 Hz. */
+/** Duration of a frame at 60 Hz, in milliseconds. */
 const frameTime = 1000 / 60;
 
 describe('smoothness', () => {
@@ -19,10 +19,10 @@ describe('smoothness', () => {
   });
   after(() => site.close());
 
-  test('no long task while training, and the work of a frame fits into 1/60 s while scrolling', async (t) => {
+  test('no long task during training; frames need less than 1/60 s during scrolling', async (t) => {
     const step = await visit.reading('steps');
     const { result, trace } = await recordTasks(visit.page, () => visit.page.evaluate(scroll, frameCount));
-    assert.ok((await visit.reading('steps')) > step + 20, 'it was training meanwhile');
+    assert.ok((await visit.reading('steps')) > step + 20, 'the training was running');
     assert.ok(result.distance > 2000, `scrolled over ${result.distance} pixels`);
 
     const { mainThread, compositor, frameStarts } = trace;
@@ -32,8 +32,8 @@ describe('smoothness', () => {
     t.diagnostic(`longest of ${mainThread.length} tasks of the main thread: ${describeTasks(mainThread)}`);
     assert.ok(longestOf(mainThread) < longTask, `a task of ${longestOf(mainThread)} ms of processor time`);
 
-    // A thread that computes for longer than a frame from one frame to the next misses one. The intervals themselves
-    // depend on what else the machine computes: training itself keeps every core busy.
+    // A thread that computes for longer than a frame misses a frame. The intervals themselves depend on the
+    // load of the machine: the training uses all cores.
     for (const [thread, tasks] of Object.entries({ mainThread, compositor })) {
       const busy = quantilesOf(processorTimeOfFrames(tasks, frameStarts));
       t.diagnostic(`processor time of a frame, ${thread}: ${describe95(busy)}`);
@@ -42,10 +42,10 @@ describe('smoothness', () => {
     }
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 });
 
-/** Processor time of the tasks that begin from the start of each frame to the start of the next, in milliseconds. */
+/** Returns the processor time of each frame: of the tasks that start in it, in milliseconds. */
 function processorTimeOfFrames(tasks, frameStarts) {
   const times = new Array(frameStarts.length - 1).fill(0);
   let frame = 0;
@@ -56,29 +56,29 @@ function processorTimeOfFrames(tasks, frameStarts) {
   return times;
 }
 
-/** The function that returns the value below which a share of the values lies. */
+/** Returns a function that returns quantiles of the values. */
 function quantilesOf(values) {
   const sorted = values.toSorted((one, other) => one - other);
   return (share) => sorted[Math.floor((sorted.length - 1) * share)];
 }
 
 function describe95(quantile) {
-  const [median, most, longest] = [0.5, 0.95, 1].map((share) => quantile(share).toFixed(1));
-  return `median ${median} ms, 95 % within ${most} ms, longest ${longest} ms`;
+  const [median, percentile95, longest] = [0.5, 0.95, 1].map((share) => quantile(share).toFixed(1));
+  return `median ${median} ms, 95 % within ${percentile95} ms, longest ${longest} ms`;
 }
 
-/** In the page: scrolls up and down a little in each of `count` frames. */
+/** Runs in the page: scrolls a little in each of `count` frames. */
 async function scroll(count) {
   const intervals = [];
   let distance = 0;
-  const room = document.documentElement.scrollHeight - innerHeight;
+  const range = document.documentElement.scrollHeight - innerHeight;
   let previous;
   for (let frame = 0; frame <= count; frame++) {
     const now = await new Promise(requestAnimationFrame);
     if (previous !== undefined) intervals.push(now - previous);
     previous = now;
     const before = scrollY;
-    scrollTo(0, (room * (1 - Math.cos(frame / 30))) / 2);
+    scrollTo(0, (range * (1 - Math.cos(frame / 30))) / 2);
     distance += Math.abs(scrollY - before);
   }
   return { intervals, distance };

@@ -1,4 +1,4 @@
-// `npm start` as a newcomer has it: it prints an address, the pages there draw and paint, Ctrl+C ends it.
+// `npm start` prints an address and serves working pages. Ctrl+C stops it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,10 +9,10 @@ import { project } from '../../tools/lib/paths.mjs';
 import { launchChromium, newWatchedPage } from '../../support/browser/chromium.mjs';
 import { PaintPage } from '../../support/browser/paint_page.mjs';
 
-/** Compiling everything, should dist/ not be there yet. */
-const longestStart = 300_000;
+/** In milliseconds; long enough to compile everything if dist/ is missing. */
+const startTimeout = 300_000;
 
-test('npm start: an address, pages that draw and learn to paint, and an end with Ctrl+C', async (t) => {
+test('npm start: an address, working pages, Ctrl+C stops the server', async (t) => {
   const { program, exit, printed, address } = start();
   const browser = await launchChromium();
   after(() => {
@@ -30,10 +30,10 @@ test('npm start: an address, pages that draw and learn to paint, and an end with
   await watched.page.waitForURL(/\/paint\/$/);
   const visit = new PaintPage(watched);
   await visit.waitForReading('psnr', 18);
-  assert.ok((await visit.reading('runtime-threads')) > 1, 'it is served with the headers for shared memory');
+  assert.ok((await visit.reading('runtime-threads')) > 1, 'the server sends the headers for shared memory');
   await visit.leave();
 
-  // A server that waits for its connections waits for this request for at least a minute.
+  // If the server waited for open connections, this request would delay its end by at least a minute.
   const connection = connect(new URL(origin).port, new URL(origin).hostname);
   connection.on('error', () => {});
   await once(connection, 'connect');
@@ -43,14 +43,14 @@ test('npm start: an address, pages that draw and learn to paint, and an end with
   t.diagnostic(`ended ${seconds.toFixed(1)} s after Ctrl+C with ${signal ?? `exit code ${code}`}`);
   assert.ok(code === 0 || signal === 'SIGINT', `ended with ${signal ?? code}`);
   assert.equal(printed.error, '', 'no error was printed');
-  await assert.rejects(fetch(origin), 'nobody answers there any more');
+  await assert.rejects(fetch(origin), 'the port is closed');
 });
 
 const startedAt = performance.now();
 
-/** Starts the tool; `address` is what it prints. */
+/** Starts the tool. `address` resolves to the first address that it prints. */
 function start() {
-  // CI: so that it opens no browser window on a desktop.
+  // With CI, it opens no browser window on a desktop.
   const program = spawn(process.execPath, [path.join(project, 'tools/start.mjs')], {
     cwd: project,
     env: { ...process.env, CI: '1', NO_COLOR: '1' },
@@ -59,9 +59,9 @@ function start() {
   const printed = { output: '', error: '' };
   program.stderr.on('data', (chunk) => (printed.error += chunk));
   const address = new Promise((resolve, reject) => {
-    const giveUp = (reason) => reject(new Error(`${reason}\n${printed.output}\n${printed.error}`));
-    const timer = setTimeout(giveUp, longestStart, 'no address was printed');
-    program.once('exit', () => giveUp('ended before it printed an address'));
+    const fail = (reason) => reject(new Error(`${reason}\n${printed.output}\n${printed.error}`));
+    const timer = setTimeout(fail, startTimeout, 'timeout: no address was printed');
+    program.once('exit', () => fail('npm start exited before it printed an address'));
     program.stdout.on('data', (chunk) => {
       printed.output += chunk;
       const [found] = printed.output.match(/https?:\/\/\S+/) ?? [];
@@ -72,9 +72,9 @@ function start() {
   });
   const ended = new Promise((resolve) => program.once('exit', (code, signal) => resolve({ code, signal })));
   const exit = async () => {
-    const asked = performance.now();
+    const requested = performance.now();
     setTimeout(() => program.kill('SIGKILL'), 50_000).unref();
-    return { ...(await ended), seconds: (performance.now() - asked) / 1000 };
+    return { ...(await ended), seconds: (performance.now() - requested) / 1000 };
   };
   return { program, exit, printed, address };
 }

@@ -1,4 +1,4 @@
-// The page's promise: it learns to paint the sample picture, with and without shared memory.
+// "Paint by attention" trains to the sample picture, with and without shared memory.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openSite } from '../../support/browser/paint_page.mjs';
@@ -12,7 +12,7 @@ for (const isolated of [true, false]) {
   describe(`the page, ${isolated ? 'cross-origin isolated' : 'without isolation'}`, () => {
     let site;
     let visit;
-    /** Of processor time and of the clock, from the opening of the page to the likeness. */
+    /** Processor time and wall time from opening the page until it reaches minPsnr. */
     let seconds;
     before(async () => {
       site = await openSite({ isolated });
@@ -36,17 +36,17 @@ for (const isolated of [true, false]) {
       assert.ok(seconds.processor <= maxSeconds, `the page used ${seconds.processor} s of processor time`);
     });
 
-    test('says what it runs on, and why', async (t) => {
+    test('shows the runtime and the reasons', async (t) => {
       const shown = async (id) => (await visit.page.locator(`#runtime-${id}`).innerText()).trim();
       t.diagnostic(
         `SIMD ${await shown('simd')}; threads ${await shown('threads')}; ${await shown('isolation')}`,
       );
       assert.match(await shown('simd'), /^relaxed/);
       assert.match(await shown('device'), /WebAssembly/);
-      assert.match(await shown('webgpu'), /not asked for/);
+      assert.match(await shown('webgpu'), /requested/);
       const threads = Number(await visit.page.locator('#runtime-threads').getAttribute('data-value'));
       const cores = await visit.page.evaluate(() => navigator.hardwareConcurrency);
-      assert.ok(cores > 1, 'this test takes a machine with more than one core');
+      assert.ok(cores > 1, 'this test requires a machine with more than one core');
       if (isolated) assert.ok(threads > 1 && threads <= cores, `${threads} threads`);
       else assert.equal(threads, 1);
       assert.match(
@@ -55,39 +55,38 @@ for (const isolated of [true, false]) {
       );
     });
 
-    test('shows a painting that is as like its target as it says', async () => {
+    test('the PSNR that it shows is that of the painting', async () => {
       await visit.pause();
       const [target, painting] = [await visit.pixels('target'), await visit.pixels('painting')];
       assert.equal(painting.size, 64);
       assert.equal(target.size, 64);
       const psnr = peakSignalToNoiseRatio(target.bytes, painting.bytes);
-      const said = await visit.reading('psnr');
-      // The bytes are rounded: an error of at most ½/255 a colour on top of a root mean square of 10^(-psnr/20).
-      const rootMeanSquare = 10 ** (-said / 20);
+      const shownPsnr = await visit.reading('psnr');
+      // Rounding to bytes adds an error of at most ½/255 per colour to a root mean square of 10^(-psnr/20).
+      const rootMeanSquare = 10 ** (-shownPsnr / 20);
       const tolerance = 20 * Math.log10((rootMeanSquare + 0.5 / 255) / rootMeanSquare);
-      assert.ok(Math.abs(psnr - said) <= tolerance, `${psnr} dB on the canvas, ${said} dB said`);
+      assert.ok(Math.abs(psnr - shownPsnr) <= tolerance, `${psnr} dB on the canvas, ${shownPsnr} dB shown`);
     });
 
-    test('comes to the end of its planned steps, and is then kept as a picture', async (t) => {
+    test('the training finishes after its planned steps', async (t) => {
       await visit.button('Resume').click();
       await visit.waitForStatus('finished');
       const [psnr, elapsed] = [await visit.reading('psnr'), await visit.reading('elapsed')];
-      t.diagnostic(
-        `${psnr.toFixed(2)} dB after ${await visit.reading('steps')} steps, ${elapsed.toFixed(1)} s of training`,
-      );
+      const steps = await visit.reading('steps');
+      t.diagnostic(`${psnr.toFixed(2)} dB after ${steps} steps, ${elapsed.toFixed(1)} s of training`);
       assert.ok(psnr >= minPsnr);
-      await visit.keepScreenshot(isolated ? 'painting-isolated' : 'painting-without-isolation');
+      await visit.saveScreenshot(isolated ? 'painting-isolated' : 'painting-without-isolation');
     });
 
-    test('did nothing that it must not do', () => visit.leave());
+    test('the page reported no problems', () => visit.leave());
   });
 }
 
-/** Of the colours of RGBA bytes, in dB. */
-function peakSignalToNoiseRatio(wanted, got) {
+/** Returns the PSNR of the colours of RGBA bytes, in dB. */
+function peakSignalToNoiseRatio(expected, actual) {
   let sum = 0;
-  for (let index = 0; index < wanted.length; index++) {
-    if (index % 4 !== 3) sum += ((wanted[index] - got[index]) / 255) ** 2;
+  for (let index = 0; index < expected.length; index++) {
+    if (index % 4 !== 3) sum += ((expected[index] - actual[index]) / 255) ** 2;
   }
-  return -10 * Math.log10(sum / ((wanted.length / 4) * 3));
+  return -10 * Math.log10(sum / ((expected.length / 4) * 3));
 }

@@ -1,4 +1,4 @@
-// Every snippet of docs/webgpu.md, run as it stands there.
+// Runs every snippet of docs/webgpu.md.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -9,18 +9,18 @@ import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 
 const importMap = { imports: { 'diffusion-cross-attention': '/dist/index.js' } };
 
-/** Pages of snippets: those between two marks go on from each other. */
+/** Returns the snippets of each page. Snippets between two marks run in the same page. */
 async function readPages() {
   const guide = await readFile(path.join(project, 'docs/webgpu.md'), 'utf8');
   const snippets = (text) => Array.from(text.matchAll(/^```js\n(.*?)^```$/gms), ([, code]) => code);
   return guide.split('<!-- another page -->').map((part, number, parts) => {
     const codes = snippets(part);
-    // What comes after the other page's first snippet goes on from the first page again.
+    // The snippets after the first one of the other page continue the first page.
     return number === parts.length - 1 ? codes.slice(0, 1) : [...codes, ...snippets(parts.at(-1)).slice(1)];
   });
 }
 
-describe('the guide to WebGPU', () => {
+describe('the WebGPU guide', () => {
   let browser;
   let server;
   before(async () => {
@@ -33,24 +33,24 @@ describe('the guide to WebGPU', () => {
     const pages = await readPages();
     assert.equal(pages.length, 2);
     for (const snippets of pages) {
-      // The tests' adapter is a processor, which 'auto' leaves alone.
+      // 'auto' does not use the software adapter of the tests.
       const code = snippets.join('\n').replace("device: 'auto'", "device: 'webgpu'");
-      const { said, troubles } = await runInPage(code);
-      t.diagnostic(`${snippets.length} snippets: ${said.length} lines on the console`);
-      assert.deepEqual(troubles, []);
-      assert.ok(said.some((line) => line.includes('webgpu')));
-      assert.equal(said.at(-1), 'the end');
+      const { output, problems } = await runInPage(code);
+      t.diagnostic(`${snippets.length} snippets: ${output.length} lines on the console`);
+      assert.deepEqual(problems, []);
+      assert.ok(output.some((line) => line.includes('webgpu')));
+      assert.equal(output.at(-1), 'the end');
     }
   });
 
   async function runInPage(code) {
     const address = `${server.origin}/guide.html`;
-    const { page, troubles, close } = await newWatchedPage(browser, server.origin);
-    const said = [];
+    const { page, problems, close } = await newWatchedPage(browser, server.origin);
+    const output = [];
     const ended = new Promise((resolve) => {
       page.on('pageerror', resolve);
       page.on('console', (message) => {
-        said.push(message.text());
+        output.push(message.text());
         if (message.text() === 'the end') resolve();
       });
     });
@@ -64,7 +64,7 @@ describe('the guide to WebGPU', () => {
     try {
       await page.goto(address);
       await ended;
-      return { said, troubles };
+      return { output, problems };
     } finally {
       await close();
     }

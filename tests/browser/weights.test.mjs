@@ -1,11 +1,11 @@
-// Saving the painting as a safetensors file, and loading it again: whole, or not at all.
+// Saves the painting as a safetensors file and loads it. Invalid files are rejected and change nothing.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { openSite } from '../../support/browser/paint_page.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 
-/** Width of the page's model: of its features and of its context vectors. */
+/** Features of the page's model and elements of its context vectors. */
 const width = 64;
 const layerShapes = {
   'to_q.weight': [width, width],
@@ -18,7 +18,7 @@ const layerShapes = {
 describe('weights', () => {
   let site;
   let visit;
-  /** What the page showed when the file was saved. */
+  /** The state of the page when the file was saved. */
   let saved;
   let file;
   before(async () => {
@@ -27,10 +27,10 @@ describe('weights', () => {
   });
   after(() => site.close());
 
-  test('“Save weights” hands out a safetensors file that others can read', async () => {
+  test('“Save weights” downloads a valid safetensors file', async () => {
     await visit.waitForReading('psnr', 20);
     await visit.pause();
-    saved = await shown(visit);
+    saved = await stateOf(visit);
     const [download] = await Promise.all([
       visit.page.waitForEvent('download'),
       visit.button('Save weights').click(),
@@ -51,19 +51,19 @@ describe('weights', () => {
     assert.equal(Number(metadata.step), saved.step);
   });
 
-  test('loaded again by another visitor, it is the same painting to the last bit', async () => {
+  test('loaded in another page, the painting has the same bits', async () => {
     const other = await site.visit();
     await other.waitForReading('steps', 1);
     await load(other, 'again.safetensors', file);
     await other.waitForStatus('paused');
     await other.waitForReading('steps', saved.step);
-    assert.deepEqual(await shown(other), saved);
+    assert.deepEqual(await stateOf(other), saved);
     await other.button('Resume').click();
     await other.waitForReading('steps', saved.step + 1);
     await other.leave();
   });
 
-  test('loaded without isolation, on one thread, it is the same painting, too', async () => {
+  test('loaded without isolation, on one thread, the painting has the same bits', async () => {
     const plainSite = await openSite({ isolated: false });
     try {
       const other = await plainSite.visit();
@@ -71,51 +71,50 @@ describe('weights', () => {
       await load(other, 'again.safetensors', file);
       await other.waitForStatus('paused');
       await other.waitForReading('steps', saved.step);
-      assert.deepEqual(await shown(other), saved);
+      assert.deepEqual(await stateOf(other), saved);
       await other.leave();
     } finally {
       await plainSite.close();
     }
   });
 
-  test('a file dropped on the page is told from a picture by its name', async () => {
+  test('a weights file can be dropped on the page', async () => {
     await visit.button('Resume').click();
     await visit.waitForReading('steps', saved.step + 1);
     await visit.drop('dropped.safetensors', file);
     await visit.waitForStatus('paused');
-    assert.deepEqual(await shown(visit), saved);
+    assert.deepEqual(await stateOf(visit), saved);
   });
 
   const corruptions = {
     'an empty file': () => Buffer.alloc(0),
-    'a file cut off in its header': () => file.subarray(0, 100),
-    'a file cut off in its numbers': () => file.subarray(0, file.length - 1),
+    'a file that ends in its header': () => file.subarray(0, 100),
+    'a file that ends in its data': () => file.subarray(0, file.length - 1),
     'a header length beyond the file': () => changed((copy) => copy.writeBigUInt64LE(2n ** 63n, 0)),
-    'a header that is no JSON': () => changed((copy) => copy.write('?', 8)),
+    'a header that is not JSON': () => changed((copy) => copy.write('?', 8)),
     'a tensor beyond the file': () => edited((header) => (header['to_k.weight'].data_offsets[1] += 2 ** 40)),
-    'a tensor of another shape': () => edited((header) => (header['to_k.weight'].shape = [width * width])),
-    'a tensor missing': () => edited((header) => delete header['to_v.weight']),
-    'another program’s file': () => edited((header) => (header.__metadata__ = { format: 'pt' })),
-    'a weight that is not a number': () =>
-      changed((copy) => copy.writeFloatLE(Number.NaN, placeOf('to_v.weight'))),
-    'a context that is not finite': () => changed((copy) => copy.writeFloatLE(Infinity, placeOf('context'))),
-    'no safetensors file at all': () => Buffer.from('not weights, but a letter to a friend'),
+    'a tensor with a wrong shape': () => edited((header) => (header['to_k.weight'].shape = [width * width])),
+    'a missing tensor': () => edited((header) => delete header['to_v.weight']),
+    'a file of another program': () => edited((header) => (header.__metadata__ = { format: 'pt' })),
+    'a weight that is NaN': () => changed((copy) => copy.writeFloatLE(Number.NaN, offsetOf('to_v.weight'))),
+    'a context that is infinite': () => changed((copy) => copy.writeFloatLE(Infinity, offsetOf('context'))),
+    'a text file': () => Buffer.from('not weights, but a letter to a friend'),
   };
-  for (const [what, makeBytes] of Object.entries(corruptions)) {
-    test(`${what}: says so, and nothing is lost`, async () => {
+  for (const [corruption, makeBytes] of Object.entries(corruptions)) {
+    test(`${corruption} is rejected, and the painting is unchanged`, async () => {
       await load(visit, 'broken.safetensors', makeBytes());
       await visit.page.locator('#notice').waitFor();
       assert.match(
         await visit.notice(),
         /“broken\.safetensors” is not a painting saved on this page: .{10,}\./,
       );
-      assert.deepEqual(await shown(visit), saved);
+      assert.deepEqual(await stateOf(visit), saved);
       await visit.button('Dismiss this message').click();
       assert.equal(await visit.notice(), '');
     });
   }
 
-  test('a broken file does not even stop the training', async () => {
+  test('an invalid file does not stop the training', async () => {
     await visit.button('Resume').click();
     await visit.waitForStatus('training');
     await load(visit, 'broken.safetensors', file.subarray(0, 100));
@@ -124,30 +123,30 @@ describe('weights', () => {
     await visit.waitForReading('steps', step + 1);
   });
 
-  test('did nothing that it must not do', () => visit.leave());
+  test('the page reported no problems', () => visit.leave());
 
-  async function load(where, name, buffer) {
+  async function load(target, name, buffer) {
     const [chooser] = await Promise.all([
-      where.page.waitForEvent('filechooser'),
-      where.button('Load weights…').click(),
+      target.page.waitForEvent('filechooser'),
+      target.button('Load weights…').click(),
     ]);
     await chooser.setFiles({ name, mimeType: 'application/octet-stream', buffer });
   }
 
-  /** All that makes up a painting that is at rest. */
-  async function shown(where) {
-    const menus = ['Pixels', 'Vectors', 'Heads'].map((name) => where.menu(name).inputValue());
+  /** Returns the state of a page with a paused painting. */
+  async function stateOf(source) {
+    const menus = ['Pixels', 'Vectors', 'Heads'].map((name) => source.menu(name).inputValue());
     return {
-      step: await where.reading('steps'),
-      psnr: await where.reading('psnr'),
+      step: await source.reading('steps'),
+      psnr: await source.reading('psnr'),
       configuration: await Promise.all(menus),
-      target: await where.pixels('target'),
-      painting: await where.pixels('painting'),
+      target: await source.pixels('target'),
+      painting: await source.pixels('painting'),
     };
   }
 
-  /** Where in the file a tensor begins. */
-  function placeOf(name) {
+  /** Returns the offset of a tensor in the file. */
+  function offsetOf(name) {
     const { headerBytes, tensors } = parseSafetensors(file);
     return 8 + headerBytes + tensors.get(name).offsets[0];
   }

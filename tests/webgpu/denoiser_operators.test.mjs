@@ -135,16 +135,16 @@ describe('an operator of the tape', () => {
     [0],
   );
   for (const [name, shape, operator] of [
-      ['toPatches', [2, 16, 3], reference.patchify],
-      ['fromPatches', [2, 4, 12], reference.unpatchify],
-    ]) {
-      check(
-        name,
-        [normal(shape)],
-        (tape, x) => forTests[name](tape, x, 2),
-        (x) => operator(x, 2),
-      );
-    }
+    ['toPatches', [2, 16, 3], reference.patchify],
+    ['fromPatches', [2, 4, 12], reference.unpatchify],
+  ]) {
+    check(
+      name,
+      [normal(shape)],
+      (tape, x) => forTests[name](tape, x, 2),
+      (x) => operator(x, 2),
+    );
+  }
 });
 
 describe('attention of the tape', () => {

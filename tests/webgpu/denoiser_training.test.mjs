@@ -227,7 +227,7 @@ describe('training with WebGPU', () => {
 });
 
 describe('during training on the GPU', () => {
-  test('the trainer cannot step or load, but save and run withAverages', () =>
+  test('the trainer cannot step or load, but save and run withEma', () =>
     scoped(async (own) => {
       const { model, trainer, training } = await onGpu(own);
       const file = trainer.saveCheckpoint();
@@ -235,7 +235,7 @@ describe('during training on the GPU', () => {
       assertThrows(() => trainer.loadCheckpoint(file), ArgumentError, 'WebGPU', 'loadCheckpoint');
       await assertRejects(() => trainer.onWebGPU(), ArgumentError, 'WebGPU', 'onWebGPU');
       assert.deepEqual(
-        trainer.withAverages(() => saveFloat32(model)),
+        trainer.withEma(() => saveFloat32(model)),
         saveFloat32(model),
       );
       await training.step(rate);

@@ -13,6 +13,7 @@ import {
 import { scoped } from '../support/cases.mjs';
 import { collectGarbage } from '../support/collect_garbage.mjs';
 import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
+import { isFullRun } from '../support/full_run.mjs';
 
 async function measure() {
   await settle();
@@ -23,10 +24,8 @@ async function measure() {
   return { buffers: counts.alive, bytes: counts.bytes, wasm: memoryInUse(), heapUsed, arrayBuffers };
 }
 
-const isFull = Boolean(process.env.CROSS_ATTENTION_FULL);
-
 /** Runs `work` until everything is allocated, then `times` times, and asserts that memory does not grow. */
-async function assertNoGrowth(work, times = isFull ? 1000 : 300) {
+async function assertNoGrowth(work, times = isFullRun ? 1000 : 300) {
   for (let time = 0; time < 20; ++time) await work();
   const before = await measure();
   for (let time = 0; time < times; ++time) await work();
@@ -75,14 +74,17 @@ test('training steps with GPU tensors and alternating sizes', () =>
     layer.training = true;
     const resident = own(await input.to('webgpu'));
     const small = own(Tensor.randn([1, 32, 2, 2], { seed: 5 }));
-    await assertNoGrowth(async () => {
-      for (const tensor of [resident, small]) {
-        const output = await layer.forwardAsync(tensor, tensor === small ? oneContext : context);
-        (await layer.backwardAsync(output)).dispose();
-        output.dispose();
-      }
-      layer.updateParameters(1e-6);
-    }, isFull ? 200 : 60);
+    await assertNoGrowth(
+      async () => {
+        for (const tensor of [resident, small]) {
+          const output = await layer.forwardAsync(tensor, tensor === small ? oneContext : context);
+          (await layer.backwardAsync(output)).dispose();
+          output.dispose();
+        }
+        layer.updateParameters(1e-6);
+      },
+      isFullRun ? 200 : 60,
+    );
   }));
 
 test('creating, using and disposing layers', async () => {

@@ -20,6 +20,7 @@ import { forward } from '../support/reference.mjs';
 import { backward, gradientMagnitudes } from '../support/reference_backward.mjs';
 import { assertNoUncapturedErrors, counts, requestTestDevice } from '../support/webgpu.mjs';
 import { Device, forwardOnGpu, strategies, trainOnGpu, withGpuLayer } from '../support/webgpu_layer.mjs';
+import { isFullRun } from '../support/full_run.mjs';
 
 const tolerance = 1e-4;
 const dtype = 'float32';
@@ -43,7 +44,7 @@ const gradientFor = ({ input }, seed) => normalArray(input.size, seed + 9, { dty
 
 // The tests' adapter needs a second to compile flash attention for each headDim, so it gets fewer runs.
 // `npm run test:full` draws more shapes from the same distribution.
-const share = process.env.CROSS_ATTENTION_FULL ? 1 : 0.5;
+const share = isFullRun ? 1 : 0.5;
 const allRuns = { 'registers, parts': 25 * share, 'workgroup, flash': 10 * share };
 
 for (const [name, strategy] of Object.entries(strategies)) {
@@ -60,7 +61,10 @@ for (const [name, strategy] of Object.entries(strategies)) {
           ),
         ),
         // Different seeds, so that the runs cover more shapes.
-        { ...runs(Math.ceil(numRuns)), seed: 20261124 + name.length + Number(subgroups) },
+        {
+          ...runs(Math.ceil(subgroups ? numRuns : numRuns / 2)),
+          seed: 20261124 + name.length + Number(subgroups),
+        },
       );
 
     describe(`random shapes: ${name}, ${subgroups ? 'with' : 'without'} subgroups`, () => {

@@ -5,7 +5,6 @@ import fc from 'fast-check';
 import { runs } from '../support/arbitraries.mjs';
 import { decisionText, Observations, predict, Scheduler } from '../../build/for_tests/webgpu.js';
 
-
 const calibration = {
   wasm: { milliseconds: 0.05, flopsPerMillisecond: 1e7 },
   webgpu: { milliseconds: 2, flopsPerMillisecond: 1e9 },

@@ -49,10 +49,7 @@ test('makes the steps of --engine wasm; each engine continues from the checkpoin
 test('throws an error if there is no WebGPU device', async () => {
   install({ adapter: () => null });
   try {
-    await assert.rejects(
-      train(settings, out, progressRecorder(), onWebGpu),
-      /--engine.*webgpu.*adapter/,
-    );
+    await assert.rejects(train(settings, out, progressRecorder(), onWebGpu), /--engine.*webgpu.*adapter/);
   } finally {
     install();
   }

@@ -1,25 +1,24 @@
-// Which test files run where. Everything that decides it stands in the lists of this file.
+// Selects the test files of each part of npm test.
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { project } from './paths.mjs';
 
 const files = (folder, names) => names.map((name) => path.join(folder, `${name}.test.mjs`));
 
-/** The longest start first: otherwise one of them runs alone at the end, and a core waits. */
-const longest = [
-  ...files('tests/browser', [
-    'webgpu',
-    'bench',
-    'package',
-    'weights',
-    'accessibility',
-    'create_accessibility',
-  ]),
-  ...files('tests/webgpu', ['properties', 'denoiser_training', 'attention', 'multiply', 'memory']),
-  ...files('tests/node', ['onnx_malformed', 'evaluation', 'analyser', 'properties', 'bits', 'runtime']),
-];
+/**
+ * The longest test files of those that run two at a time. They start first, so that none of them runs alone
+ * at the end.
+ */
+const longest = files('tests/node', [
+  'onnx_malformed',
+  'evaluation',
+  'analyser',
+  'properties',
+  'bits',
+  'runtime',
+]);
 
-/** All test files of a folder, in the order in which they start. */
+/** Returns all test files of a folder in the order in which they start. */
 export function testFiles(folder) {
   const names = readdirSync(path.join(project, folder)).filter((name) => name.endsWith('.test.mjs'));
   const all = names.map((name) => path.join(folder, name));
@@ -27,13 +26,21 @@ export function testFiles(folder) {
   return all.sort((one, other) => rank(one) - rank(other));
 }
 
-/** No other file runs at the same time. All other tests measure processor time, or no time. */
-export const alone = [
-  // Asserts that the port of the server is free afterwards.
-  ...files('tests/browser', ['start']),
-];
+/**
+ * Folders whose files run one at a time. A page and a software adapter use all cores themselves: on two
+ * cores, five files of tests/webgpu take 153 s in sequence and 214 s in pairs; tests/browser/accessibility
+ * takes 43 s alone and 119 s next to another file. All other tests run in pairs; they measure processor time,
+ * or no time.
+ */
+const exclusiveFolders = ['tests/browser/', 'tests/webgpu/'];
 
-/** Tests of JavaScript, types and tools: neither the variant nor the version of Node matters, so they run once. */
+/** True if no other test file may run at the same time. */
+export const isExclusive = (file) => exclusiveFolders.some((folder) => file.startsWith(folder));
+
+/**
+ * Tests of JavaScript, types and tools. They run once, because they depend neither on the variant nor on the
+ * version of Node.
+ */
 export const once = files('tests/node', [
   'analyser',
   'bench_measurement',
@@ -47,7 +54,7 @@ export const once = files('tests/node', [
   'weights_validate',
 ]);
 
-/** Tests in which the variant can matter: numbers, bits, memory, threads, loading. */
+/** Tests that depend on the variant: numbers, bits, memory, threads, loading. */
 export const variantTests = files('tests/node', [
   'async',
   'attention_maps',
@@ -70,8 +77,11 @@ export const variantTests = files('tests/node', [
   'worker',
 ]);
 
-/** Tests that need more variants than the one that they are about. */
+/** Tests that need more variants than the one under test. */
 export const needAllVariants = files('tests/node', ['bench_measurement', 'package', 'runtime']);
 
-/** Show that WebGPU works in a version of Node: Dawn loads, a layer's calls and kernels compute, tensors move. */
+/**
+ * Smoke tests of WebGPU in a version of Node: Dawn loads, a layer and kernels compute, tensors move between
+ * devices.
+ */
 export const webGpuSmokeTests = files('tests/webgpu', ['calls', 'small_kernels', 'tensors']);

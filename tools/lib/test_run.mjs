@@ -1,4 +1,4 @@
-// Running test programs side by side: their output goes to build/test-logs, what matters of it to the terminal.
+// Runs test programs concurrently. Writes their output to build/test-logs and a summary to the terminal.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from './commands.mjs';
@@ -8,29 +8,31 @@ import { bold, green, grey, red } from './steps.mjs';
 
 const logs = path.join(project, 'build/test-logs');
 
-/** No test file needs this long, even on a busy machine. */
-const limitSeconds = 900;
+/** Timeout of a test file. It is generous: machines may be busy. */
+const timeoutSeconds = 900;
 
 /**
  * A program that runs tests.
  *
  * @typedef {object} TestProgram
- * @property {string} title as it is printed, a file below the project's folder as a rule
+ * @property {string} title name in the output, usually a file relative to the project
  * @property {string} program
  * @property {readonly string[]} args
  * @property {Record<string, string>} [environment]
- * @property {boolean} [alone] nothing else runs at the same time
+ * @property {boolean} [exclusive] true: no other program runs at the same time
  * @property {(output: string) => Counts} count reads the counts of the tests from the output
  */
 
-/** @typedef {{ passed: number, failed: number, skipped: string[] }} Counts `skipped`: their names and reasons */
+/**
+ * @typedef {{ passed: number, failed: number, skipped: string[] }} Counts `skipped`: their names and reasons
+ */
 
-/** The times of all programs of this run: [seconds, part, title]. */
+/** The durations of all programs of this run: [seconds, part, title]. */
 const times = [];
 
 /**
- * Runs the programs of one part, as many at a time as there are cores, at most two: more would share a core. Prints a
- * line for each, and the whole output of those that fail. Resolves to the sum of their counts.
+ * Runs the programs of one part, at most two at a time and at most one per core. Prints a line for each
+ * program, and the whole output if it fails. Resolves to the sum of the counts.
  *
  * @param {string} part
  * @param {readonly TestProgram[]} programs
@@ -43,9 +45,16 @@ export async function runPrograms(part, programs) {
     total.failed += counts.failed;
     total.skipped.push(...counts.skipped);
   };
-  const [together, one] = [programs.filter(({ alone }) => !alone), programs.filter(({ alone }) => alone)];
-  await inParallel(together, work, 2);
-  await inParallel(one, work, 1);
+  await inParallel(
+    programs.filter(({ exclusive }) => !exclusive),
+    work,
+    2,
+  );
+  await inParallel(
+    programs.filter(({ exclusive }) => exclusive),
+    work,
+    1,
+  );
   return total;
 }
 
@@ -53,7 +62,7 @@ async function runProgram(part, { title, program, args, environment, count }) {
   const start = performance.now();
   const env = { ...process.env, ...environment };
   let failure = null;
-  const output = await run(program, args, { cwd: project, env, seconds: limitSeconds }).catch((error) => {
+  const output = await run(program, args, { cwd: project, env, seconds: timeoutSeconds }).catch((error) => {
     failure = error;
     return error.printed ?? '';
   });
@@ -64,7 +73,7 @@ async function runProgram(part, { title, program, args, environment, count }) {
   writeFileSync(`${log}.log`, output);
 
   const counts = count(output);
-  // A program that crashes counts as one failed test, and so does one that ran none.
+  // A program that crashes, or that runs no test, counts as one failed test.
   if (failure !== null) counts.failed = Math.max(1, counts.failed);
   else if (counts.passed + counts.skipped.length === 0) counts.failed = 1;
   const mark = counts.failed > 0 ? red('✗') : green('✓');
@@ -80,7 +89,10 @@ async function runProgram(part, { title, program, args, environment, count }) {
   return counts;
 }
 
-/** A test file, a process of its own: `node --test` of Node 20 at times misreads what its child processes send. */
+/**
+ * Returns the program of a test file. Not `node --test`: in Node 20, it sometimes misreads the output of
+ * child processes.
+ */
 export const nodeTests = (program, file, options) => ({
   title: file,
   program,
@@ -95,7 +107,7 @@ function countNodeTests(output) {
   return { passed: number('pass'), failed: number('fail') + number('cancelled'), skipped };
 }
 
-/** A program of GoogleTest, or one of several that share its tests. */
+/** Returns a GoogleTest program, or one shard of it. */
 export const googleTests = (file, { shard = 0, shards = 1, filter = '*' } = {}) => ({
   title: `${path.basename(file)}${shards > 1 ? `, ${shard + 1} of ${shards}` : ''}`,
   program: file,

@@ -1,5 +1,5 @@
-// A denoiser trained by WebGPU in a module worker.
+// Denoiser training on WebGPU in a module worker.
 import { exercise } from './denoiser_training_exercise.js';
-import { answerWith } from './place.js';
+import { handleExercise } from './run_exercise.js';
 
-answerWith(exercise);
+handleExercise(exercise);

@@ -1,15 +1,16 @@
-// The package put to use once, the same in a page, in a worker and in Node, so that the results can be compared.
+// Uses the package once, in the same way in a page, in a worker and in Node, so that the results can be
+// compared.
 import { DiffusionCrossAttention, Tensor, compile, init, memoryInUse } from '../../../dist/index.js';
 
-/** Odd sizes: nothing fits a tile or a vector evenly. */
+/** Sizes that are not multiples of a tile or a vector. */
 export const shapes = { input: [2, 60, 13, 11], context: [2, 37, 44], heads: 5 };
-/** Large enough that a blocked calling thread shows: sd15-64 with two pictures. */
+/** sd15-64 with two pictures: large enough to detect a blocked calling thread. */
 const largeShapes = { input: [2, 320, 64, 64], context: [1, 77, 768], heads: 8 };
 
 /**
  * @param {import('../../../dist/index.js').InitOptions} initOptions
- * @returns what init chose, a hash of the bits of each result, and how often the event loop turned during a forwardAsync,
- *   which the marks 'forwardAsync begins' and 'forwardAsync ends' enclose
+ * @returns the RuntimeInfo, a hash of the bits of each result, and the number of turns of the event loop
+ *   during a forwardAsync, which the marks 'forwardAsync begins' and 'forwardAsync ends' enclose
  */
 export async function exercise(initOptions) {
   const runtime = await init(initOptions);
@@ -44,8 +45,8 @@ export async function exercise(initOptions) {
 
   const hashes = {};
   for (const [name, values] of Object.entries(results)) hashes[name] = await hashOf(values);
-  const made = [input, context, gradient, output, inputGradient, blocking, awaited, maps, ran, ranAwaited];
-  for (const owner of [...made, compiled, layer]) owner.dispose();
+  const tensors = [input, context, gradient, output, inputGradient, blocking, awaited, maps, ran, ranAwaited];
+  for (const owner of [...tensors, compiled, layer]) owner.dispose();
   const turns = await turnsDuringForward();
   return { runtime, hashes, turns, memoryInUse: memoryInUse() };
 }
@@ -54,7 +55,7 @@ export function makeLayer({ input, context, heads }) {
   return new DiffusionCrossAttention(input[1], context.at(-1), heads, undefined, { seed: 4 });
 }
 
-/** The context is constant. Not measured: the same bits in every run. */
+/** Compiles the layer's graph with a constant context. Without measurements, which can change the bits. */
 export async function compileFor(layer, input, context) {
   const inputs = [];
   const output = layer.exportComputationGraph(inputs);
@@ -66,20 +67,20 @@ export async function compileFor(layer, input, context) {
 }
 
 async function hashOf({ buffer, byteOffset, byteLength }) {
-  // A copy: memory that is shared between threads can't be digested.
+  // A copy: digest rejects shared memory.
   const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** How often the event loop turns during the forwardAsync of a large layer. */
+/** Returns the number of turns of the event loop during the forwardAsync of a large layer. */
 async function turnsDuringForward() {
   const layer = makeLayer(largeShapes);
   const input = Tensor.randn(largeShapes.input, { seed: 5 });
   const context = Tensor.randn(largeShapes.context, { seed: 6 });
-  // Packs the weights and makes room, once.
+  // The first call packs the weights and allocates memory.
   layer.forwardWithContext(input, context).dispose();
-  // The preparations are a task of their own.
+  // Ends the task of the preparations.
   await new Promise((resolve) => setTimeout(resolve));
 
   const { port1, port2 } = new MessageChannel();

@@ -1,5 +1,5 @@
 // The package in a module worker.
 import { exercise } from './exercise.js';
-import { answerWith } from './place.js';
+import { handleExercise } from './run_exercise.js';
 
-answerWith(exercise);
+handleExercise(exercise);

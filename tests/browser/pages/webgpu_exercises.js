@@ -1,4 +1,5 @@
-// What is done with the package on WebGPU, in a page or in a worker. Each exercise is one of its own: init counts once.
+// Exercises of the package on WebGPU, for pages and workers. A page runs one exercise, because init counts
+// once.
 import {
   DiffusionCrossAttention,
   Tensor,
@@ -13,18 +14,21 @@ import { Problem, relativeDifference } from './webgpu_problem.js';
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** What is left after everything was disposed of. Calls that are under way free their buffers when they end. */
-async function leftIn(watched) {
+/**
+ * Returns the memory that remains after everything was disposed. Calls in progress free their buffers when
+ * they end.
+ */
+async function remainingMemory(watched) {
   await synchronize();
-  for (let look = 0; look < 500 && watched.live.size + memoryInUse() > 0; ++look) await pause(20);
+  for (let poll = 0; poll < 500 && watched.live.size + memoryInUse() > 0; ++poll) await pause(20);
   return {
     buffers: [...watched.live].map(({ label, size }) => `${label}, ${size} bytes`),
-    told: gpuMemoryInUse(),
+    reported: gpuMemoryInUse(),
     memoryInUse: memoryInUse(),
   };
 }
 
-/** Everything, with tensors in both places. */
+/** Makes all calls, with tensors in WebAssembly and on the GPU. */
 async function compute({ initOptions }) {
   const watched = watchGpu();
   const runtime = await init(initOptions);
@@ -33,10 +37,13 @@ async function compute({ initOptions }) {
   if (runtime.device === 'webgpu') results.webgpu = await problem.callAll('webgpu');
   const diagnostics = problem.layer.getDiagnostics();
   problem.dispose();
-  return { runtime, results, diagnostics, left: await leftIn(watched) };
+  return { runtime, results, diagnostics, remaining: await remainingMemory(watched) };
 }
 
-/** A failure that begins before init or after it – with a call, where `from` names one –, and what happens once it is over. */
+/**
+ * Simulates a failure that begins before init, after it, or before the call `from`. Then ends it and waits
+ * until the GPU is used again.
+ */
 async function fail(options) {
   const { initOptions, failure, beforeInit = false, afterLoss = false, location = 'wasm', from } = options;
   const watched = watchGpu();
@@ -51,43 +58,44 @@ async function fail(options) {
   const diagnostics = problem.layer.getDiagnostics();
   startClock();
   end();
-  const recovered = await callUntilOnCard(problem);
+  const recovered = await callUntilOnGpu(problem);
   problem.dispose();
   const devices = watched.devices.length - watched.destroyed;
-  return { runtime, results, diagnostics, recovered, devices, left: await leftIn(watched) };
+  const remaining = await remainingMemory(watched);
+  return { runtime, results, diagnostics, recovered, devices, remaining };
 }
 
-/** Results wanted on the card, of tensors that are not there unless `resident`. */
-async function elsewhere({ initOptions, failure, resident = false, backwardOn }) {
+/** Requests results on the GPU during a failure. The input is on the GPU only if `resident`. */
+async function resultOnGpu({ initOptions, failure, resident = false, backwardOn }) {
   const watched = watchGpu();
   await init(initOptions);
   stopClock();
   const problem = new Problem();
   const { layer, tensors, expected } = problem;
   const input = await tensors.input.to(resident ? 'webgpu' : 'wasm');
-  // Once without a failure: the weights are there.
+  // The first call, without a failure, uploads the weights.
   (await layer.forwardAsync(input, tensors.context)).dispose();
-  const end = failures[failure]();
+  const endFirst = failures[failure]();
   const results = {};
-  const note = async (what, tensor) => {
-    results[what] = { place: tensor.location, explained: layer.explain() };
-    end();
-    results[what].difference = relativeDifference(await tensor.dataAsync(), expected[what]);
+  const record = async (call, tensor) => {
+    results[call] = { location: tensor.location, explained: layer.explain() };
+    endFirst();
+    results[call].difference = relativeDifference(await tensor.dataAsync(), expected[call]);
     tensor.dispose();
   };
   layer.training = true;
-  await note('forward', await layer.forwardAsync(input, tensors.context, { location: 'webgpu' }));
-  const again = failures[failure]();
-  const wanted = { location: 'webgpu', ...(backwardOn && { device: backwardOn }) };
-  await note('inputGradient', await layer.backwardAsync(tensors.gradient, wanted));
-  again();
+  await record('forward', await layer.forwardAsync(input, tensors.context, { location: 'webgpu' }));
+  const endSecond = failures[failure]();
+  const options = { location: 'webgpu', ...(backwardOn && { device: backwardOn }) };
+  await record('inputGradient', await layer.backwardAsync(tensors.gradient, options));
+  endSecond();
   input.dispose();
   problem.dispose();
-  return { results, left: await leftIn(watched) };
+  return { results, remaining: await remainingMemory(watched) };
 }
 
-/** Several at the same time, of one layer and another. */
-async function together({ initOptions, calls }) {
+/** Makes concurrent calls of two layers. */
+async function concurrentCalls({ initOptions, calls }) {
   const watched = watchGpu();
   await init(initOptions);
   const problems = [new Problem(), new Problem({ input: [1, 24, 9, 5], context: [1, 7, 20], heads: 3 })];
@@ -104,7 +112,7 @@ async function together({ initOptions, calls }) {
   });
   const differences = await Promise.all(promises);
   for (const problem of problems) problem.dispose();
-  return { differences, left: await leftIn(watched) };
+  return { differences, remaining: await remainingMemory(watched) };
 }
 
 async function errorOf(call) {
@@ -116,7 +124,7 @@ async function errorOf(call) {
   }
 }
 
-/** Tensors on a device that goes: nobody has their numbers any more. */
+/** Destroys the device while it has tensors, whose values are lost. */
 async function loseTensors({ initOptions }) {
   const watched = watchGpu();
   await init(initOptions);
@@ -138,11 +146,11 @@ async function loseTensors({ initOptions }) {
   const after = relativeDifference(await output.dataAsync(), expected.forward);
   for (const owner of [output, input]) owner.dispose();
   problem.dispose();
-  return { errors, after, left: await leftIn(watched) };
+  return { errors, after, remaining: await remainingMemory(watched) };
 }
 
-/** Repeats calls until the GPU does one: after how long, and whether all results were right. */
-async function callUntilOnCard({ layer, tensors, expected }, patience = 60_000) {
+/** Repeats calls until one runs on the GPU. Returns the duration and the largest difference of a result. */
+async function callUntilOnGpu({ layer, tensors, expected }, timeout = 60_000) {
   const start = performance.now();
   let worst = 0;
   for (let calls = 1; ; ++calls) {
@@ -150,16 +158,16 @@ async function callUntilOnCard({ layer, tensors, expected }, patience = 60_000) 
     worst = Math.max(worst, relativeDifference(await output.dataAsync(), expected.forward));
     output.dispose();
     const milliseconds = performance.now() - start;
-    const isOnCard = layer.explain().startsWith('webgpu');
-    if (isOnCard || milliseconds > patience) {
-      return { isOnCard, milliseconds, calls, worst, state: layer.getDiagnostics().webgpuState };
+    const isOnGpu = layer.explain().startsWith('webgpu');
+    if (isOnGpu || milliseconds > timeout) {
+      return { isOnGpu, milliseconds, calls, worst, state: layer.getDiagnostics().webgpuState };
     }
     await pause(20);
   }
 }
 
-/** The device is destroyed before each call, as it submits, or while it is computed. */
-async function lose({ initOptions, when, what }) {
+/** Destroys the device before the call `lostCall`, at its submit, or while the GPU computes it. */
+async function loseDevice({ initOptions, when, lostCall }) {
   const watched = watchGpu();
   const runtime = await init(initOptions);
   const startClock = stopClock();
@@ -172,7 +180,7 @@ async function lose({ initOptions, when, what }) {
     watched.devices.at(-1).destroy();
   };
   const results = await problem.callAll('wasm', async (next) => {
-    if (next !== what) return;
+    if (next !== lostCall) return;
     if (when === 'before') destroy();
     if (when === 'at submit') watched.onSubmit = destroy;
     if (when === 'soon after') watched.onSubmit = () => setTimeout(destroy, 2);
@@ -180,7 +188,7 @@ async function lose({ initOptions, when, what }) {
   const diagnostics = layer.getDiagnostics();
   const devicesBefore = watched.devices.length;
   startClock();
-  const recovered = await callUntilOnCard(problem);
+  const recovered = await callUntilOnGpu(problem);
   problem.dispose();
   const devices = watched.devices.length;
   return {
@@ -191,11 +199,14 @@ async function lose({ initOptions, when, what }) {
     recovered,
     devicesBefore,
     devices,
-    left: await leftIn(watched),
+    remaining: await remainingMemory(watched),
   };
 }
 
-/** Repeats calls while there is no adapter until the package has requested one `count` times; when it did. */
+/**
+ * Repeats calls without an adapter until the package has requested one `count` times. Returns the times of
+ * the requests.
+ */
 async function retries({ initOptions, count }) {
   const watched = watchGpu();
   await init(initOptions);
@@ -203,23 +214,23 @@ async function retries({ initOptions, count }) {
   const { layer, tensors } = problem;
   watched.devices.at(-1).destroy();
   await watched.devices.at(-1).lost;
-  const asked = [];
+  const requests = [];
   GPU.prototype.requestAdapter = async () => {
-    asked.push(performance.now());
+    requests.push(performance.now());
     return null;
   };
   const start = performance.now();
   let calls = 0;
-  for (; asked.length < count; ++calls) {
+  for (; requests.length < count; ++calls) {
     (await layer.forwardAsync(tensors.input, tensors.context)).dispose();
     await pause(5);
   }
   const { webgpuState } = layer.getDiagnostics();
   problem.dispose();
-  return { asked: asked.map((time) => time - start), calls, webgpuState };
+  return { requests: requests.map((time) => time - start), calls, webgpuState };
 }
 
-/** The user's own device: their buffers as tensors, ours in their shader. */
+/** Uses the application's device: its buffers as tensors, and the package's buffers in its shader. */
 async function interop({ initOptions }) {
   const adapter = await navigator.gpu.requestAdapter();
   const gpuDevice = await adapter.requestDevice();
@@ -239,26 +250,26 @@ async function interop({ initOptions }) {
   const input = Tensor.fromGpuBuffer(buffers.input, tensors.input.shape);
   const context = Tensor.fromGpuBuffer(buffers.context, tensors.context.shape);
   const output = await layer.forwardAsync(input, context);
-  // Doubled where it lies, then read by way of the package and by the user's own means.
+  // Doubles the output in place, then reads it with the package and with the application's code.
   await double(gpuDevice, output.gpuBuffer, output.size);
   const half = (values) => values.map((value) => value / 2);
   const differences = {
     'read by the package': relativeDifference(half(await output.dataAsync()), expected.forward),
-    'read by the user': relativeDifference(
+    'read by the application': relativeDifference(
       half(await read(gpuDevice, output.gpuBuffer, output.size)),
       expected.forward,
     ),
   };
-  const [place, explained] = [output.location, layer.explain()];
+  const [location, explained] = [output.location, layer.explain()];
   for (const owner of [output, input, context]) owner.dispose();
-  // Still the user's.
+  // The buffers still belong to the application.
   const inputs = await read(gpuDevice, buffers.input, tensors.input.size);
   differences['the input afterwards'] = relativeDifference(inputs, tensors.input.data());
   for (const buffer of Object.values(buffers)) buffer.destroy();
   problem.dispose();
-  const left = await leftIn(watched);
+  const remaining = await remainingMemory(watched);
   gpuDevice.destroy();
-  return { runtime, differences, place, explained, errors, left, devices: watched.devices.length };
+  return { runtime, differences, location, explained, errors, remaining, devices: watched.devices.length };
 }
 
 async function double(device, buffer, count) {
@@ -294,20 +305,21 @@ async function read(device, buffer, count) {
   return values;
 }
 
-/** What a start measures, and what of it is found again by the next one. */
+/** Returns what init measures, and the keys of the measurements that it saves. */
 async function calibrate({ initOptions }) {
   const watched = watchGpu();
   const start = performance.now();
   const runtime = await init(initOptions);
   const milliseconds = performance.now() - start;
-  const { submits, made } = watched;
+  const { submits, created } = watched;
   const databases = await indexedDB.databases();
   const keys = [];
   for (const { name } of databases) keys.push(...(await keysOf(name)));
-  return { runtime, submits, made, milliseconds, keys, left: await leftIn(watched) };
+  const remaining = await remainingMemory(watched);
+  return { runtime, submits, created, milliseconds, keys, remaining };
 }
 
-/** All keys in an IndexedDB. */
+/** Returns all keys of an IndexedDB database. */
 async function keysOf(name) {
   const finished = (request) =>
     new Promise((resolve, reject) => {
@@ -323,8 +335,11 @@ async function keysOf(name) {
   return keys;
 }
 
-/** A tiny shape so many times, in each way: how many buffers and bytes there are on the way. */
-async function repeat({ initOptions, runs }) {
+/**
+ * Repeats each kind of call `runs` times with a tiny shape. Returns numbers of buffers and bytes after 10 and
+ * `runs` calls.
+ */
+async function repeatCalls({ initOptions, runs }) {
   const watched = watchGpu();
   const runtime = await init(initOptions);
   const sizes = { input: [1, 8, 4, 4], context: [1, 3, 8], heads: 2 };
@@ -334,7 +349,7 @@ async function repeat({ initOptions, runs }) {
   const [input, context] = [Tensor.randn(sizes.input, { seed: 1 }), Tensor.randn(sizes.context, { seed: 2 })];
   const resident = await input.to('webgpu');
   const compiled = await compileFor(layer, input, context);
-  const ways = {
+  const calls = {
     forward: async () => (await layer.forwardAsync(input, context)).dispose(),
     resident: async () => (await layer.forwardAsync(resident, context)).dispose(),
     run: async () => (await compiled.runAsync(resident)).dispose(),
@@ -345,21 +360,21 @@ async function repeat({ initOptions, runs }) {
     },
   };
   const counts = {};
-  for (const [way, call] of Object.entries(ways)) {
+  for (const [name, call] of Object.entries(calls)) {
     const count = () => ({ live: watched.live.size, ...gpuMemoryInUse(), wasm: memoryInUse() });
     for (let run = 0; run < 10; ++run) await call();
     const early = count();
     const start = performance.now();
     for (let run = 10; run < runs; ++run) await call();
-    counts[way] = { early, late: count(), milliseconds: (performance.now() - start) / (runs - 10) };
+    counts[name] = { early, late: count(), milliseconds: (performance.now() - start) / (runs - 10) };
   }
   const explained = [layer, trained, compiled].map((owner) => owner.explain());
   for (const owner of [layer, trained, compiled, resident, input, context]) owner.dispose();
-  return { runtime, counts, explained, left: await leftIn(watched) };
+  return { runtime, counts, explained, remaining: await remainingMemory(watched) };
 }
 
-/** What is not offered, or not here: errors that say what to do instead. */
-async function refuse({ initOptions }) {
+/** Makes calls that the package does not support, and returns their errors. */
+async function unsupportedCalls({ initOptions }) {
   await init(initOptions);
   const problem = new Problem();
   const { layer, tensors } = problem;
@@ -384,15 +399,15 @@ async function refuse({ initOptions }) {
 const exercises = {
   compute,
   fail,
-  elsewhere,
-  together,
-  lose,
+  resultOnGpu,
+  concurrentCalls,
+  loseDevice,
   loseTensors,
   retries,
   interop,
   calibrate,
-  repeat,
-  refuse,
+  repeatCalls,
+  unsupportedCalls,
 };
 
 export const exercise = ({ exercise: name, ...options }) => exercises[name](options);

@@ -1,6 +1,6 @@
-// Between the package and the browser's WebGPU: what is made is counted, and what is asked for may fail.
+// Hooks between the package and the browser's WebGPU: they count resources and simulate failures.
 
-/** Puts `wrap(the original)` in a method's place until the returned function is called. */
+/** Replaces a method by `wrap(original)`. Returns a function that restores it. */
 function replace(object, name, wrap) {
   const original = Object.getOwnPropertyDescriptor(object, name);
   const key = original.get ? 'get' : 'value';
@@ -8,17 +8,20 @@ function replace(object, name, wrap) {
   return () => Object.defineProperty(object, name, original);
 }
 
-/** Buffers that were made and not destroyed; devices; and how much was made, submitted, destroyed. */
+/**
+ * Records WebGPU calls: `live` buffers (created and not destroyed), the number of `created` buffers,
+ * `submits`, `devices`, and the number of `destroyed` devices.
+ */
 export function watchGpu() {
-  const watched = { live: new Set(), made: 0, submits: 0, devices: [], destroyed: 0, onSubmit: () => {} };
+  const watched = { live: new Set(), created: 0, submits: 0, devices: [], destroyed: 0, onSubmit: () => {} };
   if (!globalThis.GPUDevice) return watched;
   replace(
     GPUDevice.prototype,
     'createBuffer',
     (create) =>
-      function (...given) {
-        const buffer = create.apply(this, given);
-        watched.made++;
+      function (...args) {
+        const buffer = create.apply(this, args);
+        watched.created++;
         watched.live.add(buffer);
         return buffer;
       },
@@ -55,8 +58,8 @@ export function watchGpu() {
     GPUAdapter.prototype,
     'requestDevice',
     (request) =>
-      async function (...given) {
-        const device = await request.apply(this, given);
+      async function (...args) {
+        const device = await request.apply(this, args);
         watched.devices.push(device);
         return device;
       },
@@ -65,22 +68,22 @@ export function watchGpu() {
 }
 
 /**
- * Stops performance.now until the returned function is called. The package waits 250 ms after a failure before it tries
- * the GPU again; on a busy machine an exercise may take longer than that.
+ * Stops performance.now until the returned function is called. After a failure, the package waits 250 ms
+ * before it uses the GPU again. On a busy machine, an exercise may take longer than that.
  */
 export function stopClock() {
   const now = performance.now();
   return replace(Performance.prototype, 'now', () => () => now);
 }
 
-/** Limits of every device, as they are told to whoever asks. */
+/** Overrides the buffer limits of all adapters and devices. */
 function limitTo(bytes) {
   const names = ['maxBufferSize', 'maxStorageBufferBindingSize'];
   const undo = names.map((name) => replace(GPUSupportedLimits.prototype, name, () => () => bytes));
   return () => undo.forEach((restore) => restore());
 }
 
-/** Ways in which WebGPU fails, by name: each begins, and returns what ends it. */
+/** Failures of WebGPU by name. Each function starts the failure and returns a function that ends it. */
 export const failures = {
   'no adapter': () => replace(GPU.prototype, 'requestAdapter', () => async () => null),
   'no device': () =>
@@ -95,7 +98,7 @@ export const failures = {
     replace(GPUDevice.prototype, 'createBuffer', () => () => {
       throw new RangeError('not allocated by the test');
     }),
-  /** As a driver tells it: in the scope that asks for it. */
+  /** Reported as drivers do: in an error scope. */
   'no memory': () => {
     const scopes = [];
     const undo = [
@@ -114,16 +117,16 @@ export const failures = {
         (pop) =>
           async function () {
             const isMemory = scopes.pop() === 'out-of-memory';
-            const told = await pop.call(this);
-            return isMemory ? new GPUOutOfMemoryError('none left by the test') : told;
+            const error = await pop.call(this);
+            return isMemory ? new GPUOutOfMemoryError('none left by the test') : error;
           },
       ),
     ];
     return () => undo.forEach((restore) => restore());
   },
-  /** Less than any tensor of the exercise takes. */
+  /** Smaller than every tensor of the exercise. */
   'tiny limits': () => limitTo(1024),
-  /** A batch row at a time fits. */
+  /** Large enough for one batch row. */
   'small limits': () => limitTo(60_000),
   none: () => () => {},
 };

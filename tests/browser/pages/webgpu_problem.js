@@ -1,14 +1,16 @@
-// A layer and its tensors; every way of calling it on WebGPU, against the result of WebAssembly.
+// A layer with its tensors: makes all calls on WebGPU and compares their results with WebAssembly.
 import { Tensor } from '../../../dist/index.js';
 import { compileFor, makeLayer, shapes } from './exercise.js';
 
-/** Of the largest element that is expected; Infinity where anything is not finite. */
+/**
+ * Returns the largest difference relative to the largest expected element; Infinity if a value is not finite.
+ */
 export function relativeDifference(got, expected) {
   let [largest, difference] = [0, 0];
   for (let index = 0; index < expected.length; ++index) {
     largest = Math.max(largest, Math.abs(expected[index]));
-    const here = Math.abs(got[index] - expected[index]);
-    difference = Number.isFinite(here) ? Math.max(difference, here) : Infinity;
+    const current = Math.abs(got[index] - expected[index]);
+    difference = Number.isFinite(current) ? Math.max(difference, current) : Infinity;
   }
   return got.length === expected.length ? difference / largest : Infinity;
 }
@@ -41,30 +43,30 @@ export class Problem {
   }
 
   /**
-   * Forward, training and a compiled graph with the tensors at a place: { differences, devices }, by what was computed;
-   * `beforeEach` is told which one comes.
+   * Runs the forward pass, training and a compiled graph with tensors at `location`. Returns { differences,
+   * devices, locations } by call. `beforeEach` is called with the name of each call before it.
    */
   async callAll(location, beforeEach = () => {}) {
     const { layer, expected } = this;
-    const here = {};
-    for (const [name, tensor] of Object.entries(this.tensors)) here[name] = await tensor.to(location);
-    const [differences, devices, places] = [{}, {}, {}];
-    const note = async (what, tensor, from = layer) => {
-      differences[what] = relativeDifference(await tensor.dataAsync(), expected[what] ?? expected.forward);
-      places[what] = tensor.location;
-      if (from) devices[what] = from.explain();
+    const moved = {};
+    for (const [name, tensor] of Object.entries(this.tensors)) moved[name] = await tensor.to(location);
+    const [differences, devices, locations] = [{}, {}, {}];
+    const record = async (call, tensor, source = layer) => {
+      differences[call] = relativeDifference(await tensor.dataAsync(), expected[call] ?? expected.forward);
+      locations[call] = tensor.location;
+      devices[call] = source.explain();
       tensor.dispose();
     };
     await beforeEach('forward');
-    await note('forward', await layer.forwardAsync(here.input, here.context));
+    await record('forward', await layer.forwardAsync(moved.input, moved.context));
     await beforeEach('masked');
-    await note('masked', await layer.forwardAsync(here.input, here.context, { mask: here.mask }));
+    await record('masked', await layer.forwardAsync(moved.input, moved.context, { mask: moved.mask }));
 
     layer.training = true;
     await beforeEach('training');
-    await note('training', await layer.forwardAsync(here.input, here.context));
+    await record('training', await layer.forwardAsync(moved.input, moved.context));
     await beforeEach('inputGradient');
-    await note('inputGradient', await layer.backwardAsync(here.gradient));
+    await record('inputGradient', await layer.backwardAsync(moved.gradient));
     differences.contextGradient = relativeDifference(
       await layer.contextGradient.dataAsync(),
       expected.contextGradient,
@@ -78,12 +80,12 @@ export class Problem {
     layer.resetState();
 
     const compiled = await compileFor(layer, this.tensors.input, this.tensors.context);
-    for (const what of ['run', 'run again']) {
-      await beforeEach(what);
-      await note(what, await compiled.runAsync(here.input), compiled);
+    for (const call of ['run', 'run again']) {
+      await beforeEach(call);
+      await record(call, await compiled.runAsync(moved.input), compiled);
     }
-    for (const owner of [compiled, ...Object.values(here)]) owner.dispose();
-    return { differences, devices, places };
+    for (const owner of [compiled, ...Object.values(moved)]) owner.dispose();
+    return { differences, devices, locations };
   }
 
   dispose() {

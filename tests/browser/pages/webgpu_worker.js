@@ -1,5 +1,5 @@
 // The package on WebGPU in a module worker.
-import { answerWith } from './place.js';
+import { handleExercise } from './run_exercise.js';
 import { exercise } from './webgpu_exercises.js';
 
-answerWith(exercise);
+handleExercise(exercise);

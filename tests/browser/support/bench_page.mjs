@@ -1,11 +1,11 @@
-// The benchmark's page as a visitor has it before them: choices made, a run started, results read.
+// Page object of the benchmark.
 import { openSiteAt, Visit } from '../../../support/browser/visit.mjs';
 
 /** See openSiteAt. */
 export const openBenchmark = (options) => openSiteAt('/bench.html', BenchmarkPage, options);
 
 export class BenchmarkPage extends Visit {
-  /** Ticks these values of a name ('shape', 'contender', 'task', 'threads') and no others. */
+  /** Selects only these values of a choice: 'shape', 'contender', 'task' or 'threads'. */
   async choose(name, values) {
     const boxes = this.page.locator(`input[name="${name}"]`);
     for (const box of await boxes.all()) {
@@ -13,13 +13,16 @@ export class BenchmarkPage extends Visit {
     }
   }
 
-  /** Makes all choices: { shape, contender, task, threads }, each a list; half a second for each contender. */
+  /**
+   * Makes the choices { shape, contender, task, threads }, each a list, with half a second for each
+   * contender.
+   */
   async chooseAll(choices) {
     for (const [name, values] of Object.entries(choices)) await this.choose(name, values);
     await this.page.getByLabel('Seconds for each').selectOption('0.5');
   }
 
-  /** The status line: 'ready', 'running', 'finished', 'stopped' or 'failed'. */
+  /** Waits for a status: 'ready', 'running', 'finished', 'stopped' or 'failed'. */
   async waitForStatus(status) {
     await this.page.locator(`#status[data-status="${status}"]`).waitFor();
   }
@@ -30,7 +33,10 @@ export class BenchmarkPage extends Visit {
     await this.waitForStatus('finished');
   }
 
-  /** A measurement's rows, by contender: { [column]: unrounded figure or null }, or the reason as text. */
+  /**
+   * Returns the rows of a measurement by contender: { [column]: unrounded number or null }, or the reason as
+   * text.
+   */
   rows(task, shape) {
     return this.page.locator(`#${task}-${shape} table`).evaluate((table) => {
       const [, ...columns] = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
@@ -50,7 +56,7 @@ export class BenchmarkPage extends Visit {
     });
   }
 
-  /** What a button downloads, as text. */
+  /** Clicks a button and returns the downloaded file: its name and its text. */
   async download(button) {
     const [download] = await Promise.all([
       this.page.waitForEvent('download'),

@@ -1,4 +1,4 @@
-// Builds the site for the browser tests, before several of them would do it at the same time.
+// Builds the site before the browser tests start: otherwise, several of them would build it at the same time.
 import { buildSite } from '../../../support/browser/site.mjs';
 
 await buildSite();

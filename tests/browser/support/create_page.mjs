@@ -1,4 +1,4 @@
-// "Text to image" as a visitor has it before them: a prompt typed, pictures waited for and read.
+// Page object of "Text to image".
 import { openSiteAt, Visit } from '../../../support/browser/visit.mjs';
 
 /** See openSiteAt. */
@@ -11,14 +11,14 @@ export class CreatePage extends Visit {
   gallery = this.page.locator('#gallery button');
   caption = this.page.locator('#picture-caption');
 
-  /** 'starting', 'drawing', 'finished', 'cancelled' or 'failed'. */
+  /** Waits for a status: 'starting', 'drawing', 'finished', 'cancelled' or 'failed'. */
   async waitForStatus(status) {
     await this.page.locator(`#status[data-status="${status}"]`).waitFor();
   }
 
-  /** Does what makes the page draw; gives the picture, finished. */
-  async drawn(act) {
-    // What was shown is the next one's start, so that its end is not taken for the next one's.
+  /** Calls `act`, which makes the page draw a picture. Returns the finished picture. */
+  async waitForPicture(act) {
+    // Overwrites the status: it may still be that of the previous picture.
     await this.page.evaluate(() => (document.getElementById('status').dataset.status = 'awaited'));
     await act();
     await this.waitForStatus('finished');
@@ -26,56 +26,56 @@ export class CreatePage extends Visit {
   }
 
   generate(prompt) {
-    return this.drawn(async () => {
+    return this.waitForPicture(async () => {
       if (prompt !== undefined) await this.prompt.fill(prompt);
-      // Enabled once the words are known.
+      // The button is enabled when the words have been checked.
       await this.button('Generate').click();
     });
   }
 
   edit(prompt) {
-    return this.drawn(async () => {
+    return this.waitForPicture(async () => {
       await this.editedPrompt.fill(prompt);
       await this.button('Edit').click();
     });
   }
 
-  /** Moves a slider as its keys would: all at once, and lets go. */
+  /** Moves a slider to a value and releases it. */
   slide(name, value) {
-    return this.page.getByRole('slider', { name, exact: true }).evaluate((slider, wanted) => {
-      slider.value = String(wanted);
+    return this.page.getByRole('slider', { name, exact: true }).evaluate((slider, newValue) => {
+      slider.value = String(newValue);
       slider.dispatchEvent(new Event('input', { bubbles: true }));
       slider.dispatchEvent(new Event('change', { bubbles: true }));
     }, value);
   }
 
-  /** A word's button, by its place in the prompt. */
-  word(place) {
-    return this.page.locator('.word-map').nth(place);
+  /** Returns the button of a word, by its index in the prompt. */
+  word(index) {
+    return this.page.locator('.word-map').nth(index);
   }
 
-  /** What an act downloads. */
+  /** Calls `act` and returns the downloaded file: its name and its bytes. */
   async download(act) {
     const [download] = await Promise.all([this.page.waitForEvent('download'), act()]);
     const chunks = await (await download.createReadStream()).toArray();
     return { name: download.suggestedFilename(), bytes: Buffer.concat(chunks) };
   }
 
-  /** Chooses files as in the dialogue that a button opens. */
+  /** Chooses files in the dialog that a button opens. */
   async chooseFiles(button, files) {
     const [chooser] = await Promise.all([this.page.waitForEvent('filechooser'), this.button(button).click()]);
     await chooser.setFiles(files);
   }
 }
 
-/** How many pixels differ by more than `most` levels in some channel. */
-export function differingPixels(one, other, most = 0) {
+/** Returns the number of pixels that differ by more than `tolerance` levels in a channel. */
+export function differingPixels(one, other, tolerance = 0) {
   let count = 0;
   for (let start = 0; start < one.bytes.length; start += 4) {
     const differences = [0, 1, 2].map((channel) =>
       Math.abs(one.bytes[start + channel] - other.bytes[start + channel]),
     );
-    if (Math.max(...differences) > most) count++;
+    if (Math.max(...differences) > tolerance) count++;
   }
   return count;
 }

@@ -1,15 +1,15 @@
-// Pages of tests/browser/pages that do an exercise and write its result, as JSON, into themselves.
+// Opens pages of tests/browser/pages, which run an exercise, and reads their results.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { newWatchedPage } from '../../../support/browser/chromium.mjs';
 
 /**
- * Opens a page in a context of its own and waits for its result.
+ * Opens a page in a new browser context and waits for its result.
  *
  * @param {import('playwright-core').Browser} browser
- * @param {string} address of the page, with all that it is asked
- * @returns {Promise<{ result: object, loaded: string[], wasm: string[] }>} and the paths of all that it loaded, and the names
- *   of the .wasm files among it
+ * @param {string} address the page with its query
+ * @returns {Promise<{ result: object, loaded: string[], wasm: string[] }>} `loaded`: the paths of all loaded
+ *   files; `wasm`: the names of the .wasm files among them
  */
 export async function resultOfPage(browser, address) {
   const watched = await newWatchedPage(browser, new URL(address).origin);
@@ -20,22 +20,25 @@ export async function resultOfPage(browser, address) {
   }
 }
 
-/** Ends a page that hangs. A software adapter compiles every pipeline anew, which takes tens of seconds. */
+/**
+ * In milliseconds. In every page, a software adapter compiles all pipelines again, which takes tens of
+ * seconds.
+ */
 const timeout = 180_000;
 
-/** The same in a page that is open. */
-export async function readResult({ page, troubles }, address) {
-  troubles.length = 0;
+/** The same in an open page. */
+export async function readResult({ page, problems }, address) {
+  problems.length = 0;
   const loaded = new Set();
-  const note = (request) => loaded.add(new URL(request.url()).pathname);
-  page.on('request', note);
+  const record = (request) => loaded.add(new URL(request.url()).pathname);
+  page.on('request', record);
   await page.goto(address);
-  const place = page.locator('#result:not(:empty)');
-  await place.waitFor({ state: 'attached', timeout });
-  page.off('request', note);
-  const result = JSON.parse(await place.textContent());
+  const output = page.locator('#result:not(:empty)');
+  await output.waitFor({ state: 'attached', timeout });
+  page.off('request', record);
+  const result = JSON.parse(await output.textContent());
   assert.equal(result.error, undefined);
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(problems, []);
   const wasm = [...loaded].filter((file) => file.endsWith('.wasm')).map((file) => path.posix.basename(file));
   return { result, loaded: [...loaded], wasm };
 }

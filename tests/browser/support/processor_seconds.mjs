@@ -1,8 +1,9 @@
-// The processor time of a page. Unlike the clock it does not depend on what else the machine computes.
+// Measures the processor time of a page, which does not depend on the load of the machine.
 import { recordTasks } from './thread_tasks.mjs';
 
 /**
- * Seconds of processor time that all threads of a page's process have used: the main thread, workers, compilation.
+ * Returns the processor time in seconds of all threads of a page's process: main thread, workers,
+ * compilation.
  * @param {import('playwright-core').Page} page
  */
 export async function processorSeconds(page) {

@@ -1,7 +1,8 @@
-// Tasks of a page's threads, each with its processor time, from Chromium's trace. Unlike the durations that
-// PerformanceObserver reports as 'longtask', processor time does not include the time in which other programs run.
+// Measures the processor time of the tasks of a page's threads with Chromium's trace. Unlike the durations
+// that PerformanceObserver reports as 'longtask', processor time does not include the time in which other
+// programs run.
 
-/** A shorter task is not felt (W3C Long Tasks): milliseconds. */
+/** The threshold of the W3C Long Tasks specification, in milliseconds. */
 export const longTask = 50;
 
 const categories = ['toplevel', 'blink.user_timing', 'devtools.timeline', '__metadata'];
@@ -10,7 +11,8 @@ const endMark = 'the recording ends';
 /**
  * @typedef {object} Task
  * @property {number} start milliseconds of the trace's clock
- * @property {number} duration milliseconds, including the time in which the thread waited for a processor
+ * @property {number} duration milliseconds of wall time, including the time in which the thread waited for a
+ *   core
  * @property {number} processor milliseconds of processor time
  */
 
@@ -43,7 +45,7 @@ class ThreadTasks {
     this.#events = events;
   }
 
-  /** The id of the page's process. */
+  /** Process id of the page. */
   get process() {
     return this.#mark(endMark).pid;
   }
@@ -53,21 +55,21 @@ class ThreadTasks {
     return this.#tasksOf(this.#mark(endMark));
   }
 
-  /** Tasks of the thread that scrolls the page and composes its layers. */
+  /** Tasks of the compositor thread, which scrolls the page. */
   get compositor() {
     const isCompositor = ({ name, pid, args }) =>
       name === 'thread_name' && pid === this.process && args.name === 'Compositor';
     return this.#tasksOf(this.#events.find(isCompositor));
   }
 
-  /** Tasks of a thread, the page's or a worker's, from one of its performance.mark() to another, including both. */
+  /** Tasks of the thread of the page or of a worker between two of its performance.mark(), inclusive. */
   between(firstMark, lastMark) {
     const [from, to] = [this.#mark(firstMark), this.#mark(lastMark)].map(({ ts }) => ts / 1000);
     const tasks = this.#tasksOf(this.#mark(firstMark));
     return tasks.filter(({ start, duration }) => start + duration >= from && start <= to);
   }
 
-  /** When the main thread begins to run each requestAnimationFrame callback: milliseconds of the trace's clock. */
+  /** Start times of the requestAnimationFrame callbacks, in milliseconds of the trace's clock. */
   get frameStarts() {
     const { pid, tid } = this.#mark(endMark);
     return this.#events
@@ -76,17 +78,17 @@ class ThreadTasks {
       .sort((one, other) => one - other);
   }
 
-  #mark(wanted) {
-    const mark = this.#events.find(({ cat, name }) => cat === 'blink.user_timing' && name === wanted);
-    if (mark === undefined) throw new Error(`the trace has no mark '${wanted}'`);
+  #mark(markName) {
+    const mark = this.#events.find(({ cat, name }) => cat === 'blink.user_timing' && name === markName);
+    if (mark === undefined) throw new Error(`the trace has no mark '${markName}'`);
     return mark;
   }
 
-  /** Tasks in the order of their starts. Tasks of nested event loops are part of the outer task. @returns {Task[]} */
+  /** Tasks sorted by start time. Tasks of nested event loops are part of the outer task. @returns {Task[]} */
   #tasksOf({ pid, tid }) {
     const tasks = [];
     let end = -Infinity;
-    // Without a duration: a task that the recording cut off.
+    // A task without a duration was not finished when the recording ended.
     const events = this.#events.filter(
       (event) =>
         event.name === 'ThreadControllerImpl::RunTask' &&
@@ -95,22 +97,22 @@ class ThreadTasks {
         event.dur !== undefined,
     );
     if (!events.some(({ tdur }) => tdur !== undefined)) {
-      throw new Error('the trace has no processor times (tdur) of tasks');
+      throw new Error('the trace has no processor times of tasks; expected tdur');
     }
     for (const { ts, dur, tdur } of events.sort((one, other) => one.ts - other.ts)) {
       if (ts < end) continue;
       end = ts + dur;
-      // Chromium omits some processor times; they are at most the duration.
+      // Chromium omits some processor times. The duration is an upper bound.
       tasks.push({ start: ts / 1000, duration: dur / 1000, processor: (tdur ?? dur) / 1000 });
     }
     return tasks;
   }
 }
 
-/** The processor time of the longest task. @param {Task[]} tasks */
+/** Returns the processor time of the longest task. @param {Task[]} tasks */
 export const longestOf = (tasks) => Math.max(0, ...tasks.map(({ processor }) => processor));
 
-/** The longest tasks as text, for diagnostics. @param {Task[]} tasks */
+/** Describes the three longest tasks, for diagnostics. @param {Task[]} tasks */
 export function describeTasks(tasks) {
   const longest = tasks.toSorted((one, other) => other.processor - one.processor).slice(0, 3);
   return longest

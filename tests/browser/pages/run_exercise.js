@@ -1,23 +1,23 @@
-// Where an exercise of the package is done: on the page's main thread or in a module worker.
+// Runs an exercise of the package on the page's main thread or in a module worker.
 
 /**
- * Writes what the exercise gives into the page, as JSON: `error` where it failed.
+ * Runs an exercise and writes its result into the page as JSON; if it fails, an object with `error`.
  *
  * @param {string} where 'page' or 'worker'
  * @param {(options: object) => Promise<object>} exercise
- * @param {URL} worker a script that gives the same exercise to answerWith
+ * @param {URL} worker a script that passes the same exercise to handleExercise
  */
-export async function showResult(where, exercise, worker, options) {
+export async function runExercise(where, exercise, worker, options) {
   let result;
   try {
-    result = where === 'worker' ? await doneIn(worker, options) : await exercise(options);
+    result = where === 'worker' ? await runInWorker(worker, options) : await exercise(options);
   } catch (error) {
     result = { error: String(error.stack ?? error) };
   }
   document.getElementById('result').textContent = JSON.stringify(result);
 }
 
-function doneIn(url, options) {
+function runInWorker(url, options) {
   const worker = new Worker(url, { type: 'module' });
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(data);
@@ -26,8 +26,8 @@ function doneIn(url, options) {
   });
 }
 
-/** In the worker. */
-export function answerWith(exercise) {
+/** Runs in the worker: handles the message of runInWorker. */
+export function handleExercise(exercise) {
   self.onmessage = async ({ data }) => {
     try {
       self.postMessage(await exercise(data));
