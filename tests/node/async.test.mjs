@@ -108,10 +108,7 @@ describe('does not block the caller', () => {
       );
       // A time slice lasts 6 ms plus the rest of its last tile.
       const allowed = Math.max(60, synchronous / 4);
-      assert.ok(
-        longest < allowed,
-        `a turn takes ${longest} ms of CPU time, a forward ${synchronous} ms`,
-      );
+      assert.ok(longest < allowed, `a turn takes ${longest} ms of CPU time, a forward ${synchronous} ms`);
       assert.ok(returned < allowed, `the call itself takes ${returned} ms of CPU time`);
       assert.ok(turns > 5, `${turns} turns`);
     }));
@@ -174,8 +171,7 @@ describe('is not affected by changes after the call', () => {
     'training = true': (layer) => (layer.training = true),
   };
   for (const [name, change] of Object.entries(parameterChanges)) {
-    test(`${name} after the call has no effect`, () =>
-      compare(({ layer }, own) => change(layer, own)));
+    test(`${name} after the call has no effect`, () => compare(({ layer }, own) => change(layer, own)));
     test(`${name} before the call has an effect`, () =>
       withCase(size, async ({ layer, input, context }, own) => {
         change(layer, own);

@@ -120,7 +120,12 @@ describe('an edit that changes only a word weight', () => {
         const wordWeights = weights(weight);
         const expected = samplePicture(model, { prompt: from, wordWeights });
         const edit = { from, wordWeights, crossSteps: 0, selfSteps: 0, keepElsewhere: false };
-        assertClose(samplePicture(model, { prompt: from, wordWeights, edit }), expected, 1e-5, `weight ${weight}`);
+        assertClose(
+          samplePicture(model, { prompt: from, wordWeights, edit }),
+          expected,
+          1e-5,
+          `weight ${weight}`,
+        );
       }
     }));
 });

@@ -10,7 +10,8 @@ import { fineTunerOptions } from '../support/denoiser_fine_tuning.mjs';
 import { assertRejects, assertThrows, codes } from '../support/errors.mjs';
 
 const { ArgumentError, CrossAttentionError, Denoiser, DisposedError, memoryInUse } = denoiser;
-const { expectNoMemoryAfterEach, init, samplePicture, randomFile, randomModel, randomScene, runtimeInfo } = denoiser;
+const { expectNoMemoryAfterEach, init, samplePicture, randomFile, randomModel, randomScene, runtimeInfo } =
+  denoiser;
 
 expectNoMemoryAfterEach();
 

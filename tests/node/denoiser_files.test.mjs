@@ -4,7 +4,14 @@ import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, worstDifference } from '../support/compare.mjs';
 import { ArgumentError, Denoiser, editFile, expectNoMemoryAfterEach } from '../support/denoiser.mjs';
-import { saveFloat32, samplePicture, randomFile, randomModel, shippedFile, WeightsError } from '../support/denoiser.mjs';
+import {
+  saveFloat32,
+  samplePicture,
+  randomFile,
+  randomModel,
+  shippedFile,
+  WeightsError,
+} from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import { parseSafetensors, writeSafetensors } from '../support/safetensors.mjs';
 import { fileTensors } from '../support/small_layer.mjs';

@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, expectNoMemoryAfterEach, saveFloat32, samplePicture } from '../support/denoiser.mjs';
+import {
+  ArgumentError,
+  Denoiser,
+  expectNoMemoryAfterEach,
+  saveFloat32,
+  samplePicture,
+} from '../support/denoiser.mjs';
 import { randomFile, randomModel, ShapeError } from '../support/denoiser.mjs';
 import { blobPictures, fineTunerOptions, fineTune, word } from '../support/denoiser_fine_tuning.mjs';
 import { assertThrows } from '../support/errors.mjs';
@@ -77,7 +83,11 @@ describe('a fine-tuner', () => {
       own(model.fineTuner(fineTunerOptions({ like: 'star' })));
       assert.ok(model.vocabulary.includes(word));
       assert.deepEqual(model.unknownWords(`a ${word} and a zebra`), ['zebra']);
-      assertSameBits(samplePicture(model, { prompt: `a ${word}` }), starPicture, 'the picture before the first step');
+      assertSameBits(
+        samplePicture(model, { prompt: `a ${word}` }),
+        starPicture,
+        'the picture before the first step',
+      );
     }));
 
   test('samplers use the updates of the steps so far', () =>
@@ -142,7 +152,13 @@ describe('a fine-tuner', () => {
       const firstLoss = (seed, caption) => {
         const fineTuner = own(
           randomModel(own).fineTuner(
-            fineTunerOptions({ seed, pictures: blobPictures(1), captions: [caption], batch: 1, rehearsal: 0 }),
+            fineTunerOptions({
+              seed,
+              pictures: blobPictures(1),
+              captions: [caption],
+              batch: 1,
+              rehearsal: 0,
+            }),
           ),
         );
         return fineTuner.step().loss;
@@ -234,7 +250,11 @@ describe('invalid options of a fine-tuner', () => {
     scoped((own) => {
       const model = randomModel(own);
       fineTune(model, 2);
-      const state = () => [model.saveLora(), saveFloat32(model), samplePicture(model, { prompt: `a ${word}` })];
+      const state = () => [
+        model.saveLora(),
+        saveFloat32(model),
+        samplePicture(model, { prompt: `a ${word}` }),
+      ];
       const before = state();
       for (const [options] of failures) {
         // `like` is ignored for a known word, which starts with its own embedding.

@@ -4,7 +4,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, Denoiser, expectNoMemoryAfterEach, saveFloat32, samplePicture } from '../support/denoiser.mjs';
+import {
+  ArgumentError,
+  Denoiser,
+  expectNoMemoryAfterEach,
+  saveFloat32,
+  samplePicture,
+} from '../support/denoiser.mjs';
 import { editFile, randomFile, randomModel, smallOptions, WeightsError } from '../support/denoiser.mjs';
 import { fineTunerOptions, fineTune, word } from '../support/denoiser_fine_tuning.mjs';
 import { assertThrows } from '../support/errors.mjs';

@@ -105,7 +105,11 @@ describe('maps', () => {
       for (const options of [{}, { guidance: 1 }, { edit }]) {
         const sampler = finishedSampler(own, model, { prompt, maps: false, ...options });
         assertThrows(() => sampler.maps(), ArgumentError, 'maps', 'false');
-        assertSameBits(sampler.picture(), samplePicture(model, { prompt, ...options }), JSON.stringify(options));
+        assertSameBits(
+          sampler.picture(),
+          samplePicture(model, { prompt, ...options }),
+          JSON.stringify(options),
+        );
       }
     }));
 

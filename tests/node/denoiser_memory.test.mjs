@@ -36,7 +36,7 @@ describe('no memory is in use after dispose', () => {
       const trainer = own(model.trainer({ batch: 2 }));
       trainer.step(0.001);
       trainer.loadCheckpoint(trainer.saveCheckpoint());
-      trainer.withAverages(() => samplePicture(model, { prompt }));
+      trainer.withEma(() => samplePicture(model, { prompt }));
     },
     'invalid files': (own, model) => {
       const file = model.save();

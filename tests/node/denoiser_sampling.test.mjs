@@ -4,7 +4,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertClose, assertSameBits, worstDifference } from '../support/compare.mjs';
-import { expectNoMemoryAfterEach, samplePicture, randomModel, runtimeInfo, finishedSampler } from '../support/denoiser.mjs';
+import {
+  expectNoMemoryAfterEach,
+  samplePicture,
+  randomModel,
+  runtimeInfo,
+  finishedSampler,
+} from '../support/denoiser.mjs';
 import { initOptions } from '../support/variant.mjs';
 
 expectNoMemoryAfterEach();
@@ -23,7 +29,11 @@ describe('a seed', () => {
       const picture = samplePicture(model, { prompt, seed: 7 });
       samplePicture(model, { prompt: 'a star', seed: 8, steps: 2 });
       assertSameBits(samplePicture(model, { prompt, seed: 7 }), picture, 'the second time');
-      assertSameBits(samplePicture(randomModel(own), { prompt, seed: 7 }), picture, 'another model of the same file');
+      assertSameBits(
+        samplePicture(randomModel(own), { prompt, seed: 7 }),
+        picture,
+        'another model of the same file',
+      );
     }));
 
   test('gives the same bits if two samplers alternate', () =>
@@ -32,7 +42,11 @@ describe('a seed', () => {
       const pair = [prompt, 'a star'].map((text) => own(model.sampler({ prompt: text, seed: 3, steps: 4 })));
       while (pair.map((sampler) => sampler.advance()).some(Boolean));
       assertSameBits(pair[0].picture(), samplePicture(model, { prompt, seed: 3 }), 'the first one');
-      assertSameBits(pair[1].picture(), samplePicture(model, { prompt: 'a star', seed: 3 }), 'the second one');
+      assertSameBits(
+        pair[1].picture(),
+        samplePicture(model, { prompt: 'a star', seed: 3 }),
+        'the second one',
+      );
     }));
 
   test('gives a different picture for each seed, up to the largest', () =>

@@ -1,9 +1,22 @@
-// Tests of training a denoiser on scenes: reproducible steps, options, checkpoints, averages.
+// Tests of training a denoiser on scenes: reproducible steps, options, checkpoints, EMA.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
-import { ArgumentError, Denoiser, DeviceError, DisposedError, expectNoMemoryAfterEach } from '../support/denoiser.mjs';
-import { editFile, saveFloat32, learningRate, samplePicture, smallOptions, WeightsError } from '../support/denoiser.mjs';
+import {
+  ArgumentError,
+  Denoiser,
+  DeviceError,
+  DisposedError,
+  expectNoMemoryAfterEach,
+} from '../support/denoiser.mjs';
+import {
+  editFile,
+  saveFloat32,
+  learningRate,
+  samplePicture,
+  smallOptions,
+  WeightsError,
+} from '../support/denoiser.mjs';
 import { blobPictures, fineTunerOptions } from '../support/denoiser_fine_tuning.mjs';
 import { assertRejects, assertThrows } from '../support/errors.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
@@ -62,8 +75,8 @@ describe('a trainer', () => {
       for (const seed of [-1, 0.5, 2 ** 53]) {
         assertThrows(() => model.trainer({ seed }), ArgumentError, 'seed', 'an integer');
       }
-      for (const averageDecay of [-0.1, 1.1, NaN, '1']) {
-        assertThrows(() => model.trainer({ averageDecay }), ArgumentError, 'averageDecay');
+      for (const emaDecay of [-0.1, 1.1, NaN, '1']) {
+        assertThrows(() => model.trainer({ emaDecay }), ArgumentError, 'emaDecay');
       }
       for (const name of ['singles', 'insides']) {
         for (const share of [-0.1, 1.1, NaN, '1'])
@@ -142,11 +155,13 @@ describe('a trainer', () => {
       const trainer = own(model.trainer({ batch: 1 }));
       // A known word: a new one would add a parameter that the trainer does not have.
       const pictures = blobPictures(1, model.imageSize);
-      const fineTuner = own(model.fineTuner(fineTunerOptions({ word: 'circle', pictures, captions: ['a circle'] })));
+      const fineTuner = own(
+        model.fineTuner(fineTunerOptions({ word: 'circle', pictures, captions: ['a circle'] })),
+      );
       for (const call of [
         () => model.trainer(),
         () => trainer.step(rate),
-        () => trainer.withAverages(() => assert.fail('called')),
+        () => trainer.withEma(() => assert.fail('called')),
         () => trainer.saveCheckpoint(),
       ]) {
         assertThrows(call, ArgumentError, 'FineTuner', 'a trainer', 'dispose');
@@ -164,7 +179,7 @@ describe('a trainer', () => {
       model.dispose();
       for (const call of [
         () => trainer.step(rate),
-        () => trainer.withAverages(() => {}),
+        () => trainer.withEma(() => {}),
         () => trainer.saveCheckpoint(),
         () => trainer.loadCheckpoint(checkpoint),
       ]) {
@@ -209,7 +224,7 @@ describe('learningRate', () => {
 describe('a checkpoint', () => {
   test('3 steps, a checkpoint and 3 more equal 6 steps, also in a model with other weights', () =>
     scoped((own) => {
-      const options = { seed: 8, batch: 4, averageDecay: 0.5 };
+      const options = { seed: 8, batch: 4, emaDecay: 0.5 };
       const whole = freshModel(own);
       const wholeTrainer = own(whole.trainer(options));
       const losses = take(wholeTrainer, 6);
@@ -229,7 +244,7 @@ describe('a checkpoint', () => {
       assert.equal(secondTrainer.step(rate).step, 7);
     }));
 
-  test('contains the value, both moments and the average of each parameter', () =>
+  test('contains the value, both moments and the EMA of each parameter', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 1 }));
@@ -283,22 +298,22 @@ describe('a checkpoint', () => {
     }));
 });
 
-describe('withAverages', () => {
-  test('runs a function with the averages, returns its result and restores the parameters', () =>
+describe('withEma', () => {
+  test('runs a function with the EMA, returns its result and restores the parameters', () =>
     scoped((own) => {
       const model = freshModel(own);
-      const trainer = own(model.trainer({ batch: 2, averageDecay: 0.25 }));
+      const trainer = own(model.trainer({ batch: 2, emaDecay: 0.25 }));
       const start = parseSafetensors(saveFloat32(model)).tensors;
       trainer.step(rate);
       const file = saveFloat32(model);
       const now = parseSafetensors(file).tensors;
-      const { averages, picture } = trainer.withAverages(() => ({
-        averages: parseSafetensors(saveFloat32(model)).tensors,
+      const { ema, picture } = trainer.withEma(() => ({
+        ema: parseSafetensors(saveFloat32(model)).tensors,
         picture: samplePicture(model, { prompt: 'a star', steps: 1 }),
       }));
       // The decay of step n is at most (1 + n)/(10 + n).
       const decay = Math.min(0.25, 2 / 11);
-      for (const [name, { values }] of averages) {
+      for (const [name, { values }] of ema) {
         values.forEach((value, index) => {
           const expected = decay * start.get(name).values[index] + (1 - decay) * now.get(name).values[index];
           // Three roundings to float32 of numbers not larger than the larger of the two.
@@ -315,7 +330,7 @@ describe('withAverages', () => {
       assert.deepEqual(saveFloat32(model), file);
       assert.notDeepEqual(samplePicture(model, { prompt: 'a star', steps: 1 }), picture);
       assert.equal(
-        trainer.withAverages(() => 'result'),
+        trainer.withEma(() => 'result'),
         'result',
       );
     }));
@@ -329,7 +344,7 @@ describe('withAverages', () => {
       const failure = new Error('thrown by the caller');
       assert.throws(
         () =>
-          trainer.withAverages(() => {
+          trainer.withEma(() => {
             assert.notDeepEqual(saveFloat32(model), file);
             throw failure;
           }),
@@ -339,15 +354,15 @@ describe('withAverages', () => {
       assert.equal(trainer.step(rate).step, 3);
     }));
 
-  test('leaves the averages in the model if the function disposes the trainer', () =>
+  test('leaves the EMA in the model if the function disposes the trainer', () =>
     scoped((own) => {
       const model = freshModel(own);
       const trainer = own(model.trainer({ batch: 2 }));
       take(trainer, 2);
-      const averages = trainer.withAverages(() => {
+      const ema = trainer.withEma(() => {
         trainer.dispose();
         return saveFloat32(model);
       });
-      assert.deepEqual(saveFloat32(model), averages);
+      assert.deepEqual(saveFloat32(model), ema);
     }));
 });

@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
 import { assertSameBits, assertWithin, worstDifference } from '../support/compare.mjs';
-import { ArgumentError, expectNoMemoryAfterEach, samplePicture, randomModel, finishedSampler } from '../support/denoiser.mjs';
+import {
+  ArgumentError,
+  expectNoMemoryAfterEach,
+  samplePicture,
+  randomModel,
+  finishedSampler,
+} from '../support/denoiser.mjs';
 import { assertThrows } from '../support/errors.mjs';
 
 expectNoMemoryAfterEach();

@@ -141,7 +141,7 @@ describe('training with WebGPU', () => {
       }
     }));
 
-  test('has the parameter averages of WebAssembly', () =>
+  test('has the EMA of WebAssembly', () =>
     scoped(async (own) => {
       const { trainer: expected } = inWasm(own);
       const { trainer, training } = await onGpu(own);
