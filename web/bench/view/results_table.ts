@@ -3,16 +3,7 @@ import { isOverhead } from '../../../bench/shapes.mjs';
 import { memoryBeyondOutput, ratioTo } from '../figures';
 import type { MeasuredContender, Measurement } from '../messages';
 import type { PlannedContender, PlannedMeasurement } from '../plan';
-import {
-  bytes,
-  duration,
-  percent,
-  shapeDetail,
-  shapeTitle,
-  taskTitles,
-  threeDigits,
-  times,
-} from '../titles';
+import { bytes, duration, percent, shapeDetail, shapeTitle, taskTitles, threeDigits, times } from '../titles';
 import { reasonElement } from './reason';
 
 const noValue = '–';

@@ -37,7 +37,7 @@ export function standaloneSvg(panels: readonly Panel[], container: HTMLElement):
   file.style.background = backgroundOf(container);
   return new XMLSerializer()
     .serializeToString(file)
-    .recontainer(colourVariables, (whole, name: string) => colourOf(name, container) ?? whole);
+    .replace(colourVariables, (whole, name: string) => colourOf(name, container) ?? whole);
 }
 
 function sizeOf(svg: SVGSVGElement): { width: number; height: number } {
