@@ -1,9 +1,11 @@
-// The named colours, and mixtures of two colours: what anti-aliasing makes at an edge.
+// Distances between colours, mixtures of two colours (anti-aliased edges), and names of colours.
 
+/** Euclidean distance between two colours [r, g, b]. */
 export const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 
 /**
- * `colour` as a mixture (1 − share)·from + share·to: the share, from 0 to 1, that comes nearest, and how far off it is.
+ * Approximates `colour` by a mixture (1 − share)·from + share·to. Returns the share, from 0 to 1, with the
+ * smallest distance, and that distance (`residual`).
  */
 export function mixtureOf(colour, from, to) {
   let along = 0;
@@ -18,12 +20,12 @@ export function mixtureOf(colour, from, to) {
   return { share, residual: distance(colour, nearest) };
 }
 
-/** The name in a table of colours that is nearest, and its distance. */
+/** Returns the name and the distance of the colour in `table` that is nearest to `colour`. */
 export function nearestName(table, colour) {
   let best = { name: '', distance: Infinity };
   for (const [name, value] of Object.entries(table)) {
-    const away = distance(colour, value);
-    if (away < best.distance) best = { name, distance: away };
+    const candidate = distance(colour, value);
+    if (candidate < best.distance) best = { name, distance: candidate };
   }
   return best;
 }

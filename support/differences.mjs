@@ -1,9 +1,11 @@
-// How far arrays of numbers are apart. No Node in here: pages compare as well.
+// Differences between arrays of numbers. Uses no Node API: pages import it, too.
 
-/** The largest |actual - expected|, NaN counting as infinite, and where it is. */
+/**
+ * Returns the largest |actual − expected| and its index. A NaN in one array only is an infinite difference.
+ */
 export function worstDifference(actual, expected) {
   if (actual.length !== expected.length) {
-    throw new RangeError(`${actual.length} elements, expected ${expected.length}`);
+    throw new RangeError(`actual has ${actual.length} elements; expected ${expected.length}`);
   }
   let worst = { difference: 0, index: 0 };
   for (let index = 0; index < actual.length; ++index) {
@@ -18,7 +20,7 @@ export function worstDifference(actual, expected) {
 }
 
 export function maximumMagnitude(values) {
-  let most = 0;
-  for (const value of values) most = Math.max(most, Math.abs(value));
-  return most;
+  let maximum = 0;
+  for (const value of values) maximum = Math.max(maximum, Math.abs(value));
+  return maximum;
 }

@@ -1,4 +1,4 @@
-// The machine that measures, in Node.
+// Describes this machine (Node only).
 import os from 'node:os';
 
 export function machine() {

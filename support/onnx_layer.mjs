@@ -1,4 +1,4 @@
-// The layer as an ONNX model, for engines that compute it independently of us.
+// Builds the layer as an ONNX model, for other engines: an independent implementation.
 import onnxProto from 'onnx-proto';
 
 const { onnx } = onnxProto;
@@ -13,10 +13,11 @@ function valueInfo(name, shape) {
 }
 
 /**
- * A model with the inputs `input` [B, C, H, W], `context` [B, L, D] and, where `maskShape` is given, `mask`, which is added to
- * the scores [B, heads, N, L]; its output is `output`, of the input's shape. `parameters`: Float32Arrays {query, key,
- * value, output, bias}, weights as [outFeatures, inFeatures]. Made of plain operators; where `fused` is given, the scores,
- * their softmax and the sum of values are one operator of ONNX Runtime's own, com.microsoft's MultiHeadAttention (no mask).
+ * Returns the bytes of a model with the inputs `input` [B, C, H, W], `context` [B, L, D] and, if `maskShape`
+ * is given, `mask`, which is added to the scores [B, heads, N, L]. The output `output` has the shape of
+ * `input`. `parameters`: Float32Arrays {query, key, value, output, bias}, weights as [outFeatures,
+ * inFeatures]. The model consists of standard ONNX operators. If `fused`, one operator of ONNX Runtime
+ * (com.microsoft's MultiHeadAttention, without a mask) computes the attention.
  */
 export function onnxLayer({
   batch,
@@ -48,7 +49,7 @@ export function onnxLayer({
     add('Transpose', [input], output, [
       { name: 'perm', type: onnx.AttributeProto.AttributeType.INTS, ints: perm },
     ]);
-  /** x·Wᵀ */
+  /** Adds the nodes of x·Wᵀ. */
   const linear = (input, name, weight, [outFeatures, inFeatures]) => {
     constant(`${name}.weight`, float, [outFeatures, inFeatures], weight);
     return add('MatMul', [input, transpose(`${name}.weight`, `${name}.transposed`, [1, 0])], name);
@@ -65,7 +66,7 @@ export function onnxLayer({
       `${name}.split`,
       [0, 2, 1, 3],
     );
-  const attendByPlainOperators = () => {
+  const attendWithStandardOperators = () => {
     const keyColumns = transpose(splitHeads(key, length), 'key.columns', [0, 1, 3, 2]);
     const products = add('MatMul', [splitHeads(query, tokens), keyColumns], 'products');
     let scores = add('Mul', [products, constant('scale', float, [], Float32Array.of(scale))], 'scores');
@@ -76,7 +77,7 @@ export function onnxLayer({
     const joined = transpose(attended, 'attended.joined', [0, 2, 1, 3]);
     return add('Reshape', [joined, shapeOf('joined.shape', [batch, tokens, queryDim])], 'joined');
   };
-  const attendByOneOperator = () =>
+  const attendWithFusedOperator = () =>
     add(
       'MultiHeadAttention',
       [query, key, value],
@@ -88,7 +89,7 @@ export function onnxLayer({
       'com.microsoft',
     );
 
-  const attended = fused ? attendByOneOperator() : attendByPlainOperators();
+  const attended = fused ? attendWithFusedOperator() : attendWithStandardOperators();
   const projected = linear(attended, 'projected', parameters.output, [queryDim, queryDim]);
   const biased = add('Add', [projected, constant('bias', float, [queryDim], parameters.bias)], 'biased');
   const channelsFirst = transpose(biased, 'channelsFirst', [0, 2, 1]);

@@ -1,4 +1,4 @@
-// The colours that scenes are made of: red, green, blue from 0 to 1.
+// The colours of generated scenes, as [red, green, blue] from 0 to 1.
 
 export const colours = {
   red: [0.88, 0.08, 0.1],

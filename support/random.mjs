@@ -1,6 +1,6 @@
-// Numbers that are random, but the same in every run: a failure can be looked at again.
+// Pseudorandom numbers. The same seed gives the same numbers, so that failures are reproducible.
 
-/** mulberry32: uniform numbers in [0, 1). */
+/** Returns a generator (mulberry32) of uniform numbers in [0, 1). */
 export function uniformGenerator(seed) {
   let state = seed >>> 0;
   return () => {
@@ -11,23 +11,23 @@ export function uniformGenerator(seed) {
   };
 }
 
-export const arrayOf = (dtype) => (dtype === 'float32' ? Float32Array : Float64Array);
+export const arrayTypeOf = (dtype) => (dtype === 'float32' ? Float32Array : Float64Array);
 
-/** Unit-normal numbers (Box and Muller), times `deviation`. */
+/** Returns normally distributed numbers with mean 0 and standard deviation `deviation` (Box–Muller). */
 export function normalArray(size, seed, { dtype = 'float64', deviation = 1 } = {}) {
   const uniform = uniformGenerator(seed);
-  const values = new (arrayOf(dtype))(size);
+  const values = new (arrayTypeOf(dtype))(size);
   for (let index = 0; index < size; index += 2) {
     const radius = deviation * Math.sqrt(-2 * Math.log(1 - uniform()));
     const angle = 2 * Math.PI * uniform();
     values[index] = radius * Math.cos(angle);
-    // Beyond the end of an array of odd size this writes nothing.
+    // A write beyond the end of the array (odd sizes) has no effect.
     values[index + 1] = radius * Math.sin(angle);
   }
   return values;
 }
 
-/** Ones with the given probability, else zeros. */
+/** Returns an array of ones, with the given probability, and zeros. */
 export function bitArray(size, seed, { probability = 0.7 } = {}) {
   const uniform = uniformGenerator(seed);
   const bits = new Array(size);

@@ -1,5 +1,5 @@
-// The shapes that the project measures itself by: cross-attention layers of Stable Diffusion 1.5 and XL, a self-attention
-// layer (length null: no context) and a tiny one.
+// The reference shapes of the project: cross-attention layers of Stable Diffusion 1.5 and XL, a
+// self-attention layer (length null: no context) and a tiny layer.
 const shape = (name, batch, queryDim, size, length, contextDim, numHeads) => ({
   name,
   batch,

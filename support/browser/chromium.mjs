@@ -1,10 +1,10 @@
-// A Chromium to drive, and pages of it that remember everything that went wrong in them.
+// Launches Chromium and opens pages that record every error.
 import { chromium } from 'playwright-core';
 import { prepareBrowser } from '../../tools/lib/browser.mjs';
 
 export { webGpuSwitches } from './webgpu_switches.mjs';
 
-/** Quiet and offline: what a fresh profile would otherwise fetch by itself is not ours to test. */
+/** Without background requests: a fresh profile fetches components and updates that are not under test. */
 const switches = [
   '--headless',
   '--no-sandbox',
@@ -16,48 +16,48 @@ const switches = [
 ];
 
 /**
- * Chromium as CHROME_PATH names it, else as tools/lib/browser.mjs finds or installs it.
+ * Launches the Chromium that CHROME_PATH names, or else the one that tools/lib/browser.mjs finds or installs.
  *
- * @param {{ switches?: readonly string[] }} [options] switches beside those that every test has
+ * @param {{ switches?: readonly string[] }} [options] `switches` are added to those of every test
  */
-export async function launchChromium({ switches: more = [] } = {}) {
-  return chromium.launch({ executablePath: await prepareBrowser(), args: [...switches, ...more] });
+export async function launchChromium({ switches: extraSwitches = [] } = {}) {
+  return chromium.launch({ executablePath: await prepareBrowser(), args: [...switches, ...extraSwitches] });
 }
 
-/** What Chromium itself remarks where a page asks for an adapter, and there is none. */
+/** Chromium prints this warning if a page requests an adapter and there is none. */
 const noAdapter = 'No available adapters.';
 
-/** Ends a wait for what never happens: milliseconds. */
+/** Timeout of Playwright's waits, in milliseconds. */
 const timeout = 180_000;
 
 /**
- * A page in a context (cookies, storage) of its own. `troubles` collects, as text, what no page of ours may do:
- * errors and warnings on the console, uncaught exceptions, failed requests, requests to other origins.
+ * Opens a page in a new browser context (cookies, storage). `problems` collects as text: errors and warnings
+ * on the console, uncaught exceptions, failed requests, requests to other origins.
  *
  * @param {import('playwright-core').Browser} browser
- * @param {string} origin where all that the page needs comes from
+ * @param {string} origin the only origin from which the page may load
  * @param {import('playwright-core').BrowserContextOptions} [options]
  */
 export async function newWatchedPage(browser, origin, options) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(timeout);
   const page = await context.newPage();
-  const troubles = [];
+  const problems = [];
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type()) && message.text() !== noAdapter)
-      troubles.push(`console ${message.type()}: ${message.text()}`);
+      problems.push(`console ${message.type()}: ${message.text()}`);
   });
-  page.on('pageerror', (error) => troubles.push(`uncaught: ${error.stack ?? error.message}`));
+  page.on('pageerror', (error) => problems.push(`uncaught: ${error.stack ?? error.message}`));
   page.on('requestfailed', (request) =>
-    troubles.push(`request failed: ${request.url()} ${request.failure()?.errorText ?? ''}`),
+    problems.push(`request failed: ${request.url()} ${request.failure()?.errorText ?? ''}`),
   );
   page.on('response', (response) => {
-    if (response.status() >= 400) troubles.push(`status ${response.status()}: ${response.url()}`);
+    if (response.status() >= 400) problems.push(`status ${response.status()}: ${response.url()}`);
   });
   page.on('request', (request) => {
     const address = new URL(request.url());
     const isLocal = ['data:', 'blob:'].includes(address.protocol) || address.origin === origin;
-    if (!isLocal) troubles.push(`request to another origin: ${address.href}`);
+    if (!isLocal) problems.push(`request to another origin: ${address.href}`);
   });
-  return { page, troubles, close: () => context.close() };
+  return { page, problems, close: () => context.close() };
 }

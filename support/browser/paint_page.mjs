@@ -1,4 +1,4 @@
-// "Paint by attention" as a visitor has it before them: opened, read and waited for.
+// Page object of "Paint by attention".
 import { openSiteAt, Visit } from './visit.mjs';
 
 /** See openSiteAt. */
@@ -9,36 +9,36 @@ export class PaintPage extends Visit {
     return this.page.getByLabel(name, { exact: true });
   }
 
-  /** A figure that the page shows, unrounded; NaN while it shows none. */
+  /** Returns a number that the page shows, unrounded; NaN if it shows none. */
   async reading(id) {
     return Number((await this.page.locator(`#${id}`).getAttribute('data-value')) ?? Number.NaN);
   }
 
-  /** Waits until a figure is at least so large. */
-  async waitForReading(id, least) {
-    const reached = ([which, bound]) => Number(document.getElementById(which).dataset.value) >= bound;
-    await this.page.waitForFunction(reached, [id, least], { polling: 50 });
+  /** Waits until a number that the page shows is at least `min`. */
+  async waitForReading(id, min) {
+    const isReached = ([key, bound]) => Number(document.getElementById(key).dataset.value) >= bound;
+    await this.page.waitForFunction(isReached, [id, min], { polling: 50 });
   }
 
-  /** 'training', 'paused' or 'finished'. */
+  /** Waits for a status: 'training', 'paused' or 'finished'. */
   async waitForStatus(status) {
     await this.page.locator(`#status[data-status="${status}"]`).waitFor();
   }
 
-  /** Stops the training; everything shown then belongs to the same, last step. */
+  /** Pauses the training. Everything shown then belongs to the same step, the last one. */
   async pause() {
     await this.button('Pause').click();
     await this.waitForStatus('paused');
   }
 
-  /** Drops a file on the target picture, with all the events of a mouse that carries it there. */
+  /** Drops a file on the target picture, with the events of a drag by mouse. */
   async drop(name, buffer, type = '') {
     const transfer = await this.page.evaluateHandle(
       ([fileName, base64, mimeType]) => {
         const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-        const carried = new DataTransfer();
-        carried.items.add(new File([bytes], fileName, { type: mimeType }));
-        return carried;
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([bytes], fileName, { type: mimeType }));
+        return dataTransfer;
       },
       [name, buffer.toString('base64'), type],
     );

@@ -1,8 +1,8 @@
-// Static files over HTTP, with the headers that a test is about.
+// Serves static files over HTTP, with the headers that a test needs.
 import { createServer } from 'node:http';
 import sirv from 'sirv';
 
-/** With these a page may share memory between threads; without them browsers withhold SharedArrayBuffer. */
+/** With these headers, a page has SharedArrayBuffer: memory shared between threads. */
 export const isolationHeaders = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -12,7 +12,7 @@ export const isolationHeaders = {
  * Serves a folder on a free port.
  *
  * @param {string} folder
- * @param {Record<string, string>} [headers] of every answer
+ * @param {Record<string, string>} [headers] of every response
  */
 export async function serve(folder, headers = {}) {
   const files = sirv(folder, { dev: true });

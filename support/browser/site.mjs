@@ -1,4 +1,4 @@
-// The demo site as static files, built once for what its sources are now.
+// Builds the demo site as static files, once per state of its sources.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { project } from '../../tools/lib/paths.mjs';
 const sites = path.join(project, 'build/test-sites');
 const hour = 3_600_000;
 
-/** The benchmark's page imports from bench/, pages import from support/. */
+/** The benchmark page imports from bench/, all pages import from support/. */
 const sources = ['web', 'dist', 'bench', 'support'];
 
 function fingerprint() {
@@ -23,8 +23,8 @@ function fingerprint() {
 }
 
 /**
- * The folder of the built site. Test files are processes of their own, which may call this at the same time: each builds in
- * a folder of its own, and the first one to finish renames it.
+ * Builds the site and returns its folder. Several processes (test files) may call this at the same time: each
+ * builds in a separate folder, and the first one to finish renames it.
  */
 export async function buildSite() {
   const name = fingerprint();
@@ -33,22 +33,22 @@ export async function buildSite() {
   mkdirSync(sites, { recursive: true });
   removeOldSites();
   const { build } = await import('vite');
-  const own = `${site}-${process.pid}`;
+  const unfinished = `${site}-${process.pid}`;
   await build({
     configFile: path.join(project, 'web/vite.config.ts'),
     logLevel: 'warn',
-    build: { outDir: own },
+    build: { outDir: unfinished },
   });
   try {
-    renameSync(own, site);
+    renameSync(unfinished, site);
   } catch (error) {
     if (!existsSync(site)) throw error;
-    rmSync(own, { recursive: true });
+    rmSync(unfinished, { recursive: true });
   }
   return site;
 }
 
-/** Sites of earlier sources. Tests that are running do not use one that is older than an hour. */
+/** Removes sites that are older than an hour. Running tests do not use them. */
 function removeOldSites() {
   for (const name of readdirSync(sites)) {
     const site = path.join(sites, name);

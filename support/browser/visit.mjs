@@ -1,4 +1,4 @@
-// A visitor's page of the site: opened, looked at, and left with nothing gone wrong.
+// Opens a page of the site as a visitor, reads it, and checks that it reported no problems.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -8,27 +8,27 @@ import { isolationHeaders, serve } from './server.mjs';
 import { buildSite } from './site.mjs';
 
 /**
- * The site served and a browser, for the tests of one file.
+ * Serves the site and launches a browser, for the tests of one file.
  *
- * @param {string} address of the page that is visited, below the site's root
- * @param {typeof Visit} Visitor Visit, or what a page has made of it
- * @param {{ isolated?: boolean, serviceWorker?: boolean }} [options] whether the site is served with the headers for shared
- *   memory; without them, whether the site may have its service worker add them
+ * @param {string} address the page to visit, below the site's root
+ * @param {typeof Visit} VisitClass Visit or a subclass: the page object of the page
+ * @param {{ isolated?: boolean, serviceWorker?: boolean }} [options] `isolated`: serve the site with the
+ *   headers for shared memory. `serviceWorker`: allow the site's service worker, which adds these headers.
  */
-export async function openSiteAt(address, Visitor, { isolated = true, serviceWorker = isolated } = {}) {
+export async function openSiteAt(address, VisitClass, { isolated = true, serviceWorker = isolated } = {}) {
   const server = await serve(await buildSite(), isolated ? isolationHeaders : {});
   const browser = await launchChromium();
   return {
     browser,
     origin: server.origin,
-    /** A new visitor's page; `fragment`: of its address, what it shall begin with. */
+    /** Opens the page in a new browser context. `fragment`: the fragment of its address. */
     async visit({ fragment = '', ...options } = {}) {
       const watched = await newWatchedPage(browser, server.origin, options);
-      // What coi-serviceworker's README names to keep it from its work.
+      // coi-serviceworker's README: this setting prevents its registration.
       if (!serviceWorker)
         await watched.page.addInitScript(() => (globalThis.coi = { shouldRegister: () => false }));
       await watched.page.goto(`${server.origin}${address}${fragment}`);
-      return new Visitor(watched);
+      return new VisitClass(watched);
     },
     async close() {
       await browser.close();
@@ -40,48 +40,48 @@ export async function openSiteAt(address, Visitor, { isolated = true, serviceWor
 export class Visit {
   #close;
 
-  constructor({ page, troubles, close }) {
+  constructor({ page, problems, close }) {
     /** @type {import('playwright-core').Page} */
     this.page = page;
     /** @type {string[]} */
-    this.troubles = troubles;
+    this.problems = problems;
     this.#close = close;
   }
 
-  /** The end of a visit in which nothing may have gone wrong. */
+  /** Closes the page and asserts that it reported no problems. */
   async leave() {
     await this.#close();
-    assert.deepEqual(this.troubles, [], 'the page did something that it must not do');
+    assert.deepEqual(this.problems, [], 'problems that the page reported');
   }
 
   button(name) {
     return this.page.getByRole('button', { name, exact: true });
   }
 
-  /** Clicks a button that then reads `text` for a while. Throws if it never does. */
-  async clickToRead(name, text) {
+  /** Clicks a button and waits until its text is `text`, which it may show only for a moment. */
+  async clickAndWaitForText(name, text) {
     const button = await this.button(name).elementHandle();
-    const seen = await button.evaluateHandle((element, wanted) => {
-      const result = { isRead: false };
-      const note = () => (result.isRead ||= element.textContent.trim() === wanted);
-      new MutationObserver(note).observe(element, { childList: true, characterData: true, subtree: true });
+    const state = await button.evaluateHandle((element, expected) => {
+      const result = { wasShown: false };
+      const check = () => (result.wasShown ||= element.textContent.trim() === expected);
+      new MutationObserver(check).observe(element, { childList: true, characterData: true, subtree: true });
       return result;
     }, text);
     await button.click();
-    await this.page.waitForFunction(({ isRead }) => isRead, seen);
+    await this.page.waitForFunction(({ wasShown }) => wasShown, state);
   }
 
-  /** The text of the message on the page, '' where there is none. */
+  /** Returns the text of the message on the page, '' if there is none. */
   async notice() {
     const notice = this.page.locator('#notice');
     return (await notice.isVisible()) ? (await notice.innerText()).trim() : '';
   }
 
-  /** The pixels of a canvas, given by its id or a locator, as RGBA bytes. */
+  /** Returns the width of a canvas and its pixels as RGBA bytes. `canvas`: its id or a locator. */
   async pixels(canvas) {
-    const place = typeof canvas === 'string' ? this.page.locator(`#${canvas}`) : canvas;
-    const { size, bytes } = await place.evaluate((original) => {
-      // By way of a copy: Chromium moves a canvas that is read from off the graphics card, and complains about it.
+    const locator = typeof canvas === 'string' ? this.page.locator(`#${canvas}`) : canvas;
+    const { size, bytes } = await locator.evaluate((original) => {
+      // Reads a copy: Chromium moves a canvas that is read to the CPU and prints a warning.
       const copy = new OffscreenCanvas(original.width, original.height).getContext('2d', {
         willReadFrequently: true,
       });
@@ -92,8 +92,8 @@ export class Visit {
     return { size, bytes: Uint8Array.from(bytes) };
   }
 
-  /** Keeps what is to be seen as build/screenshots/<name>.png. */
-  async keepScreenshot(name) {
+  /** Saves a screenshot of the page as build/screenshots/<name>.png. */
+  async saveScreenshot(name) {
     const folder = path.join(project, 'build/screenshots');
     mkdirSync(folder, { recursive: true });
     await this.page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });

@@ -1,12 +1,12 @@
-// Chromium's switches for WebGPU. No npm packages: the command line of npm run bench:webgpu lists the adapters.
+// Chromium's switches for WebGPU. No npm packages: the help of npm run bench:webgpu lists the adapters.
 const anyWebGpu = [
   '--enable-unsafe-webgpu',
   '--ignore-gpu-blocklist',
-  // A software adapter takes seconds for work that the watchdog expects to be instant.
+  // A software adapter needs seconds for work that the watchdog expects to take milliseconds.
   '--disable-gpu-watchdog',
 ];
 
-/** By adapter: the machine's own, or a software adapter. */
+/** Switches by adapter: the machine's default adapter, or SwiftShader, a software adapter. */
 export const webGpuSwitches = {
   // Without a desktop, Chromium on Linux finds the machine's GPU only through Vulkan.
   default: [...anyWebGpu, ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : [])],
