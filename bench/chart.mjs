@@ -1,10 +1,18 @@
-// The speeds of a run as a chart: bars, grouped by shape. No Node in here: pages draw it as well. Colours are CSS variables.
+// Draws the speeds of a run as a bar chart, grouped by shape. Uses no Node API: pages draw it, too. Colours
+// are CSS variables.
 import * as Plot from '@observablehq/plot';
+import { notSupported, threadsTitle } from './contenders.mjs';
 import { isOverhead } from './shapes.mjs';
 
-/** Narrower, the numbers of threads stand below each other instead of side by side, and labels above their bars. */
-const leastWidthOfColumns = 600;
-/** `labelWidth`: room at the end of a bar. `nameWidth`: for the shape's name beside its bars, else it stands above. */
+/**
+ * Minimum width of a chart with one column per number of threads. In a narrower chart, all bars are in one
+ * column and labels are above their bars.
+ */
+const minWidthOfColumns = 600;
+/**
+ * `labelWidth`: space for the label at the end of a bar. `nameWidth`: space for the shape's name to the left
+ * of its bars; narrow charts print the name above the bars.
+ */
 const wide = { nameWidth: 66, labelWidth: 178, rowHeight: 13, groupGap: 14, inset: 0 };
 const narrow = { nameWidth: 1, labelWidth: 44, rowHeight: 27, groupGap: 26, inset: 14 };
 
@@ -18,7 +26,6 @@ const colors = {
 };
 const colorOf = ({ simd, name }) => colors[simd ?? name];
 
-const threadsTitle = (threads) => (threads === 1 ? '1 thread' : `${threads} threads`);
 const labelOf = ({ simd, label }) => (simd ? `ours, ${simd} SIMD` : label);
 
 function labelText({ gflopsPerSecond, reason }) {
@@ -26,46 +33,44 @@ function labelText({ gflopsPerSecond, reason }) {
   return gflopsPerSecond === null ? '' : gflopsPerSecond.toFixed(1);
 }
 
-/** One bar a contender; those that do not offer the task are left out. */
+/** Returns one bar for each contender that supports the task. */
 function barsOf(measurements) {
   return measurements.flatMap(({ shape, contenders, notMeasured = [] }) =>
-    [...contenders, ...notMeasured.filter(({ reason }) => reason !== 'it does not offer this')].map(
-      (one) => ({
-        ...one,
-        shape: shape.name,
-        label: labelOf(one),
-        text: labelText(one),
-        rate: one.gflopsPerSecond ?? 0,
-        ceiling: one.ceilingGflopsPerSecond ?? null,
-        columns: threadsTitle(one.threads),
-        color: colorOf(one),
-      }),
-    ),
+    [...contenders, ...notMeasured.filter(({ reason }) => reason !== notSupported)].map((one) => ({
+      ...one,
+      shape: shape.name,
+      label: labelOf(one),
+      text: labelText(one),
+      rate: one.gflopsPerSecond ?? 0,
+      ceiling: one.ceilingGflopsPerSecond ?? null,
+      columns: threadsTitle(one.threads),
+      color: colorOf(one),
+    })),
   );
 }
 
 const distinct = (values) => [...new Set(values)];
 
 /**
- * @param {object} json as toJson gives it; contenders that are still to be measured have null for their figures
+ * @param {object} json the result of toJson; figures of contenders that are not measured yet are null
  * @param {{ document: Document, width: number, task?: string, dtype?: string }} options
- * @returns {SVGSVGElement | null} GFLOP/s of one task; null where it was not measured
+ * @returns {SVGSVGElement | null} GFLOP/s of one task; null if the task was not measured
  */
 export function chart(json, { document, width, task = 'forward', dtype = 'float32' }) {
   const bars = barsOf(
     json.measurements.filter((one) => one.task === task && one.dtype === dtype && !isOverhead(one.shape)),
   );
   if (bars.length === 0) return null;
-  const isWide = width >= leastWidthOfColumns;
+  const isWide = width >= minWidthOfColumns;
   const { nameWidth, labelWidth, rowHeight, groupGap, inset } = isWide ? wide : narrow;
   const nameOf = ({ label, columns }) => (isWide ? label : `${label}, ${columns}`);
   const rows = distinct(bars.map(nameOf));
   const shapeNames = distinct(bars.map(({ shape }) => shape));
   const columnCount = isWide ? distinct(bars.map(({ threads }) => threads)).length : 1;
   const barWidth = (width - nameWidth) / columnCount - labelWidth;
-  const most = Math.max(1, ...bars.flatMap(({ rate, ceiling }) => [rate, ceiling ?? 0]));
+  const maxRate = Math.max(1, ...bars.flatMap(({ rate, ceiling }) => [rate, ceiling ?? 0]));
   const groupHeight = rows.length * rowHeight + groupGap;
-  const place = { fy: 'shape', y: nameOf, ...(isWide && { fx: 'columns' }) };
+  const position = { fy: 'shape', y: nameOf, ...(isWide && { fx: 'columns' }) };
   const text = { textAnchor: 'start', fill: 'currentColor', fontSize: isWide ? 10 : 11 };
   return Plot.plot({
     document,
@@ -75,21 +80,21 @@ export function chart(json, { document, width, task = 'forward', dtype = 'float3
     marginRight: 4,
     marginTop: 34,
     marginBottom: 8,
-    // The scale ends beyond the longest bar, so that its label has room.
-    x: { domain: [0, (most * (barWidth + labelWidth)) / barWidth], axis: null },
+    // The scale ends beyond the longest bar: its label needs space.
+    x: { domain: [0, (maxRate * (barWidth + labelWidth)) / barWidth], axis: null },
     y: { domain: rows, axis: null, padding: 0.16 },
     fx: { label: null, padding: 0.02, axis: 'top' },
     fy: { domain: shapeNames, label: null, padding: groupGap / groupHeight, axis: isWide ? 'left' : null },
     color: { type: 'identity' },
     style: { fontSize: '11px', overflow: 'visible' },
     marks: [
-      Plot.barX(bars, { ...place, x: 'rate', fill: 'color', insetTop: inset, rx: 1 }),
+      Plot.barX(bars, { ...position, x: 'rate', fill: 'color', insetTop: inset, rx: 1 }),
       Plot.tickX(
         bars.filter(({ ceiling }) => ceiling !== null),
-        { ...place, x: 'ceiling', stroke: 'currentColor', strokeWidth: 1.2, insetTop: inset },
+        { ...position, x: 'ceiling', stroke: 'currentColor', strokeWidth: 1.2, insetTop: inset },
       ),
       Plot.text(bars, {
-        ...place,
+        ...position,
         ...text,
         x: ({ rate, ceiling }) => Math.max(rate, ceiling ?? 0),
         text: isWide ? (bar) => `${bar.text}  ${nameOf(bar)}` : 'text',
@@ -99,7 +104,7 @@ export function chart(json, { document, width, task = 'forward', dtype = 'float3
       ...(isWide
         ? []
         : [
-            Plot.text(bars, { ...place, ...text, x: 0, text: nameOf, dy: -inset / 2 + 1 }),
+            Plot.text(bars, { ...position, ...text, x: 0, text: nameOf, dy: -inset / 2 + 1 }),
             Plot.text(shapeNames, {
               ...text,
               fy: (name) => name,

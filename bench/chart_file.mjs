@@ -1,4 +1,4 @@
-// Charts as SVG files that stand by themselves, in light and dark.
+// Writes charts as self-contained SVG files with light and dark colours.
 import { parseHTML } from 'linkedom';
 import { chart } from './chart.mjs';
 import { scalingPanels } from './scaling_chart.mjs';
@@ -24,7 +24,7 @@ const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 const textAt = (className, y, text) =>
   `<text class="${className}" x="${padding}" y="${y}">${escape(text)}</text>`;
 
-function moved(svg, x, y) {
+function markupAt(svg, x, y) {
   svg.setAttribute('x', x);
   svg.setAttribute('y', y);
   return svg.outerHTML;
@@ -34,7 +34,8 @@ const heightOf = (svg) => Number(svg.getAttribute('height'));
 
 function file(height, title, content) {
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"`,
+    `  viewBox="0 0 ${width} ${height}" role="img">`,
     `<title>${escape(title)}</title>`,
     `<style>${style}</style>`,
     `<rect class="card" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8"/>`,
@@ -46,39 +47,39 @@ function file(height, title, content) {
 
 const machineText = ({ processor, cores, node }) => `${processor}, ${cores} cores, Node ${node}`;
 
-/** The others would show nearly the same once more. */
+/** The charts of the other tasks look nearly the same. */
 const shownTasks = ['forward', 'training'];
 
-/** One chart a task, one below the other. */
+/** Returns an SVG file with a chart for each task, one below the other. */
 export function chartFile(json) {
   const content = [];
   let y = padding + 12;
   for (const task of shownTasks) {
     const svg = chart(json, { document, width: width - 2 * padding, task });
     if (svg === null) continue;
-    content.push(textAt('title', y, `GFLOP/s, ${tasks[task].title}`), moved(svg, padding, y + 8));
+    content.push(textAt('title', y, `GFLOP/s, ${tasks[task].title}`), markupAt(svg, padding, y + 8));
     y += 8 + heightOf(svg) + 34;
   }
   content.push(
-    textAt('note', y, `Longer is faster. The line: the microkernel by itself. ${machineText(json.machine)}.`),
+    textAt('note', y, `Longer is faster. Line: the microkernel alone. ${machineText(json.machine)}.`),
   );
-  return file(y + padding, 'GFLOP/s of diffusion-cross-attention and its peers', content);
+  return file(y + padding, 'GFLOP/s of diffusion-cross-attention and other libraries', content);
 }
 
+/** Returns an SVG file with the charts of all curves. */
 export function scalingChartFile(json) {
   const [panelWidth, panelHeight] = [(width - 2 * padding) / json.curves.length, 190];
   const top = padding + 26;
   const panels = scalingPanels(json, { document, width: panelWidth, height: panelHeight });
   const bottom = top + 2 * panelHeight + 24;
-  return file(bottom + padding, 'Time and memory of one forward against its sizes', [
-    textAt('title', padding + 12, 'Time and memory of one forward'),
+  const note =
+    'Sizes that do not vary: 320 channels, 32² tokens, 77 keys of 768. MB: without input, output, weights. ' +
+    `${machineText(json.machine)}.`;
+  return file(bottom + padding, 'Time and memory of a forward pass by size', [
+    textAt('title', padding + 12, 'Time and memory of a forward pass'),
     ...panels.map(({ svg, column, row }) =>
-      moved(svg, padding + column * panelWidth, top + row * panelHeight),
+      markupAt(svg, padding + column * panelWidth, top + row * panelHeight),
     ),
-    textAt(
-      'note',
-      bottom,
-      `320 channels, 32² tokens, 77 keys of 768 where nothing else is varied. MB: beyond input, output, weights. ${machineText(json.machine)}.`,
-    ),
+    textAt('note', bottom, note),
   ]);
 }

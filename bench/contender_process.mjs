@@ -1,4 +1,4 @@
-// A contender in a process of its own, as the benchmark sees it.
+// Runs a contender in a separate process.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -8,23 +8,23 @@ export class ContenderProcess {
   #name;
   #options;
   #child;
-  #waiting;
+  #pending;
   #lastId = 0;
   static #started = new Set();
 
-  /** @param {string} name as in contenders.mjs */
+  /** @param {string} name a key of contenders.mjs or 'onnxruntime_node' */
   static async start(name, options) {
     const contender = new ContenderProcess(name, options);
     await contender.restart();
     return contender;
   }
 
-  /** Whoever does not call it waits for them. */
+  /** Stops all processes. The benchmark's process ends only after them. */
   static stopAll() {
     for (const contender of ContenderProcess.#started) contender.stop();
   }
 
-  /** Use start. */
+  /** Private: use start. */
   constructor(name, options) {
     this.#name = name;
     this.#options = options;
@@ -33,29 +33,32 @@ export class ContenderProcess {
   async restart() {
     this.stop();
     ContenderProcess.#started.add(this);
-    // Typed arrays as they are, not as JSON.
+    // Sends typed arrays without a conversion to JSON.
     this.#child = fork(host, { serialization: 'advanced' });
-    this.#waiting = new Map();
-    const waiting = this.#waiting;
-    this.#child.on('message', ({ id, answer, error }) => {
-      const { resolve, reject } = waiting.get(id);
-      waiting.delete(id);
-      if (error === undefined) resolve(answer);
+    this.#pending = new Map();
+    const pending = this.#pending;
+    this.#child.on('message', ({ id, result, error }) => {
+      const { resolve, reject } = pending.get(id);
+      pending.delete(id);
+      if (error === undefined) resolve(result);
       else reject(Object.assign(new Error(error.message), { stack: error.stack }));
     });
     this.#child.on('exit', (code, signal) => {
       const error = new Error(`the process of ${this.#name} ended: ${signal ?? code}`);
-      for (const { reject } of waiting.values()) reject(error);
-      waiting.clear();
+      for (const { reject } of pending.values()) reject(error);
+      pending.clear();
     });
-    await this.ask('start', { name: this.#name, options: this.#options });
+    await this.request('start', { name: this.#name, options: this.#options });
   }
 
-  /** @param {string} request one of contender_requests.mjs's */
-  ask(request, argument) {
+  /**
+   * Sends a request and resolves to its result.
+   * @param {string} request a name in contender_requests.mjs
+   */
+  request(request, argument) {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#pending.set(id, { resolve, reject });
       this.#child.send({ id, request, argument }, (error) => error && reject(error));
     });
   }

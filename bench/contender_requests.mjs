@@ -1,23 +1,25 @@
-// What a contender is asked, in a process or a worker of its own: threads and SIMD variants are chosen once a process.
+// Requests that a contender handles in its process or worker. Each contender has a separate process, because
+// threads and SIMD are chosen once per process.
 import { callsPerSample, sample } from './measure.mjs';
 import { prepareLayers } from './layers.mjs';
 import { layersOf } from './shapes.mjs';
 
-/** Long enough for V8 to have compiled what runs hot. */
+/** Long enough for V8 to compile the hot code. */
 const warmUpSeconds = 0.3;
-/** A call that takes so long needs no warming up, and is a sample by itself. */
+/** A call of at least this length needs no warm-up and is one sample. */
 const longCallSeconds = 0.5;
 
-/** Processor time of all threads, in milliseconds; null where it cannot be known, as in a page. */
+/** Returns the processor time of all threads, in milliseconds, or null if it is unknown (in pages). */
 function processorMilliseconds() {
   const usage = globalThis.process?.cpuUsage?.();
   return usage ? (usage.user + usage.system) / 1000 : null;
 }
 
 /**
- * A stopwatch: milliseconds by the clock and of processor time (null where that cannot be known) since it was started.
+ * Starts a stopwatch: returns a function that returns wall and processor milliseconds (null if unknown) since
+ * the start.
  */
-function startWatch() {
+function startStopwatch() {
   const processor = processorMilliseconds();
   const start = performance.now();
   return () => ({
@@ -27,8 +29,9 @@ function startWatch() {
 }
 
 /**
- * The requests, by name; each takes one argument that can be cloned, and may return a promise.
- * @param {Record<string, () => Promise<object>>} contenders as in contenders.mjs
+ * Returns the handlers of the requests by name. A handler accepts one argument that can be cloned and may
+ * return a promise.
+ * @param {Record<string, () => Promise<object>>} contenders modules by name, as in contenders.mjs
  */
 export function contenderRequests(contenders) {
   let contender;
@@ -45,10 +48,10 @@ export function contenderRequests(contenders) {
 
     async prepare({ shape, dtype, task }) {
       prepared = await prepareLayers(contender, layersOf(shape), dtype, task);
-      const elapsed = startWatch();
+      const elapsed = startStopwatch();
       const result = await prepared.check();
       const { clock, busy } = elapsed();
-      // On a busy machine the clock would tell more of the others.
+      // On a busy machine, wall time includes the time of other programs.
       const firstCallSeconds = Math.min(clock, busy ?? clock) / 1000;
       const memory = prepared.memory?.() ?? null;
       if (firstCallSeconds < longCallSeconds) await sample(prepared.run, 1, warmUpSeconds);
@@ -56,9 +59,9 @@ export function contenderRequests(contenders) {
       return { result, firstCallSeconds, memory, flopsDone: (await prepared.flopsDone?.()) ?? null };
     },
 
-    /** `cores`: how many this process had in the mean; null where that cannot be known. */
+    /** `cores`: the mean number of cores that this process used, or null if unknown. */
     async round({ seconds }) {
-      const elapsed = startWatch();
+      const elapsed = startStopwatch();
       const milliseconds = await sample(prepared.run, count, seconds);
       const { clock, busy } = elapsed();
       return { milliseconds, cores: busy === null ? null : busy / clock };

@@ -1,13 +1,14 @@
-// Who can be measured: a file of contenders/ each, loaded where it is wanted. Nothing in here needs Node: pages bundle them.
+// The contenders of the benchmark: one module of contenders/ each, loaded on demand. They need no Node API:
+// pages bundle them.
 //
-// Each exports start(options), which resolves to
-//   supports(shape, dtype, task)   whether it offers that
-//   prepare(shape, dtype, task, index)   one layer, ready to run, on the data of layer_data.mjs:
-//     run()         one call; may return a promise
-//     check()       the result of a first call, as a typed array, null where there is nothing to compare
-//     flopsDone()   optional: the operations of one call, where the contender counts them itself
-//     memory()      optional: bytes, by names of its own
-//     inParts       optional: its forward as webgpu/contenders.mjs has it
+// A contender exports start(options), which resolves to an object with
+//   supports(shape, dtype, task)   returns true if the contender can be measured
+//   prepare(shape, dtype, task, index)   returns one layer with the data of layer_data.mjs:
+//     run()         makes one call; may return a promise
+//     check()       returns the result of the first call as a typed array, null if none is compared
+//     flopsDone()   optional: returns the operations of one call, as counted by the contender
+//     memory()      optional: returns numbers of bytes by name
+//     phases        optional: the forward pass in the form of webgpu/contenders.mjs
 //     dispose()
 export const contenders = {
   ceiling: () => import('./contenders/ceiling.mjs'),
@@ -17,7 +18,10 @@ export const contenders = {
   jax: () => import('./contenders/jax.mjs'),
 };
 
-/** The others, by a name for each way to set one up. */
+/** The reason in `notMeasured` if `supports` returns false. */
+export const notSupported = 'not supported';
+
+/** Other libraries, by configuration. */
 export const peers = {
   'onnxruntime-web-fused': {
     label: 'ONNX Runtime Web, fused',
@@ -31,7 +35,9 @@ export const peers = {
 
 export const threadsTitle = (threads) => (threads === 1 ? '1 thread' : `${threads} threads`);
 
-/** An entry of measurement.mjs, but for where it runs. `label`: without threads. */
+/**
+ * Returns an entry of measurement.mjs without its process. `label`: the name without the number of threads.
+ */
 export const entryOf = (label, name, options) => ({
   label,
   title: `${label}, ${threadsTitle(options.threads)}`,

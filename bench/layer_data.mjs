@@ -1,18 +1,18 @@
-// The numbers that all contenders compute with: the same from the same shape, in every process.
-import { arrayOf, normalArray, uniformGenerator } from '../support/random.mjs';
+// The input data of all contenders. The same shape gives the same numbers in every process.
+import { arrayTypeOf, normalArray, uniformGenerator } from '../support/random.mjs';
 
 /**
- * Unit-normal image, two contexts (null for self-attention) and output gradient; Xavier-uniform weights. Other numbers for
- * each `index` of a layer.
+ * Returns an image, two contexts (null for self-attention) and an output gradient, all unit-normal, and
+ * Xavier-uniform weights. Layers with different `index` have different numbers.
  */
 export function makeLayerData(shape, dtype, index = 0) {
   const { batch, queryDim, height, width, length, contextDim } = shape;
   const seed = 100 * index;
-  const normal = (size, which) => normalArray(size, seed + which, { dtype });
-  const weight = (outFeatures, inFeatures, which) => {
-    const most = Math.sqrt(6 / (outFeatures + inFeatures));
-    const uniform = uniformGenerator(seed + which);
-    return new (arrayOf(dtype))(outFeatures * inFeatures).map(() => most * (2 * uniform() - 1));
+  const normal = (size, stream) => normalArray(size, seed + stream, { dtype });
+  const weight = (outFeatures, inFeatures, stream) => {
+    const bound = Math.sqrt(6 / (outFeatures + inFeatures));
+    const uniform = uniformGenerator(seed + stream);
+    return new (arrayTypeOf(dtype))(outFeatures * inFeatures).map(() => bound * (2 * uniform() - 1));
   };
   const imageShape = [batch, queryDim, height, width];
   const imageSize = batch * queryDim * height * width;
@@ -20,12 +20,12 @@ export function makeLayerData(shape, dtype, index = 0) {
   return {
     imageShape,
     input: normal(imageSize, 1),
-    /** Made when it is asked for: only training needs it, and it takes its time. */
+    /** Computed on access: only training needs it. */
     get outputGradient() {
       return normal(imageSize, 2);
     },
     contextShape,
-    contexts: contextShape && [3, 4].map((which) => normal(batch * length * contextDim, which)),
+    contexts: contextShape && [3, 4].map((stream) => normal(batch * length * contextDim, stream)),
     parameters: {
       query: weight(queryDim, queryDim, 5),
       key: weight(queryDim, contextDim, 6),

@@ -1,18 +1,19 @@
-// Layers one after another, as one thing to run: the layers of a model, each with weights of its own.
+// Combines several layers of a model, each with different weights, into one: a call runs all of them.
 
 /**
- * @param {object} contender as in contenders.mjs
- * @param {object[]} shapes of the layers; of one layer all figures are its own
+ * Prepares the layers. A single layer is returned as it is.
+ * @param {object} contender see contenders.mjs
+ * @param {object[]} shapes shapes of the layers
  */
 export async function prepareLayers(contender, shapes, dtype, task) {
   const layers = [];
   for (const [index, shape] of shapes.entries()) {
     layers.push(await contender.prepare(shape, dtype, task, index));
   }
-  return layers.length === 1 ? layers[0] : together(layers);
+  return layers.length === 1 ? layers[0] : combine(layers);
 }
 
-function together(layers) {
+function combine(layers) {
   const sumOfFlops = async () => {
     let sum = 0;
     for (const layer of layers) sum += await layer.flopsDone();

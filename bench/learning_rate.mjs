@@ -1,2 +1,2 @@
-/** Of all contenders' gradient descent: so small that the parameters stay the same but for their last digits. */
+/** The learning rate of all contenders. So small that only the last digits of the parameters change. */
 export const learningRate = 1e-9;

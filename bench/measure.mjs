@@ -1,27 +1,29 @@
-// Timing calls, and making sense of many times. No Node in here: pages measure as well.
+// Measures the time of calls. Uses no Node API: pages measure, too.
 
-/** A sample shorter than this would be as much clock as work. */
-const leastSampleMilliseconds = 1;
+/** In a shorter sample, the clock's resolution and overhead matter. */
+const minSampleMilliseconds = 1;
 
-/** Calls `run` `count` times; resolves to the milliseconds that they took. */
+/** Calls `run` `count` times and resolves to the total time in milliseconds. */
 async function time(run, count) {
   const start = performance.now();
   for (let call = 0; call < count; ++call) {
     const result = run();
-    // Only promises are waited for: an await costs more than a small layer.
+    // Awaits only promises: an await costs more than a call of a small layer.
     if (typeof result?.then === 'function') await result;
   }
   return performance.now() - start;
 }
 
-/** How many calls make one sample. */
+/** Returns the number of calls per sample. */
 export async function callsPerSample(run) {
   let count = 1;
-  while ((await time(run, count)) < leastSampleMilliseconds) count *= 2;
+  while ((await time(run, count)) < minSampleMilliseconds) count *= 2;
   return count;
 }
 
-/** Samples of `count` calls until `seconds` have passed, at least one: milliseconds a call. */
+/**
+ * Takes samples of `count` calls until `seconds` have passed, at least one. Returns milliseconds per call.
+ */
 export async function sample(run, count, seconds) {
   const samples = [];
   const end = performance.now() + seconds * 1000;
@@ -31,7 +33,7 @@ export async function sample(run, count, seconds) {
   return samples;
 }
 
-/** The value below which `share` of the values lie, between neighbours by straight line. */
+/** Returns the quantile `share` (0 to 1) of the values, with linear interpolation. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
   const position = (sorted.length - 1) * share;

@@ -1,64 +1,72 @@
-// One measurement: all contenders that can do it, checked against each other, then timed by turns. No Node in here: pages
-// measure as well.
+// Measures one shape, dtype and task: checks the results of all contenders against each other, then times the
+// contenders in turns. Uses no Node API: pages measure, too.
 import { maximumMagnitude, worstDifference } from '../support/differences.mjs';
-import { layersOf, mostChannelsOf } from './shapes.mjs';
+import { notSupported } from './contenders.mjs';
+import { layersOf, maxChannelsOf } from './shapes.mjs';
 
 /**
- * @typedef {object} Entry a contender with its options
- * @property {string} label what it is called; `title`: with its options
- * @property {string} title
- * @property {string} name as in contenders.mjs
- * @property {{ simd?: string, threads: number }} options only ours have a choice of SIMD
- * @property {Host} process
- * @property {Host[]} ceiling the microkernel of the same SIMD by itself, a process for each thread; empty where that is no
- *   measure
+ * @typedef {object} Workload what is measured
+ * @property {object} shape of shapes.mjs
+ * @property {string} dtype 'float32' or 'float64'
+ * @property {string} task a key of `tasks` in shapes.mjs
  *
- * @typedef {object} Host where a contender runs: a process (contender_process.mjs) or a worker
- * @property {(request: string, argument?: object) => Promise} ask one of contender_requests.mjs's
- * @property {() => Promise} restart after a failure, which may have left anything behind
+ * @typedef {object} Entry a contender with its options
+ * @property {string} label its name without options
+ * @property {string} title its name with options
+ * @property {string} name key in contenders.mjs
+ * @property {{ simd?: string, threads: number }} options `simd` is given only for this package
+ * @property {Host} process
+ * @property {Host[]} ceiling the microkernel alone with the same SIMD, one process per thread; empty if the
+ *   entry has no ceiling
+ *
+ * @typedef {object} Host a process (contender_process.mjs) or a worker in which a contender runs
+ * @property {(request: string, argument?: object) => Promise} request sends a request of
+ *   contender_requests.mjs
+ * @property {() => Promise} restart replaces the process after a failure, which may leave it in any state
  */
 
-/** Fewer would make no median. */
-const leastRounds = 5;
-/** Where one round takes longer than a second; noise matters less there. */
-const leastLongRounds = 3;
-/** A round lasts so long, or one call where that takes longer. */
+/** Fewer rounds give no useful median. */
+const minRounds = 5;
+/** The minimum if rounds take longer than a second: noise matters less there. */
+const minLongRounds = 3;
+/** Duration of a round. A longer call is a round by itself. */
 const roundSeconds = 0.2;
-/** A contender that takes longer for a call would make the whole benchmark wait. */
-const mostCallSeconds = 10;
+/** A contender with longer calls is not measured: it would delay the whole benchmark. */
+const maxCallSeconds = 10;
 
 /**
- * The most by which two right results may differ: twice what one may be off from the exact one. That is, in float32,
- * 2e-6·√C for an output of unit-normal data and Xavier weights, and 1e-4 of the largest for a gradient; in float64 less by
- * the ratio of the roundings.
+ * Returns the maximum difference of two correct results: twice the tolerance of one result. In float32, that
+ * is 2e-6·√C for an output of unit-normal data and Xavier weights, and 1e-4 of the largest element for a
+ * gradient. In float64, it is smaller by the ratio of the rounding errors.
  */
 function tolerance({ shape, dtype, task }, reference) {
   const single =
-    task === 'training' ? 1e-4 * maximumMagnitude(reference) : 2e-6 * Math.sqrt(mostChannelsOf(shape));
+    task === 'training' ? 1e-4 * maximumMagnitude(reference) : 2e-6 * Math.sqrt(maxChannelsOf(shape));
   return 2 * single * (dtype === 'float64' ? 2 ** -29 : 1);
 }
 
 /**
- * Compares results as they come, so that not all of them lie in memory: each with the first one, and those of the same
- * SIMD of ours with each other, for the number of threads must not change a bit.
+ * Compares each result with the first one. Results of this package with the same SIMD must have the same
+ * bits: the number of threads must not change them. Results are compared as they arrive, so that they need
+ * not all be in memory.
  */
 class Comparison {
-  #what;
+  #workload;
   #first = null;
-  #ofSimd = new Map();
+  #firstBySimd = new Map();
 
-  constructor(what) {
-    this.#what = what;
+  constructor(workload) {
+    this.#workload = workload;
   }
 
-  /** Throws where the result is another one; returns the largest difference from the first. */
+  /** Returns the largest difference from the first result. Throws if it exceeds the tolerance. */
   check({ title, options: { simd } }, result) {
-    this.#first ??= { title, result, allowed: tolerance(this.#what, result) };
+    this.#first ??= { title, result, allowed: tolerance(this.#workload, result) };
     const { difference } = worstDifference(result, this.#first.result);
     if (difference > this.#first.allowed) {
       throw new Error(
-        `its result is another one than that of ${this.#first.title}: they differ by ${difference}, ` +
-          `allowed are ${this.#first.allowed}`,
+        `its result differs from that of ${this.#first.title} by ${difference}; ` +
+          `expected at most ${this.#first.allowed}`,
       );
     }
     if (simd) this.#checkBits(title, simd, result);
@@ -66,10 +74,10 @@ class Comparison {
   }
 
   #checkBits(title, simd, result) {
-    const same = this.#ofSimd.get(simd);
-    if (same === undefined) this.#ofSimd.set(simd, { title, result });
-    else if (worstDifference(result, same.result).difference !== 0) {
-      throw new Error(`its result has other bits than that of ${same.title}`);
+    const first = this.#firstBySimd.get(simd);
+    if (first === undefined) this.#firstBySimd.set(simd, { title, result });
+    else if (worstDifference(result, first.result).difference !== 0) {
+      throw new Error(`its result is not bit-identical to that of ${first.title}`);
     }
   }
 }
@@ -77,24 +85,28 @@ class Comparison {
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
- * One round of a contender's process. Means, not medians: whatever else runs on the machine takes its part of short calls
- * as of long ones.
- * `milliseconds` by the clock, `busyMilliseconds` of processor time over all threads, null where it cannot be known.
+ * Runs one round in a contender's process. Returns means per call: `milliseconds` of wall time and
+ * `busyMilliseconds` of processor time over all threads (null if unknown). Means, not medians: other programs
+ * delay short calls and long calls by the same share.
  */
 export async function round(process) {
-  const { milliseconds, cores } = await process.ask('round', { seconds: roundSeconds });
+  const { milliseconds, cores } = await process.request('round', { seconds: roundSeconds });
   const clock = mean(milliseconds);
   return { milliseconds: clock, busyMilliseconds: cores === null ? null : clock * cores, cores };
 }
 
 /**
- * What counts: of one thread the processor time, which is the clock's unless others take the processor away; of more
- * threads, and where processor time cannot be known, the clock's, for waiting for each other is their own fault.
+ * Returns the time of a round that is compared. One thread: processor time, which equals wall time on an idle
+ * machine. More threads, or unknown processor time: wall time, because waiting for other threads is part of
+ * the cost.
  */
 export const countedMilliseconds = (threads, { milliseconds, busyMilliseconds }) =>
   threads === 1 ? (busyMilliseconds ?? milliseconds) : milliseconds;
 
-/** One entry's turn, right after its ceiling's (GFLOP/s, all its threads at once): both meet the same weather. */
+/**
+ * Measures one round of an entry's ceiling (GFLOP/s of all threads at once), then one round of the entry:
+ * both run under the same machine load.
+ */
 async function turn({ process, ceiling, options }, ceilingFlops) {
   const rates = await Promise.all(
     ceiling.map(async (one) => {
@@ -106,73 +118,81 @@ async function turn({ process, ceiling, options }, ceilingFlops) {
   return { ...(await round(process)), ceiling: sum };
 }
 
-/** Each process once. */
+/** Returns the processes of all ceilings without duplicates. */
 const ceilingsOf = (entries) => [...new Set(entries.flatMap(({ ceiling }) => ceiling))];
 
-async function prepare(what, entry, comparison) {
-  const { result, firstCallSeconds, memory, flopsDone } = await entry.process.ask('prepare', what);
+async function prepare(workload, entry, comparison) {
+  const { result, firstCallSeconds, memory, flopsDone } = await entry.process.request('prepare', workload);
   const difference = comparison.check(entry, result);
-  if (firstCallSeconds > mostCallSeconds) throw new Error(`one call took ${firstCallSeconds.toFixed(0)} s`);
+  if (firstCallSeconds > maxCallSeconds) {
+    throw new Error(`one call took ${firstCallSeconds.toFixed(0)} s; expected at most ${maxCallSeconds} s`);
+  }
   return { entry, memory, flopsDone, difference, rounds: [], seconds: 0 };
 }
 
-function wantsMore({ rounds, seconds }, secondsForEach) {
-  const least = seconds > rounds.length ? leastLongRounds : leastRounds;
-  return rounds.length < least || seconds < secondsForEach;
+function needsMoreRounds({ rounds, seconds }, secondsForEach) {
+  const min = seconds > rounds.length ? minLongRounds : minRounds;
+  return rounds.length < min || seconds < secondsForEach;
 }
 
 /**
- * @param {{ shape: object, dtype: string, task: string }} what
- * @param {Entry[]} entries ours first: the others' results are compared with them
+ * Measures all entries in turns. All entries start in the same round; an entry ends when it has used its
+ * seconds. A record of the result is { entry, memory, flopsDone, difference, rounds }; a round is
+ * { milliseconds, busyMilliseconds, cores, ceiling }.
+ *
+ * @typedef {{ stage: 'preparing' | 'measuring', entry: Entry, done: number }} Progress
+ * @param {Workload} workload
+ * @param {Entry[]} entries this package first: the other results are compared with its result
  * @param {number} seconds for each entry
- * @param {{ onProgress?: (progress: { stage: 'preparing' | 'measuring', entry: Entry, done: number }) => void }} options
- * @returns {Promise<{ records: object[], notMeasured: { entry: Entry, reason: string }[] }>} a record:
- *   { entry, memory, flopsDone, difference, rounds: [{ milliseconds, busyMilliseconds, cores, ceiling }] }. All begin in
- *   the same round; who has had its seconds leaves earlier.
+ * @param {{ onProgress?: (progress: Progress) => void }} options
+ * @returns {Promise<{ records: object[], notMeasured: { entry: Entry, reason: string }[] }>}
  */
-export async function measureAll(what, entries, seconds, { onProgress = () => {} } = {}) {
+export async function measureAll(workload, entries, seconds, { onProgress = () => {} } = {}) {
   const ceilings = ceilingsOf(entries);
-  const comparison = new Comparison(what);
+  const comparison = new Comparison(workload);
   const notMeasured = [];
   let records = [];
-  const giveUp = async (entry, error) => {
+  const exclude = async (entry, error) => {
     notMeasured.push({ entry, reason: error.message });
     records = records.filter((record) => record.entry !== entry);
-    // Whatever a failure left behind must not meet the next measurement. A stopped host does not start again.
+    // A failure must not affect the next measurement. A stopped host cannot restart; that error is ignored.
     await entry.process.restart().catch(() => {});
   };
   try {
-    // The ceiling is the same for all shapes, and no stack of layers.
-    const ceilingOf = { ...what, shape: layersOf(what.shape)[0] };
-    // Each its own: the tile is another one with other SIMD.
+    // The ceiling is the same for all shapes. It does not support a stack of layers.
+    const ceilingWorkload = { ...workload, shape: layersOf(workload.shape)[0] };
+    // One count per ceiling: the tile size depends on the SIMD variant.
     const ceilingFlops = new Map();
-    for (const one of ceilings) ceilingFlops.set(one, (await one.ask('prepare', ceilingOf)).flopsDone);
+    for (const one of ceilings) {
+      ceilingFlops.set(one, (await one.request('prepare', ceilingWorkload)).flopsDone);
+    }
     for (const [index, entry] of entries.entries()) {
       onProgress({ stage: 'preparing', entry, done: index / entries.length });
       try {
-        if (await entry.process.ask('supports', what)) records.push(await prepare(what, entry, comparison));
-        else notMeasured.push({ entry, reason: 'it does not offer this' });
+        if (await entry.process.request('supports', workload)) {
+          records.push(await prepare(workload, entry, comparison));
+        } else notMeasured.push({ entry, reason: notSupported });
       } catch (error) {
-        await giveUp(entry, error);
+        await exclude(entry, error);
       }
     }
-    for (let waiting = records; waiting.length > 0;) {
-      for (const record of waiting) {
+    for (let active = records; active.length > 0;) {
+      for (const record of active) {
         const spent = records.map((one) => Math.min(1, one.seconds / seconds));
         onProgress({ stage: 'measuring', entry: record.entry, done: mean(spent) });
         const start = performance.now();
         try {
           record.rounds.push(await turn(record.entry, ceilingFlops));
         } catch (error) {
-          await giveUp(record.entry, error);
+          await exclude(record.entry, error);
         }
         record.seconds += (performance.now() - start) / 1000;
       }
-      waiting = records.filter((record) => wantsMore(record, seconds));
+      active = records.filter((record) => needsMoreRounds(record, seconds));
     }
     return { records, notMeasured };
   } finally {
     const busy = [...ceilings, ...records.map(({ entry }) => entry.process)];
-    await Promise.allSettled(busy.map((one) => one.ask('finish')));
+    await Promise.allSettled(busy.map((one) => one.request('finish')));
   }
 }

@@ -1,4 +1,5 @@
-// The command line of npm run bench. No npm packages: tools/bench.mjs checks the arguments before any set-up.
+// The command line of npm run bench. Imports no npm package: tools/bench.mjs checks the arguments before any
+// set-up.
 import os from 'node:os';
 import { peers as portablePeers } from './contenders.mjs';
 import { shapes, tasks } from './shapes.mjs';
@@ -13,8 +14,8 @@ const names = (allowed) => ({ type: 'name', list: true, allowed, default: allowe
 export const command = {
   name: 'npm run bench',
   summary:
-    'Measures the layer and its peers on this machine, and the microkernel by itself; --scaling measures how time and ' +
-    'memory grow.',
+    'Measures the layer, other libraries and the microkernel alone on this machine; --scaling measures how ' +
+    'time and memory grow with the sizes.',
   options: {
     shapes: { ...names(shapes.map(({ name }) => name)), description: 'Shapes of the layers.' },
     what: { ...names(Object.keys(tasks)), description: 'Tasks to measure.' },
@@ -30,7 +31,7 @@ export const command = {
     peers: {
       ...names(Object.keys(allPeers)),
       allowEmpty: true,
-      description: "Other implementations to compare with; '' for none.",
+      description: "Other libraries to compare with; '' for none.",
     },
     seconds: {
       type: 'number',
@@ -38,12 +39,12 @@ export const command = {
       default: 1.5,
       description: 'Seconds for each contender in each measurement.',
     },
-    json: { type: 'path', placeholder: 'FILE', description: 'Writes all figures of every round.' },
-    svg: { type: 'path', placeholder: 'FILE', description: 'Writes a chart of the figures.' },
+    json: { type: 'path', placeholder: 'FILE', description: 'Writes all results of every round.' },
+    svg: { type: 'path', placeholder: 'FILE', description: 'Writes a chart of the results.' },
     scaling: {
       type: 'boolean',
       description:
-        'Measures time and memory against N, L, C and the number of threads instead. Uses the first of --simd, ' +
+        'Measures time and memory by N, L, C and number of threads instead. Uses the first of --simd, and ' +
         '--seconds, --json, --svg and --check.',
     },
     check: {
@@ -53,6 +54,6 @@ export const command = {
   },
   examples: [
     ['--shapes sd15-64,tiny --what forward', 'Measures the forward pass of two shapes.'],
-    ["--peers '' --threads 1 --json figures.json", 'Measures only the layer, and saves all figures.'],
+    ["--peers '' --threads 1 --json results.json", 'Measures only the layer and saves all results.'],
   ],
 };

@@ -1,8 +1,11 @@
-// What was measured, as text.
+// Prints measurements as text.
 import { contextLengthOf, flopsOf, isOverhead, tokensOf } from './shapes.mjs';
 import { summarize } from './summary.mjs';
 
-/** Columns as wide as they need; all but the first one to the right. */
+/**
+ * Formats rows as a table. Columns are as wide as their longest cell; all but the first one are
+ * right-aligned.
+ */
 export function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const pad = (cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]));
@@ -14,26 +17,26 @@ const time = (milliseconds) =>
   milliseconds < 0.1 ? `${(1000 * milliseconds).toFixed(2)} µs` : `${milliseconds.toFixed(2)} ms`;
 
 export function describeShape(shape) {
-  if (shape.layers) return `${shape.name}: ${shape.layers.length} layers one after another`;
+  if (shape.layers) return `${shape.name}: ${shape.layers.length} layers in sequence`;
   const { name, batch, queryDim, length, contextDim, numHeads } = shape;
   const context = length === null ? 'self-attention' : `${length} keys of ${contextDim}`;
   return `${name}: ${batch} × ${queryDim} × ${shape.height}², ${context}, ${numHeads} heads`;
 }
 
-/** The table of one measurement. */
+/** Returns the table of one measurement. */
 export function measurementTable({ shape, task, records }) {
   const rows = summarize({ shape, task, records });
   const peers = Object.keys(Object.assign({}, ...rows.map(({ timesAsFastAs }) => timesAsFastAs ?? {})));
-  const counts = !isOverhead(shape);
+  const hasRates = !isOverhead(shape);
   const training = task === 'training';
-  const head = ['', 'by the clock', 'a call'];
-  if (counts) head.push('GFLOP/s', 'ceiling', 'of the ceiling', '(quartiles)');
-  if (counts && training) head.push('done', 'of the ceiling');
-  head.push(...peers.map((label) => `times ${label}`));
+  const head = ['', 'wall time', 'time per call'];
+  if (hasRates) head.push('GFLOP/s', 'ceiling', '% of ceiling', '(quartiles)');
+  if (hasRates && training) head.push('executed', '% of ceiling');
+  head.push(...peers.map((label) => `× ${label}`));
   const cells = rows.map((row) => {
     const line = [row.title, time(row.clockMilliseconds), time(row.milliseconds)];
     const hasCeiling = row.shareOfCeiling !== null;
-    if (counts) {
+    if (hasRates) {
       line.push(row.gflopsPerSecond.toFixed(1));
       if (hasCeiling) {
         line.push(row.ceilingGflopsPerSecond.toFixed(1), percent(row.shareOfCeiling));
@@ -47,15 +50,17 @@ export function measurementTable({ shape, task, records }) {
     line.push(...peers.map((label) => row.timesAsFastAs?.[label]?.toFixed(2) ?? ''));
     return line;
   });
-  const work = counts ? `, ${(flopsOf(shape, task) / 1e9).toFixed(3)} GFLOP` : '';
+  const work = hasRates ? `, ${(flopsOf(shape, task) / 1e9).toFixed(3)} GFLOP` : '';
   return `${describeShape(shape)}${work}\n${table([head, ...cells])}`;
 }
 
-/** Who is not in the table, and why: { title, reason } of each. */
+/**
+ * Lists the contenders that were not measured, grouped by reason. `notMeasured`: { title, reason } of each.
+ */
 export function notMeasuredLines(notMeasured) {
   const byReason = Map.groupBy(notMeasured, ({ reason }) => reason);
-  const line = ([reason, those]) =>
-    `  not measured: ${those.map(({ title }) => title).join('; ')}: ${reason}`;
+  const line = ([reason, group]) =>
+    `  not measured: ${group.map(({ title }) => title).join('; ')}: ${reason}`;
   return [...byReason].map(line).join('\n');
 }
 
@@ -64,17 +69,20 @@ export const notMeasuredText = ({ notMeasured }) =>
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(2);
 
-/** The bound on a forward's memory where the project sets itself one, in bytes beyond input, output and weights. */
-function memoryBound(shape, threads) {
+/**
+ * Returns the target for the memory of a forward pass in bytes, without input, output and weights; null if
+ * there is none.
+ */
+function memoryTarget(shape, threads) {
   if (shape.name === 'sd15-64') return 4e6 * threads;
-  // 8 MB and the keys and values.
+  // 8 MB plus keys and values.
   if (shape.name === 'self-64') {
     return 8e6 + 2 * 4 * shape.batch * contextLengthOf(shape) * shape.queryDim;
   }
   return null;
 }
 
-/** What a first forward takes beyond input, output and weights. */
+/** Returns the table of the peak memory of a first forward pass, without input, output and weights. */
 export function memoryTable(measurements) {
   const rows = measurements
     .filter(({ dtype, task, shape }) => dtype === 'float32' && task === 'forward' && !isOverhead(shape))
@@ -84,22 +92,25 @@ export function memoryTable(measurements) {
         .map(({ entry, memory }) => {
           const { forwardPeakBytes, outputBytes, packedWeightBytes } = memory;
           const beyond = forwardPeakBytes - outputBytes;
-          const bound = memoryBound(shape, entry.options.threads);
+          const target = memoryTarget(shape, entry.options.threads);
           const scores = 4 * shape.batch * shape.numHeads * tokensOf(shape) * contextLengthOf(shape);
           return [
             `${shape.name}, ${entry.title}`,
             megabytes(beyond),
-            bound === null ? '' : `${beyond <= bound ? '✓' : '✗'} at most ${megabytes(bound)}`,
+            target === null ? '' : `${beyond <= target ? '✓' : '✗'} at most ${megabytes(target)}`,
             megabytes(packedWeightBytes),
             megabytes(scores),
           ];
         }),
     );
   if (rows.length === 0) return null;
-  return table([['', 'MB', '', 'packed weights', 'N×L scores would take'], ...rows]);
+  return table([['', 'MB', '', 'packed weights', 'all N×L scores'], ...rows]);
 }
 
-/** The part of one core that single-threaded contenders had in the mean; below 1 others were running. */
+/**
+ * Returns the mean number of cores that single-threaded contenders used. It is below 1 if other programs were
+ * running.
+ */
 export function meanCores(measurements) {
   const cores = measurements.flatMap(({ records }) =>
     records
@@ -109,16 +120,16 @@ export function meanCores(measurements) {
   return cores.reduce((sum, value) => sum + value, 0) / cores.length;
 }
 
-/** Where the microkernel by itself was not as fast all the time; null where it was, within a tenth. */
+/** Returns a warning if the rate of the microkernel alone varied by more than 10 %, else null. */
 export function ceilingText(measurements) {
   const rates = measurements.flatMap((measurement) =>
     summarize(measurement)
       .filter(({ threads, ceilingGflopsPerSecond }) => threads === 1 && ceilingGflopsPerSecond !== null)
-      .map((row) => ({ what: `${row.simd}, ${measurement.dtype}`, rate: row.ceilingGflopsPerSecond })),
+      .map((row) => ({ kind: `${row.simd}, ${measurement.dtype}`, rate: row.ceilingGflopsPerSecond })),
   );
-  const lines = [...Map.groupBy(rates, ({ what }) => what)].flatMap(([what, those]) => {
-    const [least, most] = [Math.min, Math.max].map((pick) => pick(...those.map(({ rate }) => rate)));
-    return most > 1.1 * least ? [`${what}: ${least.toFixed(1)} to ${most.toFixed(1)} GFLOP/s`] : [];
+  const lines = [...Map.groupBy(rates, ({ kind }) => kind)].flatMap(([kind, group]) => {
+    const [min, max] = [Math.min, Math.max].map((pick) => pick(...group.map(({ rate }) => rate)));
+    return max > 1.1 * min ? [`${kind}: ${min.toFixed(1)} to ${max.toFixed(1)} GFLOP/s`] : [];
   });
-  return lines.length > 0 ? `The ceiling changed while measuring (${lines.join('; ')}).` : null;
+  return lines.length > 0 ? `The ceiling varied during the run (${lines.join('; ')}).` : null;
 }

@@ -1,4 +1,5 @@
-// npm run bench: the layer and its peers on this machine. `npm run bench -- --help` lists the options.
+// npm run bench: measures the layer and other libraries on this machine. `npm run bench -- --help` lists the
+// options.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ceilingFile } from '../tools/lib/build.mjs';
 import { readCommandLine } from '../tools/lib/command_line.mjs';
@@ -17,16 +18,16 @@ import { targetLines } from './targets.mjs';
 
 const options = readCommandLine(command);
 
-/** Ours first: the others' results are compared with them. */
+/** Starts all entries, this package first: the other results are compared with its result. */
 async function startEntries() {
   const entries = [];
-  const add = async (label, name, setUp, ceiling = []) => {
-    const entry = entryOf(label, name, setUp);
-    entries.push({ ...entry, process: await ContenderProcess.start(name, setUp), ceiling });
+  const add = async (label, name, settings, ceiling = []) => {
+    const entry = entryOf(label, name, settings);
+    entries.push({ ...entry, process: await ContenderProcess.start(name, settings), ceiling });
   };
-  const addPeer = (label, name, setUp) =>
-    add(label, name, setUp).catch((error) =>
-      console.log(`Not measured: ${entryOf(label, name, setUp).title}: ${error.message}`),
+  const addPeer = (label, name, settings) =>
+    add(label, name, settings).catch((error) =>
+      console.log(`Not measured: ${entryOf(label, name, settings).title}: ${error.message}`),
     );
   for (const simd of options.simd) {
     const bytes = readFileSync(ceilingFile(simd));
@@ -36,13 +37,13 @@ async function startEntries() {
       await add(simd, 'cross_attention', { simd, threads }, ceilings.slice(0, threads));
     }
   }
-  for (const { label, name, options: setUp } of options.peers.map((peer) => allPeers[peer])) {
-    for (const threads of options.threads) await addPeer(label, name, { ...setUp, threads });
+  for (const { label, name, options: settings } of options.peers.map((peer) => allPeers[peer])) {
+    for (const threads of options.threads) await addPeer(label, name, { ...settings, threads });
   }
   return entries;
 }
 
-/** On a terminal one line that is written again and again. */
+/** Shows a line of progress on a terminal; the next one replaces it. */
 function showProgress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
@@ -59,14 +60,15 @@ async function measureEverything(entries) {
   const start = performance.now();
   const measurements = [];
   let heading = '';
-  for (const [index, what] of plan.entries()) {
-    const title = `${what.dtype}, ${tasks[what.task].title}`;
-    showProgress(`${index + 1} of ${plan.length}: ${what.shape.name}, ${title} (${elapsedSince(start)})`);
-    const { records, notMeasured } = await measureAll(what, entries, options.seconds);
+  for (const [index, workload] of plan.entries()) {
+    const { shape, dtype, task } = workload;
+    const title = `${dtype}, ${tasks[task].title}`;
+    showProgress(`${index + 1} of ${plan.length}: ${shape.name}, ${title} (${elapsedSince(start)})`);
+    const { records, notMeasured } = await measureAll(workload, entries, options.seconds);
     showProgress('');
-    if (title !== heading) console.log(`\n${title}\nGFLOP: ${tasks[what.task].flops}`);
+    if (title !== heading) console.log(`\n${title}\nGFLOP: ${tasks[task].flops}`);
     heading = title;
-    const measurement = { ...what, records, notMeasured };
+    const measurement = { ...workload, records, notMeasured };
     measurements.push(measurement);
     console.log(`\n${measurementTable(measurement)}`);
     if (notMeasured.length > 0) console.log(notMeasuredText(measurement));
@@ -82,17 +84,18 @@ function printMachine() {
 function printIntroduction() {
   printMachine();
   console.log(
-    'Contenders take turns; times are medians over the rounds, ratios are taken within each round.\n' +
-      '“A call” and all that follows from it: of one thread processor time, so that a busy machine distorts it less; of ' +
-      'more threads the clock.\n' +
-      'Ceiling: the microkernel by itself, in a process for each thread, right before the contender.',
+    'Contenders are measured in turns. Times are medians over the rounds; ratios are computed within each ' +
+      'round.\n' +
+      'Time per call, and all columns after it: processor time with one thread, because a busy machine ' +
+      'distorts it less; wall time with more threads.\n' +
+      'Ceiling: the microkernel alone, one process per thread, measured right before the contender.',
   );
 }
 
 function printConclusion(measurements) {
   const memory = memoryTable(measurements);
   if (memory !== null) {
-    console.log(`\nMemory: the most that a first forward takes beyond input, output and weights\n${memory}`);
+    console.log(`\nPeak memory of a first forward pass, without input, output and weights\n${memory}`);
   }
   const targets = targetLines(measurements);
   printTargets(targets);
@@ -100,9 +103,8 @@ function printConclusion(measurements) {
   if (ceiling !== null) console.log(ceiling);
   const cores = meanCores(measurements);
   if (cores < 0.97) {
-    console.log(
-      `The machine was busy: one thread had ${(100 * cores).toFixed(0)} % of a core. The clock’s times are too long.`,
-    );
+    const percent = (100 * cores).toFixed(0);
+    console.log(`The machine was busy: one thread had ${percent} % of a core. Wall times are too long.`);
   }
 }
 

@@ -1,4 +1,4 @@
-// Curves of scaling.mjs as charts: time and memory. No Node in here.
+// Draws the curves of scaling.mjs: time and memory. Uses no Node API.
 import * as Plot from '@observablehq/plot';
 
 const color = 'var(--chart-ours, #5546c9)';
@@ -20,7 +20,7 @@ function panel(points, { document, width, height, isLog, xLabel, y, yLabel }) {
     marks: [
       Plot.gridX(ticks),
       Plot.gridY({ ticks: 3 }),
-      // A logarithmic scale would leave some labels out.
+      // The default axis of a logarithmic scale omits some labels.
       Plot.axisX(ticks, { text: String }),
       Plot.lineY(points, { x: 'x', y, stroke: color, strokeWidth: 1.8 }),
       Plot.dot(points, { x: 'x', y, fill: color, r: 3 }),
@@ -28,7 +28,10 @@ function panel(points, { document, width, height, isLog, xLabel, y, yLabel }) {
   });
 }
 
-/** @returns {{ svg: SVGSVGElement, column: number, row: number }[]} time above, memory below; a column for each curve */
+/**
+ * Returns the charts of a grid with one column per curve: time in the first row, memory in the second.
+ * @returns {{ svg: SVGSVGElement, column: number, row: number }[]}
+ */
 export function scalingPanels({ curves }, { document, width, height }) {
   return curves.flatMap(({ name, exponent, points }, column) => {
     const exponentText = exponent === null ? '' : `, exponent ${exponent.toFixed(2)}`;

@@ -1,8 +1,8 @@
-// Curves of scaling.mjs, as text.
+// Prints the curves of scaling.mjs as text.
 import { table } from './report.mjs';
 
-/** How far an exponent may be from 1. */
-const allowedDistance = 0.05;
+/** Maximum difference of an exponent from 1. */
+const tolerance = 0.05;
 
 export function curveText({ name, title, points }) {
   const rows = points.map(({ x, milliseconds, gflopsPerSecond, bytesBeyond }) => [
@@ -11,24 +11,24 @@ export function curveText({ name, title, points }) {
     gflopsPerSecond.toFixed(1),
     (bytesBeyond / 1e6).toFixed(2),
   ]);
-  const head = [name, 'a call', 'GFLOP/s', 'MB beyond input, output, weights'];
-  return `Against ${name}: ${title}\n${table([head, ...rows])}`;
+  const head = [name, 'time per call', 'GFLOP/s', 'MB without input, output, weights'];
+  return `${name}: ${title}\n${table([head, ...rows])}`;
 }
 
-/** Whether cost grows as the formula says. */
+/** Checks that the cost grows as the formula predicts. */
 export function scalingLines(curves) {
   return curves
     .filter(({ fit }) => fit !== null)
     .map(({ name, fit, exponent }) => {
-      const met = Math.abs(exponent - 1) <= allowedDistance;
+      const met = Math.abs(exponent - 1) <= tolerance;
       const { reference } = fit;
       const model =
         reference === null
           ? `time ~ ${name}ᵖ`
           : `time − time at ${name} = ${reference} ~ (${name} − ${reference})ᵖ`;
       const text =
-        `${met ? '✓' : '✗'} ${model} from ${name} = ${fit.from} on: p = ${exponent.toFixed(3)}, ` +
-        `wanted is 1 ± ${allowedDistance}`;
+        `${met ? '✓' : '✗'} ${model} for ${name} ≥ ${fit.from}: p = ${exponent.toFixed(3)}, ` +
+        `expected 1 ± ${tolerance}`;
       return { met, text };
     });
 }

@@ -1,7 +1,8 @@
-// What is measured: shapes of layers, what is done with them, and the work of it by a formula that knows no contender.
+// What is measured: the shapes of layers, the tasks, and the work of a task by a formula that is the same for
+// all contenders.
 import { shapeNamed, shapes as layerShapes } from '../support/shapes.mjs';
 
-/** So small that a call is nothing but overhead: only the time of a call tells anything. */
+/** So small that a call is only overhead: its time is meaningful, its GFLOP/s are not. */
 const overhead = {
   name: 'overhead',
   batch: 1,
@@ -14,7 +15,7 @@ const overhead = {
 };
 export const isOverhead = (shape) => shape.name === overhead.name;
 
-/** All cross-attention layers of Stable Diffusion 1.5's U-Net, one after another, each with weights of its own. */
+/** All cross-attention layers of Stable Diffusion 1.5's U-Net in sequence, each with different weights. */
 const stack = {
   name: 'sd15-stack',
   layers: [
@@ -25,44 +26,44 @@ const stack = {
 
 export const shapes = [...layerShapes, stack, overhead];
 
-/** The layers that one call runs. */
+/** Returns the shapes of the layers that one call runs. */
 export const layersOf = (shape) => shape.layers ?? [shape];
 
-/** What can be done with a layer; `title` and `flops` (what flopsOf counts) are for people. */
+/** The tasks. `title` and `flops`, the formula of flopsOf, are printed. */
 export const tasks = {
   forward: {
-    title: 'forward, another context at every call',
+    title: 'forward, a new context in every call',
     flops: '2·B·(2·N·C² + 2·L·D·C + 2·N·L·C)',
   },
   'forward-cached': {
-    title: 'forward, the same context at every call',
-    flops: '2·B·(2·N·C² + 2·N·L·C): the keys and values of a context can be kept, so they are not counted',
+    title: 'forward, the same context in every call',
+    flops: '2·B·(2·N·C² + 2·N·L·C), without keys and values, which can be cached',
   },
   'forward-compiled': {
-    title: 'denoising loop: forward, the context constant; ours compiled once a prompt',
-    flops: '2·B·(2·N·C² + 2·N·L·C), as with the same context at every call',
+    title: 'denoising loop: forward, a constant context; this package compiled once per prompt',
+    flops: '2·B·(2·N·C² + 2·N·L·C), as with the same context in every call',
   },
   training: {
     title: 'training step: forward, backward (all gradients), update',
     flops:
-      '3 · forward, for each product y = a·b of the forward has two in the backward, da = dy·bᵀ and db = aᵀ·dy. ' +
-      'What a layer computes a second time, or saves, is counted only under “done”',
+      '3 · forward: for each product y = a·b of the forward pass, the backward pass has two, da = dy·bᵀ ' +
+      'and db = aᵀ·dy. Only “executed” counts recomputation and omits work that the layer avoids',
   },
 };
 
-/** Whether a task's context is the same at every call. */
-export const keepsContext = (task) => task === 'forward-cached' || task === 'forward-compiled';
+/** True if the context of a task is the same in every call. */
+export const reusesContext = (task) => task === 'forward-cached' || task === 'forward-compiled';
 
-/** A prompt's keys and values can be kept; those of the image's own tokens change with every image. */
-const canKeepContext = (shape) => layersOf(shape).every(({ length }) => length !== null);
-/** The stack has no loss of its own to be trained by. */
+/** True if keys and values can be cached. In self-attention they depend on the image, which changes. */
+const canCacheContext = (shape) => layersOf(shape).every(({ length }) => length !== null);
+/** True if a task can be measured with a shape. The stack of layers has no loss for training. */
 export const isMeaningful = (shape, task) =>
-  (!keepsContext(task) || canKeepContext(shape)) && (task !== 'training' || !shape.layers);
+  (!reusesContext(task) || canCacheContext(shape)) && (task !== 'training' || !shape.layers);
 
-export const mostChannelsOf = (shape) => Math.max(...layersOf(shape).map(({ queryDim }) => queryDim));
+export const maxChannelsOf = (shape) => Math.max(...layersOf(shape).map(({ queryDim }) => queryDim));
 
 export const tokensOf = (shape) => shape.height * shape.width;
-/** Self-attention has no context but the image's own tokens. */
+/** Returns L. In self-attention, the tokens of the image are the context. */
 export const contextLengthOf = (shape) => shape.length ?? tokensOf(shape);
 
 function layerFlopsOf(shape, task) {
@@ -71,11 +72,14 @@ function layerFlopsOf(shape, task) {
   const length = contextLengthOf(shape);
   const forImage = 2 * tokens * queryDim ** 2 + 2 * tokens * length * queryDim;
   const forContext = 2 * length * contextDim * queryDim;
-  if (keepsContext(task)) return 2 * batch * forImage;
+  if (reusesContext(task)) return 2 * batch * forImage;
   const forward = 2 * batch * (forImage + forContext);
   return task === 'training' ? 3 * forward : forward;
 }
 
-/** Floating-point operations of one call, from textbook formulas: the same number for all contenders. */
+/**
+ * Returns the floating-point operations of one call by the formulas of `tasks`: the same number for all
+ * contenders.
+ */
 export const flopsOf = (shape, task) =>
   layersOf(shape).reduce((sum, layer) => sum + layerFlopsOf(layer, task), 0);

@@ -1,9 +1,9 @@
-// What was measured, in figures: for tables, for charts and for programs. No Node in here: pages show it as well.
+// Summarizes measurements for tables, charts and JSON files. Uses no Node API: pages use it, too.
 import { median, quantile } from './measure.mjs';
 import { countedMilliseconds } from './measurement.mjs';
 import { flopsOf, tasks } from './shapes.mjs';
 
-/** Medians over the rounds; ratios are taken within each round first. */
+/** Returns medians over the rounds. Ratios are computed within each round first. */
 export function summarize({ shape, task, records }) {
   const flops = flopsOf(shape, task);
   return records.map((record) => {
@@ -24,7 +24,7 @@ export function summarize({ shape, task, records }) {
       ceilingGflopsPerSecond: hasCeiling ? median(rounds.map(({ ceiling }) => ceiling)) : null,
       shareOfCeiling: hasCeiling ? median(shares) : null,
       shareQuartiles: hasCeiling ? [quantile(shares, 0.25), quantile(shares, 0.75)] : null,
-      /** With all that the contender does, by its own count: what it computes a second time. */
+      /** Operations as the contender counts them (including recomputation), relative to the formula. */
       doneOverFlops: flopsDone === null ? null : flopsDone / flops,
       cores: rounds[0].cores === null ? null : median(rounds.map(({ cores }) => cores)),
       timesAsFastAs: timesAsFast(record, records),
@@ -35,22 +35,26 @@ export function summarize({ shape, task, records }) {
   });
 }
 
-/** Our speed over each peer's with as many threads, by the peers' labels: ratios within each round. */
+/**
+ * Returns the speed of this package relative to each peer with the same number of threads, by the peer's
+ * label.
+ */
 function timesAsFast(record, records) {
   const { entry, rounds } = record;
   const { simd, threads } = entry.options;
   if (!simd) return null;
   const peers = records.filter(({ entry: { options } }) => !options.simd && options.threads === threads);
   const ratioTo = (peer) => {
-    // A slow peer leaves after fewer rounds.
-    const both = Math.min(rounds.length, peer.rounds.length);
+    // A slow peer has fewer rounds.
+    const common = Math.min(rounds.length, peer.rounds.length);
     const counted = (one, index) => countedMilliseconds(threads, one.rounds[index]);
-    return median(Array.from({ length: both }, (_, index) => counted(peer, index) / counted(record, index)));
+    const ratio = (_, index) => counted(peer, index) / counted(record, index);
+    return median(Array.from({ length: common }, ratio));
   };
   return Object.fromEntries(peers.map((peer) => [peer.entry.label, ratioTo(peer)]));
 }
 
-/** Everything, for programs. */
+/** Returns all results as JSON. */
 export function toJson(measurements, machine) {
   return {
     date: new Date().toISOString(),

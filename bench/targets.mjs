@@ -1,4 +1,4 @@
-// What the project sets itself, and whether a run reached it.
+// The performance targets of the project, and a check of a run against them.
 import { peers } from './contenders.mjs';
 import { median } from './measure.mjs';
 import { countedMilliseconds } from './measurement.mjs';
@@ -11,7 +11,10 @@ const times = (ratio) => `${ratio.toFixed(2)} ×`;
 const gflopsPerSecond = (rate) => `${rate.toFixed(1)} GFLOP/s`;
 const microseconds = (milliseconds) => `${(1000 * milliseconds).toFixed(1)} µs`;
 
-/** How many times as fast as a peer, by its name or label; as the fastest where there are more. Null where none was measured. */
+/**
+ * Returns a function that computes the speed relative to a peer, or to the fastest of several peers, given by
+ * name or label; null if none was measured.
+ */
 const timesAsFastAs =
   (...ids) =>
   ({ row }) => {
@@ -22,127 +25,129 @@ const timesAsFastAs =
   };
 const timesOnnxRuntimeWeb = timesAsFastAs('onnxruntime-web', 'onnxruntime-web-fused');
 
-/** How many times as fast as with one thread: the ratio within each round. */
+/** Returns the speed relative to one thread: the median of the ratios within each round. */
 function timesOneThread({ row, rows }) {
   const single = rows.find(({ simd, threads }) => simd === row.simd && threads === 1);
   if (single === undefined) return null;
-  const both = Math.min(row.rounds.length, single.rounds.length);
+  const common = Math.min(row.rounds.length, single.rounds.length);
   const ratio = (_, round) =>
     countedMilliseconds(1, single.rounds[round]) / countedMilliseconds(row.threads, row.rounds[round]);
-  return median(Array.from({ length: both }, ratio));
+  return median(Array.from({ length: common }, ratio));
 }
 
-/** What two processes with nothing but the microkernel reached at the same time: more, the machine does not give. */
-function loopsAtOnce({ row, rows }) {
+/**
+ * Notes the speed-up of the microkernel alone in concurrent processes: the maximum that the machine allows.
+ */
+function ceilingSpeedup({ row, rows }) {
   const single = rows.find(({ simd, threads }) => simd === row.simd && threads === 1);
   const ratio = row.ceilingGflopsPerSecond / single.ceilingGflopsPerSecond;
-  return `; ${row.threads} loops of the microkernel at once: ${times(ratio)}`;
+  return `; ${row.threads} concurrent loops of the microkernel: ${times(ratio)}`;
 }
 
 const shareOfCeiling = ({ row }) => row.shareOfCeiling;
-const shareDone = ({ row }) => row.shareOfCeiling * row.doneOverFlops;
+const executedShareOfCeiling = ({ row }) => row.shareOfCeiling * row.doneOverFlops;
 
 /**
- * Of relaxed SIMD, one thread, float32 and forward, where nothing else is said. `value` may be null: not measured.
- * Reached is `least` or more, `below` or less.
+ * The targets. Defaults: relaxed SIMD, one thread, float32, task 'forward'. A target is met if `value` is at
+ * least `min`, or less than `below`. `value` may be null: not measured.
  */
 const targets = [
   {
-    what: 'of processor time',
+    unit: 'by processor time',
     shapes: ['sd15-64', 'sd15-16'],
     value: ({ row }) => row.gflopsPerSecond,
-    least: 35,
+    min: 35,
     show: gflopsPerSecond,
   },
-  { what: 'of the ceiling', shapes: crossShapes, value: shareOfCeiling, least: 0.85, show: percent },
-  { what: 'of the ceiling', shapes: ['self-64'], value: shareOfCeiling, least: 0.7, show: percent },
+  { unit: 'of the ceiling', shapes: crossShapes, value: shareOfCeiling, min: 0.85, show: percent },
+  { unit: 'of the ceiling', shapes: ['self-64'], value: shareOfCeiling, min: 0.7, show: percent },
   {
-    what: 'of its ceiling',
+    unit: 'of its ceiling',
     simd: 'baseline',
     shapes: crossShapes,
     value: shareOfCeiling,
-    least: 0.85,
+    min: 0.85,
     show: percent,
   },
   ...[1, 2].flatMap((threads) => [
     {
-      what: 'as fast as ONNX Runtime Web',
+      unit: 'as fast as ONNX Runtime Web',
       threads,
       shapes: [...crossShapes, 'tiny'],
       value: timesOnnxRuntimeWeb,
-      least: 2,
+      min: 2,
       show: times,
     },
     {
-      what: 'as fast as ONNX Runtime Web',
+      unit: 'as fast as ONNX Runtime Web',
       threads,
       shapes: ['self-64'],
       value: timesOnnxRuntimeWeb,
-      least: 2.2,
+      min: 2.2,
       show: times,
     },
   ]),
   ...Object.entries({ 'sd15-16': 7, 'sd15-32': 2.3, 'sd15-64': 2.1, 'sd15-stack': 2.9 }).map(
-    ([shape, least]) => ({
-      what: 'as fast as ONNX Runtime Web',
+    ([shape, min]) => ({
+      unit: 'as fast as ONNX Runtime Web',
       task: 'forward-compiled',
       shapes: [shape],
       value: timesOnnxRuntimeWeb,
-      least,
+      min,
       show: times,
     }),
   ),
   {
-    what: 'as fast as ONNX Runtime, native code',
+    unit: 'as fast as native ONNX Runtime',
     task: 'forward-compiled',
     shapes: ['sd15-stack'],
     value: timesAsFastAs('ONNX Runtime native'),
-    least: 0.85,
+    min: 0.85,
     show: times,
   },
   {
-    what: 'as fast as jax-js',
+    unit: 'as fast as jax-js',
     task: 'training',
     shapes: ['sd15-16'],
     value: timesAsFastAs('jax'),
-    least: 6,
+    min: 6,
     show: times,
   },
   {
-    what: 'as fast as TensorFlow.js',
+    unit: 'as fast as TensorFlow.js',
     task: 'training',
     shapes: ['sd15-16'],
     value: timesAsFastAs('tensorflow'),
-    least: 12,
+    min: 12,
     show: times,
   },
   {
-    what: 'of the ceiling, recomputation counted',
+    unit: 'of the ceiling, with recomputation',
     task: 'training',
     shapes: crossShapes,
-    value: shareDone,
-    least: 0.7,
+    value: executedShareOfCeiling,
+    min: 0.7,
     show: percent,
   },
   {
-    what: 'as fast as with one thread',
+    unit: 'as fast as one thread',
     threads: 2,
     shapes: crossShapes,
     value: timesOneThread,
-    least: 1.8,
+    min: 1.8,
     show: times,
-    note: loopsAtOnce,
+    note: ceilingSpeedup,
   },
   {
-    what: 'of the rate in float32',
+    unit: 'of the float32 rate',
     dtype: 'float64',
     shapes: crossShapes,
     value: ({ row, inFloat32 }) => inFloat32 && row.gflopsPerSecond / inFloat32.gflopsPerSecond,
-    least: 0.4,
+    min: 0.4,
     show: percent,
   },
   {
-    what: 'a call that computes next to nothing',
+    unit: 'per call without work',
     shapes: ['overhead'],
     value: ({ row }) => row.milliseconds,
     below: 0.01,
@@ -150,9 +155,12 @@ const targets = [
   },
 ];
 
-const isMet = ({ least, below }, value) => (below === undefined ? value >= least : value < below);
+const isMet = ({ min, below }, value) => (below === undefined ? value >= min : value < below);
 
-/** @returns {{ met: boolean, text: string }[]} one a target, shape and run of it */
+/**
+ * Checks the measurements against the targets.
+ * @returns {{ met: boolean, text: string }[]} one for each target and each measured shape
+ */
 export function targetLines(measurements) {
   const summaries = measurements.map((one) => ({ ...one, rows: summarize(one) }));
   return targets.flatMap((target) => {
@@ -170,10 +178,11 @@ export function targetLines(measurements) {
         const value = target.value(context) ?? null;
         if (value === null) return [];
         const met = isMet(target, value);
-        const { show, below, least, note } = target;
-        const wanted = below === undefined ? `at least ${show(least)}` : `less than ${show(below)}`;
-        const what = [shape.name, dtype, task, row.title].join(', ');
-        const text = `${met ? '✓' : '✗'} ${what}: ${show(value)} ${target.what}, ${wanted}${note?.(context) ?? ''}`;
+        const { show, below, min, unit, note } = target;
+        const bound = below === undefined ? `at least ${show(min)}` : `less than ${show(below)}`;
+        const title = [shape.name, dtype, task, row.title].join(', ');
+        const mark = met ? '✓' : '✗';
+        const text = `${mark} ${title}: ${show(value)} ${unit}; expected ${bound}${note?.(context) ?? ''}`;
         return [{ met, text }];
       });
   });

@@ -1,9 +1,9 @@
-// What no layer can be faster than: the microkernel by itself, its panels in the first-level cache.
+// The upper bound of every layer: the microkernel alone, with its panels in the first-level cache.
 
 /** About half a millisecond of work. */
 const products = 1000;
 
-/** @param {{ bytes: Uint8Array }} options its .wasm, which decides the SIMD */
+/** @param {{ bytes: Uint8Array }} options the .wasm file, which determines the SIMD variant */
 export async function start({ bytes }) {
   const { instance } = await WebAssembly.instantiate(bytes);
   const { _initialize, ...functions } = instance.exports;
@@ -20,10 +20,10 @@ function prepare(functions, dtype) {
     run: () => multiplyTiles(products),
     check() {
       multiplyTiles(1);
-      // Every value of the panels is 1/2: an element of the tile is a quarter of the depth.
+      // Every value of the panels is 1/2, so an element of the tile is a quarter of the depth.
       const expected = flopsOfTile() / 8;
       if (sumOfTile() !== expected)
-        throw new Error(`the microkernel's tile sums to ${sumOfTile()}, not ${expected}`);
+        throw new Error(`sum of the microkernel's tile is ${sumOfTile()}; expected ${expected}`);
       return null;
     },
     flopsDone: () => products * flopsOfTile(),

@@ -1,4 +1,4 @@
-// Ours in WebAssembly: the package as users import it.
+// This package in WebAssembly, imported as users do.
 import { compile, DiffusionCrossAttention, init, Tensor } from 'diffusion-cross-attention';
 import { makeLayerData } from '../layer_data.mjs';
 import { learningRate } from '../learning_rate.mjs';
@@ -7,11 +7,12 @@ import { learningRate } from '../learning_rate.mjs';
 export async function start({ simd, threads }) {
   const info = await init({ simd, threads, device: 'wasm' });
   if (info.simd !== simd || info.threads !== threads) {
-    throw new Error(`asked for ${simd}, ${threads} threads; got ${info.simd}, ${info.threads} threads`);
+    throw new Error(`SIMD and threads are ${info.simd}, ${info.threads}; expected ${simd}, ${threads}`);
   }
   return {
     supports: () => true,
-    prepare: (...what) => (what[2] === 'forward-compiled' ? prepareCompiled(...what) : prepare(...what)),
+    prepare: (shape, dtype, task, index) =>
+      (task === 'forward-compiled' ? prepareCompiled : prepare)(shape, dtype, task, index),
   };
 }
 
@@ -30,7 +31,7 @@ export function makeLayer(
   return layer;
 }
 
-/** The layer's graph, compiled once a prompt: its context is constant. */
+/** Compiles the layer's graph for one prompt: the context is constant. */
 async function prepareCompiled(shape, dtype, _task, index) {
   const data = makeLayerData(shape, dtype, index);
   const layer = makeLayer(shape, dtype, data.parameters);
@@ -66,7 +67,7 @@ export function prepare(shape, dtype, task, index) {
   const outputGradient = isTraining ? Tensor.from(data.outputGradient, data.imageShape) : null;
   layer.training = isTraining;
 
-  // The layer keeps the keys and values of the last context: two by turns are never the last one.
+  // The layer caches the keys and values of the last context. Two alternating contexts never hit the cache.
   let calls = 0;
   const nextContext = () => (task === 'forward-cached' ? contexts[0] : contexts[calls++ % contexts.length]);
   const call = () => {
@@ -80,14 +81,14 @@ export function prepare(shape, dtype, task, index) {
 
   return {
     run: () => call().dispose(),
-    /** The output, or of a training step the input's gradient, with the first context. */
+    /** Returns the output with the first context; for a training step, the gradient of the input. */
     check() {
       const result = call();
       const values = result.data();
       result.dispose();
       return values;
     },
-    /** After check, the first call: later ones find their scratch already there. */
+    /** Valid after `check`, the first call: later calls reuse its scratch memory. */
     memory() {
       const { forwardPeakBytes, packedWeightBytes } = layer.getDiagnostics();
       return {
@@ -97,8 +98,8 @@ export function prepare(shape, dtype, task, index) {
       };
     },
     /**
-     * What the layer counts as the work of a call, recomputation included. Throws where the layer does not keep what
-     * the task says that it keeps.
+     * Returns the operations of a call as the layer counts them, including recomputation. Throws if the
+     * number of cached contexts is not what the task requires.
      */
     flopsDone() {
       const hitsBefore = Number(layer.getDiagnostics().contextHits);
@@ -107,7 +108,7 @@ export function prepare(shape, dtype, task, index) {
       const { contextHits, forwardFlops, backwardFlops } = layer.getDiagnostics();
       const hits = Number(contextHits) - hitsBefore;
       const expected = task === 'forward-cached' ? 2 : 0;
-      if (hits !== expected) throw new Error(`${task}: ${hits} of 2 contexts were kept, not ${expected}`);
+      if (hits !== expected) throw new Error(`${task} has ${hits} cache hits; expected ${expected}`);
       return Number(forwardFlops) + (isTraining ? Number(backwardFlops) : 0);
     },
     dispose() {

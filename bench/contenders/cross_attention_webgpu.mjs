@@ -1,21 +1,21 @@
-// Ours on WebGPU. See webgpu/contenders.mjs.
+// This package on WebGPU. See webgpu/contenders.mjs.
 import { init, synchronize, Tensor } from 'diffusion-cross-attention';
 import { makeLayerData } from '../layer_data.mjs';
 import { makeLayer } from './cross_attention.mjs';
 
 export async function start() {
   const { device, webgpu } = await init({ device: 'webgpu' });
-  if (device !== 'webgpu') throw new Error(`it computes in WebAssembly: ${webgpu}`);
-  // The device is its own affair.
+  if (device !== 'webgpu') throw new Error(`device is '${device}'; expected 'webgpu' (${webgpu})`);
+  // The package does not expose its device.
   return { getDevice: () => null, synchronize, prepare };
 }
 
-/** A copy on the device of values that it gets as all others do, as a typed array. */
+/** Copies a typed array to the device, as all other contenders do. */
 async function upload(values, shape) {
-  const here = Tensor.from(values, shape);
-  const there = await here.to('webgpu');
-  here.dispose();
-  return there;
+  const onCpu = Tensor.from(values, shape);
+  const onGpu = await onCpu.to('webgpu');
+  onCpu.dispose();
+  return onGpu;
 }
 
 async function prepare(shape) {

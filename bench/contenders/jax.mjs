@@ -1,6 +1,7 @@
-// jax-js, compiled by its jit, in WebAssembly or on WebGPU. One jit over the whole layer, as in JAX, fuses transposes into
-// products, which makes these several times slower in WebAssembly; a jit for each stage keeps them apart, but costs
-// milliseconds of dispatch. There a layer takes whichever is faster for it.
+// jax-js, compiled by its jit, in WebAssembly or on WebGPU. In WebAssembly, one jit over the whole layer
+// fuses transposes into matrix products, which makes the products several times slower. A jit for each stage
+// avoids that but costs milliseconds of dispatch. So each layer is measured in WebAssembly with the faster of
+// the two.
 import {
   blockUntilReady,
   defaultDevice,
@@ -15,45 +16,46 @@ import { makeLayerData } from '../layer_data.mjs';
 import { learningRate } from '../learning_rate.mjs';
 import { tokensOf } from '../shapes.mjs';
 
-/** Only below that can dispatch be what matters. */
+/** In a longer call, dispatch does not matter. */
 const shortCallMilliseconds = 200;
 
-const keep = (fn) => fn;
-/** What becomes one program: each stage of the layer, or the whole of it. */
-const ways = { stages: { stage: jit, whole: keep }, whole: { stage: keep, whole: jit } };
+const identity = (fn) => fn;
+/** What becomes one program: each stage of the layer, or the whole layer. */
+const jitScopes = { stages: { stage: jit, whole: identity }, whole: { stage: identity, whole: jit } };
 
 /** @param {{ threads: number }} options */
 export async function start({ threads }) {
   if (threads > 1 && (typeof Worker === 'undefined' || typeof SharedArrayBuffer === 'undefined')) {
     throw new Error(
-      typeof Worker === 'undefined' ? 'it has one thread in Node' : 'no shared memory for threads',
+      typeof Worker === 'undefined' ? 'supports only one thread in Node' : 'threads need shared memory',
     );
   }
-  // It takes as many threads as it believes the machine to have.
+  // jax-js uses navigator.hardwareConcurrency threads.
   if (typeof Worker !== 'undefined') {
     Object.defineProperty(navigator, 'hardwareConcurrency', { value: threads, configurable: true });
   }
-  await startDevice('wasm', 'its WebAssembly backend');
-  return { supports: () => true, prepare: (...what) => prepare(null, ...what) };
+  await startDevice('wasm', 'WebAssembly');
+  return { supports: () => true, prepare: (...args) => prepare(null, ...args) };
 }
 
-/** On WebGPU: see webgpu/contenders.mjs. @param {{ way: keyof typeof ways }} options */
-export async function startOnWebGpu({ way }) {
-  await startDevice('webgpu', 'its WebGPU backend');
+/** On WebGPU: see webgpu/contenders.mjs. @param {{ jitScope: keyof typeof jitScopes }} options */
+export async function startOnWebGpu({ jitScope }) {
+  await startDevice('webgpu', 'WebGPU');
   return {
     getDevice: getWebGPUDevice,
-    prepare: async (shape) => (await prepare(ways[way], shape, 'float32', 'forward', 0)).inParts,
+    prepare: async (shape) => (await prepare(jitScopes[jitScope], shape, 'float32', 'forward', 0)).phases,
   };
 }
 
 async function startDevice(device, title) {
-  if (!(await init(device)).includes(device)) throw new Error(`${title} does not start`);
+  if (!(await init(device)).includes(device)) throw new Error(`the ${title} backend did not start`);
   defaultDevice(device);
 }
 
 /**
- * The layer as a function of arrays: image [B, C, N], context [B, L, D], weights [in, out]; without context where the shape
- * has none. As all functions of jax-js it takes its arguments for itself: `ref` keeps one. `stage` wraps each stage.
+ * Returns the layer as a function of arrays: image [B, C, N], context [B, L, D], weights [in, out]; without
+ * context if the shape has none. As all functions of jax-js, it consumes its arguments; `ref` retains one.
+ * `stage` wraps each stage.
  */
 function makeForward({ batch, queryDim, numHeads, length }, stage) {
   const swap = stage((values) => values.transpose([0, 2, 1]));
@@ -77,7 +79,10 @@ function makeForward({ batch, queryDim, numHeads, length }, stage) {
 
 const refsOf = (arrays) => arrays.map((array) => array.ref);
 
-/** A training step: the gradients of all that forward takes; parameters, its last five arguments, are replaced. */
+/**
+ * Returns a training step: computes the gradients of all arguments of `forward` and replaces the parameters,
+ * its last five arguments.
+ */
 function makeStep(forward, outputGradient, argumentCount, whole) {
   const loss = (...values) => np.sum(forward(...values).mul(outputGradient.ref));
   const argnums = Array.from({ length: argumentCount }, (_, index) => index);
@@ -88,19 +93,19 @@ function makeStep(forward, outputGradient, argumentCount, whole) {
   return (sources, parameters) => {
     const gradients = gradient(...refsOf(sources), ...refsOf(parameters));
     const [inputGradient, ...others] = gradients;
-    const ofParameters = others.splice(sources.length - 1);
+    const parameterGradients = others.splice(sources.length - 1);
     for (const unused of others) unused.dispose();
-    parameters.splice(0, parameters.length, ...descend([...parameters], ofParameters));
+    parameters.splice(0, parameters.length, ...descend([...parameters], parameterGradients));
     return inputGradient;
   };
 }
 
-/** `way`: one of `ways`, or null for the faster one. */
-async function prepare(way, shape, dtype, task, index) {
+/** `jitScope`: a value of `jitScopes`, or null for the faster one. */
+async function prepare(jitScope, shape, dtype, task, index) {
   const { batch, queryDim, contextDim, length } = shape;
   const data = makeLayerData(shape, dtype, index);
   const array = (values, dims) => np.array(values, { dtype: np[dtype] }).reshape(dims);
-  // Compiled, for else it would only be another view of the same numbers.
+  // Compiled: without jit, the transpose would be a view of the same numbers.
   const weight = (values, inFeatures) =>
     jit((matrix) => matrix.transpose())(array(values, [queryDim, inFeatures]));
   const imageShape = [batch, queryDim, tokensOf(shape)];
@@ -126,38 +131,38 @@ async function prepare(way, shape, dtype, task, index) {
     return (sources, values) => compiled(...refsOf(sources), ...refsOf(values));
   };
   let calls = 0;
-  const ready = async (call, image = input) => {
+  const finished = async (call, image = input) => {
     const sources = contexts === undefined ? [image] : [image, contexts[calls++ % contexts.length]];
     const result = call(sources, parameters);
     await blockUntilReady([result, ...parameters]);
     return result;
   };
   const millisecondsOf = async (call) => {
-    (await ready(call)).dispose();
+    (await finished(call)).dispose();
     const start = performance.now();
-    (await ready(call)).dispose();
+    (await finished(call)).dispose();
     return performance.now() - start;
   };
   const fasterCall = async () => {
-    const inStages = makeCall(ways.stages);
-    const milliseconds = await millisecondsOf(inStages);
-    if (milliseconds >= shortCallMilliseconds) return inStages;
-    const inOne = makeCall(ways.whole);
-    return (await millisecondsOf(inOne)) < milliseconds ? inOne : inStages;
+    const byStages = makeCall(jitScopes.stages);
+    const milliseconds = await millisecondsOf(byStages);
+    if (milliseconds >= shortCallMilliseconds) return byStages;
+    const asWhole = makeCall(jitScopes.whole);
+    return (await millisecondsOf(asWhole)) < milliseconds ? asWhole : byStages;
   };
-  const call = way === null ? await fasterCall() : makeCall(way);
+  const call = jitScope === null ? await fasterCall() : makeCall(jitScope);
   calls = 0;
   const dispose = () => {
     for (const owned of [input, outputGradient, ...(contexts ?? []), ...parameters]) owned?.dispose();
   };
   return {
-    run: async () => (await ready(call)).dispose(),
-    // Reading takes the array.
-    check: async () => (await ready(call)).data(),
+    run: async () => (await finished(call)).dispose(),
+    // `data` consumes the array.
+    check: async () => (await finished(call)).data(),
     dispose,
-    inParts: {
+    phases: {
       upload: () => array(data.input, imageShape),
-      compute: (image) => ready(call, image),
+      compute: (image) => finished(call, image),
       read: (output) => output.ref.data(),
       release: (values) => values.dispose(),
       dispose,

@@ -1,12 +1,12 @@
-// A layer in ONNX Runtime, native, in WebAssembly or on WebGPU: all have the same interface.
+// A layer in ONNX Runtime. Its builds (native, WebAssembly, WebGPU) have the same interface.
 import { onnxLayer } from '../../support/onnx_layer.mjs';
 import { makeLayerData } from '../layer_data.mjs';
 import { contextLengthOf, tokensOf } from '../shapes.mjs';
 
-/** It keeps nothing of a context, and has no gradients. */
+/** There is no backward pass. Nothing of a context is cached, so all forward tasks are the same. */
 export const supports = (_shape, dtype, task) => dtype === 'float32' && task !== 'training';
 
-/** The image's tokens [B, N, C], which are the context of self-attention. */
+/** Returns the tokens of the image, [B, N, C]: the context of self-attention. */
 function tokensOfImage({ batch, queryDim, ...size }, image) {
   const tokens = tokensOf(size);
   const result = new Float32Array(image.length);
@@ -22,10 +22,11 @@ function tokensOfImage({ batch, queryDim, ...size }, image) {
 }
 
 /**
- * The session, the data of the layer and, for its input `context`, the values of one call after another.
+ * Creates a session. Returns it with the data of the layer and the values of its input `context`, which
+ * alternate from call to call.
  * @param {object} ort the runtime
- * @param {object} sessionOptions its InferenceSession.SessionOptions
- * @param {{ fused: boolean }} graph as onnxLayer takes it
+ * @param {object} sessionOptions InferenceSession.SessionOptions
+ * @param {{ fused: boolean }} graph see onnxLayer
  */
 export async function createSession(ort, sessionOptions, { fused }, shape, index) {
   const { batch, queryDim, contextDim, numHeads } = shape;
@@ -46,9 +47,9 @@ export async function createSession(ort, sessionOptions, { fused }, shape, index
   };
 }
 
-/** `prepare` of contenders.mjs. Takes what createSession takes. */
-export async function prepareSession(ort, ...what) {
-  const { session, data, contexts: contextValues, contextShape } = await createSession(ort, ...what);
+/** Implements `prepare` of contenders.mjs. The parameters are those of createSession. */
+export async function prepareSession(ort, ...args) {
+  const { session, data, contexts: contextValues, contextShape } = await createSession(ort, ...args);
   const input = new ort.Tensor('float32', data.input, data.imageShape);
   const contexts = contextValues.map((values) => new ort.Tensor('float32', values, contextShape));
   let calls = 0;

@@ -1,4 +1,5 @@
-// ONNX Runtime for Node: native code with all the machine's instructions (AVX-512 where there is), plain operators.
+// ONNX Runtime for Node: native code with all SIMD instructions of the machine (AVX-512 if available),
+// standard operators.
 import ort from 'onnxruntime-node';
 import { prepareSession, supports } from './onnx_session.mjs';
 

@@ -1,6 +1,7 @@
-// ONNX Runtime Web in WebAssembly. As its makers advise: threads set before the first session, SIMD (it has no module
-// without), all graph optimisations. Two graphs: plain operators, and attention as one operator of its own.
-// In package.json: in Node the build for Node, in a page the one for WebAssembly alone.
+// ONNX Runtime Web in WebAssembly, configured as its documentation recommends: threads are set before the
+// first session, SIMD (the only build), all graph optimisations. Two graphs: standard operators, and
+// attention as one fused operator. package.json resolves #onnxruntime-web to the build for Node, or in a page
+// to the build with only WebAssembly.
 import * as ort from '#onnxruntime-web';
 import { prepareSession, supports } from './onnx_session.mjs';
 
@@ -8,7 +9,8 @@ import { prepareSession, supports } from './onnx_session.mjs';
  * @param {object} options
  * @param {number} options.threads
  * @param {'fused' | 'decomposed'} options.graph
- * @param {{ wasm: string, mjs: string }} options.files in a page, where its files are; in Node it knows
+ * @param {{ wasm: string, mjs: string }} [options.files] addresses of the runtime's files in a page; not
+ *   needed in Node
  */
 export async function start({ threads, graph, files }) {
   ort.env.wasm.numThreads = threads;

@@ -1,5 +1,5 @@
-// ONNX Runtime Web on WebGPU. As its makers advise: all graph optimisations, inputs and outputs in buffers on the device.
-// See webgpu/contenders.mjs.
+// ONNX Runtime Web on WebGPU, configured as its documentation recommends: all graph optimisations, inputs and
+// outputs in buffers on the device. See webgpu/contenders.mjs.
 import * as ort from 'onnxruntime-web/webgpu';
 import { createSession } from './onnx_session.mjs';
 
@@ -8,14 +8,14 @@ const sessionOptions = { executionProviders: ['webgpu'], preferredOutputLocation
 /**
  * @param {object} options
  * @param {'fused' | 'decomposed'} options.graph
- * @param {{ wasm: string, mjs: string }} options.files where its files are
+ * @param {{ wasm: string, mjs: string }} options.files addresses of the runtime's files
  */
 export async function start({ graph, files }) {
-  // What it does on the processor needs no threads.
+  // Its work on the CPU needs no threads.
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = files;
   return {
-    /** Its own, made with the first session. */
+    /** The runtime creates its device with the first session. */
     getDevice: () => ort.env.webgpu.device,
     prepare: (shape) => prepare({ fused: graph === 'fused' }, shape),
   };
@@ -48,7 +48,10 @@ async function prepare(graph, shape) {
       return (await session.run({ input, context })).output;
     },
     read: (output) => output.getData(),
-    /** An output's buffer goes back to it; the input's is ours, and stays. */
+    /**
+     * Returns the buffer of an output to the runtime. The buffer of the input belongs to this module and
+     * remains.
+     */
     release: (tensor) => tensor.dispose(),
     async dispose() {
       await session.release();

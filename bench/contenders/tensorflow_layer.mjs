@@ -1,30 +1,33 @@
-// The layer in TensorFlow.js, whatever its backend. Weights lie as [in, out], as its own dense layers keep them; gradients
-// are the library's own.
+// The layer in TensorFlow.js, for every backend. Weights are [in, out], as in the library's dense layers; the
+// library computes the gradients.
 import * as tf from '@tensorflow/tfjs-core';
-// In package.json: what registers the gradients, after the core has registered its flags; for Node the whole library does.
+// Registers the gradients. It must follow the core, which registers its flags. package.json resolves it to
+// the whole library in Node.
 import '#tensorflow-gradients';
 import { makeLayerData } from '../layer_data.mjs';
 import { learningRate } from '../learning_rate.mjs';
 import { contextLengthOf, tokensOf } from '../shapes.mjs';
 
-/** [rows, C] → heads [B·heads, …]; `order` of [batch, rows, head, channel] decides how they lie. */
+/** Returns [rows, C] as heads, [B·heads, …]. `order` permutes [batch, rows, head, channel]. */
 function splitHeads(values, { batch, queryDim, numHeads }, rows, order) {
   const headDim = queryDim / numHeads;
   const heads = tf.transpose(tf.reshape(values, [batch, rows, numHeads, headDim]), order);
   return tf.reshape(heads, [batch * numHeads, heads.shape[2], heads.shape[3]]);
 }
 
-/** All heads: of queries, keys as columns, and values. */
+/** Attention of all heads in batched products; the columns of `keyColumns` are the keys. */
 const attend = (queries, keyColumns, values) => tf.matMul(tf.softmax(tf.matMul(queries, keyColumns)), values);
 
-/** The same head by head, each a product of two plain matrices. */
+/** The same, head by head: each product has two unbatched matrices. */
 function attendHeadByHead(...heads) {
   const [queries, keyColumns, values] = heads.map((all) => tf.unstack(all));
   return tf.stack(queries.map((query, head) => tf.tidy(() => attend(query, keyColumns[head], values[head]))));
 }
 
-/** The layer as a function of tensors: image [B, C, N], context [B·L, D] or null, weights [in, out]. */
-function makeForward(shape, attendTo) {
+/**
+ * Returns the layer as a function of tensors: image [B, C, N], context [B·L, D] or null, weights [in, out].
+ */
+function makeForward(shape, attention) {
   const { batch, queryDim, numHeads } = shape;
   const [tokens, length] = [tokensOf(shape), contextLengthOf(shape)];
   const scale = 1 / Math.sqrt(queryDim / numHeads);
@@ -34,7 +37,7 @@ function makeForward(shape, attendTo) {
     const queries = splitHeads(tf.mul(tf.matMul(x, query), scale), shape, tokens, [0, 2, 1, 3]);
     const keyColumns = splitHeads(tf.matMul(source, key), shape, length, [0, 2, 3, 1]);
     const values = splitHeads(tf.matMul(source, value), shape, length, [0, 2, 1, 3]);
-    const attended = attendTo(queries, keyColumns, values);
+    const attended = attention(queries, keyColumns, values);
     const heads = tf.reshape(attended, [batch, numHeads, tokens, queryDim / numHeads]);
     const joined = tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [batch * tokens, queryDim]);
     const projected = tf.fused.matMul({ a: joined, b: output, bias });
@@ -46,10 +49,10 @@ const makeWeight = (values, outFeatures, inFeatures) =>
   tf.tidy(() => tf.variable(tf.transpose(tf.tensor2d(values, [outFeatures, inFeatures]))));
 
 /**
- * `prepare` of contenders.mjs, on the backend that was chosen.
- * @param {{ headsApart: boolean }} options whether each head is multiplied by itself
+ * Implements `prepare` of contenders.mjs on the current backend.
+ * @param {{ headByHead: boolean }} options true: one product for each head instead of batched products
  */
-export function prepareLayer({ headsApart }, shape, dtype, task, index) {
+export function prepareLayer({ headByHead }, shape, dtype, task, index) {
   const { batch, queryDim, contextDim } = shape;
   const data = makeLayerData(shape, dtype, index);
   const imageShape = [batch, queryDim, tokensOf(shape)];
@@ -65,7 +68,7 @@ export function prepareLayer({ headsApart }, shape, dtype, task, index) {
     makeWeight(output, queryDim, queryDim),
     tf.variable(tf.tensor1d(bias)),
   ];
-  const forward = makeForward(shape, headsApart ? attendHeadByHead : attend);
+  const forward = makeForward(shape, headByHead ? attendHeadByHead : attend);
   let calls = 0;
   const nextContext = () => contexts[calls++ % contexts.length];
 
@@ -79,13 +82,13 @@ export function prepareLayer({ headsApart }, shape, dtype, task, index) {
       context === null ? forward(image, null, ...others) : forward(image, ...others),
     );
     const gradients = gradient([...sources, ...parameters], outputGradient);
-    const ofParameters = gradients.slice(sources.length);
+    const parameterGradients = gradients.slice(sources.length);
     optimizer.applyGradients(
-      parameters.map((parameter, at) => ({ name: parameter.name, tensor: ofParameters[at] })),
+      parameters.map(({ name }, position) => ({ name, tensor: parameterGradients[position] })),
     );
     return gradients[0];
   };
-  // In WebAssembly all is synchronous: a returned tensor is a computed one.
+  // The WebAssembly backend is synchronous: a returned tensor is computed.
   const call = isTraining ? step : () => forward(input, nextContext(), ...parameters);
   const dispose = () => {
     optimizer.dispose();
@@ -102,7 +105,7 @@ export function prepareLayer({ headsApart }, shape, dtype, task, index) {
       return values;
     },
     dispose,
-    inParts: {
+    phases: {
       resident: [...parameters, ...contexts].filter((tensor) => tensor !== null),
       upload: () => tf.tensor(data.input, imageShape),
       compute: (image) => tf.tidy(() => forward(image, nextContext(), ...parameters)),

@@ -1,15 +1,15 @@
-// TensorFlow.js on WebGPU: all heads in one product. See webgpu/contenders.mjs.
+// TensorFlow.js on WebGPU: one batched product for all heads. See webgpu/contenders.mjs.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
 import { prepareLayer } from './tensorflow_layer.mjs';
 
 export async function start() {
-  if (!(await tf.setBackend('webgpu'))) throw new Error('its WebGPU backend does not start');
+  if (!(await tf.setBackend('webgpu'))) throw new Error('the WebGPU backend did not start');
   const backend = tf.backend();
   return { getDevice: () => backend.device, prepare: (shape) => prepare(backend, shape) };
 }
 
-/** It collects commands, and submits some of them when there are enough. */
+/** Submits all recorded commands. By default, the backend submits only when it has recorded enough. */
 function submit(backend) {
   backend.ensureCommandEncoderReady();
   backend.endComputePassEncoder();
@@ -17,8 +17,8 @@ function submit(backend) {
 }
 
 function prepare(backend, shape) {
-  const { resident, ...layer } = prepareLayer({ headsApart: false }, shape, 'float32', 'forward', 0).inParts;
-  // Else it would upload what it has from us at the first use.
+  const { resident, ...layer } = prepareLayer({ headByHead: false }, shape, 'float32', 'forward', 0).phases;
+  // By default, the backend uploads a tensor at its first use.
   for (const { dataId } of resident) backend.uploadToGPU(dataId);
   return {
     ...layer,

@@ -1,15 +1,17 @@
-// Who can be measured on WebGPU, by a name for each way to set one up; ours first. No Node in here: the page bundles them.
+// The contenders on WebGPU, by configuration; this package first. They need no Node API: the page bundles
+// them.
 //
-// Each exports a start(options), which resolves to
-//   getDevice()      the GPUDevice that it computes on, null where it keeps that to itself; may return a promise
-//   synchronize()    resolves when all is done that was submitted; where there is none, the device's queue is asked
-//   prepare(shape)   one layer on the data of ../layer_data.mjs, weights and contexts on the device, float32:
-//     upload()         the image, on the device
-//     compute(image)   the output, on the device; the context is another one than at the last call
-//     read(output)     its values as a typed array
-//     release(image or output)
+// Each module exports start(options), which resolves to an object with
+//   getDevice()      returns the GPUDevice of the contender, or null if the contender does not expose it
+//   synchronize()    optional: resolves when all submitted work is done; default: onSubmittedWorkDone
+//   prepare(shape)   returns a float32 layer with the data of ../layer_data.mjs:
+//     upload()         copies the image to the device and returns it
+//     compute(image)   returns the output on the device; the context differs from that of the last call
+//     read(output)     returns the values as a typed array
+//     release(tensor)  frees an image or an output
 //     dispose()
-//   Each may return a promise. Work that is submitted need not be done then.
+// Weights and contexts are on the device after prepare. All methods may return a promise. upload and compute
+// need not wait for the work that they submit.
 export const ours = 'diffusion-cross-attention';
 
 const startOf = async (module) => (await module).start;
@@ -36,13 +38,13 @@ export const contenders = {
     options: {},
   },
   'jax-stages': {
-    label: 'jax-js, a jit for each stage',
+    label: 'jax-js, one jit per stage',
     load: async () => (await import('../contenders/jax.mjs')).startOnWebGpu,
-    options: { way: 'stages' },
+    options: { jitScope: 'stages' },
   },
   'jax-whole': {
     label: 'jax-js, one jit',
     load: async () => (await import('../contenders/jax.mjs')).startOnWebGpu,
-    options: { way: 'whole' },
+    options: { jitScope: 'whole' },
   },
 };

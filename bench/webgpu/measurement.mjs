@@ -1,21 +1,22 @@
-// One shape on WebGPU: all contenders, checked against a reference, then timed by turns. No Node in here: the page measures.
+// Measures one shape on WebGPU: checks all contenders against a reference, then times them in turns. Uses no
+// Node API: the page measures.
 import { maximumMagnitude, worstDifference } from '../../support/differences.mjs';
 
-/** A round lasts so long, or one call where that takes longer. */
+/** Duration of a round. A longer call is a round by itself. */
 const roundSeconds = 0.2;
-/** A result whose largest error is more than this part of the largest output is another result. */
-export const mostRelativeError = 1e-3;
+/** A result is wrong if its largest error exceeds this share of the largest output. */
+export const maxRelativeError = 1e-3;
 
 /**
- * @typedef {object} Runner a contender that was started
- * @property {string} name as in contenders.mjs
+ * @typedef {object} Runner a started contender
+ * @property {string} name key in contenders.mjs
  * @property {(shape: object) => Promise<object>} prepare
  * @property {() => Promise} synchronize
  *
- * @typedef {{ upload: number, compute: number, read: number }} Times milliseconds of the parts of a call
+ * @typedef {{ upload: number, compute: number, read: number }} Times milliseconds of the phases of a call
  */
 
-/** A call in its parts, each until the device is done with it. */
+/** Makes a call and times its phases. Each phase ends when the device has finished it. */
 async function call({ synchronize }, layer) {
   const start = performance.now();
   const image = await layer.upload();
@@ -31,23 +32,26 @@ async function call({ synchronize }, layer) {
   return { values, times: { upload: uploaded - start, compute: computed - uploaded, read: end - computed } };
 }
 
-/** Means over the calls of one round. */
+/** Returns means over the calls of one round. */
 async function round(runner, layer) {
   const sum = { upload: 0, compute: 0, read: 0 };
   const end = performance.now() + roundSeconds * 1000;
   let count = 0;
   do {
     const { times } = await call(runner, layer);
-    for (const part of Object.keys(sum)) sum[part] += times[part];
+    for (const phase of Object.keys(sum)) sum[phase] += times[phase];
     ++count;
   } while (performance.now() < end);
-  return Object.fromEntries(Object.entries(sum).map(([part, total]) => [part, total / count]));
+  return Object.fromEntries(Object.entries(sum).map(([phase, total]) => [phase, total / count]));
 }
 
 const relativeError = (values, reference) =>
   worstDifference(values, reference).difference / maximumMagnitude(reference);
 
-/** The first call compiles shaders. The one after it has the layer's other context, and finds all of them. */
+/**
+ * Makes the first call, which compiles the shaders. The second call uses the other context and needs no
+ * compilation.
+ */
 async function prepare(runner, shape, reference) {
   const layer = await runner.prepare(shape);
   const { values, times } = await call(runner, layer);
@@ -55,18 +59,20 @@ async function prepare(runner, shape, reference) {
 }
 
 /**
+ * Measures all runners with one shape. A record of the result is { name, error, first, rounds }, with the
+ * Times of the first call and of each round. A wrong result has no rounds.
+ *
  * @param {Runner[]} runners
  * @param {object} shape
  * @param {Float32Array} reference the output with the first context
  * @param {number} rounds
  * @param {(progress: { name: string, stage: string }) => void} onProgress
- * @returns {Promise<{ records: object[], notMeasured: { name: string, reason: string }[] }>} a record: { name, error, first,
- *   rounds }, with Times of the first call and of each round; no rounds where the result is wrong
+ * @returns {Promise<{ records: object[], notMeasured: { name: string, reason: string }[] }>}
  */
 export async function measureShape(runners, shape, reference, rounds, onProgress = () => {}) {
   const notMeasured = [];
   let records = [];
-  const giveUp = ({ name }, error) => {
+  const exclude = ({ name }, error) => {
     notMeasured.push({ name, reason: error.message });
     records = records.filter(({ runner }) => runner.name !== name);
   };
@@ -75,17 +81,17 @@ export async function measureShape(runners, shape, reference, rounds, onProgress
     try {
       records.push(await prepare(runner, shape, reference));
     } catch (error) {
-      giveUp(runner, error);
+      exclude(runner, error);
     }
   }
   const prepared = records;
   for (let index = 0; index < rounds; ++index) {
-    for (const record of records.filter(({ error }) => error <= mostRelativeError)) {
+    for (const record of records.filter(({ error }) => error <= maxRelativeError)) {
       onProgress({ name: record.runner.name, stage: `round ${index + 1} of ${rounds}` });
       try {
         record.rounds.push(await round(record.runner, record.layer));
       } catch (error) {
-        giveUp(record.runner, error);
+        exclude(record.runner, error);
       }
     }
   }

@@ -1,4 +1,4 @@
-// The page, bundled, served and open in a Chromium that has WebGPU.
+// Bundles the page, serves it and opens it in a Chromium with WebGPU.
 import path from 'node:path';
 import { build } from 'esbuild';
 import { launchChromium } from '../../support/browser/chromium.mjs';
@@ -6,7 +6,7 @@ import { webGpuSwitches } from '../../support/browser/webgpu_switches.mjs';
 import { isolationHeaders, serve } from '../../support/browser/server.mjs';
 import { project } from '../../tools/lib/paths.mjs';
 
-/** What a contender loads itself, by the contender's name in contenders.mjs. */
+/** Returns the addresses of files that contenders load at run time, by their names in contenders.mjs. */
 function filesOf(origin) {
   const onnxruntime = `${origin}/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify`;
   const files = { mjs: `${onnxruntime}.mjs`, wasm: `${onnxruntime}.wasm` };
@@ -21,17 +21,20 @@ const bundle = () =>
     splitting: true,
     format: 'esm',
     target: 'es2022',
-    // ONNX Runtime's .wasm is a file by itself, not text inside of a script.
+    // ONNX Runtime loads its .wasm as a file; by default, it is embedded in the script.
     conditions: ['onnxruntime-web-use-extern-wasm', 'module'],
-    // The package loads its own files relative to itself.
+    // This package loads its files relative to its module.
     external: ['diffusion-cross-attention', 'node:*'],
     logLevel: 'error',
   });
 
 /**
+ * Opens the page.
+ *
+ * @typedef {import('playwright-core').Page} Page
  * @param {keyof typeof webGpuSwitches} adapter
  * @param {(progress: object) => void} onProgress
- * @returns {Promise<{ page: import('playwright-core').Page, version: string, files: object, close: () => Promise }>}
+ * @returns {Promise<{ page: Page, version: string, files: object, close: () => Promise }>}
  */
 export async function openPage(adapter, onProgress) {
   await bundle();
@@ -44,9 +47,9 @@ export async function openPage(adapter, onProgress) {
   try {
     const page = await browser.newPage();
     page.on('console', (message) => {
-      if (message.type() === 'error') console.error(`In the page: ${message.text()}`);
+      if (message.type() === 'error') console.error(`Error in the page: ${message.text()}`);
     });
-    page.on('pageerror', (error) => console.error(`In the page: ${error.stack}`));
+    page.on('pageerror', (error) => console.error(`Error in the page: ${error.stack}`));
     await page.exposeFunction('reportProgress', onProgress);
     await page.goto(`${server.origin}/bench/webgpu/page.html`);
     await page.waitForFunction(() => globalThis.benchmark !== undefined);

@@ -1,4 +1,4 @@
-// What runs in the page: see run.mjs, which calls globalThis.benchmark.
+// The script of the page. run.mjs calls globalThis.benchmark.
 import { init } from 'diffusion-cross-attention';
 import { prepare as prepareInWasm } from '../contenders/cross_attention.mjs';
 import { contenders } from './contenders.mjs';
@@ -6,7 +6,7 @@ import { measureShape } from './measurement.mjs';
 
 const runners = [];
 
-/** The part of a GPUAdapterInfo that tells adapters apart. */
+/** Returns the members of a GPUAdapterInfo that identify an adapter. */
 const identityOf = ({ vendor, architecture, device, description }) => ({
   vendor,
   architecture,
@@ -16,7 +16,7 @@ const identityOf = ({ vendor, architecture, device, description }) => ({
 
 const requestAdapter = () => navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
 
-/** The adapter that contenders get who ask for a fast one; null where none answers. */
+/** Describes the high-performance adapter, which all contenders request; null if there is none. */
 async function describeAdapter() {
   const adapter = await requestAdapter();
   if (!adapter) return null;
@@ -31,9 +31,9 @@ async function describeAdapter() {
   };
 }
 
-/** Starts contenders by their names. Returns why the others did not: [{ name, reason }]. */
+/** Starts contenders by name. Returns those that failed: [{ name, reason }]. */
 async function start(names, files) {
-  // Once a page, for all that asks: the reference is computed in WebAssembly nevertheless.
+  // init counts once per page. The reference runs in WebAssembly nevertheless.
   await init({ device: 'webgpu' });
   const failures = [];
   for (const name of names) {
@@ -49,21 +49,24 @@ async function start(names, files) {
   return failures;
 }
 
-/** Throws where somebody computes on another adapter than the page's. Devices may be made with the first layer. */
+/**
+ * Throws if a contender uses another adapter than the page. Call it after prepare, which may create the
+ * devices.
+ */
 async function checkAdapters() {
   const adapter = await requestAdapter();
   const expected = JSON.stringify(identityOf(adapter.info));
   for (const { name, getDevice } of runners) {
     const info = (await getDevice())?.adapterInfo;
     const found = info && JSON.stringify(identityOf(info));
-    if (info && found !== expected) throw new Error(`${name} computes on ${found}, the page has ${expected}`);
+    if (info && found !== expected) throw new Error(`adapter of ${name} is ${found}; expected ${expected}`);
   }
 }
 
-/** Our layer in WebAssembly, with its first context. */
+/** Returns the output of this package in WebAssembly with the first context. */
 function referenceOf(shape) {
   const layer = prepareInWasm(shape, 'float32', 'forward', 0);
-  // A copy: the values may lie in WASM memory.
+  // A copy: the values may be a view of WebAssembly memory.
   const values = layer.check().slice();
   layer.dispose();
   return values;

@@ -1,4 +1,4 @@
-// What was measured on WebGPU, as text.
+// Prints WebGPU measurements as text.
 import { describeShape, notMeasuredLines, table } from '../report.mjs';
 import { flopsOf } from '../shapes.mjs';
 import { contenders } from './contenders.mjs';
@@ -18,7 +18,7 @@ export function adapterText({
     ? `subgroups of ${[...new Set(subgroupSizes)].join(' to ')}`
     : 'no subgroups';
   return [
-    names || 'an adapter without a name',
+    names || 'unnamed adapter',
     ...(isFallbackAdapter ? ['in software'] : []),
     subgroups,
     hasFloat16 ? 'shader-f16' : 'no shader-f16',
@@ -42,7 +42,7 @@ const head = [
   'error',
 ];
 
-/** The table of one shape. */
+/** Returns the table of one shape. */
 export function measurementTable(measurement) {
   const rows = summarize(measurement).map((row) => [
     row.label,
@@ -64,6 +64,6 @@ export function measurementTable(measurement) {
   return `${describeShape(measurement.shape)}, ${work} GFLOP\n${table([head, ...rows])}`;
 }
 
-/** Who is not in the table, and why. */
+/** Lists the contenders that were not measured, with reasons. */
 export const notMeasuredText = (notMeasured) =>
   notMeasuredLines(notMeasured.map(({ name, reason }) => ({ title: contenders[name].label, reason })));

@@ -1,4 +1,4 @@
-// npm run bench:webgpu: the layer and its peers on WebGPU, in one page of a real Chromium.
+// npm run bench:webgpu: measures the layer and other libraries on WebGPU, in a page of Chromium.
 // `npm run bench:webgpu -- --help` lists the options.
 import { writeFileSync } from 'node:fs';
 import { shapeNamed } from '../../support/shapes.mjs';
@@ -12,7 +12,7 @@ import { toJson } from './summary.mjs';
 
 const options = readCommandLine(command);
 
-/** On a terminal one line that is written again and again. */
+/** Shows a line of progress on a terminal; the next one replaces it. */
 function showProgress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
@@ -27,18 +27,19 @@ try {
     adapter: await page.evaluate(() => globalThis.benchmark.describeAdapter()),
   };
   if (environment.adapter === null) {
-    throw new Error('no WebGPU adapter answers; --adapter swiftshader computes in software');
+    throw new Error('this machine has no WebGPU adapter; use --adapter swiftshader to compute in software');
   }
   const { processor, cores, system } = environment.machine;
   console.log(`${processor}, ${cores} cores; ${system}; ${environment.browser}`);
   console.log(`Adapter: ${adapterText(environment.adapter)}`);
   console.log(
-    'Forward, float32, another context at every call. Contenders take turns; times are medians over the rounds, ratios ' +
-      'are taken within each round.\nUpload: the image. Compute: from the call until the queue is done, all that it needs ' +
-      'on the device. Error: the largest, relative to the largest output in WebAssembly.',
+    'Forward, float32, a new context in every call. Contenders are measured in turns. Times are medians ' +
+      'over the rounds; ratios are computed within each round.\nUpload: copies the image to the device. ' +
+      'Compute: from the call until the queue is done, with all data on the device. Error: the maximum, ' +
+      'relative to the largest output in WebAssembly.',
   );
   const failures = await page.evaluate(
-    ([names, own]) => globalThis.benchmark.start(names, own),
+    ([names, addresses]) => globalThis.benchmark.start(names, addresses),
     [options.contenders, files],
   );
   const measurements = [];

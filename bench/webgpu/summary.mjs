@@ -1,20 +1,20 @@
-// What was measured on WebGPU, in figures. No Node in here.
+// Summarizes WebGPU measurements. Uses no Node API.
 import { median } from '../measure.mjs';
 import { flopsOf } from '../shapes.mjs';
 import { contenders, ours } from './contenders.mjs';
-import { mostRelativeError } from './measurement.mjs';
+import { maxRelativeError } from './measurement.mjs';
 
 const totalOf = ({ upload, compute, read }) => upload + compute + read;
 
 /**
- * Medians over the rounds; ratios are taken within each round first. Rows by the time that they compute; those with a wrong
- * result come last, without figures.
+ * Returns medians over the rounds, sorted by compute time. Ratios are computed within each round first.
+ * Contenders with a wrong result come last, without times.
  */
 export function summarize({ shape, records }) {
   const reference = records.find(({ name }) => name === ours);
   const rows = records.map(({ name, error, first, rounds }) => {
     const { label } = contenders[name];
-    const wrong = !(error <= mostRelativeError);
+    const wrong = !(error <= maxRelativeError);
     const row = { name, label, error, wrong, firstMilliseconds: totalOf(first), first, rounds };
     if (wrong) return row;
     const of = (part) => median(rounds.map(part));
@@ -38,7 +38,7 @@ export function summarize({ shape, records }) {
   return rows.sort((one, other) => (rank(one) < rank(other) ? -1 : Number(rank(one) > rank(other))));
 }
 
-/** Everything, for programs. */
+/** Returns all results as JSON. */
 export const toJson = ({ machine, browser, adapter }, measurements) => ({
   date: new Date().toISOString(),
   machine,
