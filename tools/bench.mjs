@@ -1,4 +1,4 @@
-// npm run bench: builds what bench/run.mjs needs, then runs it with the same arguments.
+// npm run bench: builds the package, then runs bench/run.mjs with the same arguments.
 import path from 'node:path';
 import { command } from '../bench/options.mjs';
 import { buildDist } from './lib/build.mjs';

@@ -1,4 +1,4 @@
-// npm run bench:webgpu: builds what bench/webgpu/run.mjs needs, then runs it with the same arguments.
+// npm run bench:webgpu: builds the package, then runs bench/webgpu/run.mjs with the same arguments.
 import path from 'node:path';
 import { command } from '../bench/webgpu/options.mjs';
 import { buildDist } from './lib/build.mjs';

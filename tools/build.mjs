@@ -1,4 +1,4 @@
-// npm run build: dist/, the importable package.
+// npm run build: builds dist/, the importable package.
 import { buildDist } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { main } from './lib/steps.mjs';
@@ -6,8 +6,8 @@ import { main } from './lib/steps.mjs';
 readCommandLine({
   name: 'npm run build',
   summary:
-    'Builds the package into dist/: four WebAssembly variants and the JavaScript around them. Installs what the build ' +
-    'needs, and does again only what changed.',
+    'Builds the package in dist/: four WebAssembly variants and the JavaScript that loads them. Installs ' +
+    'missing tools and rebuilds only what changed.',
   options: {},
   examples: [
     ['', 'Builds dist/.'],

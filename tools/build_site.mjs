@@ -1,4 +1,4 @@
-// npm run build:site: the demo site as static files in build/site.
+// npm run build:site: builds the demo site as static files in build/site.
 import path from 'node:path';
 import { buildDist } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
@@ -7,7 +7,7 @@ import { main, step } from './lib/steps.mjs';
 
 readCommandLine({
   name: 'npm run build:site',
-  summary: 'Builds the demo site as static files in build/site, and the package that it needs.',
+  summary: 'Builds the package, and the demo site as static files in build/site.',
   options: {},
   examples: [
     ['', 'Builds build/site.'],

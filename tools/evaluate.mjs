@@ -1,4 +1,4 @@
-// npm run evaluate: builds what evaluation/run.mjs needs, then runs it with the same arguments.
+// npm run evaluate: builds the package, then runs evaluation/run.mjs with the same arguments.
 import path from 'node:path';
 import { command } from '../evaluation/options.mjs';
 import { buildDist } from './lib/build.mjs';

@@ -1,6 +1,7 @@
-// npm run lint: the format, the style and the types of all sources.
+// npm run lint: checks the format, the style and the types of all sources.
 import path from 'node:path';
 import { buildDist, buildNative } from './lib/build.mjs';
+import { checkWgsl } from './lib/check_wgsl.mjs';
 import { runClangTidy } from './lib/clang_tidy.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { output, run } from './lib/commands.mjs';
@@ -13,10 +14,13 @@ import { ensureSystemPackages } from './lib/system_packages.mjs';
 
 const git = (...args) => (output('git', args, { cwd: project }) ?? '').split('\n').filter(Boolean);
 
-/** All files of the project that git does not ignore. */
+/** Returns all files of the project that git does not ignore. */
 const allFiles = () => git('ls-files', '--cached', '--others', '--exclude-standard');
 
-/** Those that differ from the upstream branch, from the last commit if there is none. */
+/**
+ * Returns the files that differ from the upstream branch, or from the last commit if there is no upstream
+ * branch.
+ */
 function changedFiles() {
   const [base = 'HEAD'] = git('merge-base', 'HEAD', '@{upstream}');
   const deleted = git('ls-files', '--deleted');
@@ -26,31 +30,33 @@ function changedFiles() {
 
 const isCpp = (file) => /\.[ch]pp$/.test(file);
 const isScript = (file) => /\.(mjs|js|ts)$/.test(file);
+const isWebGpu = (file) => file.startsWith('bindings/webgpu/');
 const isFormatted = (file) => /\.(mjs|js|ts|json|html|css|yml)$/.test(file);
 
-/** Throws the complaints of the first program that has some. */
+/** Runs all checks. Throws an error with the output of the first program that fails. */
 export async function lint({ fix = false, changed = false } = {}) {
   await prepareNodeModules();
   await ensureSystemPackages(['clangFormat', 'clangTidy']);
   const files = changed ? changedFiles() : allFiles();
   const checks = [];
-  const add = (title, needed, program, args, given = needed) => {
-    if (needed.length === 0) return;
+  const add = (title, inputs, program, args, operands = inputs) => {
+    if (inputs.length === 0) return;
     const file = program.startsWith('clang') ? program : path.join('node_modules/.bin', program);
-    checks.push({ title, work: () => run(file, [...args, ...given], { cwd: project }).then(() => '') });
+    checks.push({ title, work: () => run(file, [...args, ...operands], { cwd: project }).then(() => '') });
   };
-  const everything = (some) => (changed ? some : ['.']);
+  const operandsOf = (inputs) => (changed ? inputs : ['.']);
   const scripts = files.filter(isScript);
   const formatted = files.filter(isFormatted);
   add('clang-format', files.filter(isCpp), 'clang-format', fix ? ['-i'] : ['--dry-run', '-Werror']);
-  add('Prettier', formatted, 'prettier', [fix ? '--write' : '--check'], everything(formatted));
-  add('ESLint', scripts, 'eslint', fix ? ['--fix'] : [], everything(scripts));
-  // tests/node/types.test.mjs runs those of tests/types.
+  add('Prettier', formatted, 'prettier', [fix ? '--write' : '--check'], operandsOf(formatted));
+  add('ESLint', scripts, 'eslint', fix ? ['--fix'] : [], operandsOf(scripts));
+  // tests/node/types.test.mjs checks tests/types.
   const isProject = (file) => file.endsWith('tsconfig.json') && !file.startsWith('tests/');
   for (const config of allFiles().filter(isProject)) {
     add(`TypeScript, ${config}`, scripts, 'tsc', ['--noEmit', '-p'], [config]);
   }
-  // Fixes change files, one program after another.
+  if (files.some(isWebGpu)) checks.push({ title: 'WGSL', work: checkWgsl });
+  // With --fix, programs change files: they run in sequence.
   await inParallel(checks, ({ title, work }) => step(title, work), fix ? 1 : 2);
   if (!files.some(isCpp)) return;
   const { include } = await prepareEmscripten();
@@ -63,11 +69,12 @@ export async function lint({ fix = false, changed = false } = {}) {
 export const command = {
   name: 'npm run lint',
   summary:
-    'Checks the format, the style and the types of all sources: clang-format, Prettier, ESLint, TypeScript, clang-tidy.',
+    'Checks the format, the style and the types of all sources with clang-format, Prettier, ESLint, ' +
+    'TypeScript and clang-tidy.',
   options: {
     fix: {
       type: 'boolean',
-      description: 'Fixes what the programs can fix; `npm run format` is `npm run lint -- --fix`.',
+      description: 'Fixes problems where possible. `npm run format` is short for `npm run lint -- --fix`.',
     },
     changed: {
       type: 'boolean',
@@ -77,14 +84,14 @@ export const command = {
   },
   examples: [
     ['', 'Checks all sources and changes nothing.'],
-    ['--changed', 'Checks what was changed.'],
+    ['--changed', 'Checks only changed files.'],
   ],
 };
 
 if (process.argv[1] === import.meta.filename) {
   const options = readCommandLine(command);
   await main(async () => {
-    // The site's and the tests' types look at dist/.
+    // The types of the site and of the tests depend on dist/.
     await buildDist();
     await lint(options);
   });

@@ -1,5 +1,5 @@
-// node tools/screenshot.mjs: makes docs/images/paint-by-attention.png, the picture in the README, anew: the page with its
-// painting finished, in light colours, 1280 pixels wide. It takes what `npm run build` leaves in dist/.
+// node tools/screenshot.mjs: updates docs/images/paint-by-attention.png, the picture in the README. It shows
+// the page with a finished painting, in light colours, 1280 pixels wide. Requires dist/ (npm run build).
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { openSite } from '../support/browser/paint_page.mjs';
@@ -15,7 +15,7 @@ await main(() =>
     try {
       const visit = await site.visit({ viewport: { width: 1280, height: 960 }, colorScheme: 'light' });
       await visit.waitForStatus('finished', 120_000);
-      // Down to the end of the attention maps: what explains them is for those who visit.
+      // The picture ends below the attention maps, without the explanations that follow.
       const maps = await visit.page.locator('#attention-grid').boundingBox();
       const height = Math.ceil(maps.y + maps.height + 24);
       await visit.page.screenshot({

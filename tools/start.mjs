@@ -1,5 +1,5 @@
-// npm start: the demo site on this machine. Builds the variant that the browser of this machine will choose, serves the
-// pages, and builds the other variants in the background.
+// npm start: serves the demo site on this machine. Builds the variant that current browsers choose, serves
+// the pages, and builds the other variants in the background.
 import path from 'node:path';
 import { buildDist, buildWasm, isBuilt, prepareBuild, variantFiles, variants } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
@@ -10,25 +10,26 @@ import { bold, main, step } from './lib/steps.mjs';
 export const command = {
   name: 'npm start',
   summary:
-    'Serves the demo site on this machine: text to image, paint by attention, the benchmark. Installs and builds what ' +
-    'it needs; other WebAssembly variants than the one that current browsers choose are built in the background.',
+    'Serves the demo site on this machine: text to image, paint by attention, the benchmark. Installs ' +
+    'missing tools and builds the package. WebAssembly variants that current browsers do not choose are ' +
+    'built in the background.',
   options: {
     port: {
       type: 'integer',
       min: 1,
       max: 65535,
       default: 5173,
-      description: 'Port of the server; the next free one if it is in use.',
+      description: 'Port of the server. If it is in use, the next free port.',
     },
-    'no-open': { type: 'boolean', description: 'Opens no browser window.' },
+    'no-open': { type: 'boolean', description: 'Does not open a browser window.' },
   },
   examples: [
     ['', 'Serves the site and opens it in the browser.'],
-    ['--port 8080 --no-open', 'Serves it at port 8080 and opens nothing.'],
+    ['--port 8080 --no-open', 'Serves the site at port 8080 and opens no window.'],
   ],
 };
 
-/** Chromium, Firefox and current Safari on pages with shared memory choose the first variant. */
+/** Chromium, Firefox and current Safari choose the first variant on pages with shared memory. */
 const [chosen, ...others] = variants;
 
 async function start({ port, 'no-open': noOpen }) {
@@ -49,9 +50,9 @@ async function start({ port, 'no-open': noOpen }) {
   });
   const address = server.resolvedUrls.local[0];
   console.log(
-    `\n  ${bold('Text to image')} is at ${bold(address)}` +
-      `\n  Paint by attention at ${bold(`${address}paint/`)}` +
-      `\n  the benchmark at ${bold(`${address}bench.html`)}\n  Ctrl+C ends it.\n`,
+    `\n  Text to image:      ${bold(address)}` +
+      `\n  Paint by attention: ${bold(`${address}paint/`)}` +
+      `\n  Benchmark:          ${bold(`${address}bench.html`)}\n\n  Press Ctrl+C to stop the server.\n`,
   );
   const hasDesktop = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
   if (hasDesktop && !process.env.CI && !noOpen) {
@@ -62,15 +63,15 @@ async function start({ port, 'no-open': noOpen }) {
 }
 
 /**
- * Registers the variants that are not built yet. Returns a function that builds them, one after another, and resolves to
- * true if there were some and all builds succeeded.
+ * Registers the variants that are not up to date. Returns a function that builds them in sequence. It
+ * resolves to true if there was at least one and all builds succeeded.
  */
 function buildInBackground(emscripten, builds) {
   const missing = others.filter((variant) => !isBuilt(emscripten, variant));
   const works = missing.map((variant) => {
     let settle;
     const promise = new Promise((resolve, reject) => (settle = { resolve, reject }));
-    // A failure is printed by step; pages hear of it.
+    // buildWasm's failure is printed below; `builds` notifies the pages.
     promise.catch(() => {});
     builds.add(`the WebAssembly variant ${variant}`, variantFiles(variant), promise);
     return { variant, ...settle };

@@ -1,4 +1,5 @@
-// npm run train: trains the page's model on generated scenes. `npm run train -- --help` lists the options.
+// npm run train: trains the model of the demo site on generated scenes. `npm run train -- --help` lists the
+// options.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { readCommandLine } from './lib/command_line.mjs';
@@ -6,7 +7,7 @@ import { prepareNodeModules } from './lib/node_modules.mjs';
 import { main } from './lib/steps.mjs';
 import { command } from './train/options.mjs';
 
-/** By --engine: trains with these settings and files, and reports its steps: see train/native.mjs and train/package.mjs. */
+/** Training functions by --engine, loaded on demand: (settings, files, progress) => Promise. */
 const engines = {
   native: async () => (await import('./train/native.mjs')).trainNatively,
   wasm: async () => (await import('./train/package.mjs')).trainInWasm,
@@ -23,7 +24,7 @@ await main(async () => {
   await prepareNodeModules();
   const train = await engines[engine]();
   const { Progress } = await import('./train/progress.mjs');
-  if (existsSync(checkpoint)) console.log(`  continues from ${checkpoint}`);
+  if (existsSync(checkpoint)) console.log(`  continuing from ${checkpoint}`);
   await train(settings, { checkpoint, weights }, new Progress());
-  console.log(`\n  The weights are in ${weights}; the page takes web/model/scenes.safetensors.`);
+  console.log(`\n  The weights are in ${weights}. The demo site loads web/model/scenes.safetensors.`);
 });

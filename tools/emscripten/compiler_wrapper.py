@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs clang for Emscripten in our container: one source through ccache, many sources in one process.
+"""Runs clang for Emscripten in the container: one source through ccache, several sources in one process.
 
-Emscripten compiles its system libraries (libc has 1139 sources) with many sources per command, and clang's driver starts
-a process for each of them. In Debian's clang, dynamic linking costs 0.11 s per process, more than most of the sources:
-libc took 105 s on two cores. `clang -cc1` accepts several sources: now libc takes 27 s.
+Emscripten compiles its system libraries (libc has 1139 sources) with many sources per command, and clang's
+driver starts a process for each of them. In Debian's clang, dynamic linking costs 0.11 s per process, more than
+most of the sources: libc took 105 s on two cores. `clang -cc1` accepts several sources: now libc takes 27 s.
 
-Emscripten starts it as EM_COMPILER_WRAPPER: `compiler_wrapper.py clang ARGUMENTS`. Objects appear next to their sources
-first, so that Emscripten's folder of system libraries must be writable.
+Emscripten runs this script as EM_COMPILER_WRAPPER: `compiler_wrapper.py clang ARGUMENTS`. `clang -cc1` writes
+objects next to their sources, so Emscripten's folder of system libraries must be writable.
 """
 
 import os
@@ -19,7 +19,7 @@ C_ENDINGS = ('.c', '.cc', '.cpp')
 
 
 def parse_job(words):
-    """Returns the part of a cc1 command that all sources share, the source and the object."""
+    """Splits a cc1 command. Returns the arguments common to all sources, the source and the object."""
     common, source, target = [], None, None
     words = iter(words)
     for word in words:
@@ -29,13 +29,13 @@ def parse_job(words):
             target = next(words)
         elif word.endswith(C_ENDINGS):
             source = word
-        elif word != '-disable-free':  # The memory of one source is needed for the next.
+        elif word != '-disable-free':  # clang must free the memory of one source before the next one.
             common.append(word)
     return tuple(common), source, target
 
 
 def compile_together(compiler, args):
-    """Compiles all C and C++ sources of `args`; returns the exit code."""
+    """Compiles all C and C++ sources in `args` in one process. Returns the exit code."""
     plan = subprocess.run([compiler, '-###', *args], stderr=subprocess.PIPE, text=True, check=True)
     batches = {}
     for line in plan.stderr.splitlines():

@@ -6,7 +6,10 @@ import { ensureSystemPackages } from './system_packages.mjs';
 
 const programs = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Sees to it that there is a Chromium or Chrome; tests find it in the environment variable CHROME_PATH. */
+/**
+ * Finds or installs Chromium or Chrome. Sets the environment variable CHROME_PATH, which tests read, and
+ * returns the path.
+ */
 export function prepareBrowser() {
   return step('Chromium', async () => {
     const given = process.env.CHROME_PATH;

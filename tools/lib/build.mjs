@@ -1,31 +1,33 @@
-// Building: the four WebAssembly variants, the package around them, and the native programs.
+// Builds the four WebAssembly variants, the package that contains them, and the native programs.
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from './commands.mjs';
 import { compilerCacheEnvironment, hasCompilerCache } from './compiler_cache.mjs';
 import { prepareEmscripten } from './emscripten.mjs';
+import { buildForTests } from './for_tests.mjs';
 import { prepareNodeModules } from './node_modules.mjs';
 import { cachedOutputs } from './output_cache.mjs';
 import { project } from './paths.mjs';
 import { fingerprint, isDone, unlessDone } from './stamps.mjs';
 import { showProgress, step } from './steps.mjs';
 import { ensureSystemPackages } from './system_packages.mjs';
+import { wgslPlugin } from './wgsl_plugin.mjs';
 
-/** The WebAssembly modules of every variant: the layer, and the diffusion model made of it. */
+/** The WebAssembly modules of every variant: the layer, and the diffusion model. */
 const modules = ['cross-attention', 'denoiser'];
 export const variants = ['relaxed-threads', 'relaxed', 'baseline-threads', 'baseline'];
 
-/** The microkernel alone, for the benchmarks. Threads do not change it. */
+/** Returns the path of the microkernel alone, for the benchmarks. It does not depend on threads. */
 export const ceilingFile = (simd) => path.join(project, ceilingOf(simd));
 const ceilingOf = (simd) => `build/wasm-${simd}/bench/ceiling/cross_attention_ceiling.wasm`;
 
-/** The files that the build of a variant makes. */
+/** Returns the output files of a variant's build, relative to the project. */
 export const variantFiles = (variant) => [
   ...modules.flatMap((module) => ['js', 'wasm'].map((ending) => `dist/wasm/${module}-${variant}.${ending}`)),
   ...(variant.endsWith('-threads') ? [] : [ceilingOf(variant)]),
 ];
 
-/** The files that a variant is made of. */
+/** The inputs of a variant's build. */
 const variantSources = [
   ...['src', 'bindings/embind', 'bindings/CMakeLists.txt', 'bench/ceiling', 'cmake', 'CMakeLists.txt'],
   ...['CMakePresets.json', 'tools/lib/build.mjs'],
@@ -34,11 +36,11 @@ const variantSources = [
 const variantKey = ({ identity }, variant) => fingerprint([identity, variant], variantSources);
 const stampOf = (variant) => `wasm-${variant}`;
 
-/** True if the modules of a variant are those of the current sources. */
+/** True if the modules of a variant are up to date. */
 export const isBuilt = (emscripten, variant) =>
   isDone(stampOf(variant), variantKey(emscripten, variant), variantFiles(variant));
 
-/** The modules of one variant, in dist/wasm. */
+/** Builds the modules of one variant in dist/wasm. */
 export function buildWasm(emscripten, variant) {
   return step(`WebAssembly, ${variant}`, async () => {
     const key = variantKey(emscripten, variant);
@@ -47,7 +49,7 @@ export function buildWasm(emscripten, variant) {
     await unlessDone(stampOf(variant), key, results, async () => {
       copied = await cachedOutputs(key, results, () => compileVariant(emscripten, variant));
     });
-    return copied ? 'copied, these sources were built before' : '';
+    return copied ? 'copied from the cache' : '';
   });
 }
 
@@ -66,13 +68,13 @@ async function compileVariant(emscripten, variant) {
   }
 }
 
-/** Emscripten shortens its module's spaces, not its names: a fifth of the loader's download. */
+/** Minifies a loader. Emscripten removes only its spaces; shorter names save a fifth of the download. */
 async function minified(loader) {
   const { transform } = await import('esbuild');
   return (await transform(loader, { minify: true, format: 'esm', target: 'es2022' })).code;
 }
 
-/** The JavaScript and the types of the package, in dist/ beside wasm/. */
+/** Builds the JavaScript and the type declarations of the package in dist/. */
 async function bundlePackage() {
   for (const name of readdirSync(path.join(project, 'dist'))) {
     if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
@@ -90,7 +92,7 @@ async function bundlePackage() {
     },
     outdir: path.join(project, 'dist'),
     bundle: true,
-    // Code that several entries use: its classes must be the same ones.
+    // Entries share chunks, so that a class exists only once.
     splitting: true,
     chunkNames: 'package-[hash]',
     minify: true,
@@ -99,11 +101,12 @@ async function bundlePackage() {
     platform: 'neutral',
     mainFields: ['module', 'main'],
     target: 'es2022',
-    // The modules that Emscripten writes, and ours for WebGPU: loaded when init has chosen one.
+    // Loaded at run time: Emscripten's modules and the entries for WebGPU.
     external: ['./wasm/*', './webgpu.js', './denoiser_webgpu.js', 'node:*'],
+    plugins: [wgslPlugin],
   });
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
-  // The licences of bundled packages must be passed on.
+  // The licences of bundled packages require that they are distributed.
   const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map((name) => {
     const file = name === 'idb-keyval' ? 'LICENCE' : 'LICENSE';
     return `${name}\n\n${readFileSync(path.join(project, 'node_modules', name, file), 'utf8')}`;
@@ -117,7 +120,8 @@ const packageFiles = [
 ];
 
 function buildPackage() {
-  const sources = ['bindings/package', 'bindings/webgpu', 'package.json', 'tools/lib/build.mjs'];
+  const tools = ['tools/lib/build.mjs', 'tools/lib/wgsl_plugin.mjs'];
+  const sources = ['bindings/package', 'bindings/webgpu', 'package.json', ...tools];
   return unlessDone('package', fingerprint([], sources), packageFiles, bundlePackage);
 }
 
@@ -127,25 +131,29 @@ function sizes() {
   return wasm.map((name) => `${(statSync(path.join(folder, name)).size / 1000).toFixed(0)} KB`).join(', ');
 }
 
-/** The npm packages and Emscripten, at the same time: both wait for the network most of the time. */
+/**
+ * Installs the npm packages and Emscripten concurrently: both mostly wait for the network. Returns
+ * Emscripten.
+ */
 export async function prepareBuild() {
   const packages = prepareNodeModules();
   const [emscripten] = await Promise.all([prepareEmscripten(), packages]);
   return emscripten;
 }
 
-/** dist/, the importable package, with all variants or only some of them. */
+/** Builds dist/, the importable package, with all variants or only some of them. Returns Emscripten. */
 export async function buildDist({ only = variants, emscripten = null } = {}) {
   emscripten ??= await prepareBuild();
   for (const variant of only) await buildWasm(emscripten, variant);
   await step('package in dist/', async () => {
     await buildPackage();
+    await buildForTests();
     return `(.wasm: ${sizes()})`;
   });
   return emscripten;
 }
 
-/** The targets of a CMake preset, built for this machine. `include`: as prepareEmscripten returns it. */
+/** Builds targets of a CMake preset for this machine. `include`: see prepareEmscripten. */
 export async function buildNative(preset, include, targets = []) {
   const compiler = preset === 'sanitize' ? 'sanitizers' : 'compiler';
   await ensureSystemPackages([compiler, 'cmake', 'ninja', 'googletest']);
@@ -157,7 +165,7 @@ export async function buildNative(preset, include, targets = []) {
   await run('cmake', ['--build', `build/${preset}`, ...target], environment);
 }
 
-/** The program that trains the denoiser, built for this machine; its path. */
+/** Builds the program that trains the denoiser for this machine. Returns its path. */
 export async function buildTrainer(include) {
   await buildNative('train', include, ['train_denoiser']);
   return path.join(project, 'build/train/tools/train/train_denoiser');

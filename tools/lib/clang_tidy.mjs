@@ -1,5 +1,5 @@
-// clang-tidy over the unity files of src/, of which those that passed before are not checked again: with the headers
-// parsed once a unity file, all of them cost 50 s instead of 500.
+// Runs clang-tidy on the unity files of src/. Files that passed before are not checked again. Headers are
+// parsed once per unity file: all of them take 50 s instead of 500 s.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,33 +11,39 @@ import { SetUpError } from './steps.mjs';
 
 const stamps = path.join(cache, 'clang-tidy');
 
-/** Checks the sources that CMake compiles in a build folder of `preset`. Throws SetUpError with all complaints. */
+/**
+ * Checks the sources that CMake compiles in the build folder of `preset`. Throws SetUpError with all
+ * warnings.
+ */
 export async function runClangTidy(preset) {
   const build = path.join(project, 'build', preset);
   const commands = JSON.parse(readFileSync(path.join(build, 'compile_commands.json'), 'utf8'));
   const sources = commands.filter(({ file }) => file.startsWith(path.join(build, 'src/')));
   const settings = output('clang-tidy', ['--version']) + readFileSync(path.join(project, '.clang-tidy'));
   mkdirSync(stamps, { recursive: true });
-  const complaints = [];
+  const warnings = [];
   let checked = 0;
   await inParallel(sources, async (source) => {
     const stamp = path.join(stamps, await fingerprint(source, settings));
     if (existsSync(stamp)) return;
     checked += 1;
-    // A unity file includes sources, as it should.
+    // Unity files include sources.
     const args = ['--quiet', '--checks=-bugprone-suspicious-include', '-p', build, source.file];
     try {
       await run('clang-tidy', args, { cwd: project });
       writeFileSync(stamp, '');
     } catch (error) {
-      complaints.push(error.message);
+      warnings.push(error.message);
     }
   });
-  if (complaints.length > 0) throw new SetUpError(complaints.join('\n'));
+  if (warnings.length > 0) throw new SetUpError(warnings.join('\n'));
   return `${checked} of ${sources.length} unity files, the others passed before`;
 }
 
-/** Of what clang-tidy reads: the preprocessed text with its comments, which may name checks. Without paths. */
+/**
+ * Returns a hash of the text that clang-tidy reads: preprocessed, with comments (they may name checks),
+ * without paths.
+ */
 async function fingerprint({ command, directory }, settings) {
   const preprocess = command.replace(/ -o \S+ -c /, ' -E -C -P ');
   const env = { ...process.env, ...compilerCacheEnvironment };

@@ -1,16 +1,16 @@
-// Command lines of this project's tools: one declaration per command gives its help, its checks and its values.
-// No npm packages: a command explains itself in a clone without node_modules.
+// Command lines of this project's tools: one declaration per command defines its help, its checks and its
+// values. Imports no npm package: --help works in a clone without node_modules.
 //
 //   const options = readCommandLine({
 //     name: 'npm run bench',
 //     summary: 'Measures the layer and its peers.',
 //     options: {
-//       shapes: { type: 'name', list: true, allowed: ['tiny', 'large'], default: ['tiny'], description: '…' },
+//       shapes: { type: 'name', list: true, allowed: ['tiny', 'big'], default: ['tiny'], description: '…' },
 //       seconds: { type: 'number', above: 0, default: 1.5, description: '…' },
 //       json: { type: 'path', placeholder: 'FILE', description: '…' },
 //       check: { type: 'boolean', description: '…' },
 //     },
-//     examples: [['--shapes tiny --check', 'One shape; fails if a target is missed.'], ['', 'All of it.']],
+//     examples: [['--shapes tiny --check', 'Fails if a target is missed.'], ['', 'Measures all shapes.']],
 //   });
 //   // `--seconds 2` gives { shapes: ['tiny'], seconds: 2, json: undefined, check: false }
 import { existsSync } from 'node:fs';
@@ -27,18 +27,19 @@ import { red } from './steps.mjs';
  * @property {string} summary one sentence
  * @property {Record<string, Option>} options by their names without dashes; `--help` (`-h`) is added
  * @property {[args: string, effect: string][]} examples two; `args` is '' for the command without arguments
- * @property {(values: Record<string, any>) => string | undefined} [check] says what is wrong with values that are right
- *   one by one
+ * @property {(values: Record<string, any>) => string | undefined} [check] returns an error message if a
+ *   combination of valid values is not allowed
  */
 
 /**
  * An option.
  *
  * @typedef {object} Option
- * @property {'boolean' | 'string' | 'path' | 'name' | 'integer' | 'number'} type The value's type. A path given on the
- *   command line is used as it is; a default path is relative to the project's folder.
+ * @property {'boolean' | 'string' | 'path' | 'name' | 'integer' | 'number'} type The value's type. A path
+ *   given on the command line is used as it is; a default path is relative to the project's folder.
  * @property {string} description sentences
- * @property {unknown} [default] the converted value (an array if `list`); default: false if boolean, else undefined
+ * @property {unknown} [default] the converted value (an array if `list`); default: false if boolean, else
+ *   undefined
  * @property {string} [defaultText] describes the default in the help; default: the default itself
  * @property {string} [placeholder] stands for the value in the help; required if the type is string or path
  * @property {boolean} [mustExist] of a path
@@ -51,15 +52,15 @@ import { red } from './steps.mjs';
  * @property {number} [multipleOf] of integers
  */
 
-/** Arguments that a command does not accept. The message is all that the user needs. */
+/** Thrown for arguments that a command does not accept. It is printed without a stack. */
 export class UsageError extends Error {
   name = 'UsageError';
 }
 
 /**
- * Returns the values of the options in the arguments of this process, by their names. With `--help` or `-h`, prints the
- * help and ends the process with exit code 0. With bad arguments, prints what is wrong and ends it with exit code 2.
- * Call it before any set-up.
+ * Returns the values of the options in the arguments of this process, by their names. With `--help` or `-h`,
+ * prints the help and ends the process with exit code 0. With bad arguments, prints what is wrong and ends it
+ * with exit code 2. Call it before any set-up.
  *
  * @param {Command} command
  */
@@ -77,8 +78,8 @@ export function readCommandLine(command) {
 }
 
 /**
- * Returns the values of the options in `args`, by their names, or null if `args` asks for the help. Throws UsageError if
- * `args` has an unknown option, a bad or missing value, or an argument that is not an option.
+ * Returns the values of the options in `args`, by their names, or null if `args` asks for the help. Throws
+ * UsageError if `args` has an unknown option, a bad or missing value, or an argument that is not an option.
  *
  * @param {Command} command
  * @param {readonly string[]} args
@@ -97,7 +98,7 @@ export function parseArguments(command, args) {
     allowPositionals: true,
     tokens: true,
   });
-  // Not the "h" among the letters of "-shapes".
+  // Compares whole arguments: parseArgs reads "-shapes" as single letters, with an "h".
   if (tokens.some(({ kind, index }) => kind === 'option' && ['-h', '--help'].includes(args[index])))
     return null;
   const values = Object.fromEntries(
@@ -105,9 +106,8 @@ export function parseArguments(command, args) {
   );
   for (const token of tokens) {
     if (token.kind === 'positional') {
-      throw new UsageError(
-        `unexpected argument ${shown(token.value)}; expected only options, after "--": ${usage(command, '[options]')}`,
-      );
+      const expected = `only options, after "--": ${usage(command, '[options]')}`;
+      throw new UsageError(`unexpected argument ${shown(token.value)}; expected ${expected}`);
     }
     if (token.kind === 'option') values[token.name] = valueOf(token, options, args[token.index]);
   }
@@ -118,7 +118,7 @@ export function parseArguments(command, args) {
 
 const help = { type: 'boolean', short: 'h', description: 'Prints this help.' };
 
-/** The line that starts `command` with `args`. npm passes on only what follows "--". */
+/** Returns the line that starts `command` with `args`. npm passes only the arguments after "--". */
 const usage = ({ name }, args) => [name, ...(args === '' ? [] : ['--', args])].join(' ');
 
 function defaultOf(option) {
@@ -127,7 +127,10 @@ function defaultOf(option) {
   return path.relative(process.cwd(), path.join(project, option.default)) || '.';
 }
 
-/** The value of an option's token of parseArgs, which is (the beginning of) `argument`. */
+/**
+ * Returns the value of an option from its token of parseArgs. `argument` is the argument that contains the
+ * option.
+ */
 function valueOf({ name, rawName, value, inlineValue }, options, argument) {
   if (!Object.hasOwn(options, name) || rawName !== `--${name}`) {
     const unknown = argument.split('=', 1)[0];
@@ -140,7 +143,7 @@ function valueOf({ name, rawName, value, inlineValue }, options, argument) {
     return true;
   }
   const expected = expectation(option);
-  // After an option without its value comes the next option; a negative number is a value.
+  // An argument that begins with "-" is the next option, unless it is a negative number.
   if (value === undefined || (!inlineValue && /^-[^\d.]/.test(value))) {
     throw new UsageError(`${rawName} has no value; expected ${expected}`);
   }
@@ -154,7 +157,7 @@ function valueOf({ name, rawName, value, inlineValue }, options, argument) {
   return option.list ? converted : converted[0];
 }
 
-/** The value that `text` stands for; undefined if `option` does not accept it. */
+/** Converts `text` to the value of an option. Returns undefined if the option does not accept it. */
 function convert(text, { type, mustExist, allowed, min, max, above, multipleOf }) {
   if (type === 'name') return allowed.includes(text) ? text : undefined;
   if (type === 'string' || type === 'path') {
@@ -174,7 +177,7 @@ function convert(text, { type, mustExist, allowed, min, max, above, multipleOf }
 const joined = (names, conjunction) =>
   names.length === 1 ? names[0] : `${names.slice(0, -1).join(', ')} ${conjunction} ${names.at(-1)}`;
 
-/** What an option accepts, in words that follow "expected". */
+/** Describes the values that an option accepts. The text follows "expected". */
 function expectation(option) {
   const { type, list, mustExist, allowed, placeholder } = option;
   if (type === 'string' || type === 'path') return mustExist ? 'an existing file' : placeholder;
@@ -196,19 +199,21 @@ function range({ min, max, above }) {
   return bounds.map((bound) => ` ${bound}`).join('');
 }
 
-/** A value in a message: short, and visible if it is empty. */
+/** Formats a value for a message: long values are shortened, empty values are quoted. */
 function shown(text) {
   const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   return short.trim() === '' ? JSON.stringify(short) : short;
 }
 
-/** The name with the smallest edit distance to `text`; a name that begins with `text` is nearest. */
+/**
+ * Returns the name with the smallest edit distance to `text`. A name that begins with `text` has distance 0.
+ */
 function nearest(text, names) {
   const distances = names.map((name) => (name.startsWith(text) ? 0 : editDistance(text, name)));
   return names[distances.indexOf(Math.min(...distances))];
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements that turn `a` into `b`. */
+/** Returns the Levenshtein distance: the insertions, deletions and replacements that turn `a` into `b`. */
 function editDistance(a, b) {
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; ++row) {
@@ -223,7 +228,7 @@ function editDistance(a, b) {
 }
 
 /**
- * The help of a command: what it does, its options with their defaults, its examples.
+ * Returns the help of a command: its summary, its options with their defaults, its examples.
  *
  * @param {Command} command
  */
@@ -240,8 +245,10 @@ export function helpText(command) {
   ].join('\n\n');
 }
 
-const optionHead = (name, { type, short, list, placeholder }) =>
-  `${short ? `-${short}, ` : ''}--${name}${type === 'boolean' ? '' : ` ${placeholder ?? placeholderOf(type, list)}`}`;
+function optionHead(name, { type, short, list, placeholder }) {
+  const value = type === 'boolean' ? '' : ` ${placeholder ?? placeholderOf(type, list)}`;
+  return `${short ? `-${short}, ` : ''}--${name}${value}`;
+}
 
 const placeholderOf = (type, list) => (list ? 'LIST' : type === 'name' ? 'NAME' : 'NUMBER');
 
@@ -252,7 +259,7 @@ function optionText(option) {
   return [option.description, ...expects, `Default: ${defaultText(option)}.`].join(' ');
 }
 
-/** The default of an option as the help has it. */
+/** Returns the default of an option as the help prints it. */
 export function defaultText(option) {
   if (option.defaultText !== undefined) return option.defaultText;
   if (option.type === 'boolean') return option.default ? 'on' : 'off';
@@ -264,7 +271,7 @@ export function defaultText(option) {
 
 const indented = (text) => wrapped(text, '      ').join('\n');
 
-/** Lines of at most 80 columns. */
+/** Splits a text into lines of at most 80 columns. */
 function wrapped(text, indent) {
   const lines = [];
   let line = indent;

@@ -1,10 +1,10 @@
-// Starting programs: with their output shown, or kept and shown only where they fail.
+// Runs programs. Their output is shown, or captured and reported only if they fail.
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** The full path of a program on PATH, or null. */
+/** Returns the full path of a program on PATH, or null. */
 export function which(program) {
   for (const folder of (process.env.PATH ?? '').split(path.delimiter)) {
     const candidate = path.join(folder, program);
@@ -18,13 +18,13 @@ export function which(program) {
   return null;
 }
 
-/** What a program prints on standard output, or null where it can't be run or fails. */
+/** Returns the standard output of a program, or null if it cannot be run or fails. */
 export function output(program, args, options = {}) {
   const result = spawnSync(program, args, { encoding: 'utf8', ...options });
   return result.status === 0 ? result.stdout : null;
 }
 
-/** A program that failed. `printed`: the last of its output; `code`: its exit code, null after a signal. */
+/** A program failed. `printed`: the end of its output; `code`: its exit code, null after a signal. */
 export class CommandError extends Error {
   constructor(command, end, printed, code) {
     super(`${command}\nended with ${end}\n${printed}`);
@@ -33,10 +33,10 @@ export class CommandError extends Error {
   }
 }
 
-/** The programs that run() has started and that have not ended. */
+/** The programs that run() started and that are still running. */
 const running = new Set();
 
-// Nothing goes on after Ctrl+C.
+// Ctrl+C stops them, too.
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     for (const child of running) child.kill();
@@ -44,18 +44,18 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
-/** Characters of a program's output that are kept. */
+/** Maximum number of captured characters of a program's output. */
 const maxPrinted = 1_000_000;
 
 /**
- * Runs a program to its end. Resolves to the last of its output; rejects with a CommandError if it fails.
+ * Runs a program until it exits. Resolves to the end of its output. Rejects with a CommandError if it fails.
  *
  * @param {string} program
  * @param {readonly string[]} args
  * @param {object} [options] of child_process.spawn, and:
- * @param {(line: string) => void} [options.onLine] is called for each line of its output
- * @param {(chunk: Buffer) => void} [options.onOutput] is called with its standard output
- * @param {number} [options.seconds] stops it after that time, which is a failure
+ * @param {(line: string) => void} [options.onLine] called for each line of the output
+ * @param {(chunk: Buffer) => void} [options.onOutput] called with chunks of the standard output
+ * @param {number} [options.seconds] timeout; a program that runs longer is killed and has failed
  */
 export function run(program, args, { onLine, onOutput, seconds, ...options } = {}) {
   return new Promise((resolve, reject) => {
@@ -84,7 +84,7 @@ export function run(program, args, { onLine, onOutput, seconds, ...options } = {
   });
 }
 
-/** Runs a program whose output goes to the terminal. This process ends with its exit code. */
+/** Runs a program with its output on the terminal. This process then has the program's exit code. */
 export async function runAsMain(program, args) {
   try {
     await run(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });

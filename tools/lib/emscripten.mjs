@@ -1,7 +1,7 @@
-// Emscripten 6: from PATH, from emsdk, or in a container of our own.
+// Finds Emscripten 6 on PATH or in emsdk, or installs it in a container.
 //
-// The container is a folder with Debian's testing suite, whose Emscripten is new enough, run by bubblewrap: nothing of
-// the host is upgraded. It lies in the user's cache, so that every clone shares it.
+// The container is a folder with packages of Debian testing, whose Emscripten is new enough. bubblewrap runs
+// it, so that no package of the host changes. The folder is in the user's cache, shared by all clones.
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,8 +11,8 @@ import { cache, project } from './paths.mjs';
 import { SetUpError, step } from './steps.mjs';
 import { ensureSystemPackages } from './system_packages.mjs';
 
-const oldest = 6;
-/** Counted up when the packages change, so that old containers are not taken. */
+const minVersion = 6;
+/** Increment the number when the packages change, so that old containers are not used. */
 const containerName = 'emscripten-container-2';
 /** The sources of Emscripten's system libraries, in the container. */
 const systemLibraries = 'usr/share/emscripten/system/lib';
@@ -25,13 +25,16 @@ function versionOf(emcc) {
   return version ? version.slice(1).map(Number) : null;
 }
 
-/** emcc on PATH or in an emsdk that is new enough: the folder to be put on PATH, '' for none, null where there is none. */
+/**
+ * Looks for a new enough emcc on PATH and in emsdk. Returns the folder to add to PATH, '' if emcc is on PATH,
+ * null if there is none.
+ */
 function findInstalled() {
-  if (which('emcc') && (versionOf('emcc')?.[0] ?? 0) >= oldest) return '';
+  if (which('emcc') && (versionOf('emcc')?.[0] ?? 0) >= minVersion) return '';
   for (const emsdk of [process.env.EMSDK, path.join(os.homedir(), 'emsdk'), '/opt/emsdk', '/emsdk']) {
     const folder = emsdk && path.join(emsdk, 'upstream', 'emscripten');
     const emcc = folder && path.join(folder, 'emcc');
-    if (emcc && existsSync(emcc) && (versionOf(emcc)?.[0] ?? 0) >= oldest) return folder;
+    if (emcc && existsSync(emcc) && (versionOf(emcc)?.[0] ?? 0) >= minVersion) return folder;
   }
   return null;
 }
@@ -43,27 +46,27 @@ async function buildContainer(root) {
     await run('mmdebstrap', [
       '--mode=root',
       '--variant=extract',
-      // The testing suite's mirrors may lag a few days behind.
+      // Mirrors of Debian testing may be a few days old.
       '--aptopt=Acquire::Check-Valid-Until "false"',
       '--aptopt=Apt::Install-Recommends "false"',
       `--include=${containerPackages}`,
       'forky',
       unfinished,
     ]);
-    // Whole or not at all; a second clone may have been quicker.
+    // The renaming is atomic. Another clone may have finished first.
     if (!existsSync(root)) renameSync(unfinished, root);
   } catch (error) {
     throw new SetUpError(
       'Emscripten 6 is missing and its container could not be built.\n' +
-        'Either install emsdk (https://emscripten.org/docs/getting_started/downloads.html), or run this as root on ' +
-        `Debian 12 or newer.\n${error.message}`,
+        'Install emsdk (https://emscripten.org/docs/getting_started/downloads.html), or run this command ' +
+        `as root on Debian 12 or newer.\n${error.message}`,
     );
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
   }
 }
 
-/** The headers of our libraries, by themselves: the rest of /usr/include must not be on the compiler's path. */
+/** Copies the headers of xsimd and RapidJSON: the rest of /usr/include must not be on the compiler's path. */
 function copyHeaders(root) {
   const include = path.join(cache, `${containerName}-include`);
   if (existsSync(include)) return include;
@@ -78,9 +81,9 @@ function copyHeaders(root) {
 }
 
 /**
- * Emscripten, ready to run: `command(program, args)` returns the program and the arguments to start; `include` is the
- * folder with the headers of xsimd and RapidJSON, '' if CMake finds them itself; `identity` is a text that changes with
- * the toolchain.
+ * Prepares Emscripten and returns how to use it: `command(program, args)` returns the program and the
+ * arguments to start; `include` is the folder with the headers of xsimd and RapidJSON, '' if CMake finds
+ * them; `identity` is a text that changes with the toolchain.
  */
 export async function prepareEmscripten() {
   let emscripten;
@@ -99,7 +102,7 @@ export async function prepareEmscripten() {
     const root = path.join(cache, containerName);
     if (!existsSync(root)) {
       console.log(
-        `  no emcc ${oldest}.0 or newer on PATH or in emsdk: unpacking a container (1 GB) into ${root}`,
+        `  no emcc ${minVersion}.0 or newer on PATH or in emsdk: installing a container (1 GB) in ${root}`,
       );
       await buildContainer(root);
     }
@@ -109,7 +112,7 @@ export async function prepareEmscripten() {
     const bind = (from, to = from) => ['--ro-bind', from, to];
     const container = [
       ...bind(`${root}/usr`, '/usr'),
-      // Where compiler_wrapper.py puts objects for a moment.
+      // compiler_wrapper.py writes temporary objects there.
       ...['--bind', `${root}/${systemLibraries}`, `/${systemLibraries}`],
       ...['lib', 'lib64', 'bin', 'sbin'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
       ...bind(`${root}/etc`, '/etc'),

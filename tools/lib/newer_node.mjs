@@ -1,6 +1,6 @@
-// A newer Node than the one that runs us, for the tests: relaxed SIMD and the like. From npm, whose packages
-// node-<platform>-<architecture> hold just the program. Kept out of node_modules/.bin, where it would take the place
-// of the user's own Node in every npm script.
+// Installs a newer Node than the minimum version, for tests of relaxed SIMD and other features. The npm
+// packages node-<platform>-<architecture> contain only the program. It is not in node_modules/.bin, where it
+// would replace the user's Node in every npm script.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { output, run } from './commands.mjs';
@@ -9,7 +9,7 @@ import { step } from './steps.mjs';
 
 const major = 26;
 
-/** The path of Node 26. */
+/** Installs Node 26 if it is missing. Returns its path. */
 export async function prepareNewerNode() {
   const folder = path.join(cache, `node-${major}`);
   const name = `node-${process.platform}-${process.arch}`;

@@ -1,5 +1,6 @@
-// Results of builds, shared by all clones of this machine: what the same sources gave before is copied, not built again.
-// ccache does the same for objects, but not for links, and a WebAssembly module's code is generated at its link.
+// A cache of build outputs, shared by all clones on this machine: outputs of the same sources are copied, not
+// built again. ccache does the same for objects, but not for linking, where the code of a WebAssembly module
+// is generated.
 import {
   cpSync,
   existsSync,
@@ -15,12 +16,12 @@ import { cache, project } from './paths.mjs';
 
 const folder = path.join(cache, 'outputs');
 
-/** Results of one build cost up to 1.5 MB. */
+/** The outputs of one build have up to 1.5 MB. */
 const maxEntries = 60;
 
 /**
- * Makes `results` (files below the project) by `work`, or copies them if they were made for this `key` before. Returns
- * true if it copied them.
+ * Copies `results` (paths relative to the project) from the cache if they exist for this `key`, else calls
+ * `work`, which makes them. Returns true if they were copied.
  */
 export async function cachedOutputs(key, results, work) {
   const entry = path.join(folder, key);
@@ -31,7 +32,7 @@ export async function cachedOutputs(key, results, work) {
     return true;
   }
   await work();
-  // Complete or absent, even if two clones build at the same time.
+  // The renaming is atomic: an entry is complete even if two clones build at the same time.
   const unfinished = `${entry}.${process.pid}`;
   for (const result of results) cpSync(path.join(project, result), path.join(unfinished, result));
   if (existsSync(entry)) rmSync(unfinished, { recursive: true });

@@ -1,4 +1,4 @@
-// Where things are.
+// Paths of the project and of its cache.
 import { mkdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 /** The project's folder. */
 export const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
-/** What is fetched once a machine: shared by all clones. */
+/** The folder of downloads and build caches, shared by all clones on this machine. */
 export const cache = path.join(
   process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'),
   'diffusion-cross-attention',

@@ -1,20 +1,22 @@
-// Serving a site while parts of it are still being built: a request for such a part waits for its build, and the pages
-// say so.
+// Serves a site while some of its files are still being built. A request for such a file waits for the build,
+// and pages show a notice.
 import path from 'node:path';
 import { project } from './paths.mjs';
 
-/** What web/shared/build_notice.ts listens for. */
+/** web/shared/build_notice.ts listens for this event. */
 const event = 'pending-build';
 
-/** Builds that go on while a Vite server answers. */
+/** The builds that run while a Vite server handles requests. */
 export class PendingBuilds {
   #builds = new Map();
   #socket;
 
   /**
-   * @param {string} title what pages say that they wait for
-   * @param {readonly string[]} files what the build makes, below the project's folder
-   * @param {Promise<unknown>} promise the build
+   * Adds a build.
+   *
+   * @param {string} title name of the build in the notice
+   * @param {readonly string[]} files outputs of the build, relative to the project
+   * @param {Promise<unknown>} promise settles when the build ends
    */
   add(title, files, promise) {
     const build = { title, promise, waiting: 0, state: 'building' };
@@ -22,7 +24,7 @@ export class PendingBuilds {
     const end = (state) => {
       build.state = state;
       if (state === 'ready') for (const file of files) this.#builds.delete(path.join(project, file));
-      if (build.waiting > 0) this.#tell(build);
+      if (build.waiting > 0) this.#notify(build);
     };
     promise.then(
       () => end('ready'),
@@ -30,13 +32,13 @@ export class PendingBuilds {
     );
   }
 
-  /** The plugin for Vite's development server. */
+  /** Returns the plugin for Vite's development server. */
   plugin() {
     return {
       name: 'pending-builds',
       enforce: 'pre',
       apply: 'serve',
-      // Vite refuses imports of files that do not exist yet.
+      // Vite rejects imports of files that do not exist.
       resolveId: (id, importer) => {
         if (!importer || !id.startsWith('.')) return null;
         const [file, query] = id.split('?');
@@ -45,11 +47,11 @@ export class PendingBuilds {
       },
       configureServer: (server) => {
         this.#socket = server.ws;
-        // Pages that connect after a wait began.
+        // A page may connect after its request began to wait.
         server.ws.on('connection', () => {
-          for (const build of new Set(this.#builds.values())) if (build.waiting > 0) this.#tell(build);
+          for (const build of new Set(this.#builds.values())) if (build.waiting > 0) this.#notify(build);
         });
-        server.middlewares.use((request, response, next) => this.#answer(request, response, next));
+        server.middlewares.use((request, response, next) => this.#handle(request, response, next));
       },
       transformIndexHtml: () => [
         { tag: 'script', attrs: { type: 'module', src: '/shared/build_notice.ts' }, injectTo: 'head' },
@@ -57,13 +59,13 @@ export class PendingBuilds {
     };
   }
 
-  async #answer(request, response, next) {
+  async #handle(request, response, next) {
     const { pathname } = new URL(request.url, 'http://localhost');
     const file = decodeURIComponent(pathname).replace(/^\/@fs/, '');
     const build = this.#builds.get(file);
     if (build === undefined) return next();
     build.waiting += 1;
-    this.#tell(build);
+    this.#notify(build);
     try {
       await build.promise;
       next();
@@ -73,7 +75,7 @@ export class PendingBuilds {
     }
   }
 
-  #tell({ title, state }) {
+  #notify({ title, state }) {
     this.#socket?.send(event, { title, state });
   }
 }

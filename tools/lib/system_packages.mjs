@@ -1,31 +1,42 @@
-// Programs and libraries of the operating system: taken where they are, else installed by apt-get.
+// Finds programs and libraries of the operating system, and installs missing ones with apt-get.
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { output, run, which } from './commands.mjs';
 import { SetUpError } from './steps.mjs';
 
-/** What we need, the Debian package that has it, and how to see that it is there. */
+/**
+ * The requirements: Debian package, name in messages, and a function that returns a true value if it is
+ * installed.
+ */
 const requirements = {
-  compiler: { package: 'g++', what: 'a C++20 compiler', there: () => which('g++') ?? which('clang++') },
-  sanitizers: { package: 'clang libclang-rt-dev', what: 'clang with sanitizers', there: hasSanitizers },
-  ccache: { package: 'ccache', what: 'ccache', there: () => which('ccache') },
-  cmake: { package: 'cmake', what: 'CMake 3.25 or newer', there: hasCmake },
-  ninja: { package: 'ninja-build', what: 'Ninja', there: () => which('ninja') },
-  googletest: { package: 'libgtest-dev', what: 'GoogleTest', there: hasGoogleTest },
-  clangFormat: { package: 'clang-format', what: 'clang-format', there: () => which('clang-format') },
-  clangTidy: { package: 'clang-tidy', what: 'clang-tidy', there: () => which('clang-tidy') },
-  bubblewrap: { package: 'bubblewrap', what: 'bubblewrap', there: () => which('bwrap') },
-  mmdebstrap: { package: 'mmdebstrap', what: 'mmdebstrap', there: () => which('mmdebstrap') },
-  chromium: { package: 'chromium', what: 'Chromium', there: () => which('chromium') },
-  vulkan: { package: 'libvulkan1', what: "Vulkan's loader", there: hasVulkan },
+  compiler: { package: 'g++', title: 'a C++20 compiler', isInstalled: hasCompiler },
+  sanitizers: {
+    package: 'clang libclang-rt-dev',
+    title: 'clang with sanitizers',
+    isInstalled: hasSanitizers,
+  },
+  ccache: { package: 'ccache', title: 'ccache', isInstalled: () => which('ccache') },
+  cmake: { package: 'cmake', title: 'CMake 3.25 or newer', isInstalled: hasCmake },
+  ninja: { package: 'ninja-build', title: 'Ninja', isInstalled: () => which('ninja') },
+  googletest: { package: 'libgtest-dev', title: 'GoogleTest', isInstalled: hasGoogleTest },
+  clangFormat: { package: 'clang-format', title: 'clang-format', isInstalled: () => which('clang-format') },
+  clangTidy: { package: 'clang-tidy', title: 'clang-tidy', isInstalled: () => which('clang-tidy') },
+  bubblewrap: { package: 'bubblewrap', title: 'bubblewrap', isInstalled: () => which('bwrap') },
+  mmdebstrap: { package: 'mmdebstrap', title: 'mmdebstrap', isInstalled: () => which('mmdebstrap') },
+  chromium: { package: 'chromium', title: 'Chromium', isInstalled: () => which('chromium') },
+  vulkan: { package: 'libvulkan1', title: "Vulkan's loader", isInstalled: hasVulkan },
 };
+
+function hasCompiler() {
+  return which('g++') ?? which('clang++');
+}
 
 function hasCmake() {
   const version = output('cmake', ['--version'])?.match(/(\d+)\.(\d+)/);
   return version && (version[1] > 3 || (version[1] === '3' && version[2] >= 25));
 }
 
-/** Their libraries may be a package of their own. */
+/** Compiles a program: the libraries of the sanitizers may be in a separate package. */
 function hasSanitizers() {
   const args = ['-fsanitize=address,undefined', '-x', 'c++', '-', '-o', os.devNull];
   return output('clang++', args, { input: 'int main() {}', stdio: ['pipe', 'pipe', 'ignore'] }) !== null;
@@ -38,15 +49,18 @@ function hasGoogleTest() {
 }
 
 function hasVulkan() {
-  // Debian's ldconfig is not on everyone's PATH.
+  // On Debian, ldconfig is not on every user's PATH.
   return ['ldconfig', '/sbin/ldconfig'].some((program) =>
     output(program, ['-p'])?.includes('libvulkan.so.1'),
   );
 }
 
-/** Installs those of `names` (keys of requirements) that are missing. Returns what it installed. */
+/**
+ * Installs missing requirements. `names`: keys of requirements. Resolves to a text that says what was
+ * installed.
+ */
 export function ensureSystemPackages(names) {
-  // One after another: apt-get locks its database.
+  // In sequence: apt-get locks its database.
   const result = previous.then(() => install(names));
   previous = result.catch(() => {});
   return result;
@@ -55,14 +69,14 @@ export function ensureSystemPackages(names) {
 let previous = Promise.resolve();
 
 async function install(names) {
-  const missing = names.map((name) => requirements[name]).filter(({ there }) => !there());
-  if (missing.length === 0) return 'all there';
+  const missing = names.map((name) => requirements[name]).filter(({ isInstalled }) => !isInstalled());
+  if (missing.length === 0) return 'all installed';
   const packages = missing.flatMap((requirement) => requirement.package.split(' '));
-  const list = missing.map(({ what }) => what).join(', ');
+  const list = missing.map(({ title }) => title).join(', ');
   const asRoot = process.getuid?.() === 0 ? [] : which('sudo') ? ['sudo', '-n'] : null;
   if (!which('apt-get') || asRoot === null) {
     throw new SetUpError(
-      `Missing: ${list}.\nPlease install them; on Debian and Ubuntu: sudo apt-get install ${packages.join(' ')}`,
+      `${list}: not installed. On Debian and Ubuntu, run: sudo apt-get install ${packages.join(' ')}`,
     );
   }
   console.log(`  installing ${list} (apt-get install ${packages.join(' ')})`);
@@ -76,12 +90,12 @@ async function install(names) {
     await aptGet('install', '-y', '--no-install-recommends', ...packages);
   } catch (error) {
     throw new SetUpError(
-      `Could not install ${list}. By hand: sudo apt-get install ${packages.join(' ')}\n${error.message}`,
+      `${list} could not be installed. Run: sudo apt-get install ${packages.join(' ')}\n${error.message}`,
     );
   }
-  const still = missing.filter(({ there }) => !there()).map(({ what }) => what);
-  if (still.length > 0) {
-    throw new SetUpError(`apt-get installed ${packages.join(' ')}, but still missing: ${still.join(', ')}`);
+  const failed = missing.filter(({ isInstalled }) => !isInstalled()).map(({ title }) => title);
+  if (failed.length > 0) {
+    throw new SetUpError(`${failed.join(', ')}: not found after apt-get install ${packages.join(' ')}`);
   }
   return `installed ${packages.join(', ')}`;
 }

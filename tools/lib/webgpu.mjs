@@ -1,4 +1,5 @@
-// WebGPU for the Node tests: Dawn (npm `webgpu`) on the software adapter that every Chromium brings along.
+// WebGPU for the Node tests: Dawn (npm package `webgpu`) on SwiftShader, the software adapter that Chromium
+// includes.
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -8,7 +9,10 @@ import { ensureSystemPackages } from './system_packages.mjs';
 
 const driver = 'vk_swiftshader_icd.json';
 
-/** Programs in PATH are often scripts or links: folders that they name, where Chromium itself may be. */
+/**
+ * Returns the folders where Chromium may be. A program on PATH is often a link, or a script that names the
+ * folder.
+ */
 function foldersOf(program) {
   const folders = [path.dirname(program), path.dirname(realpathSync(program))];
   const text = readFileSync(program).subarray(0, 16384);
@@ -19,7 +23,7 @@ function foldersOf(program) {
   return [...new Set([...folders, '/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'])];
 }
 
-/** Sees to it that there is an adapter; the environment variables with which a Node finds it. */
+/** Finds SwiftShader. Returns the environment variables with which Dawn in Node finds it. */
 export async function prepareWebGpu() {
   const program = await prepareBrowser();
   let environment;
@@ -27,8 +31,8 @@ export async function prepareWebGpu() {
     const folder = foldersOf(program).find((candidate) => existsSync(path.join(candidate, driver)));
     if (folder === undefined) {
       throw new SetUpError(
-        `There is no ${driver} beside ${program}: the tests of WebGPU take a Chromium or Chrome with SwiftShader, ` +
-          'which the environment variable CHROME_PATH may name',
+        `${driver} is missing next to ${program}; expected a Chromium or Chrome with SwiftShader. Set ` +
+          'CHROME_PATH to such a browser.',
       );
     }
     const hasLoader = existsSync(path.join(folder, 'libvulkan.so.1'));
@@ -36,7 +40,7 @@ export async function prepareWebGpu() {
     const file = path.join(folder, driver);
     const libraries = [process.env.LD_LIBRARY_PATH, hasLoader && folder].filter(Boolean);
     environment = {
-      // Older loaders know the second name only.
+      // Older loaders support only the second name.
       VK_DRIVER_FILES: file,
       VK_ICD_FILENAMES: file,
       XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? os.tmpdir(),

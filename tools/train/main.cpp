@@ -1,5 +1,5 @@
-// Trains the denoiser on scenes with native code, which uses all SIMD instructions of this machine. tools/train.mjs
-// (npm run train) starts this program and reads its progress: one line of JSON per step.
+// Trains the denoiser on scenes with native code, which uses all SIMD instructions of this machine.
+// tools/train.mjs (npm run train) starts this program and reads its progress: one line of JSON per step.
 #include <malloc.h>
 
 #include <chrono>
@@ -65,8 +65,7 @@ denoiser::LearningRateOptions learningRates(const Options& options) {
 void write(const std::string& path, const std::vector<std::byte>& bytes) {
   const std::string unfinished = path + ".unfinished";
   std::ofstream file(unfinished, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()),
-             static_cast<std::streamsize>(bytes.size()));
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   file.close();
   if (!file || std::rename(unfinished.c_str(), path.c_str()) != 0) {
     failArgument({"'", path, "' cannot be written"});
@@ -91,8 +90,8 @@ struct Losses {
   double picture, alignment;
 };
 
-/// Splits the batch of a step into parts of kPartScenes scenes. Each part has a separate random number generator, so that
-/// the result does not depend on the number of processes.
+/// Splits the batch of a step into parts of kPartScenes scenes. Each part has a separate random number
+/// generator, so that the result does not depend on the number of processes.
 class Parts {
  public:
   explicit Parts(const Options& options)
@@ -172,12 +171,10 @@ void train(const Options& options) {
   configuration.numHeads = options.integer("heads");
   const std::string& fromPath = options.text("from");
   const std::vector<std::byte> from = read(fromPath);
-  if (from.empty() && !fromPath.empty())
-    failArgument({"from is '", fromPath, "'; expected a readable file"});
+  if (from.empty() && !fromPath.empty()) failArgument({"from is '", fromPath, "'; expected a readable file"});
   const std::unique_ptr<Denoiser<float>> owner =
-      from.empty()
-          ? std::make_unique<Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed)
-          : denoiser::loadDenoiser(from);
+      from.empty() ? std::make_unique<Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed)
+                   : denoiser::loadDenoiser(from);
   Denoiser<float>& model = *owner;
   Trainer<float> trainer(model, {.seed = seed,
                                  .adam = {.emaDecay = options.number("average-decay")},
@@ -212,7 +209,8 @@ void train(const Options& options) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  // All steps have tensors of the same sizes: malloc keeps freed memory instead of returning it to the system.
+  // All steps have tensors of the same sizes: malloc keeps freed memory instead of returning it to the
+  // system.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {

@@ -1,31 +1,32 @@
-// Training by a program that is built for this machine (main.cpp), which tells of its steps in lines of JSON.
+// Trains with a program that is built for this machine (main.cpp). The program reports its steps as lines of
+// JSON.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { buildTrainer } from '../lib/build.mjs';
 import { prepareEmscripten } from '../lib/emscripten.mjs';
 import { step } from '../lib/steps.mjs';
 
-/** Resolves when the program has ended well. */
+/** Runs the training. Rejects if the program fails. */
 export async function trainNatively(settings, files, progress) {
   const { include } = await prepareEmscripten();
   let program;
-  await step('the program that trains', async () => {
+  await step('training program', async () => {
     program = await buildTrainer(include);
   });
-  const given = { ...settings, from: settings.from ?? '', ...files };
-  const texts = Object.entries(given).map(([name, value]) => `${name}=${value}`);
-  const child = spawn(program, texts, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const values = { ...settings, from: settings.from ?? '', ...files };
+  const args = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => {
-    const news = JSON.parse(line);
-    if (news.parameters !== undefined) progress.begin(news);
-    else progress.add(news);
+    const message = JSON.parse(line);
+    if (message.parameters !== undefined) progress.begin(message);
+    else progress.add(message);
   });
   lines.on('close', () => progress.end());
   await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`training ended with code ${code}`)),
+      code === 0 ? resolve() : reject(new Error(`exit code of the training is ${code}; expected 0`)),
     );
   });
 }

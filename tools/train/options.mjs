@@ -16,30 +16,32 @@ const share = (defaultShare, description) => ({
   description,
 });
 
-/** Sizes of the model: the largest that src/denoiser/configuration.cpp accepts. */
+/** Maximum of the model's sizes, as in src/denoiser/configuration.cpp. */
 const maxSize = 16384;
 
 export const command = {
   name: 'npm run train',
   summary:
-    'Trains the denoiser on generated scenes. Continues from the checkpoint in --out if there is one; Ctrl+C loses at ' +
-    'most the steps since the last save.',
+    'Trains the denoiser on generated scenes. Continues from the checkpoint in --out if there is one. ' +
+    'Ctrl+C loses only the steps since the last save.',
   options: {
     engine: {
       type: 'name',
       allowed: ['native', 'wasm', 'webgpu'],
       default: 'native',
       description:
-        'native is a program built for this machine, the fastest without a GPU; wasm and webgpu run the package.',
+        'native is a program built for this machine, the fastest engine without a GPU; wasm and webgpu use ' +
+        'the package.',
     },
     steps: count(30000, 'Training steps, including those of the checkpoint.'),
-    batch: count(32, 'Scenes per step; each process trains on 16 of them at a time.', {
+    batch: count(32, 'Scenes per step. Each process trains on 16 scenes at a time.', {
       min: 16,
       multipleOf: 16,
     }),
     singles: share(
       0,
-      'Share of the scenes that have one object regardless of the other scenes; with --insides at most 1.',
+      'Share of the scenes that have a single object, in addition to those among the other scenes. ' +
+        '--singles + --insides is at most 1.',
     ),
     insides: share(
       0.35,
@@ -50,7 +52,7 @@ export const command = {
     'time-mean': {
       type: 'number',
       default: -0.4,
-      description: 'Mean of the logit of the training times; time 0 is noise, 1 is a clean picture.',
+      description: 'Mean of the logit of the training times. Time 0 is noise, 1 is a clean picture.',
     },
     'time-deviation': {
       type: 'number',
@@ -64,7 +66,7 @@ export const command = {
       default: 1,
       description: 'Weight of the loss that aligns tokens with the objects at their positions.',
     },
-    fall: share(0.5, 'Share of the steps, at the end, in which the learning rate falls to zero.'),
+    fall: share(0.5, 'Share of the steps, at the end, in which the learning rate decays to zero.'),
     'average-decay': share(0.999, 'Decay of the EMA of the weights.'),
     features: count(128, 'Features of a token, a multiple of 4 and of --heads.', { max: maxSize }),
     blocks: count(5, 'Transformer blocks.', { max: maxSize }),
@@ -75,7 +77,7 @@ export const command = {
     }),
     heads: count(4, 'Attention heads.', { max: maxSize }),
     seed: count(1, 'Seed of the initial weights and of the scenes.', { min: 0 }),
-    threads: count(os.availableParallelism(), 'Number of threads or processes; one per core unless given.'),
+    threads: count(os.availableParallelism(), 'Number of threads or processes. Default: one per core.'),
     'save-every': count(250, 'Steps between two saves of the checkpoint and the weights.'),
     from: {
       type: 'path',
@@ -83,7 +85,8 @@ export const command = {
       mustExist: true,
       defaultText: 'random weights',
       description:
-        'Initial weights, a .safetensors file. The sizes of the model (features, blocks, heads) are those of the file.',
+        'Initial weights, a .safetensors file, which also determines the sizes of the model (features, ' +
+        'blocks, heads).',
     },
     out: {
       type: 'path',

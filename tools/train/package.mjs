@@ -1,9 +1,9 @@
-// Training with the package, as a page has it: in WebAssembly, or by WebGPU on a graphics card.
+// Trains with the package: in WebAssembly, or on a GPU with WebGPU.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { buildDist } from '../lib/build.mjs';
 import { SetUpError } from '../lib/steps.mjs';
 
-/** First beside the file, then in its place: a crash leaves the old one. */
+/** Writes a file atomically: a crash leaves the old file. */
 function write(file, bytes) {
   writeFileSync(`${file}.unfinished`, bytes);
   renameSync(`${file}.unfinished`, file);
@@ -25,7 +25,7 @@ const makeTrainer = (model, settings) =>
   model.trainer({
     seed: settings.seed,
     batch: settings.batch,
-    averageDecay: settings['average-decay'],
+    emaDecay: settings['average-decay'],
     singles: settings.singles,
     insides: settings.insides,
     timeMean: settings['time-mean'],
@@ -33,40 +33,42 @@ const makeTrainer = (model, settings) =>
     alignment: settings.alignment,
   });
 
-/** How many steps are asked for before the first of them is done: a card computes while the next scenes are drawn. */
-const stepsAhead = 2;
+/** Maximum number of steps in flight: the GPU computes while the CPU draws the scenes of the next step. */
+const maxPendingSteps = 2;
 
 /**
- * Takes the steps that are left. `engine`: {step(learningRate), synchronize()}; after the latter the trainer knows of all
- * steps. `save` is called every so many steps and at the end.
+ * Runs the remaining steps. `engine`: {step(learningRate), synchronize()}; synchronize updates the trainer
+ * after the last step. `save` is called every --save-every steps and at the end.
  */
-async function takeSteps(settings, learningRate, trainer, engine, save, progress) {
+async function runSteps(settings, learningRate, trainer, engine, save, progress) {
   const { steps, fall, 'save-every': saveEvery } = settings;
   const rates = {
-    most: settings['learning-rate'],
+    max: settings['learning-rate'],
     warmUp: settings['warm-up'],
     steps,
     fall,
   };
-  const asked = [];
+  const pending = [];
   let last = performance.now();
   const finishOne = async () => {
-    const { step, loss } = await asked.shift();
+    const { step, loss } = await pending.shift();
     const now = performance.now();
     progress.add({ step, loss, seconds: (now - last) / 1000 });
     last = now;
   };
   for (let step = trainer.steps; step < steps; ++step) {
-    asked.push(engine.step(learningRate(step, rates)));
-    const isToSave = (step + 1) % saveEvery === 0 || step + 1 === steps;
-    while (asked.length >= (isToSave ? 1 : stepsAhead)) await finishOne();
-    if (!isToSave) continue;
+    pending.push(engine.step(learningRate(step, rates)));
+    const shouldSave = (step + 1) % saveEvery === 0 || step + 1 === steps;
+    while (pending.length >= (shouldSave ? 1 : maxPendingSteps)) await finishOne();
+    if (!shouldSave) continue;
     await engine.synchronize();
     save();
   }
 }
 
-/** `settings`: the values of options.mjs. `start(trainer)` resolves to an engine of takeSteps. */
+/**
+ * Trains a model. `settings`: the values of options.mjs. `start(trainer)` resolves to an engine of runSteps.
+ */
 export async function train(settings, { checkpoint, weights }, progress, start) {
   const { Denoiser, init, learningRate } = await import('diffusion-cross-attention/denoiser');
   await init({ threads: settings.threads });
@@ -81,7 +83,7 @@ export async function train(settings, { checkpoint, weights }, progress, start) 
       write(checkpoint, trainer.saveCheckpoint());
       write(
         weights,
-        trainer.withAverages(() => model.save()),
+        trainer.withEma(() => model.save()),
       );
     };
     progress.begin({
@@ -89,7 +91,7 @@ export async function train(settings, { checkpoint, weights }, progress, start) 
       step: trainer.steps,
       steps: settings.steps,
     });
-    await takeSteps(settings, learningRate, trainer, engine, save, progress);
+    await runSteps(settings, learningRate, trainer, engine, save, progress);
   } finally {
     progress.end();
     owned.reverse().forEach((each) => each.dispose());
@@ -109,15 +111,15 @@ export async function trainInWasm(settings, files, progress) {
 export async function onWebGpu(trainer) {
   try {
     const training = await trainer.onWebGPU();
-    console.log(`  on ${training.description}`);
+    console.log(`  GPU: ${training.description}`);
     return training;
   } catch (error) {
     if (error.code !== 'ERR_DEVICE') throw error;
-    throw new SetUpError(`--engine webgpu: ${error.message}; it takes a graphics card and its driver`);
+    throw new SetUpError(`--engine is webgpu, which requires a GPU and its driver: ${error.message}`);
   }
 }
 
-/** navigator.gpu as a page has it: Dawn, which npm's `webgpu` brings. */
+/** Defines navigator.gpu, as in a page, with Dawn (npm package `webgpu`). */
 async function provideWebGpu() {
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);

@@ -2,34 +2,37 @@
 
 #include <cstddef>
 
-/// Processes that work on parts of the same steps: each has a model of its own, and they share the memory that is asked
-/// for here. So nothing of the core needs a lock, and every core of the machine is busy from a step's beginning to its end.
+/// Processes that compute parts of the same training steps. Each process has a separate model, so the core
+/// needs no locks, and all cores of the machine are busy during the whole step. The processes share a block
+/// of memory.
 class Processes {
  public:
-  /// Forks count - 1 more: each goes on from here. Before any thread is started. Throws std::system_error.
+  /// Forks count - 1 processes, which all continue from here. Call it before any thread is started. Throws
+  /// std::system_error if a system call fails.
   Processes(int count, std::size_t sharedBytes);
-  /// The others are told that this one comes no more, at the end or after a failure; the first waits for them.
+  /// Notifies the other processes that this one has ended. Process 0 waits for them.
   ~Processes();
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;
 
-  /// 0 for the one that was there first.
-  int number() const { return number_; }
+  /// Returns the index of this process, 0 for the parent process.
+  int rank() const { return rank_; }
   int count() const { return count_; }
-  /// `sharedBytes` of zeros at first.
+  /// Returns the shared memory, `sharedBytes` bytes, initially zero.
   void* memory() const { return memory_; }
 
-  /// Returns when all have come here. Throws std::runtime_error where one has ended.
-  void meet();
+  /// Blocks until all processes have called it. Throws std::runtime_error if a process has ended.
+  void barrier();
 
  private:
   struct Shared;
 
   int count_;
-  int number_ = 0;
-  int first_;  ///< the first one's process
+  int rank_ = 0;
+  /// The process id of process 0.
+  int parent_;
   std::size_t bytes_;
-  unsigned long long meetings_ = 0;
+  unsigned long long barriers_ = 0;
   Shared* shared_;
   void* memory_;
 };

@@ -1,7 +1,7 @@
-// How far a training is, for people.
+// Shows the progress of a training.
 import { SingleBar } from 'cli-progress';
 
-/** The mean of the last losses: one step's tells little. */
+/** The mean of the last 100 values. The loss of a single step is too noisy. */
 class RunningMean {
   #values = [];
   add(value) {
@@ -27,7 +27,7 @@ export class Progress {
     this.#bar.start(steps, step, { loss: '–', pace: '–' });
   }
 
-  /** A step that took so many seconds. */
+  /** Adds a step. `seconds`: its duration. */
   add({ step, loss, seconds }) {
     const pace = 1 / this.#seconds.add(seconds);
     this.#bar.update(step, { loss: this.#loss.add(loss).toFixed(4), pace: pace.toFixed(2) });
