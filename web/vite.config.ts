@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
-import { isolationWorker } from './plugins/isolation_worker';
-import { siteHeader } from './plugins/site_header';
+import { isolationWorker } from './plugins/isolation_worker.ts';
+import { siteHeader } from './plugins/site_header.ts';
 
 /** Without these headers, browsers disable SharedArrayBuffer, and the package runs on one thread. */
 const isolationHeaders = {

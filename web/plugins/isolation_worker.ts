@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Plugin } from 'vite';
-import { pathToRoot } from './site_header';
+import { pathToRoot } from './site_header.ts';
 
 const script = createRequire(import.meta.url).resolve('coi-serviceworker/coi-serviceworker.min.js');
 /** In the root of the site, because a service worker handles its own folder and the folders below. */
