@@ -1,39 +1,21 @@
-// What the package knows of WebGPU: an interface, for bindings/webgpu is loaded only where there may be a graphics card.
-import type { CoreHandle, TypedArray } from './core';
-import type { UsersBuffer, UsersDevice } from './gpu_types';
+// The interface of WebGPU, types only: bindings/webgpu, which implements it, is loaded only if there may be a
+// GPU.
+import type { UsersDevice } from './gpu_types';
+import type { GpuMemory, Location } from './resident';
 import type { Tensor } from './tensor';
 
-/** Where a tensor's elements are. */
-export type Location = 'wasm' | 'webgpu';
-
-/** 'auto': the one that is expected to be faster. A device that can't do a call leaves it to WebAssembly. */
+/** 'auto' is the device that is expected to be faster. If a device cannot do a call, WebAssembly does it. */
 export type DeviceChoice = 'auto' | 'wasm' | 'webgpu';
 
-/** How a call that may be done on another device shall be done. */
+/** Device and result location of an asynchronous call. */
 export interface DeviceOptions {
-  /** Default: what init was given. */
+  /** Default: the device that was given to `init`. */
   device?: DeviceChoice;
-  /** Where the result shall be; default: where the input is. */
+  /** Memory of the result. Default: the input's. */
   location?: Location;
 }
 
-/** A tensor's elements in GPU memory. */
-export interface ResidentTensor extends CoreHandle {
-  readonly buffer: UsersBuffer;
-  shape(): number[];
-  /** The same elements, shared. */
-  reshaped(shape: readonly number[]): ResidentTensor;
-  clone(): ResidentTensor;
-  read(): Promise<TypedArray>;
-}
-
-/** Buffers and bytes of GPU memory in live tensors, layers and caches. */
-export interface GpuMemoryInUse {
-  buffers: number;
-  bytes: number;
-}
-
-/** A layer as the accelerator sees it: the parameters are in WASM memory, and stay there. */
+/** A layer as the accelerator sees it. The parameters stay in WASM memory. */
 export interface AcceleratedLayer {
   readonly queryDim: number;
   readonly contextDim: number;
@@ -41,11 +23,13 @@ export interface AcceleratedLayer {
   readonly headDim: number;
   readonly scale: number;
   readonly training: boolean;
-  /** False once it was disposed of: nothing else may be asked of it then. */
+  /** False after the layer was disposed; its other members must not be used then. */
   readonly isAlive: boolean;
-  /** Another number once the parameters have changed. */
+  /** Changes whenever the parameters change. */
   readonly parametersVersion: number;
-  /** In the order of their names; good until the next call into the core. */
+  /**
+   * Returns a view of all parameters in the order of their names, valid until the next call into the core.
+   */
   parameters(): Float32Array;
 }
 
@@ -56,7 +40,7 @@ export interface CallTensors {
   mask: Tensor | null;
 }
 
-/** A training forward that was done on the graphics card. Its tensors are its own. */
+/** A training forward that ran on the GPU. It owns its tensors. */
 export interface SavedForward extends CallTensors {
   readonly parametersVersion: number;
   dispose(): void;
@@ -64,54 +48,48 @@ export interface SavedForward extends CallTensors {
 
 export interface AcceleratedForward {
   output: Tensor;
-  /** Null where it was done in WebAssembly, or not in training. */
+  /** Null if the forward ran in WebAssembly or not in training mode. */
   saved: SavedForward | null;
 }
 
 export interface AcceleratedBackward {
   inputGradient: Tensor;
   contextGradient: Tensor | null;
-  /** In the order of the parameters, to be added to what is there. */
+  /** In the order of the parameters; the caller adds them to the layer's gradients. */
   parameterGradients: readonly Float32Array[];
 }
 
 /** A compiled attention as the accelerator sees it. */
 export interface AcceleratedGraph {
   readonly layer: AcceleratedLayer;
-  /** Of an input, context and mask; constants among them stay the same. */
+  /** Shapes of input, context and mask, constants included. */
   readonly shapes: {
     input: readonly number[];
     context: readonly number[] | null;
     mask: readonly number[] | null;
   };
+  /** Inputs that stay the same over all runs. */
   readonly constants: { context: Tensor | null; mask: Tensor | null };
   readonly association: 'auto' | 'plain' | 'folded';
   /** FLOPs of a run in WebAssembly. */
   readonly flops: number;
 }
 
-/** WebGPU at work. Whatever goes wrong with it, calls are done by `inWasm`, and the reason can be asked for. */
-export interface Accelerator {
-  /** Whether there is a device now. */
-  readonly isThere: boolean;
-  /** The device of a call like a layer of Stable Diffusion 1.5 at 64 × 64. */
+/** WebGPU in use. If a call fails on the GPU, `inWasm` does it, and `explain` returns the reason. */
+export interface Accelerator extends GpuMemory {
+  /** The faster device for a layer of Stable Diffusion 1.5 at 64 × 64. */
   readonly preferred: Location;
-  /** What it does now, or why it does nothing. */
+  /** 'in use', or why the GPU is not used now. */
   readonly state: string;
-  memoryInUse(): GpuMemoryInUse;
-  /** Resolves once all that was submitted is done. */
-  synchronize(): Promise<void>;
-  /** A copy in GPU memory. Throws where the device is not there. */
-  upload(tensor: Tensor): Promise<ResidentTensor>;
-  /** The user's own buffer as a tensor: it is not destroyed with it. */
-  wrapBuffer(buffer: UsersBuffer, shape: readonly number[]): ResidentTensor;
   forward(
     layer: AcceleratedLayer,
     tensors: CallTensors,
     options: DeviceOptions,
     inWasm: (tensors: CallTensors) => Promise<Tensor>,
   ): Promise<AcceleratedForward>;
-  /** Null where the graphics card could not do it, or WebAssembly is the better one: then it is to be done there. */
+  /**
+   * Resolves with null if the caller must do the backward in WebAssembly: the GPU failed or is not chosen.
+   */
   backward(
     layer: AcceleratedLayer,
     saved: SavedForward,
@@ -124,35 +102,26 @@ export interface Accelerator {
     options: DeviceOptions,
     inWasm: (tensors: CallTensors) => Promise<Tensor>,
   ): Promise<Tensor>;
-  /** The last decision about a layer or graph, for people; null before any. */
+  /** Describes the last choice of a device for a layer or graph; null before the first. */
   explain(owner: object): string | null;
-  /** Frees what a layer or graph has on the card. */
+  /** Frees the GPU memory of a layer or graph. */
   release(owner: object): void;
 }
 
 export interface AcceleratorOptions {
   choice: DeviceChoice;
   precision: 'float32' | 'float16';
-  /** The user's own device; else one is asked for. */
+  /** The user's device; undefined to request one. */
   gpuDevice: UsersDevice | undefined;
-  /** What the WASM core is: measurements beside it are of no use to another one. */
+  /** Identifies the WASM core, with which stored measurements were made. */
   core: string;
 }
 
-/** The adapter's description and its accelerator, or why there is none. */
+/** `accelerator` is null if WebGPU is not used; `description` is the adapter's, or the reason. */
 export interface StartedAccelerator {
   accelerator: Accelerator | null;
   description: string;
 }
 
-/** What bindings/webgpu exports. Never throws: a machine without WebGPU, or with a broken one, computes in WebAssembly. */
+/** The export of bindings/webgpu. Never throws: without a working WebGPU, all calls run in WebAssembly. */
 export type StartAccelerator = (options: AcceleratorOptions) => Promise<StartedAccelerator>;
-
-let current: Accelerator | null = null;
-
-/** Null where there is none: everything is done in WebAssembly. */
-export const accelerator = (): Accelerator | null => current;
-
-export function setAccelerator(given: Accelerator | null): void {
-  current = given;
-}

@@ -1,7 +1,7 @@
-// Files on their way into WASM memory and out of it.
+// Copies of files to and from WASM memory.
 import type { CoreBytes, CoreModule } from './core';
 
-/** A file's bytes in a module's memory for the length of a call. */
+/** Calls `use` with a copy of a file in a module's memory, which is freed afterwards. */
 export function withBytes<R>(core: CoreModule, file: Uint8Array, use: (bytes: CoreBytes) => R): R {
   const bytes = core.Bytes.allocate(file.byteLength);
   try {
@@ -12,7 +12,7 @@ export function withBytes<R>(core: CoreModule, file: Uint8Array, use: (bytes: Co
   }
 }
 
-/** The bytes that a module has written, as the caller's own. */
+/** Returns a copy of bytes that a module wrote, and frees the module's. */
 export function takeBytes(bytes: CoreBytes): Uint8Array {
   try {
     return bytes.view().slice();

@@ -1,31 +1,59 @@
-// Checks of what comes from outside, so that every error names the argument, what it got and what it takes.
+// Checks of arguments. Each throws an error that names the argument, its value and what is expected.
 import type { DType } from './core';
 import { ArgumentError, ShapeError } from './errors';
 
-/** A value as an error message shows it. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value))
-    return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', …' : ''}]`;
-  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'object';
-  if (typeof value === 'function') return 'a function';
-  return String(value);
+const maxShownCharacters = 100;
+const maxShownElements = 8;
+const maxShownDepth = 3;
+
+const shorten = (text: string): string =>
+  text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
+
+/** Formats any value for an error message. Long values are shortened. Never throws. */
+export function show(value: unknown, depth = 0): string {
+  try {
+    if (typeof value === 'string') return JSON.stringify(shorten(value));
+    if (Array.isArray(value)) {
+      if (depth === maxShownDepth) return '[…]';
+      const elements = value.slice(0, maxShownElements).map((element) => show(element, depth + 1));
+      return `[${elements.join(', ')}${value.length > maxShownElements ? ', …' : ''}]`;
+    }
+    if (typeof value === 'function') return 'a function';
+    const isObject = typeof value === 'object' && value !== null;
+    return shorten(String(isObject ? (value.constructor?.name ?? 'object') : value));
+  } catch {
+    // A getter or a proxy of the caller threw.
+    return 'an object';
+  }
 }
 
-export function fail(argument: string, got: unknown, takes: string): never {
-  throw new ArgumentError(`${argument} is ${show(got)}; it takes ${takes}`);
+/** Throws ArgumentError: `<argument> is <value>; expected <expected>`. */
+export function fail(argument: string, value: unknown, expected: string): never {
+  throw new ArgumentError(`${argument} is ${show(value)}; expected ${expected}`);
 }
 
-/** An integer from `least` to `most`. */
-export function checkInteger(argument: string, value: unknown, least: number, most: number): number {
-  const fits = Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
-  if (!fits) fail(argument, value, `an integer from ${least} to ${most}`);
+/** Returns `value` if it is an integer from `min` to `max`. */
+export function checkInteger(argument: string, value: unknown, min: number, max: number): number {
+  const fits = Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+  if (!fits) fail(argument, value, `an integer from ${min} to ${max}`);
   return value as number;
 }
 
 export function checkFinite(argument: string, value: unknown): number {
   if (!Number.isFinite(value)) fail(argument, value, 'a finite number');
   return value as number;
+}
+
+export function checkNotNegative(argument: string, value: unknown): number {
+  if (checkFinite(argument, value) < 0) fail(argument, value, 'a number of at least 0');
+  return value as number;
+}
+
+/** Returns `value` if it is a number from 0 to 1. */
+export function checkShare(argument: string, value: unknown): number {
+  const share = checkFinite(argument, value);
+  if (share < 0 || share > 1) fail(argument, value, 'a number from 0 to 1');
+  return share;
 }
 
 export function checkBoolean(argument: string, value: unknown): boolean {
@@ -39,7 +67,9 @@ export function checkString(argument: string, value: unknown): string {
 }
 
 export function checkOneOf<T extends string>(argument: string, value: unknown, choices: readonly T[]): T {
-  if (!choices.includes(value as T)) fail(argument, value, choices.map(show).join(' or '));
+  if (!choices.includes(value as T)) {
+    fail(argument, value, choices.map((choice) => show(choice)).join(' or '));
+  }
   return value as T;
 }
 
@@ -47,30 +77,27 @@ export function checkDType(argument: string, value: unknown): DType {
   return checkOneOf(argument, value, ['float32', 'float64']);
 }
 
-/** An object of options; undefined and null count as none. */
+/** Returns an object of options; an empty one for undefined and null. */
 export function checkOptions<T extends object>(argument: string, value: T | undefined | null): T {
   if (value === undefined || value === null) return {} as T;
   if (typeof value !== 'object') fail(argument, value, 'an object');
   return value;
 }
 
-/** Dimensions: safe integers, none negative; `least` -1 allows that one too, for reshape. */
-export function checkShape(argument: string, value: unknown, least = 0): number[] {
+/** Returns a copy of a shape whose dimensions are integers of at least `min`: 0, or -1 for reshape. */
+export function checkShape(argument: string, value: unknown, min = 0): number[] {
   if (!Array.isArray(value) && !ArrayBuffer.isView(value)) fail(argument, value, 'an array of dimensions');
   const shape = Array.from(value as ArrayLike<number>);
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension)) fail(argument, shape, 'an array of integers');
-    if (dimension < least) {
-      throw new ShapeError(`${argument} is ${show(shape)}; its dimensions must not be negative`);
+    if (dimension < min) {
+      throw new ShapeError(`${argument} is ${show(shape)}; expected dimensions that are not negative`);
     }
   }
   return shape;
 }
 
-export const isSameShape = (left: readonly number[], right: readonly number[]): boolean =>
-  left.length === right.length && left.every((size, axis) => size === right[axis]);
-
-/** Numbers in a row: a typed array or an array of numbers. */
+/** Returns `value` if it is a typed array of numbers (not of bigints) or an array-like object of numbers. */
 export function checkNumbers(argument: string, value: unknown): ArrayLike<number> {
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
     if (value instanceof BigInt64Array || value instanceof BigUint64Array) fail(argument, value, 'numbers');

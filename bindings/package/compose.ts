@@ -1,21 +1,28 @@
 import { checkOptions, checkString, fail } from './checks';
 import { ArgumentError } from './errors';
 import type { ComputationNode } from './graph';
-import { DiffusionCrossAttention, exportLayerGraph } from './layer';
+import { DiffusionCrossAttention } from './layer';
 
 /** Several layers as one graph. */
 export interface ComposedGraph {
-  /** An input for each layer (input.0, input.1, …), then the one context of all. */
+  /** One input for each layer (input.0, input.1, …), then the shared context. */
   readonly inputs: readonly ComputationNode[];
   readonly context: ComputationNode;
-  /** One for each layer, in their order. */
+  /** One output for each layer, in their order. */
   readonly outputs: readonly ComputationNode[];
 }
 
 /**
- * The graphs of several layers, such as the 16 of Stable Diffusion's U-Net, as one with one shared context: to be
- * compiled once a prompt. Each layer has tokens of its own ('tokens.0', 'tokens.1', …). ShapeError where their contextDims
- * differ, ArgumentError where their dtypes do.
+ * Combines the graphs of several layers, such as the 16 of Stable Diffusion's U-Net, into one with a shared
+ * context, to be compiled once for each prompt. Each layer has its own number of tokens ('tokens.0',
+ * 'tokens.1', …). `names` are prefixes of the layers' nodes, default 'layer.0', 'layer.1', …. Throws
+ * ShapeError if contextDim differs between layers, ArgumentError if dtype does.
+ *
+ * @example
+ * const { inputs, context, outputs } = composeGraph(layers);
+ * const constants = new Map([[context, text]]);
+ * const compiled = await compile(outputs, inputs, { inputShapes, constants });
+ * const first = compiled.runOutput(0, image);
  */
 export function composeGraph(
   layers: readonly DiffusionCrossAttention[],
@@ -29,20 +36,19 @@ export function composeGraph(
   const inputs: ComputationNode[] = [];
   const outputs: ComputationNode[] = [];
   let context: ComputationNode | null = null;
-  for (const [number, layer] of layers.entries()) {
+  for (const [index, layer] of layers.entries()) {
     if (!(layer instanceof DiffusionCrossAttention)) {
-      fail(`layers[${number}]`, layer, 'a DiffusionCrossAttention');
+      fail(`layers[${index}]`, layer, 'a DiffusionCrossAttention');
     }
     if (layer.dtype !== layers[0]!.dtype) {
       throw new ArgumentError(
-        `layers[${number}] is of ${layer.dtype}; it takes the dtype of the first, ${layers[0]!.dtype}`,
+        `layers[${index}] has dtype ${layer.dtype}; expected the first layer's, ${layers[0]!.dtype}`,
       );
     }
-    const name = names === undefined ? `layer.${number}` : checkString(`names[${number}]`, names[number]);
-    const graph = exportLayerGraph(
-      layer,
+    const name = names === undefined ? `layer.${index}` : checkString(`names[${index}]`, names[index]);
+    const graph = layer.exportGraph(
       { name, mask: false },
-      { input: `input.${number}`, tokens: `tokens.${number}`, context },
+      { input: `input.${index}`, tokens: `tokens.${index}`, context },
     );
     inputs.push(graph.inputs[0]!);
     context ??= graph.inputs[1]!;

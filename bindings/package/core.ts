@@ -1,9 +1,9 @@
-// The WebAssembly module as Embind shows it (bindings/embind).
+// Types of the WebAssembly module that bindings/embind defines.
 
 export type DType = 'float32' | 'float64';
 export type TypedArray = Float32Array | Float64Array;
 
-/** Something in WASM memory, until `delete`. */
+/** An object in WASM memory. `delete` frees it. */
 export interface CoreHandle {
   delete(): void;
 }
@@ -21,11 +21,14 @@ export interface CoreTensorClass {
   uninitialized(shape: readonly number[]): CoreTensor;
 }
 
-/** Something under way: a forward, or a run of a compiled graph. */
+/** Pending work: a forward, or a run of a compiled graph. */
 export interface CorePending extends CoreHandle {
-  /** Works on another thread and calls `done` afterwards; false where there is none. */
-  runBehind(done: () => void): boolean;
-  /** Works for about so many milliseconds on this thread; true: all is done. */
+  /**
+   * Starts the work on a background thread, which calls `done` at its end. Returns false if there is no such
+   * thread.
+   */
+  runInBackground(done: () => void): boolean;
+  /** Works for about this time on the calling thread. Returns true if all work is done. */
   advance(milliseconds: number): boolean;
 }
 
@@ -33,7 +36,7 @@ export interface CorePendingForward extends CorePending {
   result(): CoreTensor;
 }
 
-/** input, context, and the mask as one of two arguments by its dtype. */
+/** The mask is one of the last two arguments, by its dtype. */
 type CallArguments = [
   input: CoreTensor,
   context: CoreTensor | null,
@@ -76,9 +79,9 @@ export interface CoreLayerClass {
 
 export interface CoreGraphNodes extends CoreHandle {
   size(): number;
-  /** `inputs`: places of nodes. */
+  /** `inputs` are indices of nodes. `list`: see attributes in graph.ts. */
   describe(
-    place: number,
+    index: number,
   ): [
     op: string,
     name: string,
@@ -88,24 +91,24 @@ export interface CoreGraphNodes extends CoreHandle {
     list: number[],
     shape: (number | string)[],
   ];
-  /** The elements of a Constant; undefined where its layer was disposed of. */
-  view(place: number): TypedArray | undefined;
+  /** Returns a view of the elements of a Constant; undefined if its layer was disposed. */
+  view(index: number): TypedArray | undefined;
 }
 
-/** What a graph is compiled from; an input for each call of addInput. */
+/** What a graph is compiled from. Each call of addInput adds an input. */
 export interface CoreGraphSource extends CoreHandle {
-  addOutput(nodes: CoreGraphNodes, place: number): void;
-  /** At most one of the two constants, by its dtype: an input that stays the same. */
+  addOutput(nodes: CoreGraphNodes, index: number): void;
+  /** For a constant input, one of the last two arguments is its tensor, by its dtype; else both are null. */
   addInput(
     nodes: CoreGraphNodes,
-    place: number,
+    index: number,
     shape: readonly number[],
     constant32: CoreTensor | null,
     constant64: CoreTensor | null,
   ): void;
 }
 
-/** The tensors of a run: those that an output needs, in order. */
+/** The tensors of a run: those that the output needs, in order. */
 export type CoreInputs = [first: CoreTensor | null, second: CoreTensor | null, third: CoreTensor | null];
 
 export interface CorePendingRun extends CorePending {
@@ -119,11 +122,11 @@ export interface CoreCompiledGraph extends CoreHandle {
   startFloat32(output: number, ...inputs: CoreInputs): CorePendingRun;
   startFloat64(output: number, ...inputs: CoreInputs): CorePendingRun;
   refresh(): void;
-  /** The places of the inputs that a run of this output takes. */
+  /** Returns the indices of the inputs that a run of this output needs. */
   inputs(output: number): number[];
-  /** Three texts a step: its name, its kernel, its association. */
+  /** Returns three strings for each step: its name, its kernel, its association. */
   texts(output: number): string[];
-  /** flopsBefore, bytesBefore, heldBytes, and FLOPs and bytes of each step. */
+  /** Returns flopsBefore, bytesBefore, cachedBytes, then FLOPs and bytes of each step. */
   numbers(output: number): number[];
   scratchBytes(): number;
 }
@@ -150,14 +153,14 @@ export interface CoreCandidates extends CoreHandle {
   addFloat32(name: string, parameter: string, tensor: CoreTensor): void;
   addFloat64(name: string, parameter: string, tensor: CoreTensor): void;
   addStored(parameter: string, file: CoreWeightFile, index: number): void;
-  /** The names of the parameters that were loaded. */
+  /** Returns the names of the parameters that were loaded. */
   loadFloat32(layer: CoreLayer, strict: boolean): string[];
   loadFloat64(layer: CoreLayer, strict: boolean): string[];
 }
 
 type Save = (layer: CoreLayer, prefix: string, dtype: string) => CoreBytes;
 
-/** What of the module may throw. */
+/** Classes and functions of the module that may throw. */
 export const coreClasses = [
   'TensorFloat32',
   'TensorFloat64',
@@ -175,18 +178,22 @@ export const coreClasses = [
 ] as const;
 export const coreFunctions = [
   'setThreads',
+  'checkCall',
   'saveFloat32',
   'saveFloat64',
   'exportGraphFloat32',
   'exportGraphFloat64',
 ] as const;
 
-/** What every module of ours has. */
+/** Functions that every WebAssembly module of this package has. */
 export interface CoreModule {
-  /** The top of the WASM stack. */
+  /** Returns the top of the WASM stack. */
   stackSave(): number;
   stackRestore(top: number): void;
-  /** "CODE message" of what a call of the core threw and `rethrow` throws again; throws itself what is none of the core's. */
+  /**
+   * Returns "CODE message" for an exception of the core that `rethrow` throws again. An error of JavaScript
+   * passes through.
+   */
   errorOf(rethrow: () => never): string;
   setThreads(threads: number): void;
   threads(): number;
@@ -196,6 +203,29 @@ export interface CoreModule {
 
 export interface Core extends CoreModule {
   parameterNames(): string[];
+  /** Throws "CODE message" if a layer of these dimensions does not support the shapes of a call. */
+  checkCall(
+    queryDim: number,
+    contextDim: number,
+    numHeads: number,
+    input: readonly number[],
+    context: readonly number[] | null,
+    mask: readonly number[] | null,
+  ): void;
+  /**
+   * `tokens` of all batch rows, each of which attends to `keys` keys; `projectedKeys` of all context rows.
+   */
+  forwardFlops(
+    queryDim: number,
+    contextDim: number,
+    numHeads: number,
+    tokens: number,
+    keys: number,
+    projectedKeys: number,
+    folded: boolean,
+  ): number;
+  /** True if runs with a constant context need fewer FLOPs when it is folded into the weights. */
+  foldsConstantContext(queryDim: number, numHeads: number, keys: number): boolean;
   TensorFloat32: CoreTensorClass;
   TensorFloat64: CoreTensorClass;
   LayerFloat32: CoreLayerClass;
@@ -208,7 +238,7 @@ export interface Core extends CoreModule {
   exportGraphFloat64: ExportGraph;
   GraphSource: { create(): CoreGraphSource };
   CompiledGraph: {
-    /** `association` – 0: the cheaper one; 1: as written; 2: folded. */
+    /** `association`: 0 for the cheaper one, 1 as written, 2 folded. */
     compile(source: CoreGraphSource, switches: number, association: number): CoreCompiledGraph;
   };
 }

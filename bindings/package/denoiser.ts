@@ -1,5 +1,6 @@
 /**
- * Text to image with the cross-attention layer: `await init()`, then `Denoiser.load(weights)` and its `sampler`.
+ * Text to image with the cross-attention layer. Call `await init()`, then `Denoiser.load(weights)` and its
+ * `sampler`.
  *
  * @packageDocumentation
  */
@@ -15,9 +16,9 @@ export {
 } from './errors';
 export type { DenoiserOptions } from './denoiser/core';
 export { Denoiser } from './denoiser/denoiser';
+export type { FineTuner, FineTunerOptions } from './denoiser/fine_tuner';
 export { learningRate } from './denoiser/learning_rate';
 export type { LearningRateOptions } from './denoiser/learning_rate';
-export type { Learner, LearnerOptions } from './denoiser/learner';
 export { init, memoryInUse } from './denoiser/runtime';
 export type { DenoiserRuntimeInfo } from './denoiser/runtime';
 export type { GpuTrainer } from './denoiser/gpu_trainer';
@@ -27,3 +28,10 @@ export type { Scene } from './denoiser/scenes';
 export type { Trainer, TrainerOptions } from './denoiser/trainer';
 export type { ModuleOptions } from './module';
 export { version } from './version';
+
+import type { FineTuner, FineTunerOptions } from './denoiser/fine_tuner';
+
+/** @deprecated Use FineTuner. */
+export type Learner = FineTuner;
+/** @deprecated Use FineTunerOptions. */
+export type LearnerOptions = FineTunerOptions;

@@ -1,9 +1,9 @@
 /**
- * All errors of this package; of this class itself where `init` cannot have the WebAssembly module (code 'ERR_LOAD').
- * `code` is stable; `message` names the argument, what it got and what it takes.
+ * Base class of all errors of this package. `code` is stable; `message` names the argument, its value and
+ * what is expected. `init` throws it itself if the WebAssembly module cannot be loaded (code 'ERR_LOAD').
  */
 export class CrossAttentionError extends Error {
-  // Written out, here and in every class that users meet: the published code has shorter names.
+  // A literal name in every public class: minification renames the classes themselves.
   static override readonly name: string = 'CrossAttentionError';
   readonly code: string;
 
@@ -14,7 +14,7 @@ export class CrossAttentionError extends Error {
   }
 }
 
-/** A wrong rank, size or length, or a negative dimension. */
+/** Wrong rank, size or length, or a negative dimension. Code 'ERR_SHAPE'. */
 export class ShapeError extends CrossAttentionError {
   static override readonly name = 'ShapeError';
 
@@ -23,7 +23,10 @@ export class ShapeError extends CrossAttentionError {
   }
 }
 
-/** NaN, not an integer, a wrong type or dtype, constructor arguments that cannot be, a call out of order. */
+/**
+ * NaN, a value that is not an integer, a wrong type or dtype, invalid constructor arguments, or a call out of
+ * order. Code 'ERR_ARGUMENT'.
+ */
 export class ArgumentError extends CrossAttentionError {
   static override readonly name = 'ArgumentError';
 
@@ -32,7 +35,7 @@ export class ArgumentError extends CrossAttentionError {
   }
 }
 
-/** A tensor or layer was used after its dispose. */
+/** A tensor, layer or other object was used after its dispose. Code 'ERR_DISPOSED'. */
 export class DisposedError extends CrossAttentionError {
   static override readonly name = 'DisposedError';
 
@@ -41,7 +44,7 @@ export class DisposedError extends CrossAttentionError {
   }
 }
 
-/** Something was made before `init` had loaded the WebAssembly module. */
+/** The package was used before `init` had loaded the WebAssembly module. Code 'ERR_NOT_INITIALIZED'. */
 export class NotInitializedError extends CrossAttentionError {
   static override readonly name = 'NotInitializedError';
 
@@ -50,7 +53,7 @@ export class NotInitializedError extends CrossAttentionError {
   }
 }
 
-/** A weight file is corrupt or does not match the layer. */
+/** A weight or model file is corrupt or does not match the layer. Code 'ERR_WEIGHTS'. */
 export class WeightsError extends CrossAttentionError {
   static override readonly name = 'WeightsError';
 
@@ -59,7 +62,7 @@ export class WeightsError extends CrossAttentionError {
   }
 }
 
-/** Memory could not be had. Nothing was changed; layers and tensors stay usable. */
+/** An allocation failed. Nothing was changed; layers and tensors stay usable. Code 'ERR_OUT_OF_MEMORY'. */
 export class OutOfMemoryError extends CrossAttentionError {
   static override readonly name = 'OutOfMemoryError';
 
@@ -68,7 +71,7 @@ export class OutOfMemoryError extends CrossAttentionError {
   }
 }
 
-/** There is no graphics card, it went away, or it told of an error: what was asked of it cannot be had there. */
+/** There is no GPU device, it was lost, or it reported an error. Code 'ERR_DEVICE'. */
 export class DeviceError extends CrossAttentionError {
   static override readonly name: string = 'DeviceError';
 
@@ -77,7 +80,7 @@ export class DeviceError extends CrossAttentionError {
   }
 }
 
-/** What an error of anybody's says. */
+/** Returns the message of an Error, or anything else that was thrown as a string. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const classes: Record<string, new (message: string) => CrossAttentionError> = {
@@ -87,7 +90,7 @@ const classes: Record<string, new (message: string) => CrossAttentionError> = {
   ERR_OUT_OF_MEMORY: OutOfMemoryError,
 };
 
-/** The error that the core describes as "CODE message": it knows codes, not classes. */
+/** Creates the error for the core's description "CODE message". The core has codes, not classes. */
 export function errorFrom(description: string): CrossAttentionError {
   const end = description.indexOf(' ');
   return new (classes[description.slice(0, end)] ?? ArgumentError)(description.slice(end + 1));

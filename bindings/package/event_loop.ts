@@ -1,12 +1,12 @@
-// The event loop of whoever runs us: a page, a worker or Node.
+// The event loop of a page, a worker or Node.
 
 declare const setImmediate: ((callback: () => void) => void) | undefined;
 
-/** Lets everything else that waits have its turn, and comes back as soon as possible. */
+/** Resolves as soon as possible after all other waiting tasks have had their turn. */
 export function yieldToEventLoop(): Promise<void> {
   if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
-  // Not scheduler.yield, whose continuations run ahead of messages and timers: those would starve. Not setTimeout:
-  // browsers make it wait at least 4 ms when it is nested.
+  // Not scheduler.yield: its continuations run before messages and timers, which would starve. Not
+  // setTimeout: browsers delay a nested one by at least 4 ms.
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
@@ -17,7 +17,7 @@ export function yieldToEventLoop(): Promise<void> {
   });
 }
 
-/** Keeps Node from ending while something is under way on another thread. */
+/** Prevents Node from exiting while work runs on another thread, until `release`. */
 export function keepAlive(): { release(): void } {
   const timer = setInterval(() => {}, 2 ** 30);
   return { release: () => clearInterval(timer) };

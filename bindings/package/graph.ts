@@ -3,13 +3,16 @@ import type { CoreGraphNodes, DType, TypedArray } from './core';
 import { ArgumentError } from './errors';
 import { Owned } from './handles';
 
-/** Where a node lies in the core. */
+/** A node's graph in the core and its index there. */
 export interface NodeOrigin {
   nodes: CoreGraphNodes;
-  place: number;
+  index: number;
 }
 
-/** The core's nodes of one graph, which go with the last node that refers to them. */
+/**
+ * The core's nodes of one graph. They are freed after the last ComputationNode that refers to them was
+ * collected.
+ */
 class GraphNodes {
   readonly #owned: Owned<CoreGraphNodes>;
 
@@ -21,43 +24,34 @@ class GraphNodes {
   }
 }
 
-/** Lets other files of this package reach what users shall not see. */
-let originOf: (node: ComputationNode) => NodeOrigin;
-let make: (nodes: GraphNodes, place: number, inputs: readonly ComputationNode[]) => ComputationNode;
-
 /**
- * A node of a computation graph and the one value that comes out of it. Never changes; needs no dispose: constants are
- * not copies but the parameters of their layer.
+ * A node of a computation graph, which computes one value. Immutable; needs no dispose: constants refer to
+ * the parameters of their layer and are no copies.
  */
 export class ComputationNode {
   static readonly name = 'ComputationNode';
 
-  /** ONNX operator names: 'MatMul', 'Softmax', 'Transpose', …; 'Input', 'Constant'. */
+  /** ONNX operator name: 'MatMul', 'Softmax', 'Transpose', …; or 'Input', 'Constant'. */
   readonly op: string;
   readonly name: string;
   readonly inputs: readonly ComputationNode[];
-  /** Sizes known only at run time are names: 'batch', 'tokens', 'contextLength'. */
+  /** Sizes that are known only at run time are names: 'batch', 'tokens', 'contextLength'. */
   readonly shape: readonly (number | string)[];
   /**
-   * perm of a Transpose, shape of a Reshape (0: the input's dimension, -1: what is left), axis of a Softmax; broadcast of
-   * an Input any of whose dimensions may be 1.
+   * `perm` of a Transpose; `shape` of a Reshape (0: the input's dimension, -1: inferred); `axis` of a
+   * Softmax; `broadcast` of an Input whose dimensions may be 1.
    */
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly dtype: DType;
   readonly #nodes: GraphNodes;
-  readonly #place: number;
+  readonly #index: number;
 
-  static {
-    originOf = (node) => ({ nodes: node.#nodes.handle, place: node.#place });
-    make = (nodes, place, inputs) => new ComputationNode(nodes, place, inputs);
-  }
-
-  private constructor(nodes: GraphNodes, place: number, inputs: readonly ComputationNode[]) {
-    // In JavaScript nothing is private: whoever calls it gets no half-made node.
+  private constructor(nodes: GraphNodes, index: number, inputs: readonly ComputationNode[]) {
+    // JavaScript can call a private constructor: it must not get an incomplete node.
     if (!(nodes instanceof GraphNodes)) {
-      throw new ArgumentError('ComputationNode has no constructor to call; it takes exportComputationGraph');
+      throw new ArgumentError('ComputationNode has no public constructor; use exportComputationGraph');
     }
-    const [op, name, dtype, broadcasts, , list, shape] = nodes.handle.describe(place);
+    const [op, name, dtype, broadcasts, , list, shape] = nodes.handle.describe(index);
     this.op = op;
     this.name = name;
     this.dtype = dtype;
@@ -65,13 +59,27 @@ export class ComputationNode {
     this.inputs = Object.freeze([...inputs]);
     this.attributes = Object.freeze(attributesOf(op, list, broadcasts));
     this.#nodes = nodes;
-    this.#place = place;
+    this.#index = index;
     Object.freeze(this);
   }
 
-  /** "cross_attention.scores [batch, 8, tokens, contextLength] = Mul(cross_attention.products, cross_attention.scale)" */
+  /** @internal */
+  static wrap(nodes: GraphNodes, index: number, inputs: readonly ComputationNode[]): ComputationNode {
+    return new ComputationNode(nodes, index, inputs);
+  }
+
+  /** @internal */
+  get origin(): NodeOrigin {
+    return { nodes: this.#nodes.handle, index: this.#index };
+  }
+
+  /**
+   * "cross_attention.scores [batch, 8, tokens, contextLength] = Mul(cross_attention.products,
+   * cross_attention.scale)"
+   */
   toString(): string {
-    return `${this.name} [${this.shape.join(', ')}] = ${this.op}(${this.inputs.map(({ name }) => name).join(', ')})`;
+    const inputs = this.inputs.map(({ name }) => name).join(', ');
+    return `${this.name} [${this.shape.join(', ')}] = ${this.op}(${inputs})`;
   }
 }
 
@@ -82,42 +90,41 @@ function attributesOf(op: string, list: number[], broadcasts: boolean): Record<s
   return broadcasts ? { broadcast: true } : {};
 }
 
-/** Throws ArgumentError for anything else. */
+/** Returns an argument that is a ComputationNode; throws ArgumentError for anything else. */
 export function checkNode(argument: string, node: unknown): ComputationNode {
   if (!(node instanceof ComputationNode)) fail(argument, node, 'a ComputationNode');
   return node;
 }
 
-/** One node, or a list of one or more. Throws ArgumentError for anything else. */
+/**
+ * Returns an `output` argument, a node or a list of one or more, as a list. Throws ArgumentError for anything
+ * else.
+ */
 export function checkOutputs(output: unknown): ComputationNode[] {
   if (!Array.isArray(output)) return [checkNode('output', output)];
-  if (output.length === 0) fail('output', output, 'a ComputationNode, or a list of one or more');
-  return output.map((node, number) => checkNode(`output[${number}]`, node));
+  if (output.length === 0) fail('output', output, 'a ComputationNode or a list of one or more');
+  return output.map((node, index) => checkNode(`output[${index}]`, node));
 }
 
-/** Where a node lies in the core. */
-export function nodeOrigin(node: ComputationNode): NodeOrigin {
-  return originOf(node);
-}
-
-/** A copy of a Constant's elements, row by row. Throws ArgumentError, naming the node, if its layer was disposed of. */
+/**
+ * Returns a copy of a Constant's elements, row by row. Throws ArgumentError that names the node if its layer
+ * was disposed.
+ */
 export function constantData(node: ComputationNode): TypedArray {
-  const { nodes, place } = originOf(node);
-  const view = nodes.view(place);
+  const { nodes, index } = node.origin;
+  const view = nodes.view(index);
   if (view === undefined) {
-    throw new ArgumentError(
-      `node '${node.name}' is a parameter of a layer that was disposed of; it takes one that was not`,
-    );
+    throw new ArgumentError(`node '${node.name}' is a parameter of a layer that was disposed`);
   }
   return view.slice();
 }
 
 export interface GraphOptions {
-  /** Before the names of all nodes but the inputs; default 'cross_attention'. */
+  /** Prefix of the names of all nodes except the inputs. Default 'cross_attention'. */
   name?: string;
   /**
-   * With a third input, 'mask': added to the scores, [batch, heads, tokens, contextLength], any of the first three 1. Default
-   * false.
+   * Adds a third input, 'mask', which is added to the scores: [batch, heads, tokens, contextLength], the
+   * first three of which may be 1. Default false.
    */
   mask?: boolean;
 }
@@ -127,22 +134,18 @@ export function checkGraphOptions(options: GraphOptions | undefined): Required<G
   return { name: checkString('options.name', name), mask: checkBoolean('options.mask', mask) };
 }
 
-/** The nodes of an exported graph. `shared`: a node of another graph that is one of them, too. */
+/**
+ * Returns the nodes of an exported graph. `shared` is a node of another graph that takes the place of an
+ * input, or null.
+ */
 export function wrapNodes(handle: CoreGraphNodes, shared: ComputationNode | null): ComputationNode[] {
   const nodes = new GraphNodes(handle);
   const wrapped: ComputationNode[] = [];
-  for (let place = 0; place < handle.size(); ++place) {
-    const [op, name, , , inputs] = handle.describe(place);
+  for (let index = 0; index < handle.size(); ++index) {
+    const [op, name, , , inputIndices] = handle.describe(index);
     const isShared = shared !== null && op === 'Input' && name === shared.name;
-    wrapped.push(
-      isShared
-        ? shared
-        : make(
-            nodes,
-            place,
-            inputs.map((input) => wrapped[input]!),
-          ),
-    );
+    const inputs = inputIndices.map((input) => wrapped[input]!);
+    wrapped.push(isShared ? shared : ComputationNode.wrap(nodes, index, inputs));
   }
   return wrapped;
 }

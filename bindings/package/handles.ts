@@ -1,8 +1,9 @@
-// Who owns what lies in WASM memory: an object of ours until it is disposed of, or forgotten and collected.
+// Ownership of objects in WASM memory: each belongs to one JavaScript object until that is disposed or
+// collected.
 import type { CoreHandle } from './core';
 import { DisposedError } from './errors';
 
-const forgotten = new FinalizationRegistry<CoreHandle>((handle) => handle.delete());
+const collected = new FinalizationRegistry<CoreHandle>((handle) => handle.delete());
 
 /** A handle with the one object that owns it. */
 export class Owned<H extends CoreHandle> {
@@ -10,23 +11,23 @@ export class Owned<H extends CoreHandle> {
 
   constructor(owner: object, handle: H) {
     this.#handle = handle;
-    forgotten.register(owner, handle, this);
+    collected.register(owner, handle, this);
   }
 
   get disposed(): boolean {
     return this.#handle === null;
   }
 
-  /** The handle. Throws DisposedError, saying `what` was disposed of. */
-  get(what: string): H {
-    if (this.#handle === null) throw new DisposedError(`${what} was disposed of; it takes one that was not`);
+  /** Returns the handle. Throws DisposedError with the given name if it was disposed. */
+  get(name: string): H {
+    if (this.#handle === null) throw new DisposedError(`${name} was disposed`);
     return this.#handle;
   }
 
-  /** Frees the memory; a second time does nothing. */
+  /** Frees the memory. A second call has no effect. */
   dispose(): void {
     if (this.#handle === null) return;
-    forgotten.unregister(this);
+    collected.unregister(this);
     const handle = this.#handle;
     this.#handle = null;
     handle.delete();

@@ -1,21 +1,26 @@
-// A layer's graph: how it is written, and which layer an output is of.
+// Export of a layer as a computation graph, and the layer that an output node belongs to.
 import type { AcceleratedLayer } from './accelerator';
-import type { ComputationNode } from './graph';
+import { type ComputationNode, type GraphOptions, wrapNodes } from './graph';
+import type { LayerState } from './layer_state';
+import { getCore } from './runtime';
 
-/** The graph of one layer: its inputs (input, context unless shared, mask if wanted) and output. */
+/** The graph of one layer. Inputs: input, context unless it is shared, mask if requested. */
 export interface LayerGraph {
   inputs: ComputationNode[];
   output: ComputationNode;
 }
 
-/** How composeGraph has several layers' graphs written. */
+/**
+ * Names of a layer's inputs in a graph of several layers. `context`: the node that all of them share, or
+ * null.
+ */
 export interface LayerGraphNames {
   input: string;
   tokens: string;
   context: ComputationNode | null;
 }
 
-/** A layer's graph as an accelerator sees it: the whole layer, between these nodes. */
+/** The nodes between which an accelerator computes a whole layer. */
 export interface LayerNodes {
   readonly layer: AcceleratedLayer;
   readonly input: ComputationNode;
@@ -23,7 +28,37 @@ export interface LayerNodes {
   readonly mask: ComputationNode | null;
 }
 
-export const layerNodes = new WeakMap<ComputationNode, LayerNodes>();
+const layerNodes = new WeakMap<ComputationNode, LayerNodes>();
 
-/** The layer that a node is the output of; null for any other node. */
+/** Returns the layer that a node is the output of; null for any other node. */
 export const layerNodesOf = (output: ComputationNode): LayerNodes | null => layerNodes.get(output) ?? null;
+
+export function exportLayerGraph(
+  { core, dtype, accelerated }: LayerState,
+  options: Required<GraphOptions>,
+  { input, tokens, context }: LayerGraphNames,
+): LayerGraph {
+  const { exportGraphFloat32, exportGraphFloat64 } = getCore();
+  const exportGraph = dtype === 'float32' ? exportGraphFloat32 : exportGraphFloat64;
+  const shared = context?.origin;
+  const handle = exportGraph(
+    core,
+    options.name,
+    options.mask,
+    input,
+    tokens,
+    shared?.nodes ?? null,
+    shared?.index ?? 0,
+  );
+  const nodes = wrapNodes(handle, context);
+  const inputNames = [input, ...(context === null ? ['context'] : []), ...(options.mask ? ['mask'] : [])];
+  const inputs = inputNames.map((name) => nodes.find((node) => node.op === 'Input' && node.name === name)!);
+  const output = nodes.at(-1)!;
+  layerNodes.set(output, {
+    layer: accelerated,
+    input: inputs[0]!,
+    context: context ?? inputs[1]!,
+    mask: options.mask ? inputs.at(-1)! : null,
+  });
+  return { inputs, output };
+}

@@ -4,27 +4,30 @@ import type { DType } from './core';
 import type { Tensor } from './tensor';
 
 export interface LayerOptions {
-  /** Of all tensors of the layer; default float32. */
+  /** Type of the parameters and of all tensors of the layer. Default 'float32'. */
   dtype?: DType;
-  /** Of the Xavier-uniform initial weights: the same seed gives the same weights anywhere. Default: a random one. */
+  /**
+   * Seed of the Xavier-uniform initial weights, from 0 to 2^53 - 1. The same seed gives the same weights on
+   * every machine. Biases are zero. Default: a random seed.
+   */
   seed?: number;
-  /** Softmax scale; default 1/sqrt(headDim). */
+  /** Softmax scale. Default 1/sqrt(headDim). */
   scale?: number;
-  /** Tokens that a task takes at a time; 0 (the default): chosen by the planner. */
+  /** Query rows of one flash-attention task; 0, the default, lets the planner choose. */
   blockSizeQ?: number;
-  /** Keys of one attention tile; 0 (the default): chosen by the planner. */
+  /** Keys of one flash-attention tile; 0, the default, lets the planner choose. */
   blockSizeKV?: number;
 }
 
 export interface AttentionOptions {
   /**
-   * Key mask [B | 1, L] (1 = attend, 0 = ignore; a fully ignored row gives a zero attention output), or an additive
-   * float mask [B | 1, heads | 1, N | 1, L].
+   * Key mask [B | 1, L] (1 = attend, 0 = ignore; a row whose keys are all ignored gives a zero attention
+   * output), or additive mask [B | 1, heads | 1, N | 1, L] of the layer's dtype. Default: no mask.
    */
   mask?: Tensor | null;
 }
 
-/** How a call that does not block may be done. */
+/** Options of an asynchronous call. */
 export interface AsyncAttentionOptions extends AttentionOptions, DeviceOptions {}
 
 export function checkDeviceOptions(options: DeviceOptions | undefined): DeviceOptions {

@@ -1,45 +1,50 @@
-// Loading a WebAssembly module of ours: which of its variants this machine can run, with how many threads.
+// Loading a WebAssembly module: chooses the variant that this machine can run, and the number of threads.
 import { relaxedSimd } from 'wasm-feature-detect';
 import { checkOneOf, fail } from './checks';
 import { ArgumentError, CrossAttentionError, messageOf } from './errors';
 
-const mostThreads = 64;
+const maxThreads = 64;
 
-/** What `init` of every entry takes. */
+/** Options of `init` of every entry. */
 export interface ModuleOptions {
-  /** Worker threads for the WASM core. 'auto': the cores, where SharedArrayBuffer can be had; else 1. */
+  /**
+   * Threads of the WASM core, 1 to 64. 'auto': one for each processor core if SharedArrayBuffer is available,
+   * else 1. Default 'auto'.
+   */
   threads?: number | 'auto';
-  /** 'relaxed': fused multiply-add (relaxed SIMD); 'baseline': fixed-width SIMD. 'auto' detects. */
+  /**
+   * 'relaxed' uses fused multiply-add (relaxed SIMD), 'baseline' fixed-width SIMD. 'auto' uses relaxed SIMD
+   * if the machine supports it. Default 'auto'.
+   */
   simd?: 'auto' | 'relaxed' | 'baseline';
-  /** Where the .wasm files are served from, if not beside the module. */
+  /** URL of the folder with the .wasm files. Default: wasm/ next to the package's module. */
   wasmBaseUrl?: string | URL;
 }
 
-/** The same, checked. */
 export interface CheckedModuleOptions {
   threads: number | 'auto';
   simd: 'auto' | 'relaxed' | 'baseline';
   base: string | null;
 }
 
-/** Which variant was taken, and why there are so many threads. */
+/** The variant that was loaded, and why it has this number of threads. */
 export interface ModuleInfo {
   simd: 'relaxed' | 'baseline';
   threads: number;
   threadsReason: string;
 }
 
-/** What Emscripten's function for making a module takes. */
+/** Options of the function by which Emscripten creates a module. */
 export interface CoreOptions {
-  /** Workers to be started at once, for the core's threads. */
+  /** Number of workers to start, for the core's threads. */
   workers?: number;
   locateFile?: (name: string, folder: string) => string;
-  /** Put there by a module with threads, even where its loading fails: ends its workers. */
+  /** Ends the workers. A module with threads sets it, even if its loading fails. */
   endWorkers?: () => void;
 }
 
 export type VariantName = 'relaxed' | 'relaxed-threads' | 'baseline' | 'baseline-threads';
-/** The modules that Emscripten wrote, by variant. */
+/** Loaders of the modules that Emscripten wrote, by variant. */
 export type Factories<C> = Record<
   VariantName,
   () => Promise<{ default: (options: CoreOptions) => Promise<C> }>
@@ -47,10 +52,11 @@ export type Factories<C> = Record<
 
 const isNode = typeof process === 'object' && typeof process.versions?.node === 'string';
 
-/** Null where memory can be shared with workers; else why it can't. */
-function whyNoSharedMemory(): string | null {
-  if (typeof SharedArrayBuffer === 'undefined')
-    return 'SharedArrayBuffer is not there: the page is not cross-origin isolated';
+/** Returns why memory cannot be shared with workers; null if it can. */
+function sharedMemoryObstacle(): string | null {
+  if (typeof SharedArrayBuffer === 'undefined') {
+    return 'SharedArrayBuffer is undefined: the page is not cross-origin isolated';
+  }
   if (isNode || globalThis.crossOriginIsolated) return null;
   return 'the page is not cross-origin isolated';
 }
@@ -58,12 +64,12 @@ function whyNoSharedMemory(): string | null {
 function checkThreads(threads: unknown): number | 'auto' {
   const fits =
     threads === 'auto' ||
-    (Number.isInteger(threads) && (threads as number) >= 1 && (threads as number) <= mostThreads);
-  if (!fits) fail('threads', threads, `'auto' or an integer from 1 to ${mostThreads}`);
+    (Number.isInteger(threads) && (threads as number) >= 1 && (threads as number) <= maxThreads);
+  if (!fits) fail('threads', threads, `'auto' or an integer from 1 to ${maxThreads}`);
   return threads as number | 'auto';
 }
 
-/** The cores that this program may use; null where nobody tells. */
+/** Returns the number of processor cores that this program may use; null if it is unknown. */
 async function countCores(): Promise<number | null> {
   // Node 20 has no navigator yet.
   if (isNode) return (await import(/* @vite-ignore */ 'node:os')).availableParallelism();
@@ -71,13 +77,13 @@ async function countCores(): Promise<number | null> {
 }
 
 async function chooseThreads(wanted: number | 'auto'): Promise<{ threads: number; reason: string }> {
-  if (wanted === 1) return { threads: 1, reason: 'asked for' };
-  const obstacle = whyNoSharedMemory();
+  if (wanted === 1) return { threads: 1, reason: 'requested' };
+  const obstacle = sharedMemoryObstacle();
   if (obstacle !== null) return { threads: 1, reason: obstacle };
-  if (wanted !== 'auto') return { threads: wanted, reason: 'asked for' };
+  if (wanted !== 'auto') return { threads: wanted, reason: 'requested' };
   const cores = await countCores();
   if (cores === null) return { threads: 1, reason: 'the number of cores is unknown' };
-  return { threads: Math.min(cores, mostThreads), reason: 'the cores of this machine' };
+  return { threads: Math.min(cores, maxThreads), reason: 'the number of cores of this machine' };
 }
 
 async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'relaxed' | 'baseline'> {
@@ -85,7 +91,7 @@ async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'rel
   if (await relaxedSimd()) return 'relaxed';
   if (wanted === 'relaxed') {
     throw new ArgumentError(
-      "simd is 'relaxed'; this machine's WebAssembly has no relaxed SIMD: it takes 'auto' or 'baseline'",
+      "simd is 'relaxed'; expected 'auto' or 'baseline': this machine's WebAssembly has no relaxed SIMD",
     );
   }
   return 'baseline';
@@ -100,14 +106,17 @@ function checkBaseUrl(wasmBaseUrl: unknown): string | null {
   return base.endsWith('/') ? base : `${base}/`;
 }
 
-/** A file below the base, in the form that Emscripten's loader takes: in Node a path, elsewhere a URL. */
+/**
+ * Returns the function that locates files below the base for Emscripten's loader: as paths in Node, else as
+ * URLs.
+ */
 async function makeLocateFile(base: string): Promise<(name: string) => string> {
   if (!isNode || !base.startsWith('file:')) return (name) => base + name;
   const { fileURLToPath } = await import(/* @vite-ignore */ 'node:url');
   return (name) => fileURLToPath(base + name);
 }
 
-/** Throws CrossAttentionError 'ERR_LOAD' where the module cannot be had or does not run here. */
+/** Throws CrossAttentionError 'ERR_LOAD' if the module cannot be loaded or does not run here. */
 async function createCore<C>(
   factories: Factories<C>,
   variant: VariantName,
@@ -120,13 +129,13 @@ async function createCore<C>(
     options.endWorkers?.();
     throw new CrossAttentionError(
       'ERR_LOAD',
-      `the WebAssembly module of the variant ${variant} could not be loaded (it lies beside the package's own ` +
-        `module unless wasmBaseUrl says where): ${messageOf(error)}`,
+      `the WebAssembly module of variant ${variant} could not be loaded: ${messageOf(error)}; ` +
+        `if it is not next to the package's own module, set wasmBaseUrl`,
     );
   }
 }
 
-/** Throws ArgumentError for options that cannot be. */
+/** Throws ArgumentError for invalid options. */
 export function checkModuleOptions({
   threads = 'auto',
   simd = 'auto',
@@ -139,7 +148,10 @@ export function checkModuleOptions({
   };
 }
 
-/** The variant that fits this machine, loaded. */
+/**
+ * Loads the variant that fits this machine and starts its threads. `prepare` is called before the core is
+ * used.
+ */
 export async function loadModule<C extends { setThreads(threads: number): void }>(
   factories: Factories<C>,
   options: CheckedModuleOptions,
@@ -149,7 +161,7 @@ export async function loadModule<C extends { setThreads(threads: number): void }
   const { threads, reason } = await chooseThreads(options.threads);
   const variant: VariantName = threads > 1 ? `${simd}-threads` : simd;
   const core = await createCore(factories, variant, {
-    // One a thread beside the caller's, and one for forwards that are not waited for.
+    // One worker for each thread besides the calling one, and one for forwards that run in the background.
     ...(threads > 1 ? { workers: threads } : {}),
     ...(options.base === null ? {} : { locateFile: await makeLocateFile(options.base) }),
   });

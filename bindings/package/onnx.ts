@@ -1,5 +1,6 @@
 /**
- * ONNX models beyond what the main entry writes: attention as ONNX Runtime's own operator, and layers out of models.
+ * Import of attention layers from ONNX models, and export with the attention operator of ONNX Runtime. Needs
+ * `await init()` of the main entry.
  *
  * @packageDocumentation
  */

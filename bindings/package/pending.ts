@@ -1,17 +1,20 @@
 import type { CorePending } from './core';
 import { keepAlive, yieldToEventLoop } from './event_loop';
 
-/** A slice of work on the caller's own thread: well below a frame of a page. */
+/** Length of a slice of work on the calling thread: well below a frame of a page. */
 const sliceMilliseconds = 6;
 
-/** Waits for the end of work without holding up the event loop. */
+/**
+ * Waits for the end of work without blocking the event loop: on a background thread if there is one, else in
+ * slices.
+ */
 export async function awaitPending(pending: CorePending): Promise<void> {
   const stayAlive = keepAlive();
   try {
-    const behind = await new Promise<boolean>((resolve) => {
-      if (!pending.runBehind(() => resolve(true))) resolve(false);
+    const isDone = await new Promise<boolean>((resolve) => {
+      if (!pending.runInBackground(() => resolve(true))) resolve(false);
     });
-    if (behind) return;
+    if (isDone) return;
     do await yieldToEventLoop();
     while (!pending.advance(sliceMilliseconds));
   } finally {

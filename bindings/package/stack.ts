@@ -1,12 +1,12 @@
-// What becomes of an exception that leaves WebAssembly. It is turned into the package's error. And it has passed by the
-// frames of WASM's own stack: their destructors ran, but nobody set the stack's top back. Here it is done, or some thousand
-// errors would use the stack up.
+// Exceptions that leave WebAssembly. Each is converted to the package's error, and the top of WASM's own
+// stack is restored: C++ destructors ran, but JavaScript's unwinding does not restore the stack pointer.
+// Without this, some thousand errors would exhaust the stack.
 import type { CoreModule } from './core';
 import { errorFrom, type CrossAttentionError } from './errors';
 
 type Method = (this: unknown, ...values: unknown[]) => unknown;
 
-/** The package's error for an exception of the core. Throws what is none: an error of JavaScript. */
+/** Returns the package's error for an exception of the core. Rethrows an error of JavaScript. */
 function toPackageError(core: CoreModule, thrown: unknown): CrossAttentionError {
   return errorFrom(
     core.errorOf(() => {
@@ -28,11 +28,11 @@ function restoring(core: CoreModule, method: Method): Method {
       }
     }
   };
-  // Embind keeps the overloads of a method as a property of it.
+  // Embind stores the overloads of a method as a property of it.
   return Object.assign(guarded, method);
 }
 
-/** Replaces the methods of an object by such ones. */
+/** Replaces methods of an object by guarded ones. */
 function guard(core: CoreModule, owner: object, names: readonly string[]): void {
   for (const name of names) {
     const { value, writable } = Object.getOwnPropertyDescriptor(owner, name)!;
@@ -41,7 +41,9 @@ function guard(core: CoreModule, owner: object, names: readonly string[]): void 
   }
 }
 
-/** Makes every call of these of a core throw the package's errors, and leave WASM's stack as it was. */
+/**
+ * Makes calls of these classes and functions of a core throw the package's errors and restore WASM's stack.
+ */
 export function restoreStackAfterErrors(
   core: CoreModule,
   classes: readonly string[],

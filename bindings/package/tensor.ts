@@ -2,6 +2,7 @@ import {
   checkDType,
   checkFinite,
   checkInteger,
+  checkNotNegative,
   checkNumbers,
   checkOneOf,
   checkOptions,
@@ -9,56 +10,48 @@ import {
   fail,
   show,
 } from './checks';
-import { accelerator, type Accelerator, type Location, type ResidentTensor } from './accelerator';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
 import type { UsersBuffer } from './gpu_types';
 import { Owned } from './handles';
-import { getCore, getRuntimeInfo } from './runtime';
+import { type GpuMemory, isResident, type Location, type ResidentTensor } from './resident';
+import { getCore, getGpuMemory, getRuntimeInfo } from './runtime';
+import { sizeOf } from './shapes';
 
 function coreClass(dtype: DType): CoreTensorClass {
   return dtype === 'float32' ? getCore().TensorFloat32 : getCore().TensorFloat64;
 }
 
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, dimension) => size * dimension, 1);
-}
-
-/** A seed that nobody chose. */
+/** Returns a seed for random numbers if the user gave none. */
 export function randomSeed(): number {
   return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
 }
 
-/** Lets other files of this package reach what users shall not see. */
-let handleOf: (tensor: Tensor, argument: string) => CoreTensor | ResidentTensor;
-let wrap: (handle: CoreTensor | ResidentTensor, dtype: DType) => Tensor;
-
-const isResident = (handle: CoreTensor | ResidentTensor): handle is ResidentTensor => 'buffer' in handle;
-
 /**
- * A dense row-major tensor in WASM memory, or in GPU memory where it was put there. Dispose it (or `using`); a
- * FinalizationRegistry catches the forgotten.
+ * A dense row-major tensor of float32 or float64 in WASM memory, or of float32 in GPU memory. Call `dispose`
+ * (or declare it with `using`) to free its memory; a FinalizationRegistry frees tensors that were collected
+ * without it.
+ *
+ * @example
+ * using x = Tensor.from([1, 2, 3, 4, 5, 6], [2, 3]);
+ * x.data(); // Float32Array [1, 2, 3, 4, 5, 6]
  */
 export class Tensor {
   static readonly name = 'Tensor';
 
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** The number of elements. */
   readonly size: number;
-  /** Where its elements are. */
+  /** The memory that stores the elements: 'wasm' or 'webgpu'. */
   readonly location: Location;
   readonly #owned: Owned<CoreTensor | ResidentTensor>;
 
-  static {
-    handleOf = (tensor, argument) => tensor.#owned.get(argument);
-    wrap = (handle, dtype) => new Tensor(handle, dtype);
-  }
-
   private constructor(handle: CoreTensor | ResidentTensor, dtype: DType) {
-    // In JavaScript nothing is private: whoever calls it gets no half-made tensor.
+    // JavaScript can call a private constructor: it must not get an incomplete tensor.
     if (typeof handle?.delete !== 'function' || typeof handle.shape !== 'function') {
       throw new ArgumentError(
-        'Tensor has no constructor to call; it takes Tensor.from, zeros, full or randn',
+        'Tensor has no public constructor; use Tensor.from, Tensor.zeros, Tensor.full or Tensor.randn',
       );
     }
     this.#owned = new Owned(this, handle);
@@ -68,9 +61,20 @@ export class Tensor {
     this.location = isResident(handle) ? 'webgpu' : 'wasm';
   }
 
+  /** @internal Returns a Tensor that owns the handle. */
+  static wrap(handle: CoreTensor | ResidentTensor, dtype: DType): Tensor {
+    return new Tensor(handle, dtype);
+  }
+
+  /** @internal Returns the handle. Throws DisposedError that names the argument. */
+  getHandle(argument: string): CoreTensor | ResidentTensor {
+    return this.#owned.get(argument);
+  }
+
   /**
-   * A copy of `data`, row by row. The dtype is that of a Float32Array or Float64Array, else float32, unless given.
-   * Throws ShapeError where the shape takes another number of elements.
+   * Copies `data`, row by row. `dtype` defaults to that of a Float32Array or Float64Array, else to 'float32'.
+   * Throws ShapeError if the shape has another number of elements, ArgumentError if `data` has values that
+   * are not numbers.
    */
   static from(data: ArrayLike<number>, shape: readonly number[], dtype?: DType): Tensor {
     getCore();
@@ -84,7 +88,7 @@ export class Tensor {
         : checkDType('dtype', dtype);
     if (numbers.length !== sizeOf(dimensions)) {
       throw new ShapeError(
-        `data has ${numbers.length} elements; a tensor of shape ${show(dimensions)} takes ${sizeOf(dimensions)}`,
+        `data has ${numbers.length} elements; expected ${sizeOf(dimensions)} for shape ${show(dimensions)}`,
       );
     }
     const handle = coreClass(kind).uninitialized(dimensions);
@@ -92,10 +96,12 @@ export class Tensor {
     return new Tensor(handle, kind);
   }
 
+  /** Returns a tensor of zeros. `dtype` defaults to 'float32'. */
   static zeros(shape: readonly number[], dtype: DType = 'float32'): Tensor {
     return Tensor.full(shape, 0, dtype);
   }
 
+  /** Returns a tensor whose elements all are `value`. `dtype` defaults to 'float32'. */
   static full(shape: readonly number[], value: number, dtype: DType = 'float32'): Tensor {
     getCore();
     const dimensions = checkShape('shape', shape);
@@ -106,7 +112,10 @@ export class Tensor {
     return new Tensor(handle, kind);
   }
 
-  /** Normal random numbers (mean 0 and standard deviation 1 unless given); the same seed gives the same numbers. */
+  /**
+   * Returns normally distributed random numbers. The same seed gives the same numbers on every machine.
+   * Defaults: random seed, mean 0, std 1 (the standard deviation), dtype 'float32'.
+   */
   static randn(
     shape: readonly number[],
     options?: { seed?: number; mean?: number; std?: number; dtype?: DType },
@@ -116,7 +125,7 @@ export class Tensor {
     const { seed = randomSeed(), mean = 0, std = 1, dtype = 'float32' } = checkOptions('options', options);
     checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER);
     checkFinite('mean', mean);
-    if (checkFinite('std', std) < 0) fail('std', std, 'a number that is not negative');
+    checkNotNegative('std', std);
     const kind = checkDType('dtype', dtype);
     const handle = coreClass(kind).uninitialized(dimensions);
     handle.fillRandomNormal(seed, mean, std);
@@ -124,22 +133,25 @@ export class Tensor {
   }
 
   /**
-   * A buffer of yours, of float32 row by row, on the device that was given to `init` – without a copy: it must have the
-   * usages STORAGE, COPY_SRC and COPY_DST, and is not destroyed with the tensor.
+   * Wraps a buffer of yours with float32 elements, row by row, without a copy. The buffer must belong to the
+   * device that was given to `init` and have the usages STORAGE, COPY_SRC and COPY_DST. It is not destroyed
+   * with the tensor. Throws ShapeError if the buffer is too small, CrossAttentionError 'ERR_DEVICE' if there
+   * is no device.
    */
   static fromGpuBuffer(buffer: UsersBuffer, shape: readonly number[]): Tensor {
     getCore();
     const dimensions = checkShape('shape', shape);
     if (typeof buffer?.size !== 'number') fail('buffer', buffer, 'a GPUBuffer');
-    if (buffer.size < 4 * sizeOf(dimensions)) {
+    const bytes = 4 * sizeOf(dimensions);
+    if (buffer.size < bytes) {
       throw new ShapeError(
-        `buffer has ${buffer.size} bytes; a tensor of shape ${show(dimensions)} takes ${4 * sizeOf(dimensions)}`,
+        `buffer has ${buffer.size} bytes; expected at least ${bytes} for shape ${show(dimensions)}`,
       );
     }
     if ((buffer.usage & bufferUsages) !== bufferUsages) {
       fail('buffer.usage', buffer.usage, 'STORAGE, COPY_SRC and COPY_DST');
     }
-    return new Tensor(requireAccelerator('buffer').wrapBuffer(buffer, dimensions), 'float32');
+    return new Tensor(requireGpuMemory('buffer').wrapBuffer(buffer, dimensions), 'float32');
   }
 
   get rank(): number {
@@ -150,52 +162,68 @@ export class Tensor {
     return this.#owned.disposed;
   }
 
-  /** A copy, independent of WASM memory. ArgumentError for a tensor in GPU memory: that takes dataAsync. */
+  /**
+   * Returns a copy of the elements, independent of WASM memory. Throws ArgumentError for a tensor in GPU
+   * memory: use dataAsync.
+   */
   data(): TypedArray {
     return this.view().slice();
   }
 
-  /** The same of any tensor: from GPU memory once all is computed that was asked for before. */
+  /**
+   * Resolves with a copy of the elements of any tensor; from GPU memory after all calls that were submitted
+   * before.
+   */
   async dataAsync(): Promise<TypedArray> {
     const handle = this.#handle;
     return isResident(handle) ? handle.read() : this.data();
   }
 
-  /** Zero-copy view into WASM memory; good until the next call into this package. */
+  /**
+   * Returns a zero-copy view into WASM memory, valid until the next call into this package. Throws
+   * ArgumentError for a tensor in GPU memory.
+   */
   view(): TypedArray {
     const handle = this.#handle;
-    if (isResident(handle))
-      throw inGpuMemory('this Tensor', 'dataAsync, or one that `await tensor.to("wasm")` gives');
+    if (isResident(handle)) throw inGpuMemory('this Tensor', 'dataAsync or `await tensor.to("wasm")`');
     return handle.view();
   }
 
-  /** A copy in WASM or in GPU memory. In GPU memory: of float32, where init found a device; CrossAttentionError 'ERR_DEVICE' else. */
+  /**
+   * Resolves with a copy in WASM or GPU memory. GPU memory requires float32, and a device: else rejects with
+   * CrossAttentionError 'ERR_DEVICE'.
+   */
   async to(location: Location): Promise<Tensor> {
     const handle = this.#handle;
     checkOneOf('location', location, ['wasm', 'webgpu']);
     if (location === this.location) return this.clone();
     if (isResident(handle)) return Tensor.from(await handle.read(), this.shape, this.dtype);
     if (this.dtype !== 'float32') fail('dtype', this.dtype, "'float32' in GPU memory");
-    return new Tensor(await requireAccelerator('location').upload(this), this.dtype);
+    const values = this.data() as Float32Array;
+    return new Tensor(await requireGpuMemory('location').upload(values, this.shape), this.dtype);
   }
 
-  /** The buffer in GPU memory, null for a tensor in WASM memory: good until the tensor is disposed of. */
+  /** The buffer in GPU memory, valid until the tensor is disposed; null for a tensor in WASM memory. */
   get gpuBuffer(): UsersBuffer | null {
     const handle = this.#handle;
     return isResident(handle) ? handle.buffer : null;
   }
 
-  /** The same elements under another shape, as PyTorch's view: shared, not copied. One dimension may be -1. */
+  /**
+   * Returns the same elements under another shape, as PyTorch's view: shared, not copied. One dimension may
+   * be -1. Throws ShapeError if the shape has another number of elements.
+   */
   reshape(shape: readonly number[]): Tensor {
     const handle = this.#handle;
     return new Tensor(handle.reshaped(checkShape('shape', shape, -1)), this.dtype);
   }
 
+  /** Returns a copy in the same memory. */
   clone(): Tensor {
     return new Tensor(this.#handle.clone(), this.dtype);
   }
 
-  /** Frees the memory, unless reshaped tensors or a layer share it. Twice is harmless. */
+  /** Frees the memory unless reshaped tensors or a layer share it. A second call has no effect. */
   dispose(): void {
     this.#owned.dispose();
   }
@@ -212,56 +240,48 @@ export class Tensor {
 /** GPUBufferUsage STORAGE | COPY_SRC | COPY_DST */
 const bufferUsages = 0x80 | 0x4 | 0x8;
 
-const inGpuMemory = (argument: string, takes: string): ArgumentError =>
-  new ArgumentError(`${argument} is in GPU memory; it takes ${takes}`);
+const inGpuMemory = (argument: string, remedy: string): ArgumentError =>
+  new ArgumentError(`${argument} is in GPU memory; expected a Tensor in WASM memory: use ${remedy}`);
 
-function requireAccelerator(argument: string): Accelerator {
-  const found = accelerator();
-  if (found === null) {
+function requireGpuMemory(argument: string): GpuMemory {
+  const memory = getGpuMemory();
+  if (memory === null) {
     throw new CrossAttentionError(
       'ERR_DEVICE',
-      `${argument}: there is no GPU device; it takes an init that finds one: ${getRuntimeInfo().webgpu}`,
+      `${argument} requires a GPU device; init found none: ${getRuntimeInfo().webgpu}`,
     );
   }
-  return found;
+  return memory;
 }
 
-/** Throws ArgumentError, DisposedError, naming the argument. */
+/**
+ * Returns an argument that is a Tensor, of the layer's dtype unless that is null. Throws ArgumentError or
+ * DisposedError that names the argument.
+ */
 export function checkTensor(argument: string, tensor: unknown, dtype: DType | null): Tensor {
   if (!(tensor instanceof Tensor)) fail(argument, tensor, 'a Tensor');
-  handleOf(tensor, argument);
+  tensor.getHandle(argument);
   if (dtype !== null && tensor.dtype !== dtype) {
-    throw new ArgumentError(
-      `${argument} is a Tensor of ${tensor.dtype}; it takes one of the layer's dtype, ${dtype}`,
-    );
+    throw new ArgumentError(`${argument} has dtype ${tensor.dtype}; expected the layer's dtype, ${dtype}`);
   }
   return tensor;
 }
 
-/** The core's tensor of an argument. Throws ArgumentError or DisposedError, naming it. */
-export function tensorHandle(argument: string, tensor: unknown): CoreTensor {
-  const handle = handleOf(checkTensor(argument, tensor, null), argument);
-  if (isResident(handle))
-    throw inGpuMemory(argument, 'a Tensor in WASM memory here: `await tensor.to("wasm")`');
+/** Returns the core's tensor of an argument that is in WASM memory. Throws as checkTensor does. */
+export function tensorHandle(argument: string, tensor: unknown, dtype: DType | null): CoreTensor {
+  const handle = checkTensor(argument, tensor, dtype).getHandle(argument);
+  if (isResident(handle)) throw inGpuMemory(argument, '`await tensor.to("wasm")`');
   return handle;
 }
 
-/** A tensor's elements in GPU memory; null where they are not there. */
+/** Returns a tensor's elements in GPU memory; null if they are in WASM memory. */
 export function residentOf(tensor: Tensor): ResidentTensor | null {
-  const handle = handleOf(tensor, 'the Tensor');
+  const handle = tensor.getHandle('the Tensor');
   return isResident(handle) ? handle : null;
 }
 
-export function wrapResident(handle: ResidentTensor): Tensor {
-  return wrap(handle, 'float32');
-}
+/** Returns a Tensor that owns elements in GPU memory. */
+export const wrapResident = (handle: ResidentTensor): Tensor => Tensor.wrap(handle, 'float32');
 
-/** The same where only one dtype will do. */
-export function tensorHandleOf(argument: string, tensor: unknown, dtype: DType): CoreTensor {
-  return tensorHandle(argument, checkTensor(argument, tensor, dtype));
-}
-
-/** A core's tensor as a Tensor that owns it. */
-export function wrapTensor(handle: CoreTensor, dtype: DType): Tensor {
-  return wrap(handle, dtype);
-}
+/** Returns a Tensor that owns a tensor of the core. */
+export const wrapTensor = (handle: CoreTensor, dtype: DType): Tensor => Tensor.wrap(handle, dtype);

@@ -1,11 +1,11 @@
-// Modules of dist/ that are loaded when they are asked for: bindings/webgpu, two entries of their own …
+// Modules of dist/ that are loaded on demand: the two entries of bindings/webgpu …
 declare module '*/webgpu.js' {
   export const start: import('./accelerator').StartAccelerator;
 }
 declare module '*/denoiser_webgpu.js' {
   export const start: import('./denoiser/training_on_gpu').StartTraining;
 }
-// … and those that Emscripten writes into dist/wasm.
+// … and the modules that Emscripten writes to dist/wasm.
 declare module '*.js' {
   const create: (options: import('./module').CoreOptions) => Promise<never>;
   export default create;

@@ -1,29 +1,33 @@
-// Named weights: which file or memory tensor is meant for which parameter.
+// Loading and saving of named weights: which weight of a source belongs to which parameter.
 import { takeBytes, withBytes } from './bytes';
-import { checkOptions, checkString, fail, show } from './checks';
-import type { CoreLayer, CoreWeightFile, DType } from './core';
+import { checkBoolean, checkOptions, checkString, fail, show } from './checks';
+import type { CoreCandidates, CoreWeightFile } from './core';
+import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
 import { Tensor, tensorHandle } from './tensor';
 
 export interface WeightLoadValidation {
-  /** Parameters that a weight is meant for. */
+  /** Parameters that have a weight. */
   matched: string[];
-  /** Weights that no parameter takes, those mapped to null among them. */
+  /** Weights without a parameter, including those that are mapped to null. */
   unmatchedWeights: string[];
-  /** Parameters that no weight is meant for. */
+  /** Parameters without a weight. */
   missingParameters: string[];
-  /** Parameters whose weight has another shape; looked for where tensors were given, not names alone. */
+  /** Parameters whose weight has another shape. Empty if only names were given. */
   shapeMismatches: { name: string; expected: number[]; actual: number[] }[];
-  /** No parameter is missing. */
+  /** True if no parameter is missing. */
   readonly isComplete: boolean;
-  /** No weight has another shape than its parameter. */
+  /** True if no weight has another shape than its parameter. */
   readonly isValid: boolean;
 }
 
 export interface WeightLoadResult {
   success: boolean;
   loadedCount: number;
-  /** Weights of the source that no parameter took: without the prefix, mapped to null, or (not strict) unknown. */
+  /**
+   * Weights of the source that were not loaded: without the prefix, mapped to null, or unknown (if not
+   * strict).
+   */
   skippedCount: number;
   failedCount: number;
   loadedParameters: string[];
@@ -31,18 +35,17 @@ export interface WeightLoadResult {
   errorMessage?: string;
 }
 
-/** Asked again after a user's function has run, which may have disposed of the layer. */
-type GetLayer = () => CoreLayer;
-
 export type NamedTensors = Map<string, Tensor> | Record<string, Tensor>;
+/** Returns the parameter for a name without the prefix, or null to ignore the weight. */
 export type WeightMapping = (name: string) => string | null;
+/** The bytes of a safetensors file, or named tensors. */
 export type WeightSource = ArrayBuffer | Uint8Array | NamedTensors;
 export interface LoadWeightsOptions {
-  /** Only names that begin so count; the parameter's name is what follows. */
+  /** Only names with this prefix are loaded; the parameter's name is what follows it. Default ''. */
   prefix?: string;
-  /** The parameter that a (prefix-free) name is meant for; null: to be ignored. Default: the name itself. */
+  /** Maps names without the prefix to parameters. Default: the name itself. */
   mapping?: WeightMapping;
-  /** Default true: a missing parameter or a name that no parameter has is a WeightsError, as in PyTorch. */
+  /** As in PyTorch: a missing parameter or a name without a parameter throws WeightsError. Default true. */
   strict?: boolean;
 }
 
@@ -51,8 +54,9 @@ function checkMapping(mapping: unknown): WeightMapping {
   if (typeof mapping !== 'function') fail('mapping', mapping, 'a function from names to names or null');
   return (name) => {
     const parameter: unknown = mapping(name);
-    if (parameter !== null && typeof parameter !== 'string')
+    if (parameter !== null && typeof parameter !== 'string') {
       fail(`mapping(${show(name)})`, parameter, 'a string or null');
+    }
     return parameter;
   };
 }
@@ -67,11 +71,11 @@ function isNamedTensors(source: unknown): source is NamedTensors {
   );
 }
 
-/** Name by name, the weight's shape where it is known. */
+/** Yields each name, with the weight's shape if tensors are given, else null. */
 function* namesAndShapes(weights: Iterable<string> | NamedTensors): Iterable<[string, number[] | null]> {
   if (isNamedTensors(weights)) {
     for (const [name, tensor] of toEntries(weights)) {
-      tensorHandle(`weights[${show(name)}]`, tensor);
+      tensorHandle(`weights[${show(name)}]`, tensor, null);
       yield [checkString('names', name), [...tensor.shape]];
     }
     return;
@@ -82,9 +86,11 @@ function* namesAndShapes(weights: Iterable<string> | NamedTensors): Iterable<[st
   for (const name of weights) yield [checkString('names', name), null];
 }
 
-/** Compares names, and shapes where tensors are given, with the parameters'. */
+/**
+ * See DiffusionCrossAttention.validateWeights. The mapping is the user's function and may dispose the layer.
+ */
 export function validateAgainst(
-  getLayer: GetLayer,
+  state: LayerState,
   weights: Iterable<string> | NamedTensors,
   mapping?: WeightMapping,
 ): WeightLoadValidation {
@@ -94,7 +100,7 @@ export function validateAgainst(
   const shapeMismatches: WeightLoadValidation['shapeMismatches'] = [];
   for (const [name, actual] of namesAndShapes(weights)) {
     const parameter = map(name);
-    const expected = parameter === null ? undefined : getLayer().parameterShape(parameter);
+    const expected = parameter === null ? undefined : state.core.parameterShape(parameter);
     if (parameter === null || expected === undefined) {
       unmatchedWeights.push(name);
       continue;
@@ -117,10 +123,18 @@ export function validateAgainst(
   };
 }
 
-/** Calls add(name, parameter, index) for every name that has the prefix; parameter null: to be ignored. */
+interface Naming {
+  prefix: string;
+  mapping: WeightMapping;
+}
+
+/**
+ * Calls add(name, parameter, index) for each name with the prefix. `parameter` is null if the weight is
+ * ignored.
+ */
 function forNames(
   names: readonly string[],
-  { prefix, mapping }: { prefix: string; mapping: WeightMapping },
+  { prefix, mapping }: Naming,
   add: (name: string, parameter: string | null, index: number) => void,
 ): void {
   names.forEach((name, index) => {
@@ -137,50 +151,56 @@ function toEntries(weights: NamedTensors): [string, Tensor][] {
   return weights instanceof Map ? [...weights] : Object.entries(weights);
 }
 
-/** Loads into a layer, all or nothing. Throws WeightsError, and then nothing has changed. */
+/** Adds the weights of a file. Returns the number of all its tensors. */
+function addStored(candidates: CoreCandidates, file: CoreWeightFile, naming: Naming): number {
+  const names = file.names();
+  forNames(names, naming, (_name, parameter, index) => {
+    if (parameter !== null) candidates.addStored(parameter, file, index);
+  });
+  return names.length;
+}
+
+/** Adds named tensors. Returns their number. */
+function addTensors(candidates: CoreCandidates, weights: NamedTensors, naming: Naming): number {
+  const entries = toEntries(weights);
+  const names = entries.map(([name]) => checkString('weights', name));
+  forNames(names, naming, (name, parameter, index) => {
+    const tensor = entries[index]![1];
+    const handle = tensorHandle(`weights[${show(name)}]`, tensor, null);
+    if (parameter === null) return;
+    if (tensor.dtype === 'float32') candidates.addFloat32(name, parameter, handle);
+    else candidates.addFloat64(name, parameter, handle);
+  });
+  return entries.length;
+}
+
+/** See DiffusionCrossAttention.loadWeights. The mapping is the user's function and may dispose the layer. */
 export function loadInto(
-  getLayer: GetLayer,
-  dtype: DType,
+  state: LayerState,
   weights: WeightSource,
   options: LoadWeightsOptions | undefined,
 ): WeightLoadResult {
   const { prefix = '', mapping, strict = true } = checkOptions('options', options);
   checkString('prefix', prefix);
-  if (typeof strict !== 'boolean') fail('strict', strict, 'true or false');
+  checkBoolean('strict', strict);
   const naming = { prefix, mapping: checkMapping(mapping) };
-  const core = getCore();
-  const candidates = core.Candidates.create();
+  const candidates = getCore().Candidates.create();
   let file: CoreWeightFile | null = null;
   let count: number;
   try {
     if (weights instanceof ArrayBuffer || weights instanceof Uint8Array) {
       file = readFile(weights);
-      const stored = file;
-      const names = stored.names();
-      count = names.length;
-      forNames(names, naming, (_name, parameter, index) => {
-        if (parameter !== null) candidates.addStored(parameter, stored, index);
-      });
+      count = addStored(candidates, file, naming);
     } else {
       if (!isNamedTensors(weights)) {
         fail('weights', weights, 'an ArrayBuffer or Uint8Array (safetensors), or a Map or object of Tensors');
       }
-      const entries = toEntries(weights);
-      count = entries.length;
-      forNames(
-        entries.map(([name]) => checkString('weights', name)),
-        naming,
-        (name, parameter, index) => {
-          const tensor = entries[index]![1];
-          const handle = tensorHandle(`weights[${show(name)}]`, tensor);
-          if (parameter === null) return;
-          if (tensor.dtype === 'float32') candidates.addFloat32(name, parameter, handle);
-          else candidates.addFloat64(name, parameter, handle);
-        },
-      );
+      count = addTensors(candidates, weights, naming);
     }
-    const load = dtype === 'float32' ? candidates.loadFloat32 : candidates.loadFloat64;
-    const loaded = load.call(candidates, getLayer(), strict);
+    const loaded =
+      state.dtype === 'float32'
+        ? candidates.loadFloat32(state.core, strict)
+        : candidates.loadFloat64(state.core, strict);
     return {
       success: true,
       loadedCount: loaded.length,
@@ -195,10 +215,9 @@ export function loadInto(
   }
 }
 
-/** A layer's parameters as a safetensors file. */
+/** See DiffusionCrossAttention.saveWeights. */
 export function saveFrom(
-  layer: CoreLayer,
-  dtype: DType,
+  { core, dtype }: LayerState,
   options: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' } | undefined,
 ): Uint8Array {
   const { prefix = '', dtype: stored = dtype === 'float32' ? 'F32' : 'F64' } = checkOptions(
@@ -207,6 +226,6 @@ export function saveFrom(
   );
   checkString('prefix', prefix);
   checkString('dtype', stored);
-  const core = getCore();
-  return takeBytes((dtype === 'float32' ? core.saveFloat32 : core.saveFloat64)(layer, prefix, stored));
+  const { saveFloat32, saveFloat64 } = getCore();
+  return takeBytes((dtype === 'float32' ? saveFloat32 : saveFloat64)(core, prefix, stored));
 }

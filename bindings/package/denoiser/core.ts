@@ -1,4 +1,4 @@
-// The WebAssembly module of the denoiser as Embind shows it (bindings/embind).
+// Types of the denoiser's WebAssembly module that bindings/embind defines.
 import type { CoreBytes, CoreHandle, CoreModule } from '../core';
 import type { AdamOptions, TrainingBatch } from './training_on_gpu';
 
@@ -11,29 +11,31 @@ export interface CoreConfiguration {
   parameterCount: number;
 }
 
-/** What a new model is built from. Each is checked by the core. */
+/** Architecture of a new model. */
 export interface DenoiserOptions {
-  /** Pixels a side. Default 32, the size of scenes. */
+  /** Pixels along a side of a picture. Default 32, the size of scenes. */
   imageSize?: number;
-  /** Of a pixel. Default 16. */
+  /** Features of a pixel. Default 16. */
   pixelFeatures?: number;
-  /** Blocks of convolutions at each resolution before the transformer, and one more after it; 0: none. Default 1. */
+  /**
+   * Convolution blocks at each resolution before the transformer, plus one after it; 0 for none. Default 1.
+   */
   pixelBlocks?: number;
-  /** Pixels a side that make one token: a power of two that divides imageSize. Default 4. */
+  /** Pixels along a side of a patch, which is one token: a power of two that divides imageSize. Default 4. */
   patch?: number;
-  /** Of a token. Default 128. */
+  /** Features of a token. Default 128. */
   features?: number;
-  /** Of the transformer. Default 5. */
+  /** Transformer blocks. Default 5. */
   blocks?: number;
-  /** Of attentions. Default 4. */
+  /** Heads of the transformer's attentions. Default 4. */
   heads?: number;
-  /** Of a word. Default 128. */
+  /** Features of a word. Default 128. */
   textFeatures?: number;
-  /** Blocks in which words attend to each other. Default 2. */
+  /** Self-attention blocks of the text encoder. Default 2. */
   textBlocks?: number;
-  /** Default 4. */
+  /** Heads of the text encoder's attentions. Default 4. */
   textHeads?: number;
-  /** Of the first weights. Default 0. */
+  /** Seed of the initial weights, 0 to 2^53 - 1. Default 0. */
   seed?: number;
 }
 
@@ -41,7 +43,7 @@ export interface CoreDenoiser extends CoreHandle {
   save(dtype: string): CoreBytes;
   describe(): CoreConfiguration;
   words(): string[];
-  /** undefined: there are no low-rank updates. */
+  /** Returns undefined if there are no low-rank updates. */
   loraWords(): string[] | undefined;
   loadLora(file: CoreBytes): void;
   unloadLora(): void;
@@ -71,12 +73,12 @@ export interface CoreSamplerOptions {
 export interface CoreSampler extends CoreHandle {
   advance(): boolean;
   step(): number;
-  /** Views, good until the next one. */
+  /** picture and maps return views that are valid until the next call of either. */
   picture(): Float32Array;
   maps(block: number, head: number): Float32Array;
 }
 
-export interface CoreLearnerOptions {
+export interface CoreFineTunerOptions {
   word: string;
   like: string;
   pictures: readonly Float32Array[];
@@ -89,7 +91,7 @@ export interface CoreLearnerOptions {
   seed: number;
 }
 
-export interface CoreLearner extends CoreHandle {
+export interface CoreFineTuner extends CoreHandle {
   step(done: number): number;
 }
 
@@ -106,7 +108,7 @@ export interface CoreTrainerOptions {
 
 export interface CoreTrainer extends CoreHandle {
   step(learningRate: number): number;
-  /** Views, good until the next one. */
+  /** Returns views that are valid until the next call. */
   draw(step: number): TrainingBatch;
   adamOptions(): AdamOptions;
   steps(): number;
@@ -132,7 +134,7 @@ export interface CoreScene {
   links: { subject: number; relation: string; object: number }[];
 }
 
-/** What of the module may throw. */
+/** Classes and functions of the module that may throw. */
 export const coreClasses = ['Bytes', 'DenoiserModel', 'Sampler', 'FineTuner', 'Trainer'] as const;
 export const coreFunctions = ['setThreads', 'randomScene'] as const;
 
@@ -142,7 +144,7 @@ export interface DenoiserCore extends CoreModule {
     load(file: CoreBytes): CoreDenoiser;
   };
   Sampler: { create(model: CoreDenoiser, options: CoreSamplerOptions): CoreSampler };
-  FineTuner: { create(model: CoreDenoiser, options: CoreLearnerOptions): CoreLearner };
+  FineTuner: { create(model: CoreDenoiser, options: CoreFineTunerOptions): CoreFineTuner };
   Trainer: { create(model: CoreDenoiser, options: CoreTrainerOptions): CoreTrainer };
   splitWords(prompt: string): string[];
   learningRate(step: number, most: number, warmUp: number, steps: number, fall: number): number;

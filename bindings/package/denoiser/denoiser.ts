@@ -1,9 +1,9 @@
-import { checkFinite, checkInteger, checkOneOf, checkOptions, checkString } from '../checks';
 import { takeBytes, withBytes } from '../bytes';
+import { checkFinite, checkInteger, checkOneOf, checkOptions, checkString } from '../checks';
 import { ArgumentError } from '../errors';
 import { Owned } from '../handles';
 import type { CoreConfiguration, CoreDenoiser, DenoiserOptions } from './core';
-import { Learner, type LearnerOptions, makeLearner } from './learner';
+import { type FineTuner, type FineTunerOptions, makeFineTuner } from './fine_tuner';
 import { checkFile, getCore } from './runtime';
 import { makeSampler, type Sampler, type SamplerOptions } from './sampler';
 import { makeTrainer, type Trainer, type TrainerOptions } from './trainer';
@@ -22,44 +22,56 @@ const defaults: Required<DenoiserOptions> = {
   seed: 0,
 };
 
-/** The core's own limit, by its own names. */
-const mostSize = 16384;
+/** The core's limit for each size. */
+const maxSize = 16384;
 
 function checkDenoiser(options: DenoiserOptions): Required<DenoiserOptions> {
   const checked = { ...defaults };
   for (const name of Object.keys(defaults) as (keyof DenoiserOptions)[]) {
     const { [name]: value = defaults[name] } = options;
-    const least = name === 'pixelBlocks' || name === 'textBlocks' || name === 'seed' ? 0 : 1;
-    checked[name] = checkInteger(name, value, least, name === 'seed' ? Number.MAX_SAFE_INTEGER : mostSize);
+    const min = name === 'pixelBlocks' || name === 'textBlocks' || name === 'seed' ? 0 : 1;
+    checked[name] = checkInteger(name, value, min, name === 'seed' ? Number.MAX_SAFE_INTEGER : maxSize);
   }
   return checked;
 }
 
 /**
- * A text-conditional diffusion transformer (Peebles and Xie, "Scalable diffusion models with transformers", 2023) whose
- * every attention is DiffusionCrossAttention. Pictures are Float32Array, planar [3, imageSize, imageSize], values from -1
- * to 1.
+ * A text-conditional diffusion transformer (Peebles and Xie, "Scalable diffusion models with transformers",
+ * 2023). All its attention layers are DiffusionCrossAttention. Pictures are Float32Array, planar [3,
+ * imageSize, imageSize], values from -1 to 1.
+ *
+ * @example
+ * await init();
+ * using denoiser = Denoiser.load(weights);
+ * using sampler = denoiser.sampler({ prompt: 'a red circle', steps: 20 });
+ * while (sampler.advance());
+ * const pixels = sampler.rgba();
  */
 export class Denoiser implements Disposable {
   static readonly name = 'Denoiser';
   readonly #model: Owned<CoreDenoiser>;
   readonly #configuration: CoreConfiguration;
   #loraScale = 1;
-  #learner: Learner | null = null;
+  #tuner: FineTuner | null = null;
 
   private constructor(model: CoreDenoiser) {
     this.#model = new Owned(this, model);
     this.#configuration = model.describe();
   }
 
-  /** From a .safetensors file that `save` or `npm run train` has written. Throws WeightsError where it is none. */
+  /**
+   * Loads a .safetensors file that `save` or `npm run train` has written. Throws WeightsError if the file is
+   * corrupt or not of such a model.
+   */
   static load(weights: Uint8Array | ArrayBuffer): Denoiser {
     return new Denoiser(
       withBytes(getCore(), checkFile('weights', weights), (bytes) => getCore().DenoiserModel.load(bytes)),
     );
   }
 
-  /** A model with random weights, which knows the words of scenes' captions: for training. */
+  /**
+   * Creates a model with random weights for training. Its vocabulary has the words of the scenes' captions.
+   */
   static create(options?: DenoiserOptions): Denoiser {
     return new Denoiser(getCore().DenoiserModel.create(checkDenoiser(checkOptions('options', options))));
   }
@@ -68,15 +80,15 @@ export class Denoiser implements Disposable {
     return this.#model.get('the denoiser');
   }
 
-  /** Pixels along a side of its pictures. */
+  /** Pixels along a side of a picture. */
   get imageSize(): number {
     return this.#configuration.imageSize;
   }
-  /** Tokens along a side: of heat maps. */
+  /** Tokens along a side, which is the size of heat maps. */
   get mapSize(): number {
     return this.#configuration.mapSize;
   }
-  /** Blocks, each of which attends to the words once. */
+  /** Transformer blocks, each of which has one cross-attention to the words. */
   get blocks(): number {
     return this.#configuration.blocks;
   }
@@ -84,84 +96,99 @@ export class Denoiser implements Disposable {
   get heads(): number {
     return this.#configuration.heads;
   }
-  /** Numbers that were learned. */
+  /** The number of trainable parameters. */
   get parameterCount(): number {
     return this.#configuration.parameterCount;
   }
-  /** Words that a prompt may have at most. */
-  get mostWords(): number {
+  /** The maximum number of words of a prompt. */
+  get maxWords(): number {
     return this.#configuration.maxWords;
   }
-  /** All words that it knows. */
+  /** @deprecated Use maxWords. */
+  get mostWords(): number {
+    return this.maxWords;
+  }
+  /** All known words. */
   get vocabulary(): readonly string[] {
     return this.#core.words();
   }
 
-  /** The words of a prompt as the model will see them: in lower case, without punctuation. */
+  /** Returns the words of a prompt as the model sees them: in lower case, without punctuation. */
   splitWords(prompt: string): string[] {
     return getCore().splitWords(checkString('prompt', prompt));
   }
-  /** Those of them that it does not know. */
+  /** Returns the words of a prompt that are not in the vocabulary. */
   unknownWords(prompt: string): string[] {
     const known = new Set(this.vocabulary);
     return this.splitWords(prompt).filter((word) => !known.has(word));
   }
 
-  /** Begins a picture. Throws ArgumentError, naming what is wrong: a word that it does not know, an option out of range. */
+  /**
+   * Creates a sampler. Throws ArgumentError that names an unknown word or the option that is out of range.
+   */
   sampler(options: SamplerOptions): Sampler {
     return makeSampler(() => this.#core, this.#configuration, options);
   }
 
   /**
-   * Begins to train all of it on scenes. Throws ArgumentError, naming what is wrong. While the denoiser has a learner no
-   * trainer can be made or used: only what learns a word is trainable then.
+   * Creates a trainer of all parameters on generated scenes. Throws ArgumentError that names the wrong
+   * option, or if the denoiser has a FineTuner: then only what that trains is trainable.
    */
   trainer(options?: TrainerOptions): Trainer {
     const getModel = (): CoreDenoiser => {
       const model = this.#core;
-      this.#checkNoLearner('a trainer');
+      this.#requireNoFineTuner('a trainer');
       return model;
     };
     return makeTrainer(getModel, options);
   }
 
   /**
-   * Begins to learn a word from pictures: its embedding and low-rank updates of the attentions (LoRA), nothing else. The
-   * updates stay when the learner is disposed of. One learner at a time; samplers that were made before cannot go on. A word
-   * that was known is learned anew: what it meant is not kept.
-   * Throws ArgumentError or ShapeError, naming what is wrong.
+   * Creates a FineTuner, which trains a word from pictures: its embedding and low-rank updates of the
+   * attentions (LoRA), nothing else. The updates stay after the FineTuner was disposed. A denoiser has one
+   * FineTuner at a time. Samplers that were created before it cannot continue. The meaning of a known word is
+   * overwritten. Throws ArgumentError or ShapeError that names the wrong option.
+   *
+   * @example
+   * using tuner = denoiser.fineTuner({ word: 'heart', pictures, captions });
+   * for (let step = 0; step < 200; ++step) tuner.step(step / 200);
    */
-  learner(options: LearnerOptions): Learner {
+  fineTuner(options: FineTunerOptions): FineTuner {
     const model = this.#core;
-    if (this.#learner !== null && !this.#learner.disposed)
-      throw new ArgumentError('the denoiser has a learner; it takes one after that was disposed of');
-    this.#learner = makeLearner(model, this.#configuration, options);
-    return this.#learner;
+    this.#requireNoFineTuner('another one');
+    this.#tuner = makeFineTuner(model, this.#configuration, options);
+    return this.#tuner;
+  }
+
+  /** @deprecated Use fineTuner. */
+  learner(options: FineTunerOptions): FineTuner {
+    return this.fineTuner(options);
   }
 
   /**
-   * Low-rank updates that `saveLora` has written, with diffusers' names, in place of those that are there. Returns the
-   * words that they bring. Throws WeightsError where the file does not fit, and then nothing has changed.
+   * Loads low-rank updates that `saveLora` has written, with the names of diffusers, and replaces existing
+   * ones. Returns the words that they define. Throws WeightsError if the file does not match; then nothing
+   * has changed.
    */
   loadLora(file: Uint8Array | ArrayBuffer): string[] {
     const model = this.#core;
-    this.#checkNoLearner('its LoRA');
+    this.#requireNoFineTuner('loadLora');
     withBytes(getCore(), checkFile('file', file), (bytes) => model.loadLora(bytes));
     this.#loraScale = 1;
     return model.loraWords()!;
   }
-  /** The updates as a .safetensors file. Throws ArgumentError where there are none. */
+  /** Returns the low-rank updates as a .safetensors file. Throws ArgumentError if there are none. */
   saveLora(): Uint8Array {
     return takeBytes(this.#modelWithLora().saveLora());
   }
-  /** Forgets the updates; the words that they brought stay known. */
+  /** Removes the low-rank updates. The words that they define stay in the vocabulary. */
   unloadLora(): void {
     const model = this.#core;
-    this.#checkNoLearner('its LoRA');
+    this.#requireNoFineTuner('unloadLora');
     model.unloadLora();
     this.#loraScale = 1;
   }
-  /** By how much the updates count: 1 as they were learned, 0 not at all. */
+  /** Factor of the low-rank updates: 1, the default, as trained; 0 without effect. */
   get loraScale(): number {
     return this.#loraScale;
   }
@@ -171,16 +198,18 @@ export class Denoiser implements Disposable {
   }
 
   #modelWithLora(): CoreDenoiser {
-    if (this.#core.loraWords() === undefined)
-      throw new ArgumentError('the denoiser has no LoRA; it takes loadLora or a learner first');
+    if (this.#core.loraWords() === undefined) {
+      throw new ArgumentError('the denoiser has no LoRA; use loadLora or fineTuner first');
+    }
     return this.#core;
   }
-  #checkNoLearner(what: string): void {
-    if (this.#learner !== null && !this.#learner.disposed)
-      throw new ArgumentError(`the denoiser has a learner; ${what} takes that to be disposed of first`);
+  #requireNoFineTuner(user: string): void {
+    if (this.#tuner !== null && !this.#tuner.disposed) {
+      throw new ArgumentError(`the denoiser has a FineTuner; dispose it before ${user}`);
+    }
   }
 
-  /** The model without its LoRA as a .safetensors file, which `load` reads. */
+  /** Returns the model without its LoRA as a .safetensors file for `load`. `dtype` defaults to 'float16'. */
   save(options?: { dtype?: 'float16' | 'float32' }): Uint8Array {
     const { dtype = 'float16' } = checkOptions('options', options);
     checkOneOf('dtype', dtype, ['float16', 'float32']);
@@ -190,9 +219,11 @@ export class Denoiser implements Disposable {
   get disposed(): boolean {
     return this.#model.disposed;
   }
-  /** Frees its memory, and that of its learner; a second time does nothing. Samplers of it cannot go on. */
+  /**
+   * Frees its memory and that of its FineTuner. Its samplers cannot continue. A second call has no effect.
+   */
   dispose(): void {
-    this.#learner?.dispose();
+    this.#tuner?.dispose();
     this.#model.dispose();
   }
   [Symbol.dispose](): void {

@@ -1,19 +1,19 @@
-import { checkFinite, fail } from '../checks';
+import { checkNotNegative } from '../checks';
 import { DisposedError } from '../errors';
 import type { TrainingBatch, TrainingOnGpu, TrainingOptions } from './training_on_gpu';
 
-/** What of its trainer a training on the card takes. */
+/** The trainer from which a training on the GPU continues. */
 interface Origin {
-  /** What step number `step`, from 0 on, learns from. */
+  /** Returns the batch of a step; the first step is 0. */
   draw: (step: number) => TrainingBatch;
-  /** A checkpoint into the core. */
+  /** Loads a checkpoint into the core. */
   load: (file: Uint8Array) => void;
   start: Omit<TrainingOptions, 'sizes'>;
 }
 
 /**
- * A training that goes on on a graphics card. The denoiser and its trainer stay as they are until `synchronize`: what they
- * have is good whatever becomes of the card.
+ * Continues a training on the GPU. See Trainer.onWebGPU. The denoiser and its trainer stay unchanged until
+ * `synchronize`, so that they are valid even if the device is lost.
  */
 export class GpuTrainer implements Disposable {
   static readonly name = 'GpuTrainer';
@@ -26,7 +26,7 @@ export class GpuTrainer implements Disposable {
   constructor(origin: Origin) {
     this.#origin = origin;
     this.#started = this.#start();
-    // Told by ready.
+    // `ready` reports the error.
     this.#started.catch(() => {});
   }
 
@@ -53,30 +53,33 @@ export class GpuTrainer implements Disposable {
   }
 
   #get(): TrainingOnGpu {
-    if (this.#disposed || this.#training === null)
-      throw new DisposedError('the training by WebGPU was disposed of; it takes one that was not');
+    if (this.#disposed || this.#training === null) throw new DisposedError('the GpuTrainer was disposed');
     return this.#training;
   }
 
-  /** The card, for people. */
+  /** A description of the GPU. */
   get description(): string {
     return this.#get().description;
   }
 
   /**
-   * One step of Adam. Resolves, when it is done, with the number of steps so far and the loss before this one. A step may be
-   * asked for before the last one is done: so the card does not wait for the next scenes. Rejects with DeviceError,
-   * OutOfMemoryError; then the training on the card has ended, and the denoiser is what it was at the last `synchronize`.
+   * Takes one step of Adam. Resolves when it is done, with the number of steps so far and the loss before
+   * this step. Call it again before the last step is done, so that the GPU need not wait for the next batch.
+   * Rejects with DeviceError or OutOfMemoryError; then the training on the GPU has ended, and the denoiser
+   * has the state of the last `synchronize`.
    */
   async step(learningRate: number): Promise<{ step: number; loss: number }> {
-    if (checkFinite('learningRate', learningRate) < 0) fail('learningRate', learningRate, 'at least 0');
+    checkNotNegative('learningRate', learningRate);
     const training = this.#get();
     const before = training.steps;
     const loss = await training.step(this.#origin.draw(before), learningRate);
     return { step: before + 1, loss };
   }
 
-  /** The denoiser and its trainer get what the card has: for sampling, saving, or to go on without it. */
+  /**
+   * Copies the state on the GPU to the denoiser and its trainer, for sampling, saving, or to continue without
+   * the GPU.
+   */
   async synchronize(): Promise<void> {
     const file = await this.#get().checkpoint();
     this.#get();
@@ -86,7 +89,7 @@ export class GpuTrainer implements Disposable {
   get disposed(): boolean {
     return this.#disposed;
   }
-  /** Frees what is on the card; steps since the last `synchronize` are lost. A second time does nothing. */
+  /** Frees the GPU memory. Steps since the last `synchronize` are lost. A second call has no effect. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

@@ -12,12 +12,12 @@ import { restoreStackAfterErrors } from '../stack';
 import { version } from '../version';
 import { coreClasses, coreFunctions, type DenoiserCore } from './core';
 
-/** Which variant of the module runs, on how many threads and why. */
+/** The variant of the module that runs, its number of threads and why. */
 export interface DenoiserRuntimeInfo extends Readonly<ModuleInfo> {
   readonly version: string;
 }
 
-/** Written out one by one, for bundlers look for literal names. */
+/** One literal import each: bundlers do not resolve computed names. */
 const factories: Factories<DenoiserCore> = {
   relaxed: () => import('./wasm/denoiser-relaxed.js'),
   'relaxed-threads': () => import('./wasm/denoiser-relaxed-threads.js'),
@@ -28,14 +28,15 @@ const factories: Factories<DenoiserCore> = {
 let loading: Promise<DenoiserRuntimeInfo> | null = null;
 let loaded: DenoiserCore | null = null;
 
-/** The module. Throws NotInitializedError before `init`. */
+/** Returns the module. Throws NotInitializedError before `init`. */
 export function getCore(): DenoiserCore {
-  if (loaded === null)
-    throw new NotInitializedError('the denoiser is not initialized; it takes `await init()` first');
+  if (loaded === null) {
+    throw new NotInitializedError('the denoiser is not initialized; call `await init()` first');
+  }
   return loaded;
 }
 
-/** Bytes of WASM memory in live models, samplers and caches: 0 after everything was disposed of. */
+/** Bytes of WASM memory in live models, samplers and caches: 0 after everything was disposed. */
 export function memoryInUse(): number {
   return getCore().memoryInUse();
 }
@@ -49,9 +50,10 @@ async function load(options: CheckedModuleOptions): Promise<DenoiserRuntimeInfo>
 }
 
 /**
- * Loads the denoiser's WASM variant that fits this machine: a module of its own, beside the layer's. Idempotent: once
- * loaded, every call gives the same information, whatever its options. Throws ArgumentError for options that cannot be;
- * a failed load may be tried again.
+ * Loads the denoiser's WASM variant that fits this machine: a module separate from the layer's. Idempotent:
+ * once loaded, every call returns the same information, whatever its options. Throws ArgumentError for
+ * invalid options and CrossAttentionError 'ERR_LOAD' if the module cannot be loaded; a failed call may be
+ * repeated.
  */
 export async function init(options?: ModuleOptions): Promise<DenoiserRuntimeInfo> {
   const checked = checkModuleOptions(checkOptions('options', options));
@@ -62,6 +64,7 @@ export async function init(options?: ModuleOptions): Promise<DenoiserRuntimeInfo
   return loading;
 }
 
+/** Returns the bytes of a file that is given as an argument. */
 export function checkFile(argument: string, file: unknown): Uint8Array {
   if (file instanceof ArrayBuffer) return new Uint8Array(file);
   if (file instanceof Uint8Array) return file;

@@ -11,16 +11,25 @@ import { Owned } from '../handles';
 import type { CoreConfiguration, CoreDenoiser, CoreSampler, CoreSamplerOptions } from './core';
 import { getCore } from './runtime';
 
-/** "Keep the picture that this prompt has with this seed, and change what differs" (Hertz et al., "Prompt-to-prompt", 2022). */
+/**
+ * Edits the picture that another prompt gives with the same seed: only what differs between the prompts
+ * changes. Based on: Hertz et al., "Prompt-to-prompt image editing with cross attention control" (2022).
+ */
 export interface EditOptions {
+  /** The prompt of the original picture. */
   from: string;
-  /** Of the words of `from`. */
+  /** Word weights of `from`; see SamplerOptions.wordWeights. */
   wordWeights?: readonly number[];
-  /** Share of the steps in which the words keep the attention that they have in `from`, 0 to 1. Default 0.8. */
+  /**
+   * Share of the steps in which shared words use the cross-attention maps of the original, 0 to 1. Default
+   * 0.8.
+   */
   crossSteps?: number;
-  /** Share of the steps in which the picture keeps its attention to itself, 0 to 1. Default 0.5. */
+  /** Share of the steps in which self-attention uses the maps of the original, 0 to 1. Default 0.5. */
   selfSteps?: number;
-  /** Whether pixels that no changed word looks at, there or in the tokens around, stay as they were. Default true. */
+  /**
+   * If true, pixels stay unchanged unless they or tokens around them attend to a changed word. Default true.
+   */
   keepElsewhere?: boolean;
 }
 
@@ -28,24 +37,24 @@ export interface SamplerOptions {
   prompt: string;
   /** An integer from 0 to 2^53 - 1. The same seed gives the same picture. Default 0. */
   seed?: number;
-  /** 1 to 1000. Default 20. */
+  /** Number of sampling steps, 1 to 1000. Default 20. */
   steps?: number;
-  /** Classifier-free guidance, 0 to 100; 1: none. Default 3. */
+  /** Scale of classifier-free guidance, 0 to 100; 1 for none. Default 3. */
   guidance?: number;
   /**
-   * How much of the noise is drawn anew in each step, 0 to 1: DDIM's eta (Song et al., 2021). 0: none, Euler's method. New
-   * noise lets later steps mend what earlier ones got wrong. Default 0.5.
+   * Share of the noise that each step draws again, 0 to 1: DDIM's eta (Song et al., 2021). 0 is Euler's
+   * method. New noise lets later steps correct errors of earlier ones. Default 0.5.
    */
   eta?: number;
-  /** Attention of each word, by its place in the prompt: 1 as it is, 0 none at all, 2 twice as much, up to 1000. */
+  /** Factors of the attention to each word of the prompt, in order, 0 to 1000. Default: 1 for all. */
   wordWeights?: readonly number[];
   edit?: EditOptions;
-  /** Whether heat maps are collected. Default true. */
+  /** Collects heat maps for Sampler.maps. Default true. */
   maps?: boolean;
 }
 
 export interface SamplerFrame {
-  /** Steps that are done: 1 after the first one. */
+  /** The number of completed steps: 1 after the first one. */
   step: number;
   steps: number;
 }
@@ -85,7 +94,13 @@ function checkSampler(options: SamplerOptions): CoreSamplerOptions {
   };
 }
 
-/** A picture on its way from noise, a step at a time. Iterating does the steps that are left. */
+/**
+ * Computes a picture from noise, one step at a time. See Denoiser.sampler. Iteration takes the remaining
+ * steps.
+ *
+ * @example
+ * for (const { step, steps } of sampler) draw(sampler.rgba(), step / steps);
+ */
 export class Sampler implements Iterable<SamplerFrame>, Disposable {
   static readonly name = 'Sampler';
   /** The prompt's words as the model sees them. */
@@ -108,11 +123,14 @@ export class Sampler implements Iterable<SamplerFrame>, Disposable {
     return this.#sampler.get('the sampler');
   }
 
-  /** Steps that are done. */
+  /** The number of completed steps. */
   get step(): number {
     return this.#core.step();
   }
-  /** One step; false, and nothing done, where all are. Throws DisposedError where the denoiser was disposed of. */
+  /**
+   * Takes one step. Returns false, without effect, if all are done. Throws DisposedError if the denoiser was
+   * disposed.
+   */
   advance(): boolean {
     const sampler = this.#core;
     this.#getModel();
@@ -122,11 +140,11 @@ export class Sampler implements Iterable<SamplerFrame>, Disposable {
     while (this.advance()) yield { step: this.step, steps: this.steps };
   }
 
-  /** The present estimate of the picture, planar [3, imageSize, imageSize], values from -1 to 1. */
+  /** Returns the current estimate of the picture: planar [3, imageSize, imageSize], values from -1 to 1. */
   picture(): Float32Array {
     return this.#core.picture().slice();
   }
-  /** The same as imageSize² pixels of red, green, blue and opacity, for ImageData. */
+  /** Returns the current estimate as imageSize² RGBA pixels, for ImageData. */
   rgba(): Uint8ClampedArray {
     const planes = this.#core.picture();
     const pixels = planes.length / 3;
@@ -140,21 +158,24 @@ export class Sampler implements Iterable<SamplerFrame>, Disposable {
     return rgba;
   }
   /**
-   * How much each place of the picture has attended to each word, [words, mapSize, mapSize]: probabilities, averaged over
-   * the steps so far and over all blocks and heads, or those chosen. Throws ArgumentError where maps were not asked for.
+   * Returns the attention of each token to each word, [words, mapSize, mapSize]: probabilities, averaged over
+   * the steps so far. Throws ArgumentError if the sampler was created with `maps: false`.
+   *
+   * @param options.block index of a transformer block; default: the average over all
+   * @param options.head index of a head; default: the average over all
    */
   maps(options?: { block?: number; head?: number }): Float32Array {
     const { block, head } = checkOptions('options', options);
-    const place = (name: string, value: number | undefined, count: number): number =>
+    const indexOf = (name: string, value: number | undefined, count: number): number =>
       value === undefined ? -1 : checkInteger(name, value, 0, count - 1);
     const { blocks, heads } = this.#configuration;
-    return this.#core.maps(place('block', block, blocks), place('head', head, heads)).slice();
+    return this.#core.maps(indexOf('block', block, blocks), indexOf('head', head, heads)).slice();
   }
 
   get disposed(): boolean {
     return this.#sampler.disposed;
   }
-  /** Frees its memory; a second time does nothing. */
+  /** Frees its memory. A second call has no effect. */
   dispose(): void {
     this.#sampler.dispose();
   }
@@ -163,7 +184,7 @@ export class Sampler implements Iterable<SamplerFrame>, Disposable {
   }
 }
 
-/** Checked. */
+/** Checks the options and creates a Sampler. */
 export function makeSampler(
   getModel: () => CoreDenoiser,
   configuration: CoreConfiguration,

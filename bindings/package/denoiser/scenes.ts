@@ -2,7 +2,10 @@ import { checkInteger, checkOneOf, checkOptions } from '../checks';
 import type { CoreScene } from './core';
 import { getCore } from './runtime';
 
-/** A picture of one to three shapes, and what is true of it. Lengths in pixels, y downwards. */
+/**
+ * A picture of one to three shapes, with its captions and the shapes' properties. Lengths are in pixels; y
+ * points down.
+ */
 export interface Scene extends CoreScene {
   /** Planar [3, 32, 32], values from -1 to 1. */
   picture: Float32Array;
@@ -11,8 +14,12 @@ export interface Scene extends CoreScene {
 const size = 32;
 
 /**
- * A scene like those that the model learns from. `split`: 'training', or 'heldOut', those with a combination of colour,
- * shape and relation that it has never seen; `objects`: 1, 2 or 3; 0: drawn like the seed's rest.
+ * Returns a random scene like those of the training. The same seed gives the same scene.
+ *
+ * @param options.seed 0 to 2^53 - 1; default 0
+ * @param options.split 'training' (the default), or 'heldOut' for scenes with a combination of colour, shape
+ * and relation that the training does not have
+ * @param options.objects number of shapes, 1 to 3; 0, the default, draws it at random
  */
 export function randomScene(options?: {
   seed?: number;

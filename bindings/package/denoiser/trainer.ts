@@ -1,5 +1,5 @@
-import { checkFinite, checkInteger, checkOptions, fail } from '../checks';
 import { takeBytes, withBytes } from '../bytes';
+import { checkFinite, checkInteger, checkNotNegative, checkOptions, checkShare, fail } from '../checks';
 import { ArgumentError } from '../errors';
 import type { UsersDevice } from '../gpu_types';
 import { Owned } from '../handles';
@@ -8,27 +8,40 @@ import { GpuTrainer } from './gpu_trainer';
 import { checkFile, getCore } from './runtime';
 
 export interface TrainerOptions {
-  /** Of scenes, times and noise. Default 0. */
+  /** Seed of scenes, times and noise, 0 to 2^53 - 1. Default 0. */
   seed?: number;
-  /** Scenes a step, 1 to 1024. Default 32. */
+  /** Scenes in each step, 1 to 1024. Default 32. */
   batch?: number;
-  /** Of the running average of the parameters, which `withAverages` samples with, 0 to 1. Default 0.9995. */
+  /** Decay of the EMA of the parameters, which `withEma` uses, 0 to 1. Default 0.9995. */
+  emaDecay?: number;
+  /** @deprecated Use emaDecay. */
   averageDecay?: number;
-  /** The share of scenes that have a single object whatever the rest have, 0 to 1. Default 0. */
+  /** Share of scenes that are forced to have a single object, 0 to 1. Default 0. */
   singles?: number;
-  /** The share that are two objects, one inside the other; with `singles` at most 1. Default 0. */
+  /**
+   * Share of scenes with two objects, one inside the other; `singles` + `insides` is at most 1. Default 0.
+   */
   insides?: number;
-  /** Of the logit of the times that are learned from, 0 noise to 1 clean: its mean. Default -0.4. */
+  /** Mean of the logit of the training times, which range from 0 (noise) to 1 (clean). Default -0.4. */
   timeMean?: number;
-  /** Its standard deviation, at least 0. Default 1.5. */
+  /** Standard deviation of that logit, at least 0. Default 1.5. */
   timeDeviation?: number;
-  /** The weight of what tokens are to know of the objects at their place, beside the picture's loss; at least 0. Default 0.5. */
+  /**
+   * Weight of the alignment loss, by which tokens predict the objects at their position, relative to the
+   * picture's loss; at least 0. Default 0.5.
+   */
   alignment?: number;
 }
 
 /**
- * Trains all of a denoiser on generated scenes, by flow matching (Lipman et al., 2023) with Adam (Kingma and Ba, 2015).
- * The same seed takes the same steps wherever it runs, but for rounding. Samplers made before a step cannot go on after it.
+ * Trains all parameters of a denoiser on generated scenes, by flow matching (Lipman et al., 2023) with Adam
+ * (Kingma and Ba, 2015). See Denoiser.trainer. The same seed gives the same steps on every device, except for
+ * rounding. Samplers that were created before a step cannot continue after it.
+ *
+ * @example
+ * using trainer = denoiser.trainer({ batch: 32 });
+ * for (let step = 0; step < 1000; ++step) trainer.step(learningRate(step, { steps: 1000 }));
+ * const file = trainer.withEma(() => denoiser.save());
  */
 export class Trainer implements Disposable {
   static readonly name = 'Trainer';
@@ -50,21 +63,24 @@ export class Trainer implements Disposable {
     return trainer;
   }
 
-  /** Steps of Adam so far, those of a loaded checkpoint counted. */
+  /** Steps of Adam so far, including those of a loaded checkpoint. */
   get steps(): number {
     return this.#core.steps();
   }
 
-  /** One step of Adam. Returns the number of steps so far, and the loss before this one. */
+  /** Takes one step of Adam. Returns the number of steps so far, and the loss before this step. */
   step(learningRate: number): { step: number; loss: number } {
-    if (checkFinite('learningRate', learningRate) < 0) fail('learningRate', learningRate, 'at least 0');
-    this.#checkNotOnGpu('step');
+    checkNotNegative('learningRate', learningRate);
+    this.#requireNotOnGpu('step');
     const loss = this.#core.step(learningRate);
     return { step: this.steps, loss };
   }
 
-  /** Calls `use`, which must be synchronous, while the denoiser has the averages of its parameters: for sampling and `save`. */
-  withAverages<R>(use: () => R): R {
+  /**
+   * Calls `use`, a synchronous function, while the denoiser has the EMA of its parameters, for sampling and
+   * `save`. Returns its result.
+   */
+  withEma<R>(use: () => R): R {
     const trainer = this.#core;
     trainer.swapEma();
     try {
@@ -74,29 +90,41 @@ export class Trainer implements Disposable {
     }
   }
 
-  /** All that it takes to go on later, as a .safetensors file. */
+  /** @deprecated Use withEma. */
+  withAverages<R>(use: () => R): R {
+    return this.withEma(use);
+  }
+
+  /** Returns the whole state of the training as a .safetensors file. */
   saveCheckpoint(): Uint8Array {
     return takeBytes(this.#core.saveCheckpoint());
   }
-  /** Goes on from there. Throws WeightsError where it is none of such a model, and then nothing has changed. */
+  /**
+   * Restores the state of a training. Throws WeightsError if the file is not of such a model; then nothing
+   * has changed.
+   */
   loadCheckpoint(file: Uint8Array | ArrayBuffer): void {
-    this.#checkNotOnGpu('loadCheckpoint');
+    this.#requireNotOnGpu('loadCheckpoint');
     this.#load(checkFile('file', file));
   }
 
   /**
-   * Goes on with this training on a graphics card: the same steps of the same seed, but for rounding. Until what it gives is
-   * disposed of, this trainer takes no steps of its own. `gpuDevice`: one of yours, instead of one that is requested here.
-   * Rejects with DeviceError where there is no card, OutOfMemoryError where the training does not fit it; ArgumentError.
+   * Continues this training on the GPU, with the same steps except for rounding. Until the returned
+   * GpuTrainer is disposed, this trainer takes no steps.
+   *
+   * @param options.gpuDevice a device of yours; default: a new one is requested
+   * @throws DeviceError if there is no GPU, OutOfMemoryError if the training does not fit in its memory,
+   * ArgumentError for a wrong option.
    */
   async onWebGPU(options?: { gpuDevice?: UsersDevice }): Promise<GpuTrainer> {
     const { gpuDevice } = checkOptions('options', options);
     if (
       gpuDevice !== undefined &&
       typeof (gpuDevice as { createBuffer?: unknown } | null)?.createBuffer !== 'function'
-    )
+    ) {
       fail('gpuDevice', gpuDevice, 'a GPUDevice');
-    this.#checkNotOnGpu('onWebGPU');
+    }
+    this.#requireNotOnGpu('onWebGPU');
     const core = this.#core;
     const { batch, alignment } = this.#options;
     this.#onGpu = new GpuTrainer({
@@ -111,15 +139,15 @@ export class Trainer implements Disposable {
     withBytes(getCore(), file, (bytes) => this.#core.loadCheckpoint(bytes));
   }
 
-  #checkNotOnGpu(what: string): void {
+  #requireNotOnGpu(method: string): void {
     if (this.#onGpu === null || this.#onGpu.disposed) return;
-    throw new ArgumentError(`the trainer is at work by WebGPU; ${what} takes that to be disposed of first`);
+    throw new ArgumentError(`the trainer has a GpuTrainer; dispose it before ${method}`);
   }
 
   get disposed(): boolean {
     return this.#trainer.disposed;
   }
-  /** Frees its memory, on the card, too; a second time does nothing. */
+  /** Frees its memory and that of its GpuTrainer. A second call has no effect. */
   dispose(): void {
     this.#onGpu?.dispose();
     this.#trainer.dispose();
@@ -129,27 +157,17 @@ export class Trainer implements Disposable {
   }
 }
 
-/** A share of the scenes. */
-function checkShare(name: string, value: number): number {
-  if (checkFinite(name, value) < 0 || value > 1) fail(name, value, '0 to 1');
-  return value;
-}
-
-function checkNotNegative(name: string, value: number): number {
-  if (checkFinite(name, value) < 0) fail(name, value, 'at least 0');
-  return value;
-}
-
 function checkTrainer(options: TrainerOptions): CoreTrainerOptions {
-  const { seed = 0, batch = 32, averageDecay = 0.9995, singles = 0, insides = 0 } = options;
-  const { timeMean = -0.4, timeDeviation = 1.5, alignment = 0.5 } = options;
+  const { seed = 0, batch = 32, averageDecay = 0.9995, emaDecay = averageDecay } = options;
+  const { singles = 0, insides = 0, timeMean = -0.4, timeDeviation = 1.5, alignment = 0.5 } = options;
   checkShare('singles', singles);
-  if (checkShare('insides', insides) + singles > 1)
+  if (checkShare('insides', insides) + singles > 1) {
     fail('insides', insides, `at most 1 together with singles, which is ${singles}`);
+  }
   return {
     seed: checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
     batch: checkInteger('batch', batch, 1, 1024),
-    averageDecay: checkShare('averageDecay', averageDecay),
+    averageDecay: checkShare('emaDecay', emaDecay),
     singles,
     insides,
     timeMean: checkFinite('timeMean', timeMean),
@@ -158,7 +176,7 @@ function checkTrainer(options: TrainerOptions): CoreTrainerOptions {
   };
 }
 
-/** Checked. */
+/** Checks the options and creates a Trainer. */
 export function makeTrainer(getModel: () => CoreDenoiser, options: TrainerOptions | undefined): Trainer {
   getModel();
   return new Trainer(getModel, checkTrainer(checkOptions('options', options)));

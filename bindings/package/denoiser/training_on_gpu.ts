@@ -1,52 +1,58 @@
-// What the package knows of training on a graphics card: an interface, for bindings/webgpu is loaded only where it is asked for.
+// The interface of training on the GPU, types only: bindings/webgpu/denoiser, which implements it, is loaded
+// on demand.
 import type { UsersDevice } from '../gpu_types';
 
 export interface AdamOptions {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** The gradient of all parameters together is scaled down to this length; 0: never. */
+  /** The gradient of all parameters is clipped to this norm; 0 for no clipping. */
   readonly maxGradientNorm: number;
+  /** Decay of the EMA of the parameters. */
   readonly averageDecay: number;
 }
 
-/** What a step learns from: views into the core's memory, or copies. Pictures are pixels [batch, imageSize², 3]. */
+/**
+ * The batch of a step: views into the core's memory, or copies. Pictures are pixels [batch, imageSize², 3].
+ */
 export interface TrainingBatch {
   readonly pictures: Float32Array;
   readonly noisy: Float32Array;
-  /** [batch, time features] */
+  /** Timestep embedding, [batch, time features]. */
   readonly timestepEmbedding: Float32Array;
-  /** [batch, tokens, place values]; NaN: nothing is to be known. */
+  /** Targets of the alignment loss, [batch, tokens, values]; NaN for no target. */
   readonly places: Float32Array;
-  /** [batch]: what squared errors count. */
+  /** Weights of squared errors, [batch]. */
   readonly weights: Float32Array;
-  /** [batch, maxWords], 0: filling. */
+  /** Word ids, [batch, maxWords]; 0 is padding. */
   readonly ids: Int32Array;
 }
 
 export interface TrainingOptions {
-  /** Of the trainer that goes on there. */
+  /** Checkpoint of the trainer that continues on the GPU. */
   readonly checkpoint: Uint8Array;
   readonly batch: number;
   readonly adam: AdamOptions;
   readonly alignment: number;
-  /** Of every batch, in numbers. */
+  /** Number of elements in each batch. */
   readonly sizes: { readonly timestepEmbedding: number; readonly places: number };
   readonly gpuDevice: UsersDevice | undefined;
 }
 
-/** A training on the card. Steps are submitted in the order in which they are asked for. */
+/** A training on the GPU. Steps are submitted in the order of the calls. */
 export interface TrainingOnGpu {
-  /** The card, for people. */
+  /** A description of the GPU. */
   readonly description: string;
-  /** Steps that are submitted, those before the checkpoint counted. */
+  /** Submitted steps, including those before the checkpoint. */
   readonly steps: number;
-  /** The loss before the step, once it is done. Rejects with DeviceError, OutOfMemoryError. */
+  /**
+   * Resolves with the loss before the step, when it is done. Rejects with DeviceError or OutOfMemoryError.
+   */
   step(batch: TrainingBatch, learningRate: number): Promise<number>;
-  /** A checkpoint after all steps that were submitted. */
+  /** Resolves with a checkpoint after all submitted steps. */
   checkpoint(): Promise<Uint8Array>;
   dispose(): void;
 }
 
-/** Throws DeviceError where there is no card, or the training does not fit it. */
+/** Rejects with DeviceError if there is no GPU or the training exceeds its limits. */
 export type StartTraining = (options: TrainingOptions) => Promise<TrainingOnGpu>;

@@ -1,43 +1,46 @@
-// Where the channels of a projection are after its result was reshaped and transposed: what the axes of a tensor are made
-// of. This is how heads are recognised, whatever the order in which a model splits and moves them.
-import { isOne, known, valueOf, wholeQuotient } from './amounts';
-import type { Amount } from './amounts';
+// Traces the channels of a projection through reshapes and transposes: what each axis of a tensor is composed
+// of. So heads are recognized in whatever order a model splits and moves them.
+import { isOne, known, valueOf, wholeQuotient } from './symbolic_size';
+import type { SymbolicSize } from './symbolic_size';
 
-/** Part of an axis. Channels have a stride: how far apart in the projection's result neighbours are; others have 0. */
+/**
+ * Part of an axis. `stride` is the distance of neighbouring channels in the projection's result, 0 for other
+ * elements.
+ */
 interface Piece {
-  readonly size: Amount;
+  readonly size: SymbolicSize;
   readonly stride: number;
 }
-/** From the slowest to the fastest; pieces of size one are left out. */
+/** From the slowest to the fastest. Pieces of size 1 are omitted. */
 export type Axis = readonly Piece[];
 export type Axes = readonly Axis[];
 
-const pieceOf = (size: Amount, stride: number): Axis => (isOne(size) ? [] : [{ size, stride }]);
+const pieceOf = (size: SymbolicSize, stride: number): Axis => (isOne(size) ? [] : [{ size, stride }]);
 
-/** The axes of a projection's result: the last one has the channels. */
-export const projectedAxes = (outer: readonly Amount[], channels: number): Axes => [
+/** Returns the axes of a projection's result. The last one has the channels. */
+export const projectedAxes = (outer: readonly SymbolicSize[], channels: number): Axes => [
   ...outer.map((size) => pieceOf(size, 0)),
   pieceOf(known(channels), 1),
 ];
 
-/** Null where `perm` is none of the axes. */
+/** Returns null if `perm` is not a permutation of the axes. */
 export function transposeAxes(axes: Axes, perm: readonly number[]): Axes | null {
   const isPermutation = perm.length === axes.length && new Set(perm).size === perm.length;
   const result = perm.map((from) => axes[from]);
   return isPermutation && result.every((axis) => axis !== undefined) ? (result as Axes) : null;
 }
 
-/** Takes pieces off the end of `pieces` that make up an axis of this size; null where none do. */
-function takeAxis(pieces: Piece[], size: Amount): Axis | null {
+/** Removes pieces from the end of `pieces` that form an axis of this size. Returns null if none do. */
+function takeAxis(pieces: Piece[], size: SymbolicSize): Axis | null {
   const axis: Piece[] = [];
   let missing = size;
   while (!isOne(missing)) {
     const piece = pieces.pop();
     if (piece === undefined) return null;
-    const more = wholeQuotient(missing, piece.size);
-    if (more !== null) {
+    const rest = wholeQuotient(missing, piece.size);
+    if (rest !== null) {
       axis.unshift(piece);
-      missing = more;
+      missing = rest;
       continue;
     }
     const above = wholeQuotient(piece.size, missing);
@@ -46,7 +49,7 @@ function takeAxis(pieces: Piece[], size: Amount): Axis | null {
       pieces.push({ size: above, stride: piece.stride * (step ?? 0) });
       axis.unshift({ size: missing, stride: piece.stride });
     } else {
-      // Two sizes that only a run knows are taken as one; this cannot be with numbers, and channels are numbers.
+      // Two symbolic sizes may be equal at run time. Numbers that differ are not, and channels are numbers.
       const mayBeSame = piece.stride === 0 && (valueOf(piece.size) === null || valueOf(missing) === null);
       if (!mayBeSame) return null;
       axis.unshift(piece);
@@ -56,8 +59,8 @@ function takeAxis(pieces: Piece[], size: Amount): Axis | null {
   return axis;
 }
 
-/** Null where the axes cannot be told. */
-export function reshapeAxes(axes: Axes, sizes: readonly Amount[]): Axes | null {
+/** Returns null if the composition of the new axes is unknown. */
+export function reshapeAxes(axes: Axes, sizes: readonly SymbolicSize[]): Axes | null {
   if (sizes.length === 0) return null;
   const pieces = axes.flat();
   const result: Axis[] = [];
@@ -66,16 +69,16 @@ export function reshapeAxes(axes: Axes, sizes: readonly Amount[]): Axes | null {
     if (axis === null) return null;
     result.unshift(axis);
   }
-  // The first axis has what is left.
+  // The first axis has the remaining pieces.
   return [pieces, ...result];
 }
 
-/** Whether an axis has all of the channels in their order, and nothing else. */
+/** True if an axis has all channels in their order, and nothing else. */
 export function hasAllChannels(axis: Axis | undefined, channels: number): boolean {
   return axis !== undefined && channelsOf(axis)?.size === channels && axis.every(({ stride }) => stride > 0);
 }
 
-/** The channels of an axis as one piece; null where they are not next to each other. Without any: size 1. */
+/** Returns the channels of an axis as one piece (size 1 if it has none); null if they are not contiguous. */
 function channelsOf(axis: Axis): { size: number; stride: number } | null {
   let size = 1;
   let stride = 0;
@@ -93,13 +96,13 @@ const isWithoutChannels = (axis: Axis): boolean => axis.every(({ stride }) => st
 /** How the channels are split into heads. */
 export interface HeadSplit {
   readonly heads: number;
-  /** Which axis has the heads, and what is before and after them in it. */
-  readonly place: string;
+  /** The axis of the heads and the order of heads and rows in it, for comparison with another split. */
+  readonly position: string;
 }
 
 /**
- * Of axes […, rows, channels of one head], or with the last two exchanged, where `channelAxis` says so. Null where they are
- * anything else.
+ * Returns the split of axes […, rows, channels of one head] (channelAxis -1) or […, channels of one head,
+ * rows] (channelAxis -2); null for other axes.
  */
 export function headSplit(axes: Axes, channels: number, channelAxis: -1 | -2): HeadSplit | null {
   const headAxis = axes.at(channelAxis);
@@ -111,12 +114,12 @@ export function headSplit(axes: Axes, channels: number, channelAxis: -1 | -2): H
   if (!isHead || channels % head.size !== 0) return null;
   const heads = channels / head.size;
   const outer = axes.slice(0, -2);
-  const place = outer.findIndex((axis) => !isWithoutChannels(axis));
-  if (place < 0) return heads === 1 ? { heads, place: '' } : null;
-  const split = channelsOf(outer[place]!);
+  const headsAxis = outer.findIndex((axis) => !isWithoutChannels(axis));
+  if (headsAxis < 0) return heads === 1 ? { heads, position: '' } : null;
+  const split = channelsOf(outer[headsAxis]!);
   const isRest = split?.size === heads && split.stride === head.size;
-  const isAlone = outer.every((axis, index) => index === place || isWithoutChannels(axis));
+  const isAlone = outer.every((axis, index) => index === headsAxis || isWithoutChannels(axis));
   if (!isRest || !isAlone) return null;
-  const kinds = outer[place]!.map(({ stride }) => (stride > 0 ? 'heads' : 'rows'));
-  return { heads, place: `${place}: ${[...new Set(kinds)].join()}` };
+  const kinds = outer[headsAxis]!.map(({ stride }) => (stride > 0 ? 'heads' : 'rows'));
+  return { heads, position: `${headsAxis}: ${[...new Set(kinds)].join()}` };
 }

@@ -8,34 +8,42 @@ import type { Attention } from './attention_pattern';
 import { readWeight } from './linear';
 import { readModel } from './model';
 import { refuse } from './model_graph';
-import { nameOf } from './names';
+import { modulePath } from './module_path';
 import { dataTypes, readElements } from './tensors';
 
-/** An attention layer that an ONNX model was found to have. */
+/** An attention layer of an ONNX model. */
 export interface ImportedAttention {
-  /** As the model calls it, such as `down_blocks.0.attentions.0.transformer_blocks.0.attn2`; else `attention_0`. */
+  /**
+   * Path of its module, such as `down_blocks.0.attentions.0.transformer_blocks.0.attn2`; `attention_0` if
+   * unknown.
+   */
   name: string;
-  /** 'self': its context is the input's own tokens. */
+  /** 'self' if its context is the input's own tokens. */
   kind: 'cross' | 'self';
-  /** To be disposed of by the caller. */
+  /** The caller must dispose it. */
   layer: DiffusionCrossAttention;
 }
 
 export interface FromOnnxOptions {
-  /** Of the layers; default: float64 where the model's weights are DOUBLE, else float32. */
+  /** dtype of the layers. Default: 'float64' if the model's weights are DOUBLE, else 'float32'. */
   dtype?: DType;
 }
 
-/** Layers are for images of any size; this only is what one without a size of its own is made for. */
+/** The layer's default; inputs may have any size. */
 const spatialSize = 64;
-const mostDimension = 32768;
+const maxDimension = 32768;
 
 /**
- * A layer for each attention in an ONNX model, with its weights, heads and scale, in the order of the model's nodes: models
- * that `toOnnx` or PyTorch's exporters have written, of plain operators or with an attention operator (ai.onnx's
- * Attention, com.microsoft's MultiHeadAttention), weights (FLOAT, DOUBLE, FLOAT16, BFLOAT16) inside the file.
- * Throws WeightsError, naming the node, for a damaged file, one without attention, and where one of its attentions is not
- * as the layer is: then no layer is left.
+ * Creates a layer for each attention of an ONNX model, with its weights, heads and scale, in the order of the
+ * model's nodes. Supports models of `toOnnx` and of PyTorch's exporters, with attention as plain operators,
+ * as Attention of ai.onnx or as MultiHeadAttention of com.microsoft. The weights (FLOAT, DOUBLE, FLOAT16 or
+ * BFLOAT16) must be inside the file.
+ *
+ * Throws WeightsError that names the node if the file is damaged, has no attention, or has one that the layer
+ * cannot compute; then it leaves no layer behind.
+ *
+ * @example
+ * for (const { name, kind, layer } of fromOnnx(file)) layers.set(name, layer);
  */
 export function fromOnnx(file: ArrayBuffer | Uint8Array, options?: FromOnnxOptions): ImportedAttention[] {
   getCore();
@@ -44,7 +52,7 @@ export function fromOnnx(file: ArrayBuffer | Uint8Array, options?: FromOnnxOptio
   const { dtype } = checkOptions('options', options);
   if (dtype !== undefined) checkDType('dtype', dtype);
   const { graph } = readModel(file instanceof ArrayBuffer ? new Uint8Array(file) : file);
-  if (graph === undefined) throw new WeightsError('file is no ONNX model: it has no graph');
+  if (graph === undefined) throw new WeightsError('file is not a valid ONNX model: it has no graph');
   const attentions = findAttentions(graph);
   if (attentions.length === 0) {
     throw new WeightsError(
@@ -54,7 +62,7 @@ export function fromOnnx(file: ArrayBuffer | Uint8Array, options?: FromOnnxOptio
   const imported: ImportedAttention[] = [];
   try {
     attentions.forEach((attention, index) => {
-      const name = nameOf(attention) ?? `attention_${index}`;
+      const name = modulePath(attention) ?? `attention_${index}`;
       imported.push({ name, kind: attention.isSelf ? 'self' : 'cross', layer: makeLayer(attention, dtype) });
     });
   } catch (error) {
@@ -64,17 +72,17 @@ export function fromOnnx(file: ArrayBuffer | Uint8Array, options?: FromOnnxOptio
   return imported;
 }
 
-function makeLayer(attention: Attention, wanted: DType | undefined): DiffusionCrossAttention {
+function makeLayer(attention: Attention, requested: DType | undefined): DiffusionCrossAttention {
   const { node, query, key, value, output, bias, heads } = attention;
   const queryDim = query.inFeatures;
   const contextDim = key.inFeatures;
   for (const dimension of [queryDim, contextDim]) {
-    const fits = dimension >= 1 && dimension <= mostDimension;
-    if (!fits) refuse(node, `has ${dimension} channels; the layer takes 1 to ${mostDimension}`);
+    const fits = dimension >= 1 && dimension <= maxDimension;
+    if (!fits) refuse(node, `has ${dimension} channels; expected 1 to ${maxDimension}`);
   }
   const isDouble = query.weight.dataType === dataTypes.double;
-  const dtype = wanted ?? (isDouble ? 'float64' : 'float32');
-  // All of them before there is a layer: this is what a file may be wrong about.
+  const dtype = requested ?? (isDouble ? 'float64' : 'float32');
+  // Read before the layer is created, because the file's tensors may be invalid.
   const parameters: TypedArray[] = [query, key, value, output].map(readWeight);
   parameters.push(bias === null ? new Float32Array(queryDim) : readElements(bias));
   const flat = concatenate(parameters, dtype);
@@ -101,10 +109,12 @@ function concatenate(parts: readonly TypedArray[], dtype: DType): TypedArray {
   return result;
 }
 
-/** Null for the layer's default, and for what that is after a few roundings, as models have it. */
+/**
+ * Returns null for the layer's default scale, also if the model's scale differs from it by a few roundings.
+ */
 function chosenScale({ scale, heads, query }: Attention, dtype: DType): number | null {
   if (scale === null) return null;
-  const usual = 1 / Math.sqrt(query.inFeatures / heads);
+  const defaultScale = 1 / Math.sqrt(query.inFeatures / heads);
   const roundings = dtype === 'float32' ? 2 ** -22 : 2 ** -50;
-  return Math.abs(scale / usual - 1) <= roundings ? null : scale;
+  return Math.abs(scale / defaultScale - 1) <= roundings ? null : scale;
 }

@@ -1,4 +1,5 @@
-// Attention as one operator of ONNX Runtime's own, com.microsoft's MultiHeadAttention, in place of plain ones.
+// Replaces the operators of an attention by one of ONNX Runtime, com.microsoft's MultiHeadAttention.
+import { show } from '../checks';
 import { ArgumentError, WeightsError } from '../errors';
 import { findAttentions } from './attention_pattern';
 import type { Attention } from './attention_pattern';
@@ -13,17 +14,17 @@ const integer = (name: string, i: number): AttributeProto =>
   makeAttribute({ name, type: attributeTypes.int, i });
 
 /**
- * Puts one operator in the place of each attention, between the projections, and takes out what nothing needs any more.
- * Throws ArgumentError where an attention cannot be said so.
+ * Replaces each attention between its projections by one operator, and removes nodes that are unused
+ * afterwards. Throws ArgumentError if an attention cannot be expressed by the operator.
  */
 export function fuseAttentions(graph: GraphProto): void {
   for (const attention of attentionsOf(graph)) {
     const { node, output, scale, masks } = attention;
-    if (scale === 0) refuse(node, 'has scale 0, which the operator takes for its default');
-    if (masks.some((mask) => mask.scale !== 1)) refuse(node, 'scales scores after a mask was added to them');
-    const place = graph.node.findIndex(({ output: [made] }) => made === output.input);
-    const joined = graph.node[place]!;
-    graph.node.splice(place, 1, ...fusedNodes(graph, attention, joined));
+    if (scale === 0) refuse(node, 'has scale 0, which for the operator means its default');
+    if (masks.some((mask) => mask.scale !== 1)) refuse(node, 'scales scores after a mask was added');
+    const index = graph.node.findIndex(({ output: [value] }) => value === output.input);
+    const joined = graph.node[index]!;
+    graph.node.splice(index, 1, ...fusedNodes(graph, attention, joined));
   }
   removeUnused(graph);
 }
@@ -33,17 +34,20 @@ function attentionsOf(graph: GraphProto): Attention[] {
     return findAttentions(graph);
   } catch (error) {
     if (!(error instanceof WeightsError)) throw error;
-    throw new ArgumentError(`attention is 'com.microsoft', which output cannot be said in: ${error.message}`);
+    throw new ArgumentError(`${notPossible}: ${error.message}`);
   }
 }
 
-function refuse(node: NodeProto, what: string): never {
-  throw new ArgumentError(
-    `attention is 'com.microsoft', and node "${node.name}" ${what}; it takes 'operators'`,
-  );
+const notPossible = "output cannot be exported with attention: 'com.microsoft'";
+
+function refuse(node: NodeProto, problem: string): never {
+  throw new ArgumentError(`${notPossible}: node ${show(node.name)} ${problem}; use 'operators'`);
 }
 
-/** Nodes that make what `joined` has made, the last of them under its name. */
+/**
+ * Returns nodes that compute the output of `joined`, the node that joins the heads. The last one has its
+ * name.
+ */
 function fusedNodes(graph: GraphProto, attention: Attention, joined: NodeProto): NodeProto[] {
   const { query, key, value, heads, scale, masks } = attention;
   const name = joined.name;
@@ -65,7 +69,7 @@ function fusedNodes(graph: GraphProto, attention: Attention, joined: NodeProto):
   return [...nodes, makeNode({ ...fused, attribute })];
 }
 
-/** `<name>.mask`: the mask for each token, which the operator does not do by itself. */
+/** Returns nodes that broadcast a mask over the tokens as `<name>.mask`, which the operator does not do. */
 function expandTokens(graph: GraphProto, name: string, mask: string, query: string): NodeProto[] {
   const [ones, tokens, shape] = [`${name}.mask.one`, `${name}.mask.tokens`, `${name}.mask.shape`];
   graph.initializer.push(integerTensor(ones, [1]));
@@ -83,7 +87,7 @@ function expandTokens(graph: GraphProto, name: string, mask: string, query: stri
   ];
 }
 
-/** Nodes and initializers that no output depends on. The nodes are sorted: each follows those whose values it takes. */
+/** Removes nodes and initializers that no output depends on. The nodes must be sorted topologically. */
 function removeUnused(graph: GraphProto): void {
   const needed = new Set(graph.output.map(({ name }) => name));
   for (const node of [...graph.node].reverse()) {

@@ -1,31 +1,30 @@
-// Linear layers in a model's graph: a product with a matrix that the file holds.
+// Linear layers in a model's graph: products with a constant matrix.
 import { show } from '../checks';
 import type { TypedArray } from '../core';
-import { showName } from './model';
 import type { NodeProto, TensorProto } from './model';
-import { attributeOf, floatAttribute, integerAttribute, isStandard, mostSteps, refuse } from './model_graph';
+import { attributeOf, floatAttribute, integerAttribute, isStandard, maxSteps, refuse } from './model_graph';
 import type { ModelGraph } from './model_graph';
 import { elementCount, readElements } from './tensors';
 
-/** y = x·Wᵀ, and for Gemm + bias. */
+/** y = x·Wᵀ; for Gemm with its bias added. */
 export interface Linear {
   readonly node: NodeProto;
-  /** Names of values. */
+  /** Name of the input's value. */
   readonly input: string;
   readonly output: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
   readonly weight: TensorProto;
-  /** Whether the file holds it as [inFeatures, outFeatures]. */
+  /** True if the file stores the weight as [inFeatures, outFeatures]. */
   readonly isTransposed: boolean;
   readonly bias: TensorProto | null;
 }
 
-/** Operators that hand their first input on, element by element. */
+/** True for operators that return their first input unchanged, except for its type. */
 export const isTransparent = (node: NodeProto): boolean =>
   isStandard(node) && ['Identity', 'Cast', 'Dropout'].includes(node.opType);
 
-/** Operators that only rename the places of elements, which then lie in memory as before. */
+/** True for operators that change the shape but not the order of elements in memory. */
 export const isReshape = (node: NodeProto): boolean =>
   isStandard(node) && ['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'].includes(node.opType);
 
@@ -33,15 +32,18 @@ export const isTranspose = (node: NodeProto): boolean => isStandard(node) && nod
 
 interface Constant {
   tensor: TensorProto;
-  /** Whether it is transposed on its way, an odd number of times. */
+  /** True if it is transposed an odd number of times. */
   isTransposed: boolean;
 }
 
-/** What a value is, where it is nothing but a tensor of the file, copied, converted or (a matrix) transposed. */
+/**
+ * Returns the tensor of the file that a value is a copy, a conversion or a transpose of; null for other
+ * values.
+ */
 export function findConstant(graph: ModelGraph, value: string): Constant | null {
   let isTransposed = false;
   let name = value;
-  for (let step = 0; step < mostSteps; ++step) {
+  for (let step = 0; step < maxSteps; ++step) {
     const tensor = graph.constants.get(name);
     if (tensor !== undefined) return { tensor, isTransposed };
     const node = graph.producer(name);
@@ -56,7 +58,7 @@ export function findConstant(graph: ModelGraph, value: string): Constant | null 
   return null;
 }
 
-/** The node as a linear layer; null where it is none. */
+/** Returns the node as a linear layer; null if it is none. */
 export function asLinear(graph: ModelGraph, node: NodeProto): Linear | null {
   const isGemm = node.opType === 'Gemm';
   if (!isStandard(node) || !(isGemm || node.opType === 'MatMul')) return null;
@@ -65,18 +67,15 @@ export function asLinear(graph: ModelGraph, node: NodeProto): Linear | null {
   if (constant === null) return null;
   const { tensor } = constant;
   if (tensor.dims.length !== 2 || elementCount(tensor.dims) === null) {
-    refuse(
-      node,
-      `takes the weight ${showName(tensor.name)} of shape ${show(tensor.dims)}; it takes a matrix`,
-    );
+    refuse(node, `has the weight ${show(tensor.name)} of shape ${show(tensor.dims)}; expected a matrix`);
   }
   const isPlain =
     !isGemm ||
     (integerAttribute(node, 'transA', 0) === 0 &&
       floatAttribute(node, 'alpha', 1) === 1 &&
       (added === '' || floatAttribute(node, 'beta', 1) === 1));
-  if (!isPlain) refuse(node, 'has transA, alpha or beta; the layer takes x·Wᵀ + bias');
-  // MatMul takes [inFeatures, outFeatures].
+  if (!isPlain) refuse(node, 'has transA, alpha or beta; expected x·Wᵀ + bias');
+  // The matrix of MatMul is [inFeatures, outFeatures].
   const isFlipped = isGemm && integerAttribute(node, 'transB', 0) !== 0;
   const isTransposed = constant.isTransposed === isFlipped;
   const [rows, columns] = tensor.dims as [number, number];
@@ -94,24 +93,24 @@ export function asLinear(graph: ModelGraph, node: NodeProto): Linear | null {
 
 function constantBias(graph: ModelGraph, node: NodeProto, value: string): TensorProto {
   const constant = findConstant(graph, value);
-  return constant?.tensor ?? refuse(node, 'adds what the file does not hold; it takes a constant bias');
+  return constant?.tensor ?? refuse(node, `has the bias ${show(value)}; expected a constant`);
 }
 
-/** The tensor of the file that a node adds to `value`; null where it adds anything else. */
+/** Returns the constant that a node adds to `value`; null if the node does anything else. */
 export function addedConstant(graph: ModelGraph, node: NodeProto, value: string): TensorProto | null {
   if (node.opType !== 'Add' || !isStandard(node)) return null;
   const other = node.input[0] === value ? node.input[1] : node.input[0];
   return findConstant(graph, other ?? '')?.tensor ?? null;
 }
 
-/** Whether a bias adds nothing. */
+/** True if all elements are zero. */
 export const isZero = (bias: TensorProto): boolean => readElements(bias).every((element) => element === 0);
 
-/** Whether a tensor has one element for each of so many channels, along its last axis. */
+/** True if a tensor has one element for each channel, along its last axis. */
 export const isPerChannel = ({ dims }: TensorProto, channels: number): boolean =>
   elementCount(dims) === channels && dims.at(-1) === channels;
 
-/** The weight's elements as [outFeatures, inFeatures]. */
+/** Returns the weight's elements as [outFeatures, inFeatures]. */
 export function readWeight({ weight, isTransposed, inFeatures, outFeatures }: Linear): TypedArray {
   const stored = readElements(weight);
   if (!isTransposed) return stored;

@@ -1,8 +1,7 @@
-// The messages of an ONNX file (onnx.proto), as far as this package reads or writes them. Fields that are not listed are
-// passed over: subgraphs and functions are among them, so no message nests without end.
+// The protobuf messages of an ONNX file (onnx.proto) that this package reads or writes. Other fields are
+// skipped, among them subgraphs and functions, so that the nesting of messages is bounded.
 import { PbfReader, PbfWriter } from 'pbf';
-import { show } from '../checks';
-import { WeightsError } from '../errors';
+import { messageOf, WeightsError } from '../errors';
 
 export interface ModelProto {
   irVersion?: number;
@@ -12,7 +11,7 @@ export interface ModelProto {
   opsetImport: OperatorSetIdProto[];
 }
 export interface OperatorSetIdProto {
-  /** Empty: ONNX's own operators. */
+  /** Empty for ONNX's standard operators. */
   domain: string;
   version?: number;
 }
@@ -25,7 +24,7 @@ export interface GraphProto {
   valueInfo: ValueInfoProto[];
 }
 export interface NodeProto {
-  /** Names of values; empty: an optional one that is not there. */
+  /** Names of values; an empty name is an omitted optional input. */
   input: string[];
   output: string[];
   name: string;
@@ -68,7 +67,7 @@ export interface TensorTypeProto {
 export interface TensorShapeProto {
   dim: DimensionProto[];
 }
-/** A number, or the name of one that only a run knows, or neither. */
+/** A number, a symbol whose value is known only at run time, or neither. */
 export interface DimensionProto {
   dimValue?: number;
   dimParam: string;
@@ -77,7 +76,7 @@ export interface DimensionProto {
 type Scalar = 'int' | 'float' | 'double' | 'string' | 'bytes';
 type Field = readonly [tag: number, type: Scalar | Message<object>, count?: 'many'];
 
-/** A message's fields by their tags, under the names that an object of type T has for them. */
+/** The fields of a message by their tags, with their names in an object of type T. */
 class Message<T extends object> {
   readonly fields: ReadonlyMap<number, { key: string; type: Scalar | Message<object>; many: boolean }>;
 
@@ -90,7 +89,7 @@ class Message<T extends object> {
     );
   }
 
-  /** Texts empty, lists empty, nothing else. */
+  /** Returns an object with empty strings and lists, and without other fields. */
   empty(): Record<string, unknown> {
     const result: Record<string, unknown> = {};
     for (const { key, type, many } of this.fields.values()) {
@@ -152,21 +151,15 @@ const model = new Message<ModelProto>({
   opsetImport: [8, operatorSetId, 'many'],
 });
 
-/** What needs no more than some fields to be said; the others are empty. */
+/** Creates a message with these fields; the others are empty. */
 export const makeNode = (fields: Partial<NodeProto>) => ({ ...node.empty(), ...fields }) as NodeProto;
 export const makeTensor = (fields: Partial<TensorProto>) => ({ ...tensor.empty(), ...fields }) as TensorProto;
 export const makeAttribute = (fields: Partial<AttributeProto>) =>
   ({ ...attribute.empty(), ...fields }) as AttributeProto;
 
-const mostShown = 100;
-
-/** A name as an error message shows it: in a file it may be of any length. */
-export const showName = (name: string): string =>
-  show(name.length > mostShown ? `${name.slice(0, mostShown)}…` : name);
-
 // ---------------------------------------------------------------------------------------------- reading
 
-/** How a field's value begins, in protobuf's own numbers. */
+/** Protobuf's numbers of wire types. */
 const wireTypes: Record<Scalar | 'message', number> = {
   int: 0,
   double: 1,
@@ -175,7 +168,7 @@ const wireTypes: Record<Scalar | 'message', number> = {
   message: 2,
   float: 5,
 };
-const inOneRun = 2;
+const packedWireType = 2;
 
 function readOne(reader: PbfReader, type: Scalar | Message<object>): unknown {
   switch (type) {
@@ -203,7 +196,7 @@ function readMany(reader: PbfReader, type: Scalar | Message<object>, values: unk
   else values.push(readOne(reader, type));
 }
 
-/** pbf trusts the lengths that it reads: that each message ends where it says is looked at here. */
+/** Reads a message. pbf trusts the lengths that it reads, so this function checks where each message ends. */
 function readMessage(reader: PbfReader, message: Message<object>, end: number): Record<string, unknown> {
   const result = message.empty();
   if (!(end <= reader.length)) throw new RangeError('a message is longer than the file');
@@ -215,8 +208,8 @@ function readMessage(reader: PbfReader, message: Message<object>, end: number): 
       const isNumber = type === 'int' || type === 'float' || type === 'double';
       const fits =
         reader.type === wireTypes[typeof type === 'string' ? type : 'message'] ||
-        (many && isNumber && reader.type === inOneRun);
-      if (!fits) throw new RangeError(`${key} is of wire type ${reader.type}`);
+        (many && isNumber && reader.type === packedWireType);
+      if (!fits) throw new RangeError(`${key} has wire type ${reader.type}`);
       if (many) readMany(reader, type, result[key] as unknown[]);
       else result[key] = readOne(reader, type);
     },
@@ -227,9 +220,10 @@ function readMessage(reader: PbfReader, message: Message<object>, end: number): 
   return result;
 }
 
-/** Throws WeightsError for bytes that are none of protobuf's. Nothing else is checked. */
+/** Throws WeightsError unless the bytes are a protobuf message. Checks nothing else. */
 export function readModel(file: Uint8Array): ModelProto {
-  // A plain Uint8Array, for a Buffer's slice is none; texts are not decoded from memory that is shared.
+  // A plain Uint8Array: the slice of a Buffer is not a copy. A copy of shared memory: strings cannot be
+  // decoded from it.
   const isShared = !(file.buffer instanceof ArrayBuffer);
   const bytes = isShared
     ? new Uint8Array(file)
@@ -237,8 +231,8 @@ export function readModel(file: Uint8Array): ModelProto {
   try {
     return readMessage(new PbfReader(bytes), model, bytes.length) as unknown as ModelProto;
   } catch (error) {
-    // Bytes that end too early show up as errors of pbf or of DataView.
-    throw new WeightsError(`file is no ONNX model, or damaged: ${(error as Error).message}`);
+    // For truncated bytes, pbf or DataView throws.
+    throw new WeightsError(`file is not a valid ONNX model: ${messageOf(error)}`);
   }
 }
 
@@ -276,6 +270,6 @@ function writeMessage(writer: PbfWriter, message: Message<object>, value: object
 export function writeModel(value: ModelProto): Uint8Array {
   const writer = new PbfWriter();
   writeMessage(writer, model, value);
-  // A copy of its own: what the writer has is larger than what it wrote.
+  // A copy: the writer's buffer is larger than what it wrote.
   return writer.finish().slice();
 }

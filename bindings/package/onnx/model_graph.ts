@@ -1,24 +1,25 @@
-// A model's graph, ready to be walked: who makes a value and who takes it.
+// A model's graph with the producer and the consumers of each value.
+import { show } from '../checks';
 import { WeightsError } from '../errors';
-import { makeTensor, showName } from './model';
+import { makeTensor } from './model';
 import type { AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto } from './model';
 import { dataTypes } from './tensors';
 
-/** A node as an error message names it. */
+/** Formats a node for an error message. */
 export function describeNode(node: NodeProto): string {
-  const name = node.name === '' ? `that makes ${showName(node.output[0] ?? '')}` : showName(node.name);
-  return `node ${name} of type ${showName(node.opType)}`;
+  const name = node.name === '' ? `with output ${show(node.output[0] ?? '')}` : show(node.name);
+  return `node ${name} of type ${show(node.opType)}`;
 }
 
-/** Reports what cannot be taken, naming the node. */
-export function refuse(node: NodeProto, what: string): never {
-  throw new WeightsError(`${describeNode(node)} ${what}`);
+/** Throws WeightsError that names the node. `problem` is the predicate of the message. */
+export function refuse(node: NodeProto, problem: string): never {
+  throw new WeightsError(`${describeNode(node)} ${problem}`);
 }
 
-/** More nodes than lie between an attention and its projections: a file may hold any number of them in a row. */
-export const mostSteps = 64;
+/** Limits searches. It exceeds the number of nodes between an attention and its projections. */
+export const maxSteps = 64;
 
-/** Whether it is one of ONNX's own operators. */
+/** True for ONNX's standard operators. */
 export const isStandard = (node: NodeProto): boolean => node.domain === '' || node.domain === 'ai.onnx';
 
 export const attributeOf = (node: NodeProto, name: string): AttributeProto | undefined =>
@@ -30,13 +31,16 @@ export const integerAttribute = (node: NodeProto, name: string, otherwise: numbe
 export const floatAttribute = (node: NodeProto, name: string, otherwise: number): number =>
   attributeOf(node, name)?.f ?? otherwise;
 
-/** An Einsum's equation without spaces; empty for other nodes, and for longer ones than attention has. */
+/**
+ * Returns an Einsum's equation without spaces; empty for other nodes and for equations that are too long for
+ * attention.
+ */
 export function einsumEquation(node: NodeProto): string {
   const text = node.opType === 'Einsum' ? attributeOf(node, 'equation')?.s : undefined;
   return text === undefined || text.length > 64 ? '' : String.fromCharCode(...text).replaceAll(' ', '');
 }
 
-/** What a Constant node makes; null where it is no tensor of numbers. */
+/** Returns the tensor of a Constant node; null if it has no tensor of numbers. */
 function constantTensor(node: NodeProto): TensorProto | null {
   const name = node.output[0] ?? '';
   for (const attribute of node.attribute) {
@@ -58,23 +62,23 @@ function constantTensor(node: NodeProto): TensorProto | null {
 }
 
 export class ModelGraph {
-  /** In an order in which each follows those whose values it takes. */
+  /** Sorted topologically. */
   readonly nodes: readonly NodeProto[];
-  /** Initializers and what Constant nodes hold, by the names of the values. */
+  /** Initializers and the tensors of Constant nodes by name. */
   readonly constants: ReadonlyMap<string, TensorProto>;
-  /** The graph's inputs, but for those that have an initializer. */
+  /** The graph's inputs by name, without those that have an initializer. */
   readonly inputs: ReadonlyMap<string, ValueInfoProto>;
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, NodeProto[]>();
 
   /**
-   * Throws WeightsError naming the node where a value is made twice or by nobody, or depends on itself.
+   * Throws WeightsError that names the node if a value has several producers or none, or depends on itself.
    */
   constructor(graph: GraphProto) {
     const constants = new Map<string, TensorProto>();
     for (const tensor of graph.initializer) {
       if (constants.has(tensor.name)) {
-        throw new WeightsError(`initializer ${showName(tensor.name)} is there twice`);
+        throw new WeightsError(`initializer ${show(tensor.name)} exists twice`);
       }
       constants.set(tensor.name, tensor);
     }
@@ -84,7 +88,7 @@ export class ModelGraph {
       for (const value of node.output) {
         if (value === '') continue;
         if (this.#producers.has(value) || constants.has(value) || this.inputs.has(value)) {
-          throw new WeightsError(`${describeNode(node)} makes ${showName(value)}, which is there already`);
+          refuse(node, `has the output ${show(value)}, which already exists`);
         }
         this.#producers.set(value, node);
       }
@@ -100,12 +104,12 @@ export class ModelGraph {
     this.nodes = this.#sort(graph.node);
   }
 
-  /** The node that makes a value; undefined for inputs and initializers. */
+  /** Returns the node that computes a value; undefined for inputs and initializers. */
   producer(value: string): NodeProto | undefined {
     return this.#producers.get(value);
   }
 
-  /** The nodes that take a value, each once. */
+  /** Returns the nodes that use a value, each once. */
   consumers(value: string): readonly NodeProto[] {
     return value === '' ? [] : (this.#consumers.get(value) ?? []);
   }
@@ -119,15 +123,16 @@ export class ModelGraph {
       for (const value of values) {
         if (this.#producers.has(value)) ++count;
         else if (!this.constants.has(value) && !this.inputs.has(value)) {
-          throw new WeightsError(
-            `${describeNode(node)} takes ${showName(value)}, which is no initializer, input or output of a node`,
+          refuse(
+            node,
+            `has the input ${show(value)}; expected an initializer, a graph input or a node output`,
           );
         }
       }
       missing.set(node, count);
       if (count === 0) ready.push(node);
     }
-    // The list grows while it is walked.
+    // The list grows during the iteration.
     for (const node of ready) {
       for (const value of node.output) {
         for (const consumer of this.consumers(value)) {
@@ -138,9 +143,7 @@ export class ModelGraph {
       }
     }
     const waiting = nodes.find((node) => missing.get(node)! > 0);
-    if (waiting !== undefined) {
-      throw new WeightsError(`${describeNode(waiting)} takes values that depend on its own: a cycle`);
-    }
+    if (waiting !== undefined) refuse(waiting, 'is part of a cycle, or depends on one');
     return ready;
   }
 }

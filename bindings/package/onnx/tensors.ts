@@ -1,8 +1,8 @@
-// What a TensorProto holds, as numbers, and numbers as a TensorProto.
+// Conversion between TensorProto and arrays of numbers.
 import { show } from '../checks';
 import type { DType, TypedArray } from '../core';
 import { WeightsError } from '../errors';
-import { makeTensor, showName } from './model';
+import { makeTensor } from './model';
 import type { TensorProto } from './model';
 
 /** TensorProto.DataType */
@@ -24,17 +24,17 @@ function fromFloat16(bits: number): number {
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The upper half of a float32. */
+/** bfloat16 is the upper half of a float32. */
 function fromBfloat16(bits: number): number {
   scratch.setUint32(0, bits << 16);
   return scratch.getFloat32(0);
 }
 
-/** How a type's elements are stored: in raw bytes, or one by one in a field of their own. */
+/** How the elements of a type are stored: as raw bytes, or as a list in a field for that type. */
 interface Storage {
-  /** Of one element in raw bytes. */
+  /** Bytes of one element in raw data. */
   bytes: number;
-  /** WebAssembly's memory, and so every machine that runs this package, is little-endian as ONNX is. */
+  /** ONNX is little-endian; so is WebAssembly's memory, and every machine that runs this package. */
   fromRaw(buffer: ArrayBuffer): TypedArray;
   listed(tensor: TensorProto): number[];
   fromList(list: number[]): TypedArray;
@@ -97,50 +97,51 @@ const storages = new Map<number, Storage>([
   ],
 ]);
 
-/** The number of elements that a shape asks for; null where it is no shape. */
+/** Returns the number of elements of a shape; null if it is not a valid shape. */
 export function elementCount(dims: readonly number[]): number | null {
   if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return null;
   const count = dims.reduce((size, dim) => size * dim, 1);
   return Number.isSafeInteger(count) ? count : null;
 }
 
-/** Whether readElements could have the elements, if they are there. */
+/** True if readElements supports the tensor's type and storage. */
 export function isReadable(tensor: TensorProto): boolean {
   return storages.has(tensor.dataType ?? 0) && tensor.dataLocation !== externalData;
 }
 
 /**
- * The elements, row by row: float64 for DOUBLE and integers, float32 for FLOAT, FLOAT16 and BFLOAT16. Throws WeightsError
- * for other types, for data outside the file, and where there are not as many as the shape says.
+ * Returns the elements, row by row: float64 for DOUBLE and integers, float32 for FLOAT, FLOAT16 and BFLOAT16.
+ * Throws WeightsError for other types, for data outside the file, and if the number of elements does not
+ * match the shape.
  */
 export function readElements(tensor: TensorProto): TypedArray {
-  const refuse = (what: string): never => {
-    throw new WeightsError(`tensor ${showName(tensor.name)} ${what}`);
+  const refuse = (problem: string): never => {
+    throw new WeightsError(`tensor ${show(tensor.name)} ${problem}`);
   };
   if (tensor.dataLocation === externalData) {
-    refuse('has its data outside the file; fromOnnx takes a model with its weights inside');
+    refuse('has its data outside the file; expected a model with its weights inside');
   }
   const storage = storages.get(tensor.dataType ?? 0);
   if (storage === undefined) {
-    return refuse(`is of ONNX type ${tensor.dataType}; it takes FLOAT, DOUBLE, FLOAT16 or BFLOAT16`);
+    return refuse(`has ONNX type ${tensor.dataType}; expected FLOAT, DOUBLE, FLOAT16 or BFLOAT16`);
   }
-  const count = elementCount(tensor.dims) ?? refuse(`has the shape ${show(tensor.dims)}, which is none`);
+  const count = elementCount(tensor.dims) ?? refuse(`has the invalid shape ${show(tensor.dims)}`);
   const { rawData } = tensor;
   const list = storage.listed(tensor);
   const stored = rawData === undefined ? list.length : rawData.length / storage.bytes;
-  if (stored !== count) refuse(`of shape ${show(tensor.dims)} has ${stored} elements; it takes ${count}`);
-  // A copy: bytes in a file lie anywhere, numbers need to be aligned.
+  if (stored !== count) refuse(`of shape ${show(tensor.dims)} has ${stored} elements; expected ${count}`);
+  // A copy: bytes of a file have any alignment.
   return rawData === undefined ? storage.fromList(list) : storage.fromRaw(rawData.slice().buffer);
 }
 
-/** `elements`, row by row, as they lie in memory. */
+/** Returns a tensor whose raw data are the elements' own memory, not a copy. */
 export function floatTensor(name: string, dims: readonly number[], elements: TypedArray): TensorProto {
   const rawData = new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
   const dataType = elements instanceof Float32Array ? dataTypes.float : dataTypes.double;
   return makeTensor({ name, dims: [...dims], dataType, rawData });
 }
 
-/** A list of integers, as operators take shapes. */
+/** Returns a list of integers, such as the shape for a Reshape. */
 export function integerTensor(name: string, elements: readonly number[]): TensorProto {
   const rawData = new Uint8Array(BigInt64Array.from(elements, BigInt).buffer);
   return makeTensor({ name, dims: [elements.length], dataType: dataTypes.int64, rawData });

@@ -2,25 +2,26 @@ import { checkInteger, checkOptions, fail, show } from '../checks';
 import { ArgumentError } from '../errors';
 import { checkNode, checkOutputs, constantData } from '../graph';
 import type { ComputationNode } from '../graph';
-import { version } from '../runtime';
+import { sizeOf } from '../shapes';
+import { version } from '../version';
 import { makeAttribute, makeNode, writeModel } from './model';
 import type { AttributeProto, GraphProto, ValueInfoProto } from './model';
 import { dataTypeOf, floatTensor, integerTensor } from './tensors';
 
 export interface ToOnnxOptions {
-  /** The version of ONNX's operator set; default 17, the oldest one possible. */
+  /** Version of ONNX's operator set, 17 to 26. Default 17. */
   opset?: number;
 }
 
-/** Puts operators of another domain in the place of standard ones. */
+/** Replaces standard operators by those of another domain. */
 export interface Fusion {
   domain: string;
-  /** Throws ArgumentError, saying `node`, for one that it cannot take. */
-  check(node: ComputationNode, what: string): void;
+  /** Throws ArgumentError that contains `description` for a node that cannot be converted. */
+  check(node: ComputationNode, description: string): void;
   apply(graph: GraphProto): void;
 }
 
-/** The version of the file format that each operator set came with: the least that a model needs. */
+/** The minimum version of the file format for each operator set. */
 const fileVersions = new Map([
   [17, 8],
   [18, 8],
@@ -35,18 +36,26 @@ const fileVersions = new Map([
 ]);
 const [oldestOpset, newestOpset] = [Math.min(...fileVersions.keys()), Math.max(...fileVersions.keys())];
 
-/** Protobuf measures messages in 31 bits. */
-const mostBytes = 2 ** 31 - 1;
+/** Protobuf's limit for a message. */
+const maxBytes = 2 ** 31 - 1;
 
 /** AttributeProto.AttributeType */
 const attributeTypes = { int: 2, ints: 7 } as const;
 
 /**
- * The graph as an ONNX model file of standard operators with the weights inside, to run on a server or any ONNX engine.
- * `output`: a node, or several for a model with as many outputs; `inputs`: the Input nodes in the order that the model
- * shall have them. Sizes that are names in the graph are symbols in the model, so one file is good for any batch, tokens
- * and context length. Throws ArgumentError for an input that is missing, listed twice or no Input, and for a model of more
- * than 2 GiB.
+ * Returns the graph as an ONNX model file of standard operators with the weights inside, for any ONNX engine.
+ * Symbolic sizes of the graph are symbols in the model, so one file accepts any batch, number of tokens and
+ * context length.
+ *
+ * @param output a node, or a list of nodes for a model with several outputs
+ * @param inputs all Input nodes that `output` depends on, in the order of the model's inputs
+ * @throws ArgumentError if an input is missing, listed twice or not an Input, and for a model of more than 2
+ * GiB.
+ *
+ * @example
+ * const inputs = [];
+ * const output = layer.exportComputationGraph(inputs);
+ * const file = toOnnx(output, inputs); // the bytes of a .onnx file
  */
 export function toOnnx(
   output: ComputationNode | readonly ComputationNode[],
@@ -83,7 +92,7 @@ export function writeOnnx(
     graph,
     opsetImport,
   });
-  if (file.length > mostBytes) failOnSize(file.length);
+  if (file.length > maxBytes) failOnSize(file.length);
   return file;
 }
 
@@ -93,16 +102,18 @@ const describe = (node: ComputationNode): string => `node ${show(node.name)} (${
 
 function checkUnique(argument: string, nodes: readonly ComputationNode[]): void {
   const twice = nodes.find((node, index) => nodes.indexOf(node) !== index);
-  if (twice !== undefined)
-    throw new ArgumentError(`${argument} lists ${describe(twice)} twice; it takes each once`);
+  if (twice !== undefined) {
+    throw new ArgumentError(`${argument} has ${describe(twice)} twice; expected each node once`);
+  }
 }
 
 function checkInputs(inputs: unknown): asserts inputs is readonly ComputationNode[] {
   if (!Array.isArray(inputs)) fail('inputs', inputs, 'an array of ComputationNodes');
   inputs.forEach((value, index) => {
     const node = checkNode(`inputs[${index}]`, value);
-    if (node.op !== 'Input')
-      throw new ArgumentError(`inputs[${index}] is ${describe(node)}; it takes an Input`);
+    if (node.op !== 'Input') {
+      throw new ArgumentError(`inputs[${index}] is ${describe(node)}; expected an Input`);
+    }
   });
   checkUnique('inputs', inputs);
 }
@@ -116,23 +127,22 @@ function checkNodes(
   for (const node of nodes) {
     if (node.op === 'Input' && !inputs.includes(node)) {
       throw new ArgumentError(
-        `inputs has no ${describe(node)}, which output depends on; it takes all of them`,
+        `inputs has no ${describe(node)}; expected all Input nodes that output depends on`,
       );
     }
     fusion?.check(node, describe(node));
     if (node.op === 'Constant') {
-      const size = node.shape.reduce<number>((product, length) => product * Number(length), 1);
-      bytes += size * (node.dtype === 'float32' ? 4 : 8);
+      bytes += sizeOf(node.shape.map(Number)) * (node.dtype === 'float32' ? 4 : 8);
     }
   }
-  if (bytes > mostBytes) failOnSize(bytes);
+  if (bytes > maxBytes) failOnSize(bytes);
 }
 
 function failOnSize(bytes: number): never {
-  throw new ArgumentError(`output makes a model of ${bytes} bytes; an ONNX file takes at most ${mostBytes}`);
+  throw new ArgumentError(`output has a model of ${bytes} bytes; expected at most ${maxBytes}`);
 }
 
-/** All nodes that the outputs depend on, each behind its inputs. */
+/** Returns all nodes that the outputs depend on, each after its inputs. */
 function sortNodes(outputs: readonly ComputationNode[]): ComputationNode[] {
   const sorted = new Set<ComputationNode>();
   const open: { node: ComputationNode; next: number }[] = [];
@@ -153,7 +163,7 @@ function sortNodes(outputs: readonly ComputationNode[]): ComputationNode[] {
 
 // --------------------------------------------------------------------------------------------- the graph
 
-/** Which attributes an operator has in ONNX, and as what; Reshape's shape is an input there. */
+/** The attributes of each operator in ONNX and their types. In ONNX, the shape of a Reshape is an input. */
 const operators = new Map<string, Readonly<Record<string, 'int' | 'ints'>>>([
   ...['Add', 'Sub', 'Mul', 'Div', 'MatMul', 'Log', 'Identity', 'Reshape'].map(
     (op): [string, Record<string, never>] => [op, {}],
@@ -171,11 +181,11 @@ class GraphWriter {
     output: [],
     valueInfo: [],
   };
-  /** What a node's value is called: two layers may have given their nodes the same names. */
+  /** Unique names of the nodes' values: two layers may have nodes with the same names. */
   readonly #names = new Map<ComputationNode, string>();
-  readonly #taken = new Set<string>();
+  readonly #usedNames = new Set<string>();
 
-  /** The inputs first: their names are what a user of the model needs. */
+  /** Names the inputs first, so that their names do not change: users of the model need them. */
   constructor(inputs: readonly ComputationNode[]) {
     for (const input of inputs) {
       const name = this.#newName(input.name);
@@ -194,7 +204,7 @@ class GraphWriter {
   }
 
   #add(node: ComputationNode): void {
-    const name = this.#nameOf(node);
+    const name = this.#modulePath(node);
     if (node.op === 'Input') return;
     if (node.op === 'Constant') {
       this.#graph.initializer.push(floatTensor(name, node.shape.map(Number), constantData(node)));
@@ -203,10 +213,10 @@ class GraphWriter {
     const attributes = operators.get(node.op);
     if (attributes === undefined) {
       throw new ArgumentError(
-        `output depends on ${describe(node)}; it takes ${[...operators.keys()].join(', ')}`,
+        `output depends on ${describe(node)}; expected ${[...operators.keys()].join(', ')}`,
       );
     }
-    const input = node.inputs.map((from) => this.#nameOf(from));
+    const input = node.inputs.map((from) => this.#modulePath(from));
     if (node.op === 'Reshape') input.push(this.#addShape(name, node.attributes.shape as number[]));
     const attribute = Object.entries(attributes).map(([key, type]) =>
       attributeOf(key, type, node.attributes[key]),
@@ -220,23 +230,23 @@ class GraphWriter {
     return shapeName;
   }
 
-  /** An output has to be made by a node. */
+  /** An output of a model must be computed by a node: an Identity copies inputs and constants. */
   #outputName(output: ComputationNode): string {
-    const name = this.#nameOf(output);
+    const name = this.#modulePath(output);
     if (output.op !== 'Input' && output.op !== 'Constant') return name;
     const copy = this.#newName(`${name}.output`);
     this.#graph.node.push(makeNode({ name: copy, opType: 'Identity', input: [name], output: [copy] }));
     return copy;
   }
 
-  #nameOf(node: ComputationNode): string {
+  #modulePath(node: ComputationNode): string {
     return this.#names.get(node)!;
   }
 
-  #newName(wanted: string): string {
-    let name = wanted;
-    for (let count = 2; this.#taken.has(name) || name === ''; ++count) name = `${wanted}_${count}`;
-    this.#taken.add(name);
+  #newName(base: string): string {
+    let name = base;
+    for (let count = 2; this.#usedNames.has(name) || name === ''; ++count) name = `${base}_${count}`;
+    this.#usedNames.add(name);
     return name;
   }
 }
@@ -248,7 +258,10 @@ const attributeOf = (name: string, type: 'int' | 'ints', value: unknown): Attrib
 
 const leadingAxes = ['batch', 'heads', 'tokens'];
 
-/** A value as a model declares it. An input that is broadcast may have size 1 where the graph has a size or a name. */
+/**
+ * Returns the declaration of a value. Leading axes of a broadcast input get symbols, because their size may
+ * be 1.
+ */
 function valueInfo(node: ComputationNode, name: string): ValueInfoProto {
   const isBroadcast = node.op === 'Input' && node.attributes.broadcast === true;
   const dim = node.shape.map((size, axis) => {

@@ -6,22 +6,27 @@ import { type Fusion, toOnnx as toStandardOnnx, type ToOnnxOptions, writeOnnx } 
 
 export interface ToOnnxRuntimeOptions extends ToOnnxOptions {
   /**
-   * 'operators' (the default): nothing but ONNX's standard operators, which any engine knows. 'com.microsoft': each
-   * attention as one operator of ONNX Runtime's own, which is faster there; float32 only.
+   * 'operators' (the default): only standard operators of ONNX, for any engine. 'com.microsoft': each
+   * attention as one operator of ONNX Runtime, which is faster there; float32 only.
    */
   attention?: 'operators' | 'com.microsoft';
 }
 
 const onnxRuntime: Fusion = {
   domain: 'com.microsoft',
-  check(node, what) {
+  check(node, description) {
     if (node.dtype === 'float32') return;
-    throw new ArgumentError(`attention is 'com.microsoft', and ${what} is ${node.dtype}; it takes float32`);
+    throw new ArgumentError(
+      `${description} has dtype ${node.dtype}; expected float32 with attention: 'com.microsoft'`,
+    );
   },
   apply: fuseAttentions,
 };
 
-/** toOnnx of the package's main entry, with attention by choice as ONNX Runtime's own operator, MultiHeadAttention. */
+/**
+ * Like toOnnx of the package's main entry, with the option to write each attention as MultiHeadAttention, an
+ * operator of ONNX Runtime. Throws ArgumentError if an attention cannot be written so.
+ */
 export function toOnnx(
   output: ComputationNode | readonly ComputationNode[],
   inputs: readonly ComputationNode[],

@@ -1,8 +1,13 @@
-// Tensors from one memory into the other, for calls that take them from a certain one.
-import { accelerator, type CallTensors, type Location } from './accelerator';
+// Copies of tensors between WASM memory and GPU memory.
+import type { CallTensors } from './accelerator';
+import type { Location } from './resident';
+import { getGpuMemory } from './runtime';
 import type { Tensor } from './tensor';
 
-/** What `work` gives, of the same tensors in WASM memory: those in GPU memory are read back for it. */
+/**
+ * Calls `work` with the tensors in WASM memory. Those in GPU memory are read back, and the copies disposed
+ * afterwards.
+ */
 export async function withTensorsInWasm<T>(
   { input, context, mask }: CallTensors,
   work: (tensors: CallTensors) => Promise<T> | T,
@@ -24,13 +29,16 @@ export async function withTensorsInWasm<T>(
   }
 }
 
-/** A result where it is wanted, if that can be; else it stays where it is, for every call takes it from there, too. */
-export async function putAt(location: Location, result: Tensor): Promise<Tensor> {
-  if (location === 'wasm' || accelerator()?.isThere !== true) return result;
+/**
+ * Moves a result from WASM memory to the requested location. If the upload fails, the result stays in WASM
+ * memory: every call accepts it there, too.
+ */
+export async function moveTo(location: Location, result: Tensor): Promise<Tensor> {
+  if (location === 'wasm' || getGpuMemory()?.isAvailable !== true) return result;
   try {
-    const there = await result.to(location);
+    const moved = await result.to(location);
     result.dispose();
-    return there;
+    return moved;
   } catch {
     return result;
   }

@@ -1,4 +1,6 @@
+// Description of a compiled graph as a table.
 import type { CoreCompiledGraph } from './core';
+import { percent, sum } from './statistics';
 
 /** One step of a compiled graph. */
 interface StepDescription {
@@ -9,51 +11,54 @@ interface StepDescription {
   bytes: number;
 }
 
-/** One output of a compiled graph. `inputs`: the places of the inputs that a run takes. */
+/** One output of a compiled graph. */
 export interface PlanDescription {
+  /** Indices of the inputs that a run needs. */
   inputs: readonly number[];
+  /** FLOPs of the graph before compilation. */
   flopsBefore: number;
   bytesBefore: number;
-  heldBytes: number;
+  /** Bytes of cached constants, such as projected keys and values. */
+  cachedBytes: number;
   steps: readonly StepDescription[];
 }
 
-/** What the core tells of an output. */
+/** Returns the core's description of an output. */
 export function planDescription(handle: CoreCompiledGraph, output: number): PlanDescription {
   const texts = handle.texts(output);
-  const [flopsBefore, bytesBefore, heldBytes, ...numbers] = handle.numbers(output) as [
+  const [flopsBefore, bytesBefore, cachedBytes, ...numbers] = handle.numbers(output) as [
     number,
     number,
     number,
   ];
-  const steps = Array.from({ length: texts.length / 3 }, (_, number) => ({
-    step: texts[3 * number]!,
-    kernel: texts[3 * number + 1]!,
-    association: texts[3 * number + 2]!,
-    flops: numbers[2 * number]!,
-    bytes: numbers[2 * number + 1]!,
+  const steps = Array.from({ length: texts.length / 3 }, (_, index) => ({
+    step: texts[3 * index]!,
+    kernel: texts[3 * index + 1]!,
+    association: texts[3 * index + 2]!,
+    flops: numbers[2 * index]!,
+    bytes: numbers[2 * index + 1]!,
   }));
-  return { inputs: handle.inputs(output), flopsBefore, bytesBefore, heldBytes, steps };
+  return { inputs: handle.inputs(output), flopsBefore, bytesBefore, cachedBytes, steps };
 }
 
+/** FLOPs of a run of all these outputs. */
+export const flopsOf = (plans: readonly PlanDescription[]): number =>
+  sum(plans.flatMap(({ steps }) => steps.map(({ flops }) => flops)));
+
 const columns = ['step', 'kernel', 'association', 'FLOPs', 'bytes', 'share of the FLOPs'];
-/** Texts to the left, numbers to the right. */
+/** The first columns are text, aligned to the left; the others are numbers, aligned to the right. */
 const textColumns = 3;
 
-const millions = (number: number): string => `${(number / 1e6).toFixed(number < 1e7 ? 3 : 1)} M`;
-const percent = (part: number, whole: number): string =>
-  `${(whole > 0 ? (100 * part) / whole : 0).toFixed(1)} %`;
+const millions = (value: number): string => `${(value / 1e6).toFixed(value < 1e7 ? 3 : 1)} M`;
 
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
-
-/** A table of all steps, and what the graph would have cost as it was written. */
+/** Returns a table of all steps, with the totals and the cost of the graph before compilation. */
 export function describePlans(plans: readonly PlanDescription[], scratchBytes: number): string {
   const steps = plans.flatMap((plan) => plan.steps);
-  const flops = sum(steps.map((step) => step.flops));
+  const flops = flopsOf(plans);
   const bytes = sum(steps.map((step) => step.bytes));
   const flopsBefore = sum(plans.map((plan) => plan.flopsBefore));
   const bytesBefore = sum(plans.map((plan) => plan.bytesBefore));
-  const held = sum(plans.map((plan) => plan.heldBytes));
+  const cached = sum(plans.map((plan) => plan.cachedBytes));
   const rows = [
     columns,
     ...steps.map((step) => [
@@ -77,7 +82,7 @@ export function describePlans(plans: readonly PlanDescription[], scratchBytes: n
       .trimEnd(),
   );
   lines.push(
-    `scratch ${millions(scratchBytes)}B, kept ${millions(held)}B; ` +
+    `scratch ${millions(scratchBytes)}B, cached ${millions(cached)}B; ` +
       `${(flops > 0 ? flopsBefore / flops : 1).toFixed(2)} times less work than unoptimised`,
   );
   return lines.join('\n');

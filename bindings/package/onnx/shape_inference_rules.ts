@@ -1,17 +1,18 @@
-// For each operator, what its inputs say of its result: its shape, and the elements where those are few.
-import { isOne, known, one, product, quotient, valueOf, wholeQuotient } from './amounts';
-import type { Amount } from './amounts';
-import { isIntegerType, mostElements, newSize, nothing, ofElements, ofShape } from './facts';
-import type { Elements, Facts, Sizes, Step } from './facts';
+// Shape inference for each operator: shape and, if they are few, elements of its result from those of its
+// inputs.
+import { isOne, known, one, product, quotient, valueOf, wholeQuotient } from './symbolic_size';
+import type { SymbolicSize } from './symbolic_size';
+import { isIntegerType, maxElements, newSize, unknownValue, ofElements, ofShape } from './inferred_value';
+import type { Elements, InferredValue, Sizes, Step } from './inferred_value';
 import { attributeOf, einsumEquation, integerAttribute, isStandard } from './model_graph';
 import type { NodeProto } from './model';
 
-export type Rule = (step: Step) => Facts;
+export type Rule = (step: Step) => InferredValue;
 
-const keepShape: Rule = (step) => ({ ...nothing, sizes: step.input(0).sizes });
+const keepShape: Rule = (step) => ({ ...unknownValue, sizes: step.input(0).sizes });
 const keepAll: Rule = (step) => step.input(0);
 
-/** The shape of two shapes' elements taken together, as NumPy does. One that is not known is taken to fit the other. */
+/** Broadcasts two shapes as NumPy does. An unknown shape is assumed to fit the other. */
 function broadcast(first: Sizes | null, second: Sizes | null): Sizes | null {
   if (first === null || second === null) return first ?? second;
   const rank = Math.max(first.length, second.length);
@@ -19,16 +20,16 @@ function broadcast(first: Sizes | null, second: Sizes | null): Sizes | null {
   return Array.from({ length: rank }, (_, axis) => {
     const [here, there] = [at(first, axis), at(second, axis)];
     if (isOne(here)) return there;
-    // Of two that are not the same a run could only have one: the one that is a number, if any.
+    // Two sizes that differ symbolically are equal at run time; a number is preferred.
     return valueOf(there) !== null && !isOne(there) ? there : here;
   });
 }
 
 const isList = (sizes: Sizes | null): boolean => sizes !== null && sizes.length <= 1;
 
-type Arithmetic = (first: Amount, second: Amount, isInteger: boolean) => Amount | null;
+type Arithmetic = (first: SymbolicSize, second: SymbolicSize, isInteger: boolean) => SymbolicSize | null;
 
-/** Numbers of numbers. */
+/** Arithmetic on numbers; the result is unknown for symbols. */
 const numeric =
   (work: (first: number, second: number) => number): Arithmetic =>
   (first, second) => {
@@ -41,10 +42,10 @@ const numeric =
 const divide: Arithmetic = (first, second, isInteger) => {
   const result = quotient(first, second);
   if (result === null || !isInteger || Number.isInteger(result.factor)) return result;
-  return result.unknowns.length === 0 ? known(Math.trunc(result.factor)) : null;
+  return result.symbols.length === 0 ? known(Math.trunc(result.factor)) : null;
 };
 
-/** Two inputs, element by element. */
+/** Combines two inputs element by element. */
 const combine =
   (work: Arithmetic): Rule =>
   (step) => {
@@ -61,7 +62,7 @@ const combine =
     return { sizes, elements, isInteger };
   };
 
-/** One input, element by element. */
+/** Maps one input element by element. */
 const map =
   (work: (value: number) => number): Rule =>
   (step) => {
@@ -80,18 +81,19 @@ const cast: Rule = (step) => {
   return { ...(truncate ? map(Math.trunc)(step) : step.input(0)), isInteger };
 };
 
-const fromTo = (length: number, start: number, end: number): [number, number] => {
-  const place = (index: number) => Math.min(Math.max(index < 0 ? index + length : index, 0), length);
-  return [place(start), place(end)];
+/** Returns a range of indices, which may count from the end, clamped to the length. */
+const range = (length: number, start: number, end: number): [number, number] => {
+  const clamp = (index: number) => Math.min(Math.max(index < 0 ? index + length : index, 0), length);
+  return [clamp(start), clamp(end)];
 };
 
 const shape: Rule = (step) => {
   const { sizes } = step.input(0);
-  if (sizes === null) return { ...nothing, isInteger: true };
+  if (sizes === null) return { ...unknownValue, isInteger: true };
   const { node } = step;
   const start = integerAttribute(node, 'start', 0);
   return ofElements(
-    sizes.slice(...fromTo(sizes.length, start, integerAttribute(node, 'end', sizes.length))),
+    sizes.slice(...range(sizes.length, start, integerAttribute(node, 'end', sizes.length))),
     true,
   );
 };
@@ -101,7 +103,7 @@ const gather: Rule = (step) => {
   const indices = step.integers(1, '');
   const isScalar = step.input(1).sizes?.length === 0;
   if (elements === null || indices === null) {
-    return { ...nothing, sizes: isList(step.input(0).sizes) ? step.input(1).sizes : null, isInteger };
+    return { ...unknownValue, sizes: isList(step.input(0).sizes) ? step.input(1).sizes : null, isInteger };
   }
   const length = elements.length;
   return ofElements(
@@ -118,21 +120,21 @@ const slice: Rule = (step) => {
   const steps = step.has(4) ? step.integers(4, '') : [1];
   const isPlain = starts?.length === 1 && ends?.length === 1 && steps?.length === 1 && steps[0] === 1;
   if (elements === null || !isPlain) {
-    // Fewer elements, of as many dimensions.
+    // The rank stays, the sizes are unknown.
     const sizes = step.input(0).sizes?.map((_, axis) => newSize(step.value, axis));
-    return { ...nothing, sizes: sizes ?? null, isInteger };
+    return { ...unknownValue, sizes: sizes ?? null, isInteger };
   }
-  return ofElements(elements.slice(...fromTo(elements.length, starts[0]!, ends[0]!)), isInteger);
+  return ofElements(elements.slice(...range(elements.length, starts[0]!, ends[0]!)), isInteger);
 };
 
 const concat: Rule = (step) => {
   const inputs = step.node.input.map((_, index) => step.input(index));
   const first = inputs[0]?.sizes;
-  if (!first || inputs.some(({ sizes }) => sizes?.length !== first.length)) return nothing;
+  if (!first || inputs.some(({ sizes }) => sizes?.length !== first.length)) return unknownValue;
   const isInteger = inputs.every((input) => input.isInteger);
   const lengths = inputs.map(({ sizes }) => valueOf(sizes![0] ?? one));
   const total = lengths.reduce((sum, length) => (sum === null || length === null ? null : sum + length), 0);
-  if (first.length === 1 && total !== null && total <= mostElements) {
+  if (first.length === 1 && total !== null && total <= maxElements) {
     const all = inputs.flatMap(
       ({ elements }, index) => elements ?? new Array<null>(lengths[index]!).fill(null),
     );
@@ -143,27 +145,26 @@ const concat: Rule = (step) => {
   return ofShape(first.map((size, index) => (index === joined ? newSize(step.value, index) : size)));
 };
 
-/** The same elements under another shape. */
 const reshape: Rule = (step) => {
   const { elements, isInteger, sizes } = step.input(0);
-  const wanted = step.has(1) ? step.input(1) : null;
+  const target = step.has(1) ? step.input(1) : null;
   const listed = attributeOf(step.node, 'shape')?.ints.map(known);
-  const shape: Elements | null = wanted?.elements ?? listed ?? null;
+  const shape: Elements | null = target?.elements ?? listed ?? null;
   if (shape === null) {
-    const rank = valueOf(wanted?.sizes?.[0] ?? newSize(step.value, 0));
-    if (rank === null || rank > mostElements) return nothing;
+    const rank = valueOf(target?.sizes?.[0] ?? newSize(step.value, 0));
+    if (rank === null || rank > maxElements) return unknownValue;
     return ofShape(Array.from({ length: rank }, (_, axis) => newSize(step.value, axis)));
   }
-  const keepsZeros = integerAttribute(step.node, 'allowzero', 0) === 1;
-  const isFree = (size: Amount | null) => size !== null && valueOf(size) === -1;
+  const allowsZero = integerAttribute(step.node, 'allowzero', 0) === 1;
+  const isFree = (size: SymbolicSize | null) => size !== null && valueOf(size) === -1;
   const fixed = shape.map((size, axis) => {
     if (size === null) return newSize(step.value, axis);
-    if (valueOf(size) === 0 && !keepsZeros) return sizes?.[axis] ?? newSize(step.value, axis);
+    if (valueOf(size) === 0 && !allowsZero) return sizes?.[axis] ?? newSize(step.value, axis);
     return size;
   });
-  const multiply = (total: Amount | null, size: Amount) => total && product(total, size);
-  const total = sizes?.reduce<Amount | null>(multiply, one) ?? null;
-  const others = fixed.filter((size) => !isFree(size)).reduce<Amount | null>(multiply, one);
+  const multiply = (total: SymbolicSize | null, size: SymbolicSize) => total && product(total, size);
+  const total = sizes?.reduce<SymbolicSize | null>(multiply, one) ?? null;
+  const others = fixed.filter((size) => !isFree(size)).reduce<SymbolicSize | null>(multiply, one);
   const rest = total && others && wholeQuotient(total, others);
   const result = fixed.map((size, axis) => (isFree(size) ? (rest ?? newSize(step.value, axis)) : size));
   return { sizes: result, elements: result.length <= 1 ? elements : null, isInteger };
@@ -172,7 +173,7 @@ const reshape: Rule = (step) => {
 const unsqueeze: Rule = (step) => {
   const { sizes, elements, isInteger } = step.input(0);
   const axes = step.integers(1, 'axes');
-  if (sizes === null || axes === null || axes.length > mostElements) return nothing;
+  if (sizes === null || axes === null || axes.length > maxElements) return unknownValue;
   const rank = sizes.length + axes.length;
   const added = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)));
   const rest = [...sizes];
@@ -183,18 +184,18 @@ const unsqueeze: Rule = (step) => {
 const squeeze: Rule = (step) => {
   const { sizes, elements, isInteger } = step.input(0);
   const axes = step.integers(1, 'axes');
-  if (sizes === null || (step.has(1) && axes === null)) return nothing;
+  if (sizes === null || (step.has(1) && axes === null)) return unknownValue;
   const removed = new Set(axes?.map((axis) => (axis < 0 ? axis + sizes.length : axis)));
-  const isRemoved = (size: Amount, axis: number) => (axes === null ? isOne(size) : removed.has(axis));
+  const isRemoved = (size: SymbolicSize, axis: number) => (axes === null ? isOne(size) : removed.has(axis));
   return { sizes: sizes.filter((size, axis) => !isRemoved(size, axis)), elements, isInteger };
 };
 
 const flatten: Rule = (step) => {
   const { sizes } = step.input(0);
-  if (sizes === null) return nothing;
-  const [end] = fromTo(sizes.length, integerAttribute(step.node, 'axis', 1), 0);
+  if (sizes === null) return unknownValue;
+  const [end] = range(sizes.length, integerAttribute(step.node, 'axis', 1), 0);
   const size = (part: Sizes, axis: number) =>
-    part.reduce<Amount | null>((total, next) => total && product(total, next), one) ??
+    part.reduce<SymbolicSize | null>((total, next) => total && product(total, next), one) ??
     newSize(step.value, axis);
   return ofShape([size(sizes.slice(0, end), 0), size(sizes.slice(end), 1)]);
 };
@@ -202,32 +203,33 @@ const flatten: Rule = (step) => {
 const transpose: Rule = (step) => {
   const { sizes } = step.input(0);
   const perm = attributeOf(step.node, 'perm')?.ints ?? sizes?.map((_, axis) => sizes.length - 1 - axis);
-  if (sizes === null || perm?.length !== sizes.length) return nothing;
+  if (sizes === null || perm?.length !== sizes.length) return unknownValue;
   return ofShape(perm.map((axis) => sizes[axis] ?? newSize(step.value, axis)));
 };
 
 const matMul: Rule = (step) => {
   const [first, second] = [step.input(0).sizes, step.input(1).sizes];
-  if (first === null || second === null || first.length < 2 || second.length < 2) return nothing;
+  if (first === null || second === null || first.length < 2 || second.length < 2) return unknownValue;
   const outer = broadcast(first.slice(0, -2), second.slice(0, -2)) ?? [];
   return ofShape([...outer, first.at(-2)!, second.at(-1)!]);
 };
 
-/** Of two operands whose axes have letters. */
+/** Einsum of two operands. */
 const einsum: Rule = (step) => {
   const parts = /^([a-z]*),([a-z]*)->([a-z]*)$/i.exec(einsumEquation(step.node));
   const [first, second] = [step.input(0).sizes, step.input(1).sizes];
-  if (parts === null || first === null || second === null) return nothing;
+  if (parts === null || first === null || second === null) return unknownValue;
   const [, letters, others, result] = parts as unknown as [string, string, string, string];
   const sizeOf = (letter: string, axis: number) =>
     first[letters.indexOf(letter)] ?? second[others.indexOf(letter)] ?? newSize(step.value, axis);
   return ofShape([...result].map(sizeOf));
 };
 
-/** The queries' rows with the values' channels. */
+/** The result has the rows of the query and the channels of the value. */
 const attention: Rule = (step) => {
   const [query, value] = [step.input(0).sizes, step.input(2).sizes];
-  return query && value?.length === query.length ? ofShape([...query.slice(0, -1), value.at(-1)!]) : nothing;
+  if (query === null || value?.length !== query.length) return unknownValue;
+  return ofShape([...query.slice(0, -1), value.at(-1)!]);
 };
 
 const constantOfShape: Rule = (step) => {
@@ -235,7 +237,7 @@ const constantOfShape: Rule = (step) => {
   return ofShape(elements?.map((size, axis) => size ?? newSize(step.value, axis)) ?? null);
 };
 
-/** com.microsoft's, with attributes that transpose. */
+/** com.microsoft's FusedMatMul, whose attributes may transpose the operands. */
 const fusedMatMul: Rule = (step) => {
   const { sizes } = matMul(step);
   if (integerAttribute(step.node, 'transB', 0) === 0 || sizes === null) return ofShape(sizes);
@@ -244,17 +246,15 @@ const fusedMatMul: Rule = (step) => {
 
 const gemm: Rule = (step) => {
   const [first, second] = [step.input(0).sizes, step.input(1).sizes];
-  if (first?.length !== 2 || second?.length !== 2) return nothing;
+  if (first?.length !== 2 || second?.length !== 2) return unknownValue;
   const row = first[integerAttribute(step.node, 'transA', 0) === 0 ? 0 : 1]!;
   const column = second[integerAttribute(step.node, 'transB', 0) === 0 ? 1 : 0]!;
   return ofShape([row, column]);
 };
 
 const expand: Rule = (step) => {
-  const wanted = step.input(1).elements;
-  return ofShape(
-    broadcast(step.input(0).sizes, wanted?.map((size, axis) => size ?? newSize(step.value, axis)) ?? null),
-  );
+  const target = step.input(1).elements?.map((size, axis) => size ?? newSize(step.value, axis)) ?? null;
+  return ofShape(broadcast(step.input(0).sizes, target));
 };
 
 const where: Rule = (step) =>
@@ -295,7 +295,7 @@ const rules = new Map<string, Rule>([
   ].map((name): [string, Rule] => [name, keepShape]),
 ]);
 
-/** Undefined for operators of which nothing is known. */
+/** Returns undefined for unknown operators. */
 export function ruleOf(node: NodeProto): Rule | undefined {
   const isKnown = isStandard(node) || node.opType === 'FusedMatMul';
   return isKnown ? rules.get(node.opType) : undefined;

@@ -1,0 +1,68 @@
+// The outputs of a compiled graph that the GPU can compute: those of a layer.
+import type { AcceleratedGraph, DeviceChoice } from './accelerator';
+import type { CompileOptions } from './compile_options';
+import type { CompiledInput } from './compiled_inputs';
+import { accelerator } from './current_accelerator';
+import type { ComputationNode } from './graph';
+import { layerNodesOf } from './layer_graph';
+import type { Tensor } from './tensor';
+
+/** An output that the GPU can compute. */
+export interface GpuOutput {
+  graph: AcceleratedGraph;
+  /** Indices of the compiled graph's inputs; -1 for none. */
+  inputIndices: { input: number; context: number; mask: number };
+  /** Version of the parameters that the graph was compiled with. */
+  parametersVersion: number;
+}
+
+export interface GpuOutputs {
+  /** Null for an output that only WebAssembly can compute. */
+  outputs: readonly (GpuOutput | null)[];
+  device: DeviceChoice | undefined;
+  /** The constants, which share their elements with the user's tensors. */
+  constants: readonly Tensor[];
+}
+
+/** Selects the outputs that the GPU can compute. `flopsOf` returns the FLOPs of an output in WebAssembly. */
+export function gpuOutputs(
+  outputs: readonly ComputationNode[],
+  inputs: readonly CompiledInput[],
+  constants: Map<ComputationNode, Tensor>,
+  { device, association = 'auto', passes }: CompileOptions,
+  flopsOf: (output: number) => number,
+): GpuOutputs {
+  // The GPU has no compiler passes. Without a GPU, constants need not be saved.
+  if (accelerator() === null || outputs[0]!.dtype !== 'float32' || passes !== undefined) {
+    return { outputs: outputs.map(() => null), device, constants: [] };
+  }
+  const shared = new Map([...constants].map(([node, tensor]) => [node, tensor.reshape(tensor.shape)]));
+  const onGpu = outputs.map((output, outputIndex): GpuOutput | null => {
+    const nodes = layerNodesOf(output);
+    if (nodes === null || !nodes.layer.isAlive || constants.has(nodes.input)) return null;
+    const indexOf = (node: ComputationNode | null): number =>
+      inputs.findIndex((input) => input.node === node);
+    const inputIndices = {
+      input: indexOf(nodes.input),
+      context: indexOf(nodes.context),
+      mask: indexOf(nodes.mask),
+    };
+    const shapeOf = (index: number): readonly number[] | null => inputs[index]?.shape ?? null;
+    const graph = {
+      layer: nodes.layer,
+      shapes: {
+        input: shapeOf(inputIndices.input)!,
+        context: shapeOf(inputIndices.context),
+        mask: shapeOf(inputIndices.mask),
+      },
+      constants: {
+        context: shared.get(nodes.context) ?? null,
+        mask: (nodes.mask && shared.get(nodes.mask)) ?? null,
+      },
+      association,
+      flops: flopsOf(outputIndex),
+    };
+    return { graph, inputIndices, parametersVersion: nodes.layer.parametersVersion };
+  });
+  return { outputs: onGpu, device, constants: [...shared.values()] };
+}

@@ -1,0 +1,45 @@
+// Arguments of a layer's calls, checked.
+import type { CallTensors } from './accelerator';
+import { checkOptions } from './checks';
+import type { CoreTensor, DType } from './core';
+import type { AttentionOptions } from './layer_options';
+import { checkTensor, type Tensor, tensorHandle } from './tensor';
+
+/** Input, context, and the mask as one of the last two arguments, by its dtype. */
+export type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | null];
+
+/**
+ * Returns the tensors of a call in any memory. Throws ArgumentError or DisposedError that names the argument.
+ */
+export function callTensors(
+  dtype: DType,
+  input: Tensor,
+  context: Tensor | null,
+  options: AttentionOptions | undefined,
+): CallTensors {
+  const { mask = null } = checkOptions('options', options);
+  return {
+    input: checkTensor('input', input, dtype),
+    // JavaScript passes undefined for an omitted argument.
+    context: (context ?? null) === null ? null : checkTensor('context', context, dtype),
+    mask: mask === null ? null : checkTensor('mask', mask, null),
+  };
+}
+
+/** Returns the arguments of a call of the core. Throws ArgumentError for tensors in GPU memory. */
+export function coreCall(
+  dtype: DType,
+  input: Tensor,
+  context: Tensor | null,
+  options: AttentionOptions | undefined,
+): CoreCall {
+  const { mask = null } = checkOptions('options', options);
+  const inputHandle = tensorHandle('input', input, dtype);
+  // JavaScript passes undefined for an omitted argument.
+  const contextHandle = (context ?? null) === null ? null : tensorHandle('context', context, dtype);
+  if (mask === null) return [inputHandle, contextHandle, null, null];
+  const maskHandle = tensorHandle('mask', mask, null);
+  return mask.dtype === 'float32'
+    ? [inputHandle, contextHandle, maskHandle, null]
+    : [inputHandle, contextHandle, null, maskHandle];
+}

@@ -1,0 +1,34 @@
+// Access to the parameters of a layer, all at once or by name.
+import { checkNumbers, checkString } from './checks';
+import { ShapeError } from './errors';
+import type { LayerState } from './layer_state';
+import { Tensor, tensorHandle } from './tensor';
+
+export function setParameters(state: LayerState, count: number, parameters: ArrayLike<number>): void {
+  const { core, dtype } = state;
+  const numbers = checkNumbers('parameters', parameters);
+  if (numbers.length !== count) {
+    throw new ShapeError(`parameters has ${numbers.length} elements; expected ${count}`);
+  }
+  const values = Tensor.from(numbers, [numbers.length], dtype);
+  try {
+    core.setParameters(tensorHandle('parameters', values, dtype));
+    state.parametersVersion++;
+  } finally {
+    values.dispose();
+  }
+}
+
+export function getParameter({ core, dtype }: LayerState, name: string): Tensor | undefined {
+  const shape = core.parameterShape(checkString('name', name));
+  if (shape === undefined) return undefined;
+  // Copied first: creating the tensor may grow the memory, which detaches the view.
+  return Tensor.from(core.parameterView(name)!.slice(), shape, dtype);
+}
+
+export function setParameter(state: LayerState, name: string, value: Tensor): boolean {
+  const handle = tensorHandle('value', value, state.dtype);
+  const isSet = state.core.setParameter(checkString('name', name), handle);
+  if (isSet) state.parametersVersion++;
+  return isSet;
+}

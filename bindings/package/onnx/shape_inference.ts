@@ -1,0 +1,61 @@
+// Shape inference: the shape of each value of a graph before it runs, and the elements of small values, from
+// which shapes and scales are computed.
+import { known, symbol } from './symbolic_size';
+import type { SymbolicSize } from './symbolic_size';
+import { isIntegerType, maxElements, newSize, unknownValue, ofShape, Step } from './inferred_value';
+import type { InferredValue } from './inferred_value';
+import { ruleOf } from './shape_inference_rules';
+import type { TensorProto, ValueInfoProto } from './model';
+import type { ModelGraph } from './model_graph';
+import { elementCount, isReadable, readElements } from './tensors';
+
+function valueOfTensor(tensor: TensorProto): InferredValue {
+  const count = elementCount(tensor.dims);
+  if (count === null) return unknownValue;
+  const sizes = tensor.dims.map(known);
+  const isInteger = isIntegerType(tensor.dataType);
+  const isSmall = count <= maxElements && tensor.dims.length <= 1 && isReadable(tensor);
+  const elements = isSmall ? Array.from(readElements(tensor), (element) => known(element)) : null;
+  return { sizes, elements, isInteger };
+}
+
+function valueOfDeclaration({ name, type }: ValueInfoProto): InferredValue {
+  const shape = type?.tensorType?.shape;
+  if (shape === undefined) return unknownValue;
+  const sizes = shape.dim.map(({ dimValue, dimParam }, axis) => {
+    if (dimValue !== undefined && Number.isSafeInteger(dimValue) && dimValue >= 0) return known(dimValue);
+    return dimParam === '' ? newSize(name, axis) : symbol(dimParam);
+  });
+  return { ...ofShape(sizes), isInteger: isIntegerType(type?.tensorType?.elemType) };
+}
+
+/** Replaces shapes that are not possible by unknown ones: the file is not trusted. */
+function plausible(value: string, { sizes, elements, isInteger }: InferredValue): InferredValue {
+  if (sizes === null || sizes.length > maxElements) return { ...unknownValue, isInteger };
+  const isSize = ({ factor }: SymbolicSize) => Number.isSafeInteger(factor) && factor >= 0;
+  return {
+    sizes: sizes.map((size, axis) => (isSize(size) ? size : newSize(value, axis))),
+    elements,
+    isInteger,
+  };
+}
+
+/** Returns what is known of each value by name. `declared` are the shapes that the file declares. */
+export function inferValues(
+  graph: ModelGraph,
+  declared: readonly ValueInfoProto[],
+): Map<string, InferredValue> {
+  const inferred = new Map<string, InferredValue>();
+  const add = (value: string, found: InferredValue) => inferred.set(value, plausible(value, found));
+  const declarations = new Map(declared.map((declaration) => [declaration.name, declaration]));
+  for (const [name, declaration] of graph.inputs) add(name, valueOfDeclaration(declaration));
+  for (const [name, tensor] of graph.constants) add(name, valueOfTensor(tensor));
+  for (const node of graph.nodes) {
+    const value = node.output[0] ?? '';
+    if (value === '' || inferred.has(value)) continue;
+    const found = ruleOf(node)?.(new Step(node, inferred)) ?? unknownValue;
+    const declaration = declarations.get(value);
+    add(value, found.sizes === null && declaration ? valueOfDeclaration(declaration) : found);
+  }
+  return inferred;
+}
