@@ -77,7 +77,7 @@ export const command = {
     }),
     heads: count(4, 'Attention heads.', { max: maxSize }),
     seed: count(1, 'Seed of the initial weights and of the scenes.', { min: 0 }),
-    threads: count(os.availableParallelism(), 'Number of threads or processes. Default: one per core.'),
+    threads: count(os.availableParallelism(), 'Number of threads or processes, normally one per core.'),
     'save-every': count(250, 'Steps between two saves of the checkpoint and the weights.'),
     from: {
       type: 'path',
