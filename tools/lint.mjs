@@ -11,6 +11,7 @@ import { inParallel } from './lib/parallel.mjs';
 import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
 import { ensureSystemPackages } from './lib/system_packages.mjs';
+import { checkText } from './lint/text.mjs';
 
 const git = (...args) => (output('git', args, { cwd: project }) ?? '').split('\n').filter(Boolean);
 
@@ -30,6 +31,7 @@ function changedFiles() {
 
 const isCpp = (file) => /\.[ch]pp$/.test(file);
 const isScript = (file) => /\.(mjs|js|ts)$/.test(file);
+const isText = (file) => !/\.(png|svg|safetensors)$|package-lock\.json$/.test(file);
 const isWebGpu = (file) => file.startsWith('bindings/webgpu/');
 const isFormatted = (file) => /\.(mjs|js|ts|json|html|css|yml)$/.test(file);
 
@@ -55,6 +57,12 @@ export async function lint({ fix = false, changed = false } = {}) {
   for (const config of allFiles().filter(isProject)) {
     add(`TypeScript, ${config}`, scripts, 'tsc', ['--noEmit', '-p'], [config]);
   }
+  checks.push({ title: 'words and lines', work: () => checkText(files) });
+  const spelled = files.filter(isText);
+  const spelling = ['--no-progress', '--no-summary', '--config', 'tools/lint/cspell.json'];
+  add('spelling', spelled, 'cspell', [...spelling, '--cache', '--cache-location', 'build/cspell']);
+  const roots = ['bindings', 'web', 'tools', 'bench', 'support', 'evaluation', 'tests'];
+  add('dependencies', scripts, 'depcruise', ['--config', 'tools/lint/dependencies.json'], roots);
   if (files.some(isWebGpu)) checks.push({ title: 'WGSL', work: checkWgsl });
   // With --fix, programs change files: they run in sequence.
   await inParallel(checks, ({ title, work }) => step(title, work), fix ? 1 : 2);
@@ -69,8 +77,8 @@ export async function lint({ fix = false, changed = false } = {}) {
 export const command = {
   name: 'npm run lint',
   summary:
-    'Checks the format, the style and the types of all sources with clang-format, Prettier, ESLint, ' +
-    'TypeScript and clang-tidy.',
+    'Checks the format, style, types, words and dependencies of all sources with clang-format, Prettier, ' +
+    'ESLint, TypeScript, cspell, dependency-cruiser and clang-tidy.',
   options: {
     fix: {
       type: 'boolean',
