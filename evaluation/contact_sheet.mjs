@@ -1,4 +1,4 @@
-// Pictures side by side, with a frame that is green where a picture is right and red where it is not.
+// Draws pictures in a grid. The frame of a picture is green if it matches its prompt and red otherwise.
 import { PNG } from 'pngjs';
 
 const columns = 8;
@@ -8,7 +8,10 @@ const gap = 4;
 const green = [40, 170, 80];
 const red = [215, 50, 50];
 
-/** `entries`: { picture: planar [3, size, size] in [-1, 1], ok }, all of one size. Returns the bytes of a PNG. */
+/**
+ * `entries`: { picture: planar [3, size, size] in [-1, 1], ok }, all of the same size. Returns the bytes of a
+ * PNG.
+ */
 export function contactSheet(entries, size) {
   const cell = size * scale + 2 * frame + gap;
   const rows = Math.ceil(entries.length / columns);

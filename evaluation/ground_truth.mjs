@@ -1,10 +1,14 @@
-// The proof that the analyser reads pictures right: scenes are drawn by the package, and read without their captions.
+// Tests the analyser on ground truth: the package draws scenes, and the analyser reads them without their
+// captions.
 import { adheres, analysePicture } from './analyser/index.mjs';
 
-/** In the picture's own units, of which black and white are 2 apart: 0.05 of the range of a channel. */
+/**
+ * Standard deviation of the noise. Pictures have the range [-1, 1], so this is 0.05 of the range of a
+ * channel.
+ */
 export const noiseDeviation = 0.1;
-/** The least shares of scenes that must be read right. */
-export const leastRight = { clean: 0.995, noisy: 0.99 };
+/** Minimum shares of scenes that must be read correctly. */
+export const minCorrect = { clean: 0.995, noisy: 0.99 };
 
 const kinds = [
   { split: 'training', objects: 1 },
@@ -15,11 +19,13 @@ const kinds = [
 ];
 
 /**
- * `randomScene`: the package's. Reads `count` scenes of all kinds in turn, each as it was drawn and with noise.
- * Returns { count, clean, noisy, wrong }: how many were read right, and what was wrong with the others.
+ * Reads `count` scenes of all kinds in turn, without and with noise. `randomScene` is the function of the
+ * package.
+ * Returns { count, clean, noisy, wrong }: the number of scenes, the numbers read correctly without and with
+ * noise, and the errors of the others.
  */
-export function proveAnalyser(randomScene, count, seed, progress = () => {}) {
-  const proof = { count, clean: 0, noisy: 0, wrong: [] };
+export function testAnalyser(randomScene, count, seed, progress = () => {}) {
+  const result = { count, clean: 0, noisy: 0, wrong: [] };
   for (let index = 0; index < count; ++index) {
     const scene = randomScene({ seed: seed + index, ...kinds[index % kinds.length] });
     for (const [kind, picture] of [
@@ -27,31 +33,37 @@ export function proveAnalyser(randomScene, count, seed, progress = () => {}) {
       ['noisy', withNoise(scene.picture, seed + index)],
     ]) {
       const reasons = misreadings(analysePicture(picture), scene);
-      if (reasons.length === 0) ++proof[kind];
-      else proof.wrong.push({ kind, prompt: scene.plainCaption, reasons });
+      if (reasons.length === 0) ++result[kind];
+      else result.wrong.push({ kind, prompt: scene.plainCaption, reasons });
     }
     progress();
   }
-  return proof;
+  return result;
 }
 
-export const isProven = ({ count, clean, noisy }) =>
-  clean >= leastRight.clean * count && noisy >= leastRight.noisy * count;
+export const isAccurate = ({ count, clean, noisy }) =>
+  clean >= minCorrect.clean * count && noisy >= minCorrect.noisy * count;
 
-/** What was read wrong: objects, relations, and the background, said or not. */
+/**
+ * Returns the errors in objects, relations and background. The background counts even if the caption omits
+ * it.
+ */
 function misreadings(found, scene) {
   const { reasons } = adheres(found, scene);
   if (found.background === scene.background) return reasons;
   return [...reasons, `the background is ${found.background}, not ${scene.background}`];
 }
 
-/** With normal noise, cut to [-1, 1] as pictures are. */
+/** Adds normal noise and clamps to [-1, 1], the range of pictures. */
 function withNoise(picture, seed) {
   const normal = normalGenerator(seed);
   return picture.map((value) => Math.min(1, Math.max(-1, value + noiseDeviation * normal())));
 }
 
-/** Unit-normal numbers, the same for the same seed: mulberry32, and Box and Muller. */
+/**
+ * Returns a generator of unit-normal numbers (mulberry32 and the Box–Muller transform). A seed determines the
+ * sequence.
+ */
 function normalGenerator(seed) {
   let state = seed >>> 0;
   const uniform = () => {

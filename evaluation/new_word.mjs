@@ -1,19 +1,19 @@
-// "Teach it a new word": eight pictures of a shape that no scene has, a minute of learning, and do the model's pictures of
-// the word show that shape, in the colour that is asked for?
+// Judges fine-tuning of a new word. The model is fine-tuned for a minute on eight pictures of a shape that no
+// scene contains. Then its pictures of the word must show that shape in the requested colour.
 import { analysePicture } from './analyser/index.mjs';
 import { coverageAt, mirrored, shapes } from './analyser/shapes.mjs';
 import { backgrounds, colours } from '../support/palette.mjs';
 import { rateOf } from './rates.mjs';
 
 const size = 32;
-/** Of each kind that is judged. */
-const judgedPictures = 50;
-/** That teachWord draws. */
-export const wordPictures = 3 * judgedPictures;
-/** So that lessons of different seeds share no picture's noise. */
-const seedsApart = 1000;
+/** Number of pictures per kind of prompt. */
+const picturesPerKind = 50;
+/** Number of pictures that judgeNewWord generates. */
+export const newWordPictures = 3 * picturesPerKind;
+/** Distance of the seeds, so that runs with different seeds do not share the noise of a picture. */
+const seedStride = 1000;
 
-/** A heart, by the corners of its right half from the top to the bottom. */
+/** A heart, given by the corners of its right half from top to bottom. */
 export const heart = mirrored([
   [0, -0.45],
   [0.18, -0.78],
@@ -25,23 +25,26 @@ export const heart = mirrored([
   [0, 1],
 ]);
 
-/** The names of the colours, one for each of the eight pictures and for each prompt in turn. */
+/** The names of the colours. Each of the eight pictures has one of them; prompts use them in turn. */
 const colourNames = Object.keys(colours);
-const nth = (values, number) => values[number % values.length];
-const colourOf = (number) => nth(colourNames, number * 3);
-/** As the model's own captions have it: they name the colour of each shape. */
+const cyclic = (values, index) => values[index % values.length];
+const colourOf = (index) => cyclic(colourNames, index * 3);
+/** Has the form of the model's training captions, which name the colour of each shape. */
 const captionOf = (colour) => `${colour === 'orange' ? 'an' : 'a'} ${colour} heart`;
 const bareCaption = 'a heart';
 
-/** Planar [3, size, size] in [-1, 1]: a heart of a place, size and colour that differ from number to number. */
-export function drawHeart(number) {
-  const colour = colours[colourOf(number)];
-  const background = nth(Object.values(backgrounds), number);
-  const radius = 6 + (number % 4);
-  const place = { x: 11 + ((number * 5) % 11), y: 11 + ((number * 7) % 11), radius };
+/**
+ * Draws a heart as a planar picture [3, size, size] in [-1, 1]. `index` selects its position, size and
+ * colour.
+ */
+export function drawHeart(index) {
+  const colour = colours[colourOf(index)];
+  const background = cyclic(Object.values(backgrounds), index);
+  const radius = 6 + (index % 4);
+  const placement = { x: 11 + ((index * 5) % 11), y: 11 + ((index * 7) % 11), radius };
   const picture = new Float32Array(3 * size * size);
   for (let pixel = 0; pixel < size * size; ++pixel) {
-    const coverage = coverageAt(heart, place, (pixel % size) + 0.5, Math.floor(pixel / size) + 0.5);
+    const coverage = coverageAt(heart, placement, (pixel % size) + 0.5, Math.floor(pixel / size) + 0.5);
     for (let channel = 0; channel < 3; ++channel) {
       const value = background[channel] + coverage * (colour[channel] - background[channel]);
       picture[channel * size * size + pixel] = 2 * value - 1;
@@ -50,7 +53,10 @@ export function drawHeart(number) {
   return picture;
 }
 
-/** The one object of the picture; undefined where there is none, or more than one. A heart fits better than any other shape. */
+/**
+ * Returns the only object of the picture, or undefined if there is none or more than one. Hearts are also
+ * recognised.
+ */
 function onlyObject(picture) {
   const { objects } = analysePicture(picture, { shapes: { ...shapes, heart } });
   return objects.length === 1 ? objects[0] : undefined;
@@ -66,61 +72,63 @@ function sample(denoiser, prompt, seed, steps) {
   }
 }
 
-function learn(denoiser, seconds, seed) {
-  const numbers = Array.from({ length: 8 }, (_, number) => number);
-  const learner = denoiser.learner({
+function fineTune(denoiser, seconds, seed) {
+  const indices = Array.from({ length: 8 }, (_, index) => index);
+  const fineTuner = denoiser.fineTuner({
     word: 'heart',
     like: 'triangle',
-    pictures: numbers.map(drawHeart),
-    captions: numbers.map((number) => [captionOf(colourOf(number)), bareCaption]),
+    pictures: indices.map(drawHeart),
+    captions: indices.map((index) => [captionOf(colourOf(index)), bareCaption]),
     seed,
   });
   const start = performance.now();
   let last = { step: 0, loss: NaN };
   try {
     for (let done = 0; done < 1; done = (performance.now() - start) / (1000 * seconds)) {
-      last = learner.step(done);
+      last = fineTuner.step(done);
     }
   } finally {
-    learner.dispose();
+    fineTuner.dispose();
   }
   return { ...last, seconds: (performance.now() - start) / 1000 };
 }
 
 /**
- * Teaches a denoiser the word "heart" for so many seconds. Returns { seconds, steps, loss, recognised, unsaid, unsaidKnown,
- * samples }. `recognised`: the rate of 50 pictures of a heart of a colour that show it, in that colour, and nothing else;
- * `samples` are those, each { picture, ok }. `unsaid`: of 50 for which no colour was said, the shape alone; `unsaidKnown`:
- * the same of a triangle, before the lesson, for in the captions that the model knows no shape is without a colour.
+ * Fine-tunes a denoiser on the word "heart" for `seconds` and judges its pictures. Returns { seconds, steps,
+ * loss, recognised, withoutColour, knownWithoutColour, samples }. `recognised`: the rate of 50 pictures of a
+ * coloured heart that show only a heart of that colour; `samples` are these pictures, each { picture, ok }.
+ * `withoutColour`: the rate of 50 pictures of "a heart" that show only a heart of any colour.
+ * `knownWithoutColour`: the same for "a triangle" before fine-tuning, as a baseline: all captions in training
+ * name a colour.
  */
-export function teachWord(denoiser, { seconds, steps, seed }, tick) {
-  const judge = (promptOf, isRight) =>
-    Array.from({ length: judgedPictures }, (_, number) => {
-      const picture = sample(denoiser, promptOf(number), seed * seedsApart + number, steps);
+export function judgeNewWord(denoiser, { seconds, steps, seed }, tick) {
+  const judge = (promptOf, isCorrect) =>
+    Array.from({ length: picturesPerKind }, (_, index) => {
+      const picture = sample(denoiser, promptOf(index), seed * seedStride + index, steps);
       tick();
-      return { picture, ok: isRight(onlyObject(picture), number) };
+      return { picture, ok: isCorrect(onlyObject(picture), index) };
     });
   const rate = (samples) => rateOf(samples, ({ ok }) => ok);
-  const unsaidKnown = judge(
+  const knownWithoutColour = judge(
     () => 'a triangle',
     (object) => object?.shape === 'triangle',
   );
-  const { step, loss, seconds: taken } = learn(denoiser, seconds, seed);
+  const { step, loss, seconds: trainingSeconds } = fineTune(denoiser, seconds, seed);
   const samples = judge(
-    (number) => captionOf(nth(colourNames, number)),
-    (object, number) => object?.shape === 'heart' && object.colour === nth(colourNames, number),
+    (index) => captionOf(cyclic(colourNames, index)),
+    (object, index) => object?.shape === 'heart' && object.colour === cyclic(colourNames, index),
   );
-  const unsaid = judge(
+  const withoutColour = judge(
     () => bareCaption,
     (object) => object?.shape === 'heart',
   );
   return {
-    seconds: taken,
+    seconds: trainingSeconds,
     steps: step,
     loss,
     recognised: rate(samples),
-    unsaid: rate(unsaid),
-    unsaidKnown: rate(unsaidKnown),
+    withoutColour: rate(withoutColour),
+    knownWithoutColour: rate(knownWithoutColour),
     samples,
   };
 }

@@ -1,4 +1,5 @@
-// The command line of npm run evaluate. No npm packages: tools/evaluate.mjs checks the arguments before any set-up.
+// Command line of npm run evaluate. This file uses no npm packages because tools/evaluate.mjs checks the
+// arguments before any set-up.
 import os from 'node:os';
 
 const parts = ['adherence', 'edits', 'word'];
@@ -6,7 +7,7 @@ const parts = ['adherence', 'edits', 'word'];
 export const command = {
   name: 'npm run evaluate',
   summary:
-    "Measures how well the denoiser's pictures match their prompts, after a test of the analyser that judges them.",
+    "Measures how well the denoiser's pictures match their prompts. Tests the analyser of pictures first.",
   options: {
     weights: {
       type: 'path',
@@ -21,7 +22,7 @@ export const command = {
       max: 1e6,
       default: 500,
       description:
-        'Number of prompts, rounded up to an even one: half have combinations seen in training, half have held-out ones.',
+        'Number of prompts, rounded up to an even number: half of seen combinations, half of held-out ones.',
     },
     steps: { type: 'integer', min: 1, max: 1000, default: 20, description: 'Denoising steps.' },
     guidance: {
@@ -59,7 +60,7 @@ export const command = {
     check: { type: 'boolean', description: 'Ends with exit code 1 if a target is missed.' },
   },
   examples: [
-    ['--parts adherence --prompts 100', 'Judges 100 prompts and nothing else.'],
+    ['--parts adherence --prompts 100', 'Judges only adherence, with 100 prompts.'],
     ['--weights build/training/scenes.safetensors --check', 'Judges the weights that `npm run train` wrote.'],
   ],
 };

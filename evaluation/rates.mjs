@@ -1,9 +1,10 @@
-// Shares of what was judged, with how sure they are.
+// Rates with confidence intervals.
 import { adheres } from './analyser/index.mjs';
 
 /**
- * How many of `all` satisfy `holds`: { count, of, share, low, high }, low and high being the 95 % interval of Wilson
- * ("Probable inference, the law of succession, and statistical inference", 1927). `share` is null where there are none.
+ * Returns how many elements of `all` satisfy `holds`, as { count, of, share, low, high }. `low` and `high`
+ * are the bounds of Wilson's 95 % interval ("Probable inference, the law of succession, and statistical
+ * inference", 1927). `share` is null if `all` is empty.
  */
 export function rateOf(all, holds) {
   const of = all.length;
@@ -19,8 +20,9 @@ export function rateOf(all, holds) {
 const pointsOf = (records) => records.flatMap(({ pointing }) => pointing);
 
 /**
- * `records`: what run.mjs makes of each prompt. `unconditional`: what was found in pictures without a prompt.
- * Returns the figures, by split ('training', 'heldOut'), each of them a rate or, where all pairs are counted, a share.
+ * `records`: the record of each prompt, as run.mjs builds it. `unconditional`: the objects found in pictures
+ * without a prompt. Returns the figures by split ('training', 'heldOut'). Each is a rate or, if all pairs are
+ * counted, { pairs, share }.
  */
 export function figuresOf(records, unconditional) {
   const splits = {};
@@ -38,7 +40,7 @@ function figuresOfSplit(records, unconditional) {
   const relations = judged.flatMap((judgement) => judgement.relations);
   const sizes = judged.flatMap((judgement) => judgement.sizes);
   const backgrounds = judged.flatMap(({ background }) => (background === null ? [] : [background]));
-  const holds = (one) => one.holds;
+  const holds = (result) => result.holds;
   return {
     adherence: rateOf(judged, ({ ok }) => ok),
     byObjects: groupRates(
@@ -62,27 +64,27 @@ function groupRates(all, keyOf, holds) {
   return Object.fromEntries([...groups].sort().map(([key, group]) => [key, rateOf(group, holds)]));
 }
 
-/** Map.groupBy, which Node 20 has not. */
+/** Replaces Map.groupBy, which Node 20 does not have. */
 function groupBy(all, keyOf) {
   const groups = new Map();
-  for (const one of all) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
+  for (const item of all) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
   return groups;
 }
 
 /**
- * How often a picture happens to be right for another prompt: the mean over all pairs of a picture and the prompt of
- * another one, which is what shuffled prompts would give in the long run.
+ * Returns the rate at which a picture matches another prompt by chance: the mean over all pairs of a picture
+ * and the prompt of another picture. It is the expected value for shuffled prompts.
  */
 function chanceOf(records) {
   let ok = 0;
   for (const { found } of records) for (const { scene } of records) ok += adheres(found, scene).ok ? 1 : 0;
-  // Each picture's own prompt was among them.
+  // The loops include the picture's own prompt.
   const own = records.filter(({ judgement }) => judgement.ok).length;
   const pairs = records.length * (records.length - 1);
   return { pairs, share: pairs > 0 ? (ok - own) / pairs : null };
 }
 
-/** How often a picture that was made without a prompt is right for one of the records' prompts. */
+/** Returns the rate at which pictures generated without a prompt match the prompts of the records. */
 function pairShare(unconditional, records) {
   let ok = 0;
   for (const found of unconditional) for (const { scene } of records) ok += adheres(found, scene).ok ? 1 : 0;

@@ -1,30 +1,33 @@
-// Whether what is seen in a picture is what its prompt asked for.
+// Compares the objects found in a picture with those of its prompt.
 import { relationOf } from './relations.mjs';
 
-// Sizes that are said are 5.2–5.8 pixels (small; inside a ring from 4.2) and 7.2 or more (large), others 6.0–7.0: these are
-// the middles between them.
-const mostSmall = 5.9;
-const leastLarge = 7.1;
+// Radii in pixels: "small" is 5.2–5.8 (from 4.2 inside a ring), "large" is 7.2 or more, other objects of the
+// same scene are 6.0–7.0. The limits are the midpoints between these ranges.
+const maxSmallRadius = 5.9;
+const minLargeRadius = 7.1;
 
-/** What an object is called in prompts: "red circle". */
+/** Returns the name of an object as in prompts: "red circle". */
 export const nameOf = ({ colour, shape }) => `${colour} ${shape}`;
 
-/** The one object among those found that is of this colour and shape; undefined where there is none, or more than one. */
-export function findOne(objects, wanted) {
-  const alike = objects.filter((object) => nameOf(object) === nameOf(wanted));
-  return alike.length === 1 ? alike[0] : undefined;
+/** Returns the object of this colour and shape, or undefined if there is none or more than one. */
+export function findOne(objects, expected) {
+  const matches = objects.filter((object) => nameOf(object) === nameOf(expected));
+  return matches.length === 1 ? matches[0] : undefined;
 }
 
 /**
- * `found`: what analysePicture returns. `scene`: what was asked for, { objects: [{ shape, colour, size }], links:
- * [{ subject, relation, object }], background, backgroundSaid }, subject and object being indices of objects, no two of
- * which are alike in both colour and shape.
+ * `found`: the result of analysePicture. `scene`: the expected scene, { objects: [{ shape, colour, size }],
+ * links: [{ subject, relation, object }], background, backgroundSaid }. `subject` and `object` are indices of
+ * objects. No two objects have the same colour and shape.
  *
- * Returns { ok, reasons, coloursOk, shapesOk, relations, sizes, background }. `ok`: each object is there once with its
- * colour and shape, there is no other one, and each relation holds; `reasons` says why not, a sentence each. `coloursOk`,
- * `shapesOk`: the colours, the shapes alone are those asked for, as often. `relations`: [{ relation, holds }]. Not part of
- * `ok`: `sizes`, [{ size, radius, holds }], of those said and found, and `background`, { said, found, holds }, null where
- * none is said.
+ * Returns { ok, reasons, coloursOk, shapesOk, relations, sizes, background }:
+ * - `ok`: true if each object was found exactly once with its colour and shape, there is no other object, and
+ * each relation holds.
+ * - `reasons`: a sentence per violation of `ok`.
+ * - `coloursOk`, `shapesOk`: true if the multiset of colours or of shapes is as expected.
+ * - `relations`: [{ relation, holds }].
+ * - `sizes`: [{ size, radius, holds }] of the objects that were found and have a size word. Not part of `ok`.
+ * - `background`: { said, found, holds }, or null if the prompt names no background. Not part of `ok`.
  */
 export function adheres(found, scene) {
   const reasons = objectReasons(found.objects, scene.objects);
@@ -32,11 +35,11 @@ export function adheres(found, scene) {
     const [one, other] = [scene.objects[subject], scene.objects[object]];
     const [foundOne, foundOther] = [findOne(found.objects, one), findOne(found.objects, other)];
     if (foundOne === undefined || foundOther === undefined) return { relation, holds: false };
-    const seen = relationOf(foundOne, foundOther);
-    if (seen !== relation) {
-      reasons.push(`the ${nameOf(one)} is ${seen} the ${nameOf(other)}, not ${relation} it`);
+    const actual = relationOf(foundOne, foundOther);
+    if (actual !== relation) {
+      reasons.push(`the ${nameOf(one)} is ${actual} the ${nameOf(other)}, not ${relation} it`);
     }
-    return { relation, holds: seen === relation };
+    return { relation, holds: actual === relation };
   });
   return {
     ok: reasons.length === 0,
@@ -51,9 +54,9 @@ export function adheres(found, scene) {
   };
 }
 
-function objectReasons(found, wanted) {
+function objectReasons(found, expected) {
   const reasons = [];
-  const names = wanted.map(nameOf);
+  const names = expected.map(nameOf);
   for (const name of names) {
     const count = found.filter((object) => nameOf(object) === name).length;
     if (count === 0) reasons.push(`there is no ${name}`);
@@ -65,18 +68,18 @@ function objectReasons(found, wanted) {
   return reasons;
 }
 
-function areAlike(found, wanted, propertyOf) {
-  return found.map(propertyOf).sort().join() === wanted.map(propertyOf).sort().join();
+function areAlike(found, expected, propertyOf) {
+  return found.map(propertyOf).sort().join() === expected.map(propertyOf).sort().join();
 }
 
-function sizesOf(found, wanted) {
-  return wanted
+function sizesOf(found, expected) {
+  return expected
     .filter(({ size }) => size === 'small' || size === 'large')
     .map((object) => ({ size: object.size, radius: findOne(found, object)?.radius }))
     .filter(({ radius }) => radius !== undefined)
     .map(({ size, radius }) => ({
       size,
       radius,
-      holds: size === 'small' ? radius < mostSmall : radius > leastLarge,
+      holds: size === 'small' ? radius < maxSmallRadius : radius > minLargeRadius,
     }));
 }

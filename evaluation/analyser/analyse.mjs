@@ -1,4 +1,4 @@
-// What is to be seen in a picture: a background and flat shapes of named colours.
+// Finds the background and the flat shapes of named colours in a picture.
 import { nearestName } from '../../support/colours.mjs';
 import { componentsOf, encloses, interiorOf, isThin, joinIslands, pixelBox } from './components.mjs';
 import { fitShapes } from './fit.mjs';
@@ -7,55 +7,57 @@ import { backgrounds, colours } from '../../support/palette.mjs';
 import { medianColour, toPlanes } from './picture.mjs';
 import { relationOf } from './relations.mjs';
 import { shapes as sceneShapes } from './shapes.mjs';
-import { nobody, softMaskOf } from './soft_mask.mjs';
+import { noOwner, softMaskOf } from './soft_mask.mjs';
 
-// Fewer pixels than this are a speck. A scene's smallest star, of radius 4.2, has an area of 25.
-const leastPixels = 9;
-// An object whose best fit misses more of it than this share (fit.mjs) has an unknown shape.
-const mostError = 0.12;
-// As many pixels away from any edge tell an object's own colour; of fewer the palette's is taken.
-const leastInterior = 4;
+// Components with fewer pixels are specks. The smallest star of a scene, of radius 4.2, has an area of 25.
+const minPixels = 9;
+// An object whose best fit has a larger error (fit.mjs) has an unknown shape.
+const maxError = 0.12;
+// The number of interior pixels that determine the colour of an object. With fewer, the palette's colour is
+// used.
+const minInterior = 4;
 
 const names = Object.keys(colours);
 
 /**
- * `picture`: a Float32Array, planar [3, size, size] with values in [-1, 1], or the bytes of RGBA pixels. `shapes`:
- * those that there may be (shapes.mjs), by default the scenes' six. Throws TypeError or RangeError for anything else.
+ * `picture`: a Float32Array, planar [3, size, size] with values in [-1, 1], or the bytes of RGBA pixels.
+ * `shapes`: the possible shapes (shapes.mjs), by default the six of the scenes. Throws TypeError or
+ * RangeError for any other picture.
  *
- * Returns { background, backgroundColour, objects, relationOf }. `objects`, the largest first:
- * { shape, colour, box: { left, top, right, bottom }, centre: { x, y }, radius, confidence, error, mask }, lengths in
- * pixels from the upper left corner. `shape` is 'unknown' where none of them fits. `confidence`, 0 to 1: how much
- * better the best shape fits than the second best. `mask`: a Float32Array [size, size], how much of each pixel the object
- * covers.
+ * Returns { background, backgroundColour, objects, relationOf }. `objects` is sorted by decreasing size: {
+ * shape, colour, box: { left, top, right, bottom }, centre: { x, y }, radius, confidence, error, mask }.
+ * Lengths are in pixels from the upper left corner. `shape` is 'unknown' if none fits. `confidence`, from 0
+ * to 1, compares the best fit with the second best. `mask`: a Float32Array [size, size] with the covered
+ * share of each pixel.
  */
 export function analysePicture(picture, { shapes = sceneShapes } = {}) {
-  const seen = toPlanes(picture);
-  const backgroundColour = medianColour(seen, borderOf(seen.size));
-  const labels = labelsOf(seen, backgroundColour);
-  const components = joinIslands(withBoxes(componentsOf(labels, seen.size), seen.size))
-    .filter(({ pixels }) => pixels.length >= leastPixels)
+  const planar = toPlanes(picture);
+  const backgroundColour = medianColour(planar, borderOf(planar.size));
+  const labels = labelsOf(planar, backgroundColour);
+  const components = joinIslands(withBoxes(componentsOf(labels, planar.size), planar.size))
+    .filter(({ pixels }) => pixels.length >= minPixels)
     .sort(byPixels);
 
-  const owners = new Int16Array(labels.length).fill(nobody);
+  const owners = new Int16Array(labels.length).fill(noOwner);
   for (const [index, { pixels }] of components.entries()) for (const pixel of pixels) owners[pixel] = index;
   const tints = components.map(
-    (component) => interiorTint(seen, component) ?? colours[names[component.label - 1]],
+    (component) => interiorTint(planar, component) ?? colours[names[component.label - 1]],
   );
-  const tint = (owner) => (owner === nobody ? backgroundColour : tints[owner]);
+  const tint = (owner) => (owner === noOwner ? backgroundColour : tints[owner]);
 
   const objects = components
     .map((component, index) => {
-      const hiders = new Set(
+      const occluders = new Set(
         [...components.keys()].filter((other) => encloses(component.box, components[other].box)),
       );
-      const { mask, weights } = softMaskOf(seen, owners, index, tint, hiders);
+      const { mask, weights } = softMaskOf(planar, owners, index, tint, occluders);
       return {
         component,
-        object: describe(component, mask, fitShapes(mask, weights, seen.size, component.box, shapes)),
+        object: describe(component, mask, fitShapes(mask, weights, planar.size, component.box, shapes)),
       };
     })
-    // What remains of a soft edge is a streak of a colour in between.
-    .filter(({ component, object }) => !(object.shape === 'unknown' && isThin(component, seen.size)))
+    // A thin object of unknown shape is the rest of a soft edge, in a mixed colour.
+    .filter(({ component, object }) => !(object.shape === 'unknown' && isThin(component, planar.size)))
     .map(({ object }) => object);
   return {
     background: nearestName(backgrounds, backgroundColour).name,
@@ -65,11 +67,14 @@ export function analysePicture(picture, { shapes = sceneShapes } = {}) {
   };
 }
 
-/** Labels by the palette's colours, and again by those which the objects turned out to have: no model's are exact. */
+/**
+ * Labels pixels by the colours of the palette, then again by the measured colours of the objects, since
+ * models draw inexact colours.
+ */
 function labelsOf(picture, backgroundColour) {
   const tints = [backgroundColour, ...Object.values(colours)];
   const first = labelPixels(picture, tints);
-  // The largest component of a colour has the last word.
+  // The largest component comes last, so its tint wins.
   for (const component of componentsOf(first, picture.size).sort(byPixels).reverse()) {
     tints[component.label] = interiorTint(picture, component) ?? tints[component.label];
   }
@@ -81,7 +86,7 @@ const byPixels = (a, b) => b.pixels.length - a.pixels.length;
 const withBoxes = (components, size) =>
   components.map((component) => ({ ...component, box: pixelBox(component.pixels, size) }));
 
-/** The pixels along the picture's four sides. */
+/** Returns the pixels along the four sides of the picture. */
 function borderOf(size) {
   const border = [];
   for (let pixel = 0; pixel < size * size; ++pixel) {
@@ -92,15 +97,15 @@ function borderOf(size) {
   return border;
 }
 
-/** The colour of the pixels away from any edge; undefined where there are too few. */
+/** Returns the median colour of the interior pixels, or undefined if there are too few. */
 function interiorTint(picture, component) {
   const interior = interiorOf(component, picture.size);
-  return interior.length >= leastInterior ? medianColour(picture, interior) : undefined;
+  return interior.length >= minInterior ? medianColour(picture, interior) : undefined;
 }
 
 function describe({ label, box }, mask, [best, second]) {
   const colour = names[label - 1];
-  const known = best.error <= mostError;
+  const known = best.error <= maxError;
   return {
     shape: known ? best.shape : 'unknown',
     colour,

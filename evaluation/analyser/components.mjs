@@ -1,10 +1,10 @@
-// Connected pixels of one label.
+// Connected components of pixels with the same label.
 import { backgroundLabel } from './labels.mjs';
 import { neighboursOf } from './picture.mjs';
 
 /**
- * Components of each colour, diagonal neighbours count as connected: { label, pixels }, pixels in reading order of the
- * first one found. The background has none.
+ * Returns the components { label, pixels } of all labels except the background, in reading order of their
+ * first pixel. Diagonal neighbours are connected.
  */
 export function componentsOf(labels, size) {
   const seen = new Uint8Array(labels.length);
@@ -13,7 +13,7 @@ export function componentsOf(labels, size) {
     if (label === backgroundLabel || seen[start]) continue;
     const pixels = [start];
     seen[start] = 1;
-    // The list grows while it is walked through: breadth first.
+    // Breadth-first search: the list grows during the loop.
     for (const pixel of pixels) {
       for (const neighbour of neighboursOf(size, pixel)) {
         if (labels[neighbour] !== label || seen[neighbour]) continue;
@@ -26,7 +26,10 @@ export function componentsOf(labels, size) {
   return components;
 }
 
-/** Pixels all of whose neighbours belong to the component: no edge, so their colour is the object's own. */
+/**
+ * Returns the pixels whose neighbours all belong to the component. They are not at an edge, so their colour
+ * is not mixed.
+ */
 export function interiorOf({ pixels }, size) {
   const members = new Set(pixels);
   return pixels.filter((pixel) => {
@@ -35,7 +38,7 @@ export function interiorOf({ pixels }, size) {
   });
 }
 
-/** No 2 × 2 pixels of it are together: a streak, no object. */
+/** Returns true if the component contains no block of 2 × 2 pixels. Then it is a streak, not an object. */
 export function isThin({ pixels }, size) {
   const members = new Set(pixels);
   return !pixels.some(
@@ -47,7 +50,7 @@ export function isThin({ pixels }, size) {
   );
 }
 
-/** Bounding box in pixels, edges of pixels: a single pixel at (3, 4) has the box 3, 4, 4, 5. */
+/** Returns the bounding box along the edges of pixels: a single pixel at (3, 4) has the box 3, 4, 4, 5. */
 export function pixelBox(pixels, size) {
   const box = { left: size, top: size, right: 0, bottom: 0 };
   for (const pixel of pixels) {
@@ -61,7 +64,7 @@ export function pixelBox(pixels, size) {
   return box;
 }
 
-/** Whether one bounding box holds another one, and is larger. */
+/** Returns true if one bounding box contains another one and is larger. */
 export function encloses(outer, inner) {
   return (
     outer.left <= inner.left &&
@@ -74,8 +77,8 @@ export function encloses(outer, inner) {
 }
 
 /**
- * What is seen of an object through the hole of another one within it is no object of its own: it is joined to the
- * component around. `components`: { label, pixels, box }.
+ * Joins islands to their component. An island is the part of an object that is visible through the hole of
+ * another object within it. `components`: { label, pixels, box }.
  */
 export function joinIslands(components) {
   const islands = new Map();

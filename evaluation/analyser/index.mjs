@@ -1,4 +1,4 @@
-// Reads pictures of flat shapes and compares them with what was asked for. Needs neither a browser nor Node.
+// Reads pictures of flat shapes and compares them with their prompts. Uses neither browser nor Node APIs.
 export { adheres, findOne, nameOf } from './adherence.mjs';
 export { analysePicture } from './analyse.mjs';
 export { backgrounds, colours } from '../../support/palette.mjs';

@@ -1,22 +1,22 @@
-// A picture as the analyser works on it: [red, green, blue] planes with values from 0 to 1.
+// The analyser's representation of pictures: [red, green, blue] planes with values from 0 to 1.
 
 /**
- * `picture`: a Float32Array, planar [3, size, size] with values in [-1, 1], or the bytes of RGBA pixels, row by row
- * (Uint8Array, Uint8ClampedArray; alpha is not looked at). Pictures are square.
+ * Converts a square picture. `picture`: a Float32Array, planar [3, size, size] with values in [-1, 1], or the
+ * bytes of RGBA pixels, row by row (Uint8Array or Uint8ClampedArray). Alpha is ignored.
  */
 export function toPlanes(picture) {
   const isBytes = picture instanceof Uint8Array || picture instanceof Uint8ClampedArray;
   if (!isBytes && !(picture instanceof Float32Array)) {
     throw new TypeError(
       `picture is ${picture?.constructor?.name ?? String(picture)}; ` +
-        'it takes a Float32Array [3, size, size] or the bytes of RGBA pixels',
+        'expected a Float32Array [3, size, size] or the bytes of RGBA pixels',
     );
   }
   const channels = isBytes ? 4 : 3;
   const size = Math.sqrt(picture.length / channels);
   if (!Number.isInteger(size) || size < 8) {
     throw new RangeError(
-      `picture has ${picture.length} elements; it takes ${channels} · size² of them, size at least 8`,
+      `picture has ${picture.length} elements; expected ${channels} · size² with size at least 8`,
     );
   }
   const pixels = size * size;
@@ -27,7 +27,7 @@ export function toPlanes(picture) {
     const plane = Float64Array.from({ length: pixels }, (_, pixel) => valueAt(channel, pixel));
     const wrong = plane.findIndex((value) => !Number.isFinite(value));
     if (wrong >= 0)
-      throw new RangeError(`picture holds ${plane[wrong]} at pixel ${wrong}; it takes finite numbers`);
+      throw new RangeError(`picture contains ${plane[wrong]} at pixel ${wrong}; expected finite numbers`);
     return plane;
   });
   return { size, planes };
@@ -35,13 +35,13 @@ export function toPlanes(picture) {
 
 export const pixelAt = ({ planes }, pixel) => [planes[0][pixel], planes[1][pixel], planes[2][pixel]];
 
-/** The pixels of the 3 × 3 square around `pixel` that lie in the picture, without itself. */
+/** Returns the pixels of the 3 × 3 square around `pixel` that lie within the picture, except `pixel`. */
 export function neighboursOf(size, pixel) {
   if (!tables.has(size)) tables.set(size, tableOf(size));
   return tables.get(size)[pixel];
 }
 
-// By the size of a picture, the neighbours of each pixel: they are asked for again and again.
+// Caches the neighbours of each pixel by picture size, because they are used often.
 const tables = new Map();
 
 function tableOf(size) {
@@ -58,7 +58,7 @@ function tableOf(size) {
   });
 }
 
-/** Channel by channel the median of some pixels: a few wrong ones do not move it. */
+/** Returns the median per channel. It is robust against a few wrong pixels. */
 export function medianColour(picture, pixels) {
   return picture.planes.map((plane) => {
     const values = Float64Array.from(pixels, (pixel) => plane[pixel]).sort();

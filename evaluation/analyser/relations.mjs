@@ -1,6 +1,6 @@
-// How two objects lie to each other.
+// Spatial relations of two objects.
 
-// Of a box, in pixels: outlines are found to about a quarter of a pixel, and models are not exact.
+// Tolerance of a box in pixels. Outlines are found to about a quarter of a pixel, and models are not exact.
 const tolerance = 1;
 
 export const opposite = {
@@ -13,8 +13,9 @@ export const opposite = {
 };
 
 /**
- * What `a` is to `b`, objects with { centre: { x, y }, box }: 'inside' or 'around' where one's box lies within the
- * other's, else 'left of', 'right of', 'above' or 'below' by that axis along which the centres are further apart.
+ * Returns the relation of `a` to `b`, objects with { centre: { x, y }, box }. It is 'inside' or 'around' if
+ * one box lies within the other. Otherwise it is 'left of', 'right of', 'above' or 'below', by the axis along
+ * which the centres are further apart.
  */
 export function relationOf(a, b) {
   if (isWithin(a, b)) return 'inside';
@@ -31,7 +32,7 @@ function isWithin({ box: inner }, { box: outer }) {
     inner.top >= outer.top - tolerance &&
     inner.right <= outer.right + tolerance &&
     inner.bottom <= outer.bottom + tolerance;
-  // Two alike boxes lie within each other: neither is inside.
+  // Boxes of about the same size contain each other; then neither object is inside.
   const isSmaller = inner.right - inner.left < 0.8 * (outer.right - outer.left);
   return holds && isSmaller;
 }

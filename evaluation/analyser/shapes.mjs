@@ -1,10 +1,10 @@
-// The analyser's own drawings of the six shapes, by signed distances to their outlines. They are written from the shapes'
-// description, not from the code that draws the scenes, so that a mistake there is found here.
+// Draws the six shapes by signed distances to their outlines. The formulas follow the description of the
+// shapes, not the code that draws the scenes, so that errors in that code are found.
 
-const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
+const clamp = (value, min, max) => Math.min(max, Math.max(min, value));
 
-// Of unit shapes, half as wide as their bounding box, which has its middle at 0: the hole of a ring, half the width of a
-// cross's arms, the notches of a star by its points.
+// Unit shapes have a bounding box of half-width 1, centred at 0. These are the radius of a ring's hole, half
+// the width of a cross's arms, and the ratio of the inner to the outer radius of a star.
 const ringHole = 0.55;
 const crossArm = 0.31;
 const starNotch = 0.45;
@@ -18,7 +18,10 @@ function boxDistance(x, y, halfWidth, halfHeight) {
   return Math.sqrt(beyondX * beyondX + beyondY * beyondY) + inside;
 }
 
-/** To a polygon that is its own mirror image; `corners`: [x, y] of its right half, from the top to the bottom. */
+/**
+ * Returns the signed distance to a polygon with mirror symmetry. `corners`: [x, y] of its right half, from
+ * top to bottom.
+ */
 function mirroredDistance(x, y, corners) {
   const right = Math.abs(x);
   let nearest = Infinity;
@@ -33,15 +36,15 @@ function mirroredDistance(x, y, corners) {
     const awayX = right - fromX - along * edgeX;
     const awayY = y - fromY - along * edgeY;
     nearest = Math.min(nearest, awayX * awayX + awayY * awayY);
-    // Edges that a ray to the right crosses; those of the left half are behind it.
+    // Counts the edges that a ray to the right crosses. It cannot cross edges of the left half.
     if (fromY > y !== toY > y && right < fromX + ((y - fromY) / edgeY) * edgeX) inside = !inside;
   }
   return (inside ? -1 : 1) * Math.sqrt(nearest);
 }
 
 /**
- * A shape that is its own mirror image; `corners` as above, of any size and height: made half as wide as 1, with the middle of its height
- * at 0.
+ * Returns a shape with mirror symmetry. `corners` as in mirroredDistance, of any size; they are scaled to a
+ * half-width of 1 and centred vertically at 0.
  */
 export function mirrored(corners) {
   const halfWidth = Math.max(...corners.map(([x]) => x));
@@ -65,7 +68,10 @@ const fivePoints = [0, 1, 2, 3, 4, 5].map((tenth) => {
   return [length * Math.sin((tenth * Math.PI) / 5), -length * Math.cos((tenth * Math.PI) / 5)];
 });
 
-/** By name: half the height of the unit shape's bounding box, and the signed distance to the unit shape, y downwards. */
+/**
+ * Shapes by name: half the height of the unit shape's bounding box, and the signed distance to it, y pointing
+ * down.
+ */
 export const shapes = {
   circle: { halfHeight: 1, distance: (x, y) => Math.sqrt(x * x + y * y) - 1 },
   square: { halfHeight: 1, distance: (x, y) => boxDistance(x, y, 1, 1) },
@@ -85,12 +91,12 @@ export const shapes = {
 };
 
 /**
- * How much of the pixel with its middle at (x, y) the shape covers, from 0 to 1, `place` being the middle and half the
- * width of its bounding box: an edge is one pixel wide.
+ * Returns the share, from 0 to 1, of the pixel with its centre at (x, y) that the shape covers. `placement`:
+ * the centre and half the width of its bounding box, { x, y, radius }. Edges are one pixel wide.
  */
-export function coverageAt(shape, place, x, y) {
-  const { radius } = place;
-  return clamp(0.5 - radius * shape.distance((x - place.x) / radius, (y - place.y) / radius), 0, 1);
+export function coverageAt(shape, placement, x, y) {
+  const { radius } = placement;
+  return clamp(0.5 - radius * shape.distance((x - placement.x) / radius, (y - placement.y) / radius), 0, 1);
 }
 
 export function boxOf(shape, { x, y, radius }) {
