@@ -1,49 +1,72 @@
-// The public API that users program against: package `diffusion-cross-attention`.
-// Names, signatures and the stated behaviour here are fixed. Everything may be extended; nothing here may be
-// weakened. Where this file is silent, do what a user of PyTorch, diffusers or ONNX Runtime Web would expect.
+// The public API of the package `diffusion-cross-attention`.
+// Names, signatures and the stated behaviour are fixed. The package may extend them but must not weaken them.
+// Behaviour that is not specified here should be what users of PyTorch, diffusers or ONNX Runtime Web expect.
 
 // ---------------------------------------------------------------------------------------------- runtime
 export type DType = 'float32' | 'float64';
 export type TypedArray = Float32Array | Float64Array;
 
 export interface InitOptions {
-  /** Worker threads for the WASM core. 'auto': the cores, where SharedArrayBuffer can be had; else 1. */
+  /** Worker threads of the WASM core. 'auto': one per core if SharedArrayBuffer is available, otherwise 1. */
   threads?: number | 'auto';
-  /** 'relaxed': fused multiply-add (relaxed SIMD); 'baseline': fixed-width SIMD. 'auto' detects. */
+  /** 'relaxed': fused multiply-add (relaxed SIMD). 'baseline': fixed-width SIMD. 'auto': detected. */
   simd?: 'auto' | 'relaxed' | 'baseline';
-  /** 'auto' takes WebGPU where an adapter answers and measurement says that it wins; never an error if absent. */
+  /**
+   * 'auto': WebGPU if there is an adapter and it is measured to be faster. A missing adapter is not an error.
+   */
   device?: 'auto' | 'wasm' | 'webgpu';
-  /** Where the .wasm files are served from, if not beside the module. */
+  /** The URL of the folder of the .wasm files. Default: the folder of the module. */
   wasmBaseUrl?: string | URL;
 }
 export interface RuntimeInfo {
   readonly simd: 'relaxed' | 'baseline';
   readonly threads: number;
   readonly device: 'wasm' | 'webgpu';
-  /** The adapter's description, or why there is none. */
+  /** The description of the adapter, or the reason why there is none. */
   readonly webgpu: string;
   readonly version: string;
 }
-/** Loads the WASM variant that fits this machine. Idempotent; every class below needs it first (else NotInitializedError). */
+/**
+ * Loads the WASM variant for this machine. Idempotent. The classes below throw NotInitializedError if it was
+ * not called before.
+ */
 export function init(options?: InitOptions): Promise<RuntimeInfo>;
-/** Bytes of WASM memory in live tensors, layers and caches: 0 after everything was disposed of. */
+/**
+ * Returns the bytes of WASM memory in live tensors, layers and caches. It is 0 after all objects were
+ * disposed.
+ */
 export function memoryInUse(): number;
 
-/** All errors of this package; `code` is stable, `message` names the argument, what it got and what it takes. */
+/**
+ * Base class of all errors. `code` is stable. `message` names the argument, its value and the allowed values.
+ */
 export class CrossAttentionError extends Error {
   readonly code: string;
 }
-export class ShapeError extends CrossAttentionError {} // code 'ERR_SHAPE': a wrong rank, size or length, a negative dimension
-export class ArgumentError extends CrossAttentionError {} // code 'ERR_ARGUMENT': NaN, not an integer, wrong type or dtype, constructor arguments that cannot be, a call out of order
-export class DisposedError extends CrossAttentionError {} // code 'ERR_DISPOSED'
-export class NotInitializedError extends CrossAttentionError {} // code 'ERR_NOT_INITIALIZED'
-export class WeightsError extends CrossAttentionError {} // code 'ERR_WEIGHTS' (corrupt or mismatching weight file)
-export class OutOfMemoryError extends CrossAttentionError {} // code 'ERR_OUT_OF_MEMORY'; the layer stays usable
+/** Code 'ERR_SHAPE': a wrong rank, size or length, or a negative dimension. */
+export class ShapeError extends CrossAttentionError {}
+/**
+ * Code 'ERR_ARGUMENT': NaN, a non-integer, a wrong type or dtype, invalid constructor arguments, or a call in
+ * the wrong order.
+ */
+export class ArgumentError extends CrossAttentionError {}
+/** Code 'ERR_DISPOSED'. */
+export class DisposedError extends CrossAttentionError {}
+/** Code 'ERR_NOT_INITIALIZED'. */
+export class NotInitializedError extends CrossAttentionError {}
+/** Code 'ERR_WEIGHTS': a corrupt or mismatching weight file. */
+export class WeightsError extends CrossAttentionError {}
+/** Code 'ERR_OUT_OF_MEMORY'. The layer stays usable. */
+export class OutOfMemoryError extends CrossAttentionError {}
 
 // ----------------------------------------------------------------------------------------------- tensor
-/** A dense row-major tensor in WASM memory. Dispose it (or `using`); a FinalizationRegistry catches the forgotten. */
+/**
+ * A dense row-major tensor in WASM memory. Free it with dispose() or `using`. A FinalizationRegistry frees
+ * tensors that were not disposed.
+ */
 export class Tensor {
-  static from(data: ArrayLike<number>, shape: readonly number[], dtype?: DType): Tensor; // copies; dtype from a typed array, else float32
+  /** Copies the data. The default dtype is that of a typed array, otherwise float32. */
+  static from(data: ArrayLike<number>, shape: readonly number[], dtype?: DType): Tensor;
   static zeros(shape: readonly number[], dtype?: DType): Tensor;
   static full(shape: readonly number[], value: number, dtype?: DType): Tensor;
   static randn(
@@ -55,29 +78,35 @@ export class Tensor {
   readonly size: number;
   readonly dtype: DType;
   readonly disposed: boolean;
-  /** A copy, independent of WASM memory. */
+  /** Returns a copy outside WASM memory. */
   data(): TypedArray;
-  /** Zero-copy view into WASM memory; good until the next call into this package. */
+  /** Returns a zero-copy view of WASM memory, valid until the next call into this package. */
   view(): TypedArray;
   reshape(shape: readonly number[]): Tensor; // one dimension may be -1
   clone(): Tensor;
-  dispose(): void; // twice is harmless
+  dispose(): void; // repeated calls have no effect
   [Symbol.dispose](): void;
 }
 
 // ------------------------------------------------------------------------------------------------ layer
 export interface LayerOptions {
   dtype?: DType; // float32
-  seed?: number; // Xavier-uniform initial weights, zero bias; the same seed gives the same weights anywhere
+  seed?: number; // Xavier-uniform weights, zero bias; a seed gives the same weights on all platforms
   scale?: number; // softmax scale; default 1/sqrt(headDim)
-  blockSizeQ?: number; // flash-attention tiles; 0 = chosen by the planner
+  blockSizeQ?: number; // flash-attention tiles; 0: chosen by the planner
   blockSizeKV?: number;
 }
 export interface AttentionOptions {
-  /** Key mask [B, L] (1 = attend, 0 = ignore; a fully ignored row gives a zero attention output), or an additive float mask [B | 1, heads | 1, N | 1, L]. */
+  /**
+   * Key mask [B, L] (1 = attend, 0 = ignore), or additive float mask [B | 1, heads | 1, N | 1, L]. The
+   * attention output of a fully ignored row is zero.
+   */
   mask?: Tensor | null;
 }
-/** q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo. No residual, no norm. */
+/**
+ * q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = concat(softmax(scale·q·kᵀ + mask)·v over heads)·Woᵀ + bo. No
+ * residual, no norm.
+ */
 export class DiffusionCrossAttention {
   constructor(
     queryDim: number,
@@ -95,53 +124,76 @@ export class DiffusionCrossAttention {
   readonly parameterCount: number;
   readonly supportsTraining: boolean; // true
   readonly supportsJitCompilation: boolean; // true
-  /** While true, a forward keeps what backward needs (inputs and log-sum-exp, never the probability matrix). Default false. */
+  /**
+   * If true, forward saves what backward needs: inputs and log-sum-exp, but not the probability matrix.
+   * Default: false.
+   */
   training: boolean;
 
-  /** Self-attention fallback (context = the input's own tokens); ShapeError where contextDim ≠ queryDim. */
+  /** Self-attention: the context is the tokens of the input. Throws ShapeError if contextDim ≠ queryDim. */
   forward(input: Tensor): Tensor;
-  /** input [B,C,H,W] | [B,N,C] | [N,C]; context [B | 1, L, contextDim] | [L, contextDim] | null. Output: the input's shape. */
+  /**
+   * input: [B,C,H,W] | [B,N,C] | [N,C]. context: [B | 1, L, contextDim] | [L, contextDim] | null. Returns a
+   * tensor of the input's shape.
+   */
   forwardWithContext(input: Tensor, context: Tensor | null, options?: AttentionOptions): Tensor;
-  /** The same result without blocking the calling thread, on the device that the scheduler picks. */
+  /**
+   * Like forwardWithContext, without blocking the calling thread, on the device selected by the scheduler.
+   */
   forwardAsync(input: Tensor, context: Tensor | null, options?: AttentionOptions): Promise<Tensor>;
 
-  /** dL/d(input), of the input's shape; adds to the parameter gradients. ArgumentError without a training forward before it. */
+  /**
+   * Returns dL/d(input), of the input's shape, and adds to the parameter gradients. Throws ArgumentError
+   * without a preceding training forward.
+   */
   backward(outputGradient: Tensor): Tensor;
-  /** dL/d(context) of the last backward, owned by the layer and good until its next backward, resetState or dispose; null for the self-attention fallback. */
+  /**
+   * dL/d(context) of the last backward; null for self-attention. The layer owns it. It is valid until the
+   * next backward, resetState or dispose.
+   */
   readonly contextGradient: Tensor | null;
-  /** Flat, in the order of getParameterNames(). */
+  /** All parameters in one array, in the order of getParameterNames(). */
   getParameters(): TypedArray;
   setParameters(parameters: ArrayLike<number>): void;
   getParameterGradients(): TypedArray;
   clearGradients(): void;
-  /** Plain gradient descent: p ← p − learningRate·dp, then the gradients are cleared. */
+  /** Plain gradient descent: p ← p − learningRate·dp. Then clears the gradients. */
   updateParameters(learningRate: number): void;
-  /** Forgets cached activations, the contextGradient and caches of contexts; parameters stay. */
+  /** Clears saved activations, contextGradient and cached contexts. Keeps the parameters. */
   resetState(): void;
 
-  /** to_q.weight, to_k.weight, to_v.weight, to_out.0.weight, to_out.0.bias; weights as [outFeatures, inFeatures]. */
+  /**
+   * to_q.weight, to_k.weight, to_v.weight, to_out.0.weight, to_out.0.bias. Weights are [outFeatures,
+   * inFeatures].
+   */
   getParameterNames(): string[];
   readonly namedParameterCount: number;
   getParameterShape(name: string): number[] | undefined;
   getParameter(name: string): Tensor | undefined; // a copy
-  setParameter(name: string, value: Tensor): boolean; // false: no such name; ShapeError: wrong shape
+  setParameter(name: string, value: Tensor): boolean; // false: unknown name; ShapeError: wrong shape
   validateWeights(names: Iterable<string>, mapping?: (name: string) => string | null): WeightLoadValidation;
-  /** From a safetensors file (F64, F32, F16, BF16 tensors) or named tensors. All or nothing: on an error the parameters stay. */
+  /**
+   * Loads a safetensors file (F64, F32, F16, BF16 tensors) or named tensors. If it throws, the parameters
+   * are unchanged.
+   */
   loadWeights(
     weights: ArrayBuffer | Uint8Array | Map<string, Tensor> | Record<string, Tensor>,
     options?: { prefix?: string; mapping?: (name: string) => string | null; strict?: boolean },
   ): WeightLoadResult;
-  /** The parameters as a safetensors file that diffusers can read. */
+  /** Returns the parameters as a safetensors file that diffusers can read. */
   saveWeights(options?: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' }): Uint8Array;
 
-  /** Softmax probabilities, [B, L, H, W] (or [B, L, N]) averaged over the heads, or [B, heads, L, …] for 'all'. */
+  /**
+   * Returns the softmax probabilities: [B, L, H, W] (or [B, L, N]) averaged over the heads, or [B, heads,
+   * L, …] for 'all'.
+   */
   attentionMaps(
     input: Tensor,
     context: Tensor | null,
     options?: AttentionOptions & { heads?: 'mean' | 'all' },
   ): Tensor;
 
-  /** Pushes the input nodes (input, then context) onto inputNodes and returns the output node. */
+  /** Appends the input nodes (input, then context) to inputNodes and returns the output node. */
   exportComputationGraph(inputNodes: ComputationNode[]): ComputationNode;
   getDiagnostics(): Record<string, string>;
   dispose(): void;
@@ -166,7 +218,10 @@ export interface WeightLoadResult {
 }
 
 // ------------------------------------------------------------------------------------------ graph and JIT
-/** A node of the layer's computation graph. Sizes known only at run time are names: 'batch', 'tokens', 'contextLength'. */
+/**
+ * A node of the layer's computation graph. Sizes that are only known at run time are names: 'batch',
+ * 'tokens', 'contextLength'.
+ */
 export class ComputationNode {
   readonly op: string; // ONNX operator names: 'MatMul', 'Softmax', 'Transpose', …; 'Input', 'Constant'
   readonly name: string;
@@ -175,29 +230,37 @@ export class ComputationNode {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 export interface CompileOptions {
-  /** One shape per input node, all sizes fixed. */
+  /** One shape per input node, with fixed sizes. */
   inputShapes: readonly (readonly number[])[];
-  /** Inputs that stay the same over many runs (a prompt's context over all denoising steps), folded into the plan. */
+  /**
+   * Inputs that are constant over many runs, such as the context of a prompt over all denoising steps. They
+   * are folded into the plan.
+   */
   constants?: Map<ComputationNode, Tensor>;
   device?: 'wasm' | 'webgpu';
 }
-/** Optimises the graph for these shapes (constant folding, cheapest association by cost, fusion, memory plan) and readies it to run. */
+/**
+ * Optimises the graph for these shapes: constant folding, cheapest association by cost, fusion, memory plan.
+ */
 export function compile(
   output: ComputationNode,
   inputs: readonly ComputationNode[],
   options: CompileOptions,
 ): Promise<CompiledGraph>;
 export class CompiledGraph {
-  run(...inputs: Tensor[]): Tensor; // the inputs that are not constants, in order
+  run(...inputs: Tensor[]): Tensor; // the inputs that are not constant, in order
   runAsync(...inputs: Tensor[]): Promise<Tensor>;
-  /** What was compiled, for people: each step, its kernel, FLOPs and bytes; and what the graph would have cost unoptimised. */
+  /**
+   * Returns a readable description: each step with its kernel, FLOPs and bytes, and the cost of the
+   * unoptimised graph.
+   */
   describe(): string;
   readonly flops: number;
   readonly scratchBytes: number;
   dispose(): void;
   [Symbol.dispose](): void;
 }
-/** The graph as an ONNX model file (standard operators only), to run on a server or any ONNX engine. */
+/** Returns the graph as an ONNX model file with standard operators only, for any ONNX engine. */
 export function toOnnx(
   output: ComputationNode,
   inputs: readonly ComputationNode[],

@@ -1,4 +1,5 @@
-// A program as users of the denoiser write it, against its declarations: it has to compile, and wrong calls must not.
+// A typical program that uses the denoiser. It must compile against the declarations; wrong calls must not
+// compile.
 import { ArgumentError as MainArgumentError } from 'diffusion-cross-attention';
 import {
   ArgumentError,
@@ -20,6 +21,8 @@ import type {
   DenoiserOptions,
   DenoiserRuntimeInfo,
   EditOptions,
+  FineTuner,
+  FineTunerOptions,
   GpuTrainer,
   Learner,
   LearnerOptions,
@@ -71,9 +74,9 @@ export async function paint(file: ArrayBuffer, canvas: CanvasRenderingContext2D)
   return maps.length + words.length + unknown.length + info.threads + memoryInUse() > 0 ? picture : maps;
 }
 
-export function teach(model: Denoiser, file: Uint8Array): Uint8Array {
+export function fineTune(model: Denoiser, file: Uint8Array): Uint8Array {
   const scenes: Scene[] = [1, 2].map((seed) => randomScene({ seed, split: 'heldOut', objects: 2 }));
-  const options: LearnerOptions = {
+  const options: FineTunerOptions = {
     word: 'blob',
     like: 'circle',
     pictures: scenes.map((scene) => scene.picture),
@@ -85,14 +88,20 @@ export function teach(model: Denoiser, file: Uint8Array): Uint8Array {
     shift: 1,
     seed: 0,
   };
-  const learner: Learner = model.learner(options);
-  const { step, loss }: { step: number; loss: number } = learner.step();
-  learner.step(0.5);
-  learner.dispose();
+  const fineTuner: FineTuner = model.fineTuner(options);
+  const { step, loss }: { step: number; loss: number } = fineTuner.step();
+  fineTuner.step(0.5);
+  fineTuner.dispose();
   model.loraScale = step + loss;
-  const brought: string[] = model.loadLora(file);
+  const newWords: string[] = model.loadLora(file);
   model.unloadLora();
-  return brought.length > 0 ? model.saveLora() : model.save({ dtype: 'float32' });
+  return newWords.length > 0 ? model.saveLora() : model.save({ dtype: 'float32' });
+}
+
+/** The deprecated names still compile. */
+export function useDeprecatedNames(model: Denoiser, options: LearnerOptions): number {
+  const learner: Learner = model.learner(options);
+  return learner.step().loss + learningRate(5, { most: 0.001, steps: 100 });
 }
 
 export function train(options: DenoiserOptions, trainerOptions: TrainerOptions): Uint8Array {
@@ -101,12 +110,12 @@ export function train(options: DenoiserOptions, trainerOptions: TrainerOptions):
   while (trainer.step(0.001).loss > 0.1);
   trainer.loadCheckpoint(trainer.saveCheckpoint());
   const file: Uint8Array = trainer.withAverages(() => model.save());
-  for (const owned of [trainer, model]) owned[Symbol.dispose]();
+  for (const resource of [trainer, model]) resource[Symbol.dispose]();
   return file;
 }
 
-export async function trainOnCard(trainer: Trainer, gpuDevice: GPUDevice): Promise<string> {
-  const rates: LearningRateOptions = { most: 0.001, warmUp: 10, steps: 100, fall: 0.5 };
+export async function trainOnGpu(trainer: Trainer, gpuDevice: GPUDevice): Promise<string> {
+  const rates: LearningRateOptions = { max: 0.001, warmUp: 10, steps: 100, fall: 0.5 };
   using training: GpuTrainer = await trainer.onWebGPU({ gpuDevice });
   while (trainer.steps < 100) {
     const { step, loss }: { step: number; loss: number } = await training.step(learningRate(5, rates));
@@ -125,7 +134,7 @@ export function codeOf(error: unknown): string | undefined {
     WeightsError,
     OutOfMemoryError,
   ];
-  // The same classes as the main entry's.
+  // The error classes are those of the main entry.
   const same: typeof MainArgumentError = ArgumentError;
   return error instanceof CrossAttentionError && [...classes, same].some((known) => error instanceof known)
     ? error.code
@@ -133,24 +142,24 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 export function wrongCalls(model: Denoiser, sampler: Sampler): void {
-  // @ts-expect-error a denoiser is made by load or create
+  // @ts-expect-error Denoisers are created by load or create.
   new Denoiser();
-  // @ts-expect-error a sampler takes a prompt
+  // @ts-expect-error A sampler requires a prompt.
   model.sampler({ steps: 5 });
-  // @ts-expect-error there is no such option
+  // @ts-expect-error The option does not exist.
   model.sampler({ prompt: 'a star', negativePrompt: 'a circle' });
-  // @ts-expect-error an edit takes the prompt that it begins with
+  // @ts-expect-error An edit requires the original prompt.
   model.sampler({ prompt: 'a star', edit: {} });
-  // @ts-expect-error the words cannot be changed
+  // @ts-expect-error The words are read-only.
   sampler.words[0] = 'circle';
-  // @ts-expect-error how far it is it says itself
+  // @ts-expect-error The step is read-only.
   sampler.step = 3;
-  // @ts-expect-error a learner takes pictures
-  model.learner({ word: 'blob' });
-  // @ts-expect-error there is no such type of numbers
+  // @ts-expect-error A FineTuner requires pictures.
+  model.fineTuner({ word: 'blob' });
+  // @ts-expect-error The data type does not exist.
   model.save({ dtype: 'float64' });
-  // @ts-expect-error there is no such split
+  // @ts-expect-error The split does not exist.
   randomScene({ split: 'test' });
-  // @ts-expect-error a step takes its learning rate
+  // @ts-expect-error A step requires a learning rate.
   model.trainer().step();
 }

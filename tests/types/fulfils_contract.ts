@@ -1,8 +1,10 @@
-// Compiles only if the package's declarations fulfil the contract's: every export, member, argument and result.
+// Compiles only if the package's declarations fulfil the contract: every export, member, argument and result.
 import type * as contract from './contract';
 import type * as actual from 'diffusion-cross-attention';
 
-/** A contract's type with the package's own classes in place of the contract's: what callers pass. */
+/**
+ * A type of the contract in which the package's classes replace those of the contract, as callers pass them.
+ */
 type Own<T> = T extends contract.Tensor
   ? actual.Tensor
   : T extends contract.ComputationNode
@@ -23,47 +25,50 @@ type Own<T> = T extends contract.Tensor
 type OwnMembers<T> = { [Key in keyof T]: Own<T[Key]> };
 type OwnAll<Arguments extends unknown[]> = { [Index in keyof Arguments]: Own<Arguments[Index]> };
 
-/** Whoever may call the contract's function may call the package's, and gets what the contract promises. */
-type Callable<Promised, Given> = Promised extends (...args: infer Arguments) => infer Result
-  ? Given extends (...args: OwnAll<Arguments>) => infer GivenResult
-    ? GivenResult extends Result
+/**
+ * true if the package's function accepts all arguments of the contract's function and returns the promised
+ * result.
+ */
+type Callable<Expected, Actual> = Expected extends (...args: infer Arguments) => infer Result
+  ? Actual extends (...args: OwnAll<Arguments>) => infer ActualResult
+    ? ActualResult extends Result
       ? true
-      : { wrongResult: GivenResult; promised: Result }
-    : { wrongArguments: OwnAll<Arguments>; given: Given }
+      : { wrongResult: ActualResult; expected: Result }
+    : { wrongArguments: OwnAll<Arguments>; actual: Actual }
   : never;
 
-/** Function members are callable as promised, other members have a type that was promised. */
-type Member<Promised, Given> = [Promised] extends [(...args: never[]) => unknown]
-  ? Callable<Promised, Given>
-  : [Given] extends [Promised]
+/** Compares functions by Callable, and other members by assignability. */
+type Member<Expected, Actual> = [Expected] extends [(...args: never[]) => unknown]
+  ? Callable<Expected, Actual>
+  : [Actual] extends [Expected]
     ? true
-    : { wrongMember: Given; promised: Promised };
-type Members<Promised, Given> = {
-  [Key in keyof Promised]-?: Key extends keyof Given ? Member<Promised[Key], Given[Key]> : { missing: Key };
+    : { wrongMember: Actual; expected: Expected };
+type Members<Expected, Actual> = {
+  [Key in keyof Expected]-?: Key extends keyof Actual ? Member<Expected[Key], Actual[Key]> : { missing: Key };
 };
 type Failures<Checked> = { [Key in keyof Checked as Checked[Key] extends true ? never : Key]: Checked[Key] };
-/** {} where every member passes, else the ones that do not, with the reason. */
-type Missed<Promised, Given> = Failures<Members<Promised, Given>>;
+/** The members that do not fulfil the contract, with the reason; {} if there are none. */
+type Violations<Expected, Actual> = Failures<Members<Expected, Actual>>;
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : { left: A; right: B };
 declare function isTrue<T extends true>(...result: T[]): void;
-/** An error here shows the members that do not fulfil the contract, with the reason. */
+/** A compiler error at a call lists the members that do not fulfil the contract, with the reason. */
 declare function isEmpty<T extends { [Key in keyof T]: never }>(): void;
 
 // Instances.
-isEmpty<Missed<contract.Tensor, actual.Tensor>>();
-isEmpty<Missed<contract.DiffusionCrossAttention, actual.DiffusionCrossAttention>>();
-isEmpty<Missed<contract.ComputationNode, actual.ComputationNode>>();
-isEmpty<Missed<contract.CompiledGraph, actual.CompiledGraph>>();
-isEmpty<Missed<contract.RuntimeInfo, actual.RuntimeInfo>>();
-isEmpty<Missed<contract.CrossAttentionError, actual.CrossAttentionError>>();
-isEmpty<Missed<contract.WeightLoadResult, actual.WeightLoadResult>>();
-isEmpty<Missed<contract.WeightLoadValidation, actual.WeightLoadValidation>>();
+isEmpty<Violations<contract.Tensor, actual.Tensor>>();
+isEmpty<Violations<contract.DiffusionCrossAttention, actual.DiffusionCrossAttention>>();
+isEmpty<Violations<contract.ComputationNode, actual.ComputationNode>>();
+isEmpty<Violations<contract.CompiledGraph, actual.CompiledGraph>>();
+isEmpty<Violations<contract.RuntimeInfo, actual.RuntimeInfo>>();
+isEmpty<Violations<contract.CrossAttentionError, actual.CrossAttentionError>>();
+isEmpty<Violations<contract.WeightLoadResult, actual.WeightLoadResult>>();
+isEmpty<Violations<contract.WeightLoadValidation, actual.WeightLoadValidation>>();
 
 // Static members, constructors and functions.
 type Static<Class> = Omit<Class, 'prototype'>;
-isEmpty<Missed<Static<typeof contract.Tensor>, Static<typeof actual.Tensor>>>();
+isEmpty<Violations<Static<typeof contract.Tensor>, Static<typeof actual.Tensor>>>();
 type ConstructorArguments = ConstructorParameters<typeof contract.DiffusionCrossAttention>;
 isTrue<
   typeof actual.DiffusionCrossAttention extends new (
@@ -77,15 +82,15 @@ isTrue<Callable<typeof contract.memoryInUse, typeof actual.memoryInUse>>();
 isTrue<Callable<typeof contract.compile, typeof actual.compile>>();
 isTrue<Callable<typeof contract.toOnnx, typeof actual.toOnnx>>();
 
-// Options: whatever the contract lets callers write, and no member of another type.
+// Options accept everything that the contract accepts, and their members have the same types.
 isTrue<Equal<actual.DType, contract.DType>>();
 isTrue<contract.InitOptions extends actual.InitOptions ? true : false>();
 isTrue<contract.LayerOptions extends actual.LayerOptions ? true : false>();
-isEmpty<Missed<Required<contract.InitOptions>, Required<actual.InitOptions>>>();
-isEmpty<Missed<Required<contract.LayerOptions>, Required<actual.LayerOptions>>>();
+isEmpty<Violations<Required<contract.InitOptions>, Required<actual.InitOptions>>>();
+isEmpty<Violations<Required<contract.LayerOptions>, Required<actual.LayerOptions>>>();
 isTrue<OwnMembers<contract.AttentionOptions> extends actual.AttentionOptions ? true : false>();
 
-// The training flag can be set; everything else of a layer is read-only.
+// Only the training flag of a layer is writable; all other members are read-only.
 type Writable<T> = {
   [Key in keyof T]-?: Equal<{ [K in Key]: T[K] }, { -readonly [K in Key]: T[K] }> extends true ? Key : never;
 }[keyof T];
@@ -95,5 +100,5 @@ type WritableMembers<T> = {
 isTrue<Equal<WritableMembers<actual.DiffusionCrossAttention>, 'training'>>();
 isTrue<Equal<WritableMembers<actual.Tensor>, never>>();
 
-// Every export of the contract is there.
+// The package has every export of the contract.
 isTrue<Exclude<keyof typeof contract, keyof typeof actual> extends never ? true : false>();

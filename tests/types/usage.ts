@@ -1,4 +1,4 @@
-// A program as users write it, against the package's declarations: it has to compile, and wrong calls must not.
+// A typical program. It must compile against the package's declarations; wrong calls must not compile.
 import {
   ArgumentError,
   CrossAttentionError,
@@ -37,8 +37,8 @@ export async function train(file: ArrayBuffer): Promise<number> {
   layer.loadWeights({ 'to_q.weight': input });
   const maps = layer.attentionMaps(input, null, { heads: 'all' });
   const values: TypedArray = maps.data();
-  const later: Tensor = await layer.forwardAsync(input, null);
-  for (const owned of [layer, input, context, output, gradient, later]) owned[Symbol.dispose]();
+  const asyncOutput: Tensor = await layer.forwardAsync(input, null);
+  for (const resource of [layer, input, context, output, gradient, asyncOutput]) resource[Symbol.dispose]();
   return memoryInUse() + values.length + result.loadedCount + info.threads + (contextGradient?.size ?? 0);
 }
 
@@ -57,16 +57,16 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 export function wrongCalls(layer: DiffusionCrossAttention, tensor: Tensor): void {
-  // @ts-expect-error an image is no array
+  // @ts-expect-error The input is an array, not a tensor.
   layer.forward([1, 2, 3]);
-  // @ts-expect-error there is no such dtype
+  // @ts-expect-error The dtype does not exist.
   Tensor.zeros([1], 'float16');
-  // @ts-expect-error the shape cannot be changed
+  // @ts-expect-error The shape is read-only.
   tensor.shape[0] = 5;
-  // @ts-expect-error tensors are made by from, zeros, full and randn
+  // @ts-expect-error Tensors are created by from, zeros, full and randn.
   new Tensor();
-  // @ts-expect-error there is no such head
+  // @ts-expect-error The value of heads does not exist.
   layer.attentionMaps(tensor, null, { heads: 'first' });
-  // @ts-expect-error of the dimensions one is missing
+  // @ts-expect-error A dimension is missing.
   new DiffusionCrossAttention(8);
 }

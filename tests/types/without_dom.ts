@@ -1,4 +1,4 @@
-// A program for Node whose types know no browser, and so no WebGPU.
+// A program for Node that compiles without the DOM library, which declares the types of WebGPU.
 import { DiffusionCrossAttention, init, Tensor } from '../../dist/index.js';
 
 await init({ device: 'webgpu' });
