@@ -1,4 +1,4 @@
-// toOnnx: ONNX Runtime, native and in WebAssembly, computes from the file what the layer computes.
+// toOnnx: ONNX Runtime, native and in WebAssembly, must compute the output of the layer from the file.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -12,22 +12,22 @@ import * as attention from '../support/onnx_package.mjs';
 const { ArgumentError, composeGraph, ComputationNode, DiffusionCrossAttention } = attention;
 const { fromOnnx, memoryInUse, runtimeInfo, toOnnx } = attention;
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
 const forms = ['operators', 'com.microsoft'];
 const opsets = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26];
 
-/** In relation to the largest output. float64: sums of fewer than 1000 terms, each rounded by 1.1e-16. */
+/** Relative to the largest output. float64: sums of fewer than 1000 terms, each rounded by 1.1e-16. */
 const tolerances = { float32: 1e-5, float64: 1e-12 };
 
-/** Biases that are not zero: one that is forgotten would not be seen. */
+/** Creates a layer with a bias other than zero, which would hide a missing bias. */
 function makeLayer(own, { queryDim = 24, contextDim = 10, heads = 3, seed = 1, ...options } = {}) {
   const layer = own(new DiffusionCrossAttention(queryDim, contextDim, heads, 8, { seed, ...options }));
   layer.setParameter('to_out.0.bias', own(normalTensor([queryDim], seed + 1, { dtype: layer.dtype })));
   return layer;
 }
 
-/** {output, inputs} of a layer's graph. */
+/** Returns {output, inputs} of a layer's graph. */
 function graphOf(layer, options) {
   const inputs = [];
   return { output: layer.exportComputationGraph(inputs, options), inputs };
@@ -40,7 +40,7 @@ function exportLayer(layer, { form, opset, ...graphOptions } = {}) {
 
 const feed = (tensor) => ({ data: tensor.data(), shape: tensor.shape });
 
-/** Lets a session and the layer compute the same. Returns the part of the tolerance that the difference takes. */
+/** Compares the outputs of a session and the layer. Returns the ratio of the difference to the tolerance. */
 async function assertSameOutput(run, layer, { batch, tokens, length, mask: maskShape = null, seed = 3 }) {
   return scoped(async (own) => {
     const { dtype, queryDim, contextDim } = layer;
@@ -66,7 +66,7 @@ const sizes = [
   { batch: 3, tokens: 64, length: 77 },
 ];
 
-describe('one file computes what the layer does, for all sizes', () => {
+describe('one file computes the layer for all sizes', () => {
   for (const engine of Object.keys(engines)) {
     for (const form of forms) {
       test(`${engine}, ${form}`, (context) =>
@@ -139,7 +139,7 @@ describe('one file computes what the layer does, for all sizes', () => {
 });
 
 describe('the file', () => {
-  test('says who wrote it, and for which operators', () =>
+  test('states its producer and operator sets', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const versions = [8, 8, 9, 9, 10, 10, 11, 12, 13, 13];
@@ -150,14 +150,14 @@ describe('the file', () => {
           assert.equal(model.producerVersion, runtimeInfo.version);
           assert.equal(Number(model.irVersion), versions[index]);
           const imports = model.opsetImport.map(({ domain, version }) => [domain, Number(version)]);
-          const own = form === 'operators' ? [] : [['com.microsoft', 1]];
-          assert.deepEqual(imports, [['', opset], ...own]);
+          const microsoft = form === 'operators' ? [] : [['com.microsoft', 1]];
+          assert.deepEqual(imports, [['', opset], ...microsoft]);
         }
       });
       assert.equal(Number(decodeModel(exportLayer(layer)).opsetImport[0].version), 17);
     }));
 
-  test('has symbols for what only a run knows', () =>
+  test('has symbols for sizes that are known at run time only', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       for (const form of forms) {
@@ -176,7 +176,7 @@ describe('the file', () => {
       for (const { type } of wide.graph.input) assert.equal(type.tensorType.elemType, 11);
     }));
 
-  test('has the weights inside, as they are, under their names', () =>
+  test('contains the exact weights under their names', () =>
     scoped((own) => {
       for (const [dtype, form] of [
         ['float32', 'operators'],
@@ -198,7 +198,7 @@ describe('the file', () => {
       }
     }));
 
-  test("has nothing but ONNX's own operators, or one operator for the whole attention", () =>
+  test('contains only standard operators, or one operator for the whole attention', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const typesOf = (options) =>
@@ -216,7 +216,7 @@ describe('the file', () => {
       );
     }));
 
-  test('names every value once, also where two layers have one name', () =>
+  test('names are unique, also if two layers have the same name', () =>
     scoped(async (own) => {
       const [first, second] = [1, 2].map((seed) => graphOf(makeLayer(own, { seed })));
       const inputs = [...first.inputs, ...second.inputs];
@@ -234,7 +234,7 @@ describe('the file', () => {
 
 describe('several layers in one file', () => {
   for (const form of forms) {
-    test(`share a context, ${form}`, () =>
+    test(`layers share a context, ${form}`, () =>
       scoped(async (own) => {
         const layers = [
           makeLayer(own, { queryDim: 24, heads: 3 }),
@@ -267,7 +267,7 @@ describe('several layers in one file', () => {
       }));
   }
 
-  test('an Input and a Constant can be outputs', () =>
+  test('an Input and a Constant are valid outputs', () =>
     scoped(async (own) => {
       const layer = makeLayer(own);
       const { output, inputs } = graphOf(layer);
@@ -291,7 +291,7 @@ describe('fromOnnx after toOnnx', () => {
   ];
   for (const { form, dtype } of cases) {
     for (const mask of [false, true]) {
-      test(`is the same layer, bit for bit: ${form}, ${dtype}${mask ? ', with a mask' : ''}`, () =>
+      test(`returns the same layer, bit for bit: ${form}, ${dtype}${mask ? ', with a mask' : ''}`, () =>
         scoped((own) => {
           for (const scale of [undefined, 0.3]) {
             for (const heads of [1, 3, 24]) {
@@ -309,7 +309,7 @@ describe('fromOnnx after toOnnx', () => {
               const context = own(normalTensor([2, 7, 10], 4, { dtype }));
               const output = own(imported.forwardWithContext(input, context)).data();
               const expected = own(layer.forwardWithContext(input, context)).data();
-              // A scale of one's own is stored in the layer's precision, and so is rounded once more.
+              // A custom scale is stored in the layer's precision, which rounds it once more.
               if (scale === undefined) assertSameBits(output, expected, 'outputs');
               else assertClose(output, expected, tolerances[dtype] * maximumMagnitude(expected), 'outputs');
             }
@@ -319,51 +319,52 @@ describe('fromOnnx after toOnnx', () => {
   }
 });
 
-describe('what cannot be', () => {
+describe('refuses', () => {
   const refuse = (work, ...parts) => assertThrows(work, ArgumentError, ...parts);
 
-  test('inputs that are missing, twice, or none', () =>
+  test('missing, duplicate and invalid inputs', () =>
     scoped((own) => {
       const { output, inputs } = graphOf(makeLayer(own));
       const [input, context] = inputs;
-      refuse(() => toOnnx(output, [input]), 'inputs', '"context"', 'it takes all');
-      refuse(() => toOnnx(output, []), 'inputs', 'it takes all');
+      refuse(() => toOnnx(output, [input]), 'inputs', '"context"');
+      refuse(() => toOnnx(output, []), 'inputs');
       refuse(() => toOnnx(output, [input, context, input]), 'inputs', '"input"', 'twice');
       refuse(() => toOnnx(output, [input, context, output]), 'inputs[2]', output.name, 'an Input');
       refuse(() => toOnnx(output, [input, context, {}]), 'inputs[2]', 'a ComputationNode');
       for (const wrong of [null, undefined, 5, {}, input]) refuse(() => toOnnx(output, wrong), 'inputs');
       const other = graphOf(makeLayer(own)).inputs;
-      refuse(() => toOnnx(output, other), 'inputs has no', '"input"');
+      refuse(() => toOnnx(output, other), 'inputs', '"input"');
     }));
 
-  test('outputs that are none, or twice', () =>
+  test('missing, duplicate and invalid outputs', () =>
     scoped((own) => {
       const { output, inputs } = graphOf(makeLayer(own));
       for (const wrong of [null, undefined, 5, 'output', {}]) {
         refuse(() => toOnnx(wrong, inputs), 'output', 'a ComputationNode');
       }
-      refuse(() => toOnnx([], inputs), 'output', 'one or more');
+      refuse(() => toOnnx([], inputs), 'output', 'a ComputationNode');
       refuse(() => toOnnx([output, null], inputs), 'output[1]', 'a ComputationNode');
       refuse(() => toOnnx([output, output], inputs), 'output', output.name, 'twice');
     }));
 
-  test('options', () =>
+  test('invalid options', () =>
     scoped((own) => {
       const { output, inputs } = graphOf(makeLayer(own));
       for (const opset of [16, 27, 17.5, '17', NaN, null, Infinity]) {
-        refuse(() => toOnnx(output, inputs, { opset }), 'opset', 'an integer from 17 to 26');
+        refuse(() => toOnnx(output, inputs, { opset }), 'opset', 'integer', '17', '26');
       }
       for (const form of ['fused', null, 5]) {
         refuse(
           () => toOnnx(output, inputs, { attention: form }),
           'attention',
-          '"operators" or "com.microsoft"',
+          '"operators"',
+          '"com.microsoft"',
         );
       }
       refuse(() => toOnnx(output, inputs, 5), 'options', 'an object');
     }));
 
-  test("what com.microsoft's operator has no words for", () =>
+  test('attention that the operator of com.microsoft cannot express', () =>
     scoped((own) => {
       const form = 'com.microsoft';
       refuse(
@@ -375,14 +376,14 @@ describe('what cannot be', () => {
       refuse(() => exportLayer(makeLayer(own, { scale: 0 }), { form }), 'attention', 'scale 0');
     }));
 
-  test('a parameter of a layer that was disposed of', () => {
+  test('a parameter of a disposed layer', () => {
     const layer = new DiffusionCrossAttention(8, 4, 2, 8);
     const { output, inputs } = graphOf(layer);
     layer.dispose();
-    refuse(() => toOnnx(output, inputs), 'disposed of');
+    refuse(() => toOnnx(output, inputs), 'disposed');
   });
 
-  /** A node like another but for some of its properties. */
+  /** Returns a copy of a node with changed properties. */
   const altered = (node, properties) =>
     Object.create(
       node,
@@ -391,7 +392,7 @@ describe('what cannot be', () => {
       ),
     );
 
-  test('more than 2 GiB of weights, and operators that are not known', () =>
+  test('more than 2 GiB of weights, and unknown operators', () =>
     scoped((own) => {
       const { output, inputs } = graphOf(makeLayer(own));
       const [projected, bias] = output.inputs;
@@ -404,7 +405,7 @@ describe('what cannot be', () => {
       refuse(() => toOnnx(altered(output, { op: 'Erf' }), inputs), output.name, 'Erf', 'MatMul');
     }));
 
-  test('but a graph of a hundred thousand nodes in a row can be', () =>
+  test('nothing in a chain of 100,000 nodes', () =>
     scoped((own) => {
       const { inputs } = graphOf(makeLayer(own));
       assert.ok(inputs[0] instanceof ComputationNode);

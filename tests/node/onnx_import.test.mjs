@@ -1,5 +1,5 @@
-// fromOnnx: models as PyTorch's exporters write them become layers with their weights, heads and scale. The oracle is ONNX
-// Runtime, which runs the same model.
+// fromOnnx: models in the forms of PyTorch's exporters become layers with their weights, heads and scale. The
+// outputs are compared with those of ONNX Runtime, which runs the same model.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -28,11 +28,11 @@ import {
   memoryInUse,
   WeightsError,
 } from '../support/onnx_package.mjs';
-import { arrayOf, normalArray } from '../../support/random.mjs';
+import { arrayTypeOf, normalArray } from '../../support/random.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
-/** Layers that are disposed of at the end. */
+/** Imports layers and registers them with `own` of scoped. */
 function importAll(own, file, options) {
   const imported = fromOnnx(file, options);
   for (const { layer } of imported) own(layer);
@@ -41,10 +41,13 @@ function importAll(own, file, options) {
 
 const flat = ({ query, key, value, output, bias }) => [...query, ...key, ...value, ...output, ...bias];
 
-/** In relation to the largest output. float64: sums of fewer than 1000 terms, each rounded by 1.1e-16. */
+/** Relative to the largest output. float64: sums of fewer than 1000 terms, each rounded by 1.1e-16. */
 const tolerances = { float32: 1e-5, float64: 1e-12 };
 
-/** Imports the model, looks at the layer, and lets ONNX Runtime compute the same. Returns the relative difference. */
+/**
+ * Imports the model, checks the layer and compares its output with that of ONNX Runtime. Returns the relative
+ * difference.
+ */
 async function assertImported(model, { isNamed = true } = {}) {
   const {
     file,
@@ -66,7 +69,7 @@ async function assertImported(model, { isNamed = true } = {}) {
     if (isNamed) assert.equal(name, path);
     assert.deepEqual([kind, layer.dtype], [isSelf ? 'self' : 'cross', dtype]);
     assert.deepEqual([layer.queryDim, layer.contextDim, layer.numHeads], [queryDim, contextDim, heads]);
-    assertSameBits(layer.getParameters(), arrayOf(dtype).from(flat(parameters)), 'parameters');
+    assertSameBits(layer.getParameters(), arrayTypeOf(dtype).from(flat(parameters)), 'parameters');
 
     const { batch, tokens, length } = sizes;
     const input = own(normalTensor([batch, tokens, queryDim], model.seed + 6, { dtype }));
@@ -86,7 +89,7 @@ async function assertImported(model, { isNamed = true } = {}) {
   });
 }
 
-/** The mask in the shape that the model takes. */
+/** Returns the mask in the shape that the model expects. */
 function spreadMask({ attention, sizes: { tokens, length } }, values) {
   if (attention === 'bmm') return { data: values, shape: [1, 1, length] };
   const rows = /operator|microsoft/.test(attention) ? tokens : 1;
@@ -94,7 +97,7 @@ function spreadMask({ attention, sizes: { tokens, length } }, values) {
   return { data, shape: [1, 1, rows, length] };
 }
 
-describe('models as exporters write them', () => {
+describe('models in the forms of exporters', () => {
   for (const attention of Object.keys(attentionStyles)) {
     for (const projection of ['matmul', 'transpose', 'gemm']) {
       for (const shapes of ['dynamic', 'dynamo', 'static']) {
@@ -104,8 +107,7 @@ describe('models as exporters write them', () => {
       }
     }
     test(`${attention}, with a mask`, () => assertImported(makeModel({ attention, hasMask: true })));
-    test(`${attention}, of the tokens themselves`, () =>
-      assertImported(makeModel({ attention, isSelf: true })));
+    test(`${attention}, self-attention`, () => assertImported(makeModel({ attention, isSelf: true })));
     test(`${attention}, one head`, () => assertImported(makeModel({ attention, heads: 1 })));
     test(`${attention}, heads of one channel`, () => assertImported(makeModel({ attention, heads: 24 })));
     test(`${attention}, constants as initializers`, () =>
@@ -157,7 +159,7 @@ describe('models as exporters write them', () => {
   });
 });
 
-describe('models that ONNX Runtime has optimised and saved', () => {
+describe('models optimised and saved by ONNX Runtime', () => {
   let folder;
   before(async () => (folder = await mkdtemp(join(tmpdir(), 'cross-attention-onnx-'))));
   after(() => rm(folder, { recursive: true }));
@@ -170,7 +172,7 @@ describe('models that ONNX Runtime has optimised and saved', () => {
         await withSession(model.file, () => {}, {
           options: { optimizedModelFilePath, graphOptimizationLevel: 'extended' },
         });
-        // Nodes have new names where they were put together; the parameters of some are under numbers.
+        // Fused nodes have new names, and the parameters of some nodes are named by numbers.
         await assertImported({ ...model, file: await readFile(optimizedModelFilePath) }, { isNamed: false });
       });
     }
@@ -178,7 +180,9 @@ describe('models that ONNX Runtime has optimised and saved', () => {
 });
 
 describe('several layers', () => {
-  /** A transformer block: x += attn1(norm(x)), x += attn2(norm(x), context), behind a convolution over an image. */
+  /**
+   * A transformer block after a convolution over an image: x += attn1(norm(x)), x += attn2(norm(x), context).
+   */
   function blockModel({ projection = 'matmul' } = {}) {
     const { queryDim, contextDim, heads } = standard;
     const builder = new ModelBuilder();
@@ -211,7 +215,7 @@ describe('several layers', () => {
   }
 
   for (const projection of ['matmul', 'transpose', 'gemm']) {
-    test(`are found in their order, ${projection}`, () =>
+    test(`layers are found in order, ${projection}`, () =>
       scoped((own) => {
         const { file, layers } = blockModel({ projection });
         const imported = importAll(own, file);
@@ -229,7 +233,7 @@ describe('several layers', () => {
       }));
   }
 
-  test('without names are called by their number', () =>
+  test('layers without names are named by their index', () =>
     scoped((own) => {
       const builder = new ModelBuilder();
       const input = builder.input('input', [1, 'tokens', 24]);
@@ -252,7 +256,7 @@ describe('several layers', () => {
 });
 
 describe('options and arguments', () => {
-  test('dtype chooses the precision of the layer, whatever the file has', () =>
+  test('dtype selects the precision of the layer for all files', () =>
     scoped((own) => {
       for (const [type, dtype] of [
         ['float', 'float64'],
@@ -262,11 +266,11 @@ describe('options and arguments', () => {
         const [{ layer }] = importAll(own, file, { dtype });
         assert.equal(layer.dtype, dtype);
         const rounded = Float32Array.from(flat(parameters));
-        assertSameBits(layer.getParameters(), arrayOf(dtype).from(rounded), 'parameters');
+        assertSameBits(layer.getParameters(), arrayTypeOf(dtype).from(rounded), 'parameters');
       }
     }));
 
-  test('an ArrayBuffer, a Buffer, and bytes in the middle of others are the same file', () =>
+  test('accepts an ArrayBuffer, a Buffer, a subarray and shared memory', () =>
     scoped((own) => {
       const { file, parameters } = makeModel({});
       const longer = new Uint8Array(file.length + 7);
@@ -284,13 +288,13 @@ describe('options and arguments', () => {
       }
     }));
 
-  test('what is no file, and options that cannot be', () => {
+  test('refuses invalid files and options', () => {
     const { file } = makeModel({});
     for (const wrong of [null, undefined, 5, 'model.onnx', [8], {}, new Float32Array(4)]) {
-      assertThrows(() => fromOnnx(wrong), ArgumentError, 'file', 'it takes');
+      assertThrows(() => fromOnnx(wrong), ArgumentError, 'file');
     }
     for (const dtype of ['float16', 5, null]) {
-      assertThrows(() => fromOnnx(file, { dtype }), ArgumentError, 'dtype', 'it takes');
+      assertThrows(() => fromOnnx(file, { dtype }), ArgumentError, 'dtype');
     }
     assertThrows(() => fromOnnx(file, 5), ArgumentError, 'options');
   });
@@ -301,14 +305,14 @@ describe('options and arguments', () => {
         for (const scale of [0.25, 0.01, 3]) {
           const [{ layer }] = importAll(own, makeModel({ attention, scale }).file);
           const found = Number(layer.getDiagnostics().scale);
-          // Told with six digits.
+          // Diagnostics have six digits.
           assert.ok(Math.abs(found / scale - 1) < 1e-5, `${attention}: ${found}, expected ${scale}`);
         }
       }
     }));
 
   for (const type of ['float', 'double']) {
-    test(`a scale of 1/√headDim, rounded as it may be, is the default, ${type}`, () =>
+    test(`a rounded scale of 1/√headDim is the default, ${type}`, () =>
       scoped((own) => {
         const dtype = type === 'double' ? 'float64' : 'float32';
         const input = own(normalTensor([5, 24], 3, { dtype }));
@@ -316,7 +320,7 @@ describe('options and arguments', () => {
         for (const heads of [1, 2, 3, 4, 6, 8, 12, 24]) {
           const usual = own(new DiffusionCrossAttention(24, 10, heads, 64, { dtype }));
           for (const attention of Object.keys(attentionStyles)) {
-            // The first has its scale in float32; the operators' is, whatever the type.
+            // These styles store the scale in float32, whatever the type.
             if (type === 'double' && ['bmm', 'operator', 'microsoft'].includes(attention)) continue;
             const [{ layer }] = importAll(own, makeModel({ attention, type, heads }).file);
             usual.setParameters(layer.getParameters());
@@ -329,7 +333,7 @@ describe('options and arguments', () => {
   }
 });
 
-test('an output projection without a bias has bias zero', () =>
+test('an output projection without a bias has a bias of zeros', () =>
   scoped((own) => {
     const model = makeModel({});
     const parameters = { ...model.parameters, bias: null };
@@ -338,7 +342,7 @@ test('an output projection without a bias has bias zero', () =>
     assertSameBits(bias, new Float32Array(24), 'bias');
   }));
 
-test('projections with a bias of zeros are projections without one', () =>
+test('a bias of zeros in a projection is ignored', () =>
   scoped((own) => {
     for (const attention of ['sdpa', 'bmm', 'operator']) {
       for (const projection of ['matmul', 'gemm']) {
@@ -353,7 +357,7 @@ test('projections with a bias of zeros are projections without one', () =>
     }
   }));
 
-test('layers are made of what the file has: nothing of the file is needed afterwards', () =>
+test('layers do not depend on the bytes of the file', () =>
   scoped((own) => {
     const { file } = makeModel({});
     const copy = file.slice();

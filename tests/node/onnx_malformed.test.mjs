@@ -1,4 +1,4 @@
-// ONNX files that are damaged or malicious: a WeightsError each time, and never a layer that is left behind.
+// Damaged and malicious ONNX files: fromOnnx throws WeightsError and leaves no layer.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -18,55 +18,55 @@ import { fromOnnx, memoryInUse, WeightsError } from '../support/onnx_package.mjs
 
 const { ModelProto } = onnxProto.onnx;
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
-describe('files that are damaged', () => {
-  test('cut after each of their bytes', () => {
+describe('damaged files', () => {
+  test('truncated after each byte', () => {
     const { file } = makeModel({ queryDim: 2, contextDim: 1, heads: 1, attention: 'hand', shapes: 'static' });
     for (let length = 0; length < file.length; ++length) {
-      // A model's fields may end where the graph has ended: what is missing then is the operator set's version.
+      // After the end of the graph only the version of the operator set is missing, so the file is valid.
       const isWhole = length > file.length - 40;
       try {
         for (const { layer } of fromOnnx(file.subarray(0, length))) layer.dispose();
-        assert.ok(isWhole, `${length} of ${file.length} bytes are no model`);
+        assert.ok(isWhole, `${length} of ${file.length} bytes were read as a model`);
       } catch (error) {
         assertError(error, WeightsError);
       }
     }
   });
 
-  test('of other kinds', () => {
+  test('other kinds of files', () => {
     const text = (value) => new TextEncoder().encode(value);
     refuse(new Uint8Array(0), 'no graph');
-    refuse(new Uint8Array(100), 'no ONNX model');
-    refuse(new Uint8Array(100).fill(255), 'no ONNX model');
-    refuse(text('{"graph": {}}'), 'no ONNX model');
-    refuse(text('PK\u0003\u0004 a zip archive, such as PyTorch writes'), 'no ONNX model');
+    refuse(new Uint8Array(100), 'ONNX model');
+    refuse(new Uint8Array(100).fill(255), 'ONNX model');
+    refuse(text('{"graph": {}}'), 'ONNX model');
+    refuse(text('PK\u0003\u0004 a zip archive, such as PyTorch writes'), 'ONNX model');
   });
 
-  test('with fields of another type, or longer than what they are in', () => {
-    // graph (7): a varint; a message of 5 bytes of which there are 2; initializer (5) longer than its graph.
-    refuse(Uint8Array.of(0x38, 1), 'graph is of wire type 0');
+  test('fields of wrong types or lengths', () => {
+    // graph (7): a varint; a message of 5 bytes that ends after 2; initializer (5) longer than its graph.
+    refuse(Uint8Array.of(0x38, 1), 'graph', 'wire type 0');
     refuse(Uint8Array.of(0x3a, 5, 0x12, 0), 'longer than the file');
     refuse(Uint8Array.of(0x3a, 2, 0x2a, 5, 1, 2, 3, 4, 5), 'longer than its message');
-    // A length of 2^63, one that never ends, a group, and field number 0.
-    refuse(Uint8Array.of(0x3a, ...new Array(8).fill(0x80), 0x80, 1), 'no ONNX model');
-    refuse(Uint8Array.of(0x3a, ...new Array(20).fill(0x80)), 'no ONNX model');
-    refuse(Uint8Array.of(0x3b, 0x3c), 'no ONNX model');
-    refuse(Uint8Array.of(0x02, 0), 'no ONNX model');
+    // A length of 2^63, an endless length, a group, and field number 0.
+    refuse(Uint8Array.of(0x3a, ...new Array(8).fill(0x80), 0x80, 1), 'ONNX model');
+    refuse(Uint8Array.of(0x3a, ...new Array(20).fill(0x80)), 'ONNX model');
+    refuse(Uint8Array.of(0x3b, 0x3c), 'ONNX model');
+    refuse(Uint8Array.of(0x02, 0), 'ONNX model');
   });
 });
 
-describe('graphs that are none', () => {
-  test('a value that nobody makes', () => {
+describe('invalid graphs', () => {
+  test('a value without a producer', () => {
     const file = changed((graph) => graph.initializer.shift());
-    refuse(file, 'to_q/MatMul', ofType('MatMul'), 'onnx::MatMul_', 'no initializer');
+    refuse(file, 'to_q/MatMul', ofType('MatMul'), 'onnx::MatMul_', 'an initializer');
   });
-  test('a value that is made twice', () => {
+  test('a value with two producers', () => {
     refuse(
       changed((graph) => graph.node.push({ ...nodeOf(graph, 'Softmax'), name: 'again' })),
       '"again"',
-      'there already',
+      'already',
     );
     refuse(
       changed((graph) => graph.initializer.push(graph.initializer[0])),
@@ -85,11 +85,11 @@ describe('graphs that are none', () => {
       'cycle',
     );
   });
-  test('nodes in another order are a graph', () => {
+  test('nodes in another order are valid', () => {
     const [{ layer }] = fromOnnx(changed((graph) => graph.node.reverse()));
     layer.dispose();
   });
-  test('a cycle of a hundred thousand nodes, and a chain of as many', () => {
+  test('a cycle of 100,000 nodes is refused, a chain of 100,000 nodes is valid', () => {
     const count = 100_000;
     const chain = (last) =>
       Array.from({ length: count }, (_, index) => ({
@@ -104,22 +104,22 @@ describe('graphs that are none', () => {
     const [{ layer }] = fromOnnx(changed((graph) => graph.node.push(...chain('input'))));
     layer.dispose();
   });
-  test('no attention', () => {
+  test('a graph without attention', () => {
     const builder = new ModelBuilder();
-    refuse(builder.encode(), 'no attention');
+    refuse(builder.encode(), 'file', 'attention');
     const input = builder.input('input', [1, 4, 8]);
     const weight = builder.initializer('weight', [8, 8], new Float32Array(64));
     const classes = builder.node('Softmax', [builder.node('MatMul', [input, weight])]);
     builder.node('MatMul', [classes, weight], { output: 'output' });
     builder.output('output', [1, 4, 8]);
-    refuse(builder.encode(), 'no attention');
+    refuse(builder.encode(), 'file', 'attention');
   });
 });
 
-describe('weights that cannot be had', () => {
+describe('invalid weights', () => {
   const change = (edit) => changed((graph) => edit(graph.initializer[0]));
   const weight = 'onnx::MatMul_';
-  test('outside the file', () => {
+  test('data outside the file', () => {
     const file = change((tensor) => {
       tensor.dataLocation = 1;
       tensor.rawData = new Uint8Array(0);
@@ -127,23 +127,23 @@ describe('weights that cannot be had', () => {
     });
     refuse(file, weight, 'outside the file');
   });
-  test('of fewer or more elements than their shape', () => {
+  test('numbers of elements that do not match the shape', () => {
     for (const size of [0, 4, 24 * 24 * 4 - 1, 24 * 24 * 4 + 4]) {
       refuse(
         change((tensor) => (tensor.rawData = new Uint8Array(size))),
         weight,
         'elements',
         '[24, 24]',
-        'it takes 576',
+        '576',
       );
     }
     refuse(
       change((tensor) => (tensor.rawData = undefined)),
       weight,
-      'has 0 elements',
+      '0 elements',
     );
   });
-  test('of shapes that are none', () => {
+  test('invalid shapes', () => {
     for (const dims of [
       [],
       [576],
@@ -162,7 +162,7 @@ describe('weights that cannot be had', () => {
       );
     }
   });
-  test('of other types', () => {
+  test('other types', () => {
     for (const dataType of [undefined, 0, 2, 8, 17, 99]) {
       refuse(
         change((tensor) => (tensor.dataType = dataType)),
@@ -171,7 +171,7 @@ describe('weights that cannot be had', () => {
       );
     }
   });
-  test('for more channels than the layer can have', () => {
+  test('more channels than the layer supports', () => {
     const builder = new ModelBuilder();
     const input = builder.input('input', [1, 4, 40000]);
     const empty = { dataType: 1, dims: [40000, 40000], rawData: new Uint8Array(0) };
@@ -186,7 +186,7 @@ describe('weights that cannot be had', () => {
   });
 });
 
-test('when the last of several layers is refused, none is left', () => {
+test('if the last of several layers is refused, no layer remains', () => {
   const builder = new ModelBuilder();
   const input = builder.input('input', ['batch', 'tokens', 24]);
   const context = builder.input('context', ['batch', 'length', 10]);
@@ -199,7 +199,7 @@ test('when the last of several layers is refused, none is left', () => {
   assert.equal(memoryInUse(), before);
 });
 
-test('names that mean something to JavaScript are names', () => {
+test('names of JavaScript properties are ordinary names', () => {
   const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
   const file = changed((graph) => {
     graph.initializer.forEach((tensor, index) => {
@@ -218,7 +218,9 @@ test('names that mean something to JavaScript are names', () => {
   assert.equal({}.i, undefined);
 });
 
-/** Imports; what comes of it is a WeightsError or layers of sizes that can be. Returns whether it was refused. */
+/**
+ * Imports a file and asserts a WeightsError or layers of valid sizes. Returns whether the file was refused.
+ */
 function importAnything(file) {
   let imported;
   try {
@@ -244,7 +246,7 @@ const fuzzed = Object.keys(attentionStyles).flatMap((attention) =>
   ),
 );
 
-test('bytes changed, left out and put in at random', (context) => {
+test('bytes changed, removed and inserted at random', (context) => {
   const edit = fc.record({
     at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
     kind: fc.constantFrom('change', 'change', 'change', 'remove', 'insert'),
@@ -304,7 +306,7 @@ test('graphs rewired at random', (context) => {
       fc.array(edit, { minLength: 1, maxLength: 3 }),
       ({ file }, edits) => {
         const model = ModelProto.decode(file);
-        for (const one of edits) apply(model.graph, one);
+        for (const change of edits) apply(model.graph, change);
         if (importAnything(Uint8Array.from(ModelProto.encode(model).finish()))) ++refused;
       },
     ),

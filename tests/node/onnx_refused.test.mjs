@@ -1,14 +1,14 @@
-// Attention that is not as the layer does it: a WeightsError that names the node and says why.
+// Attention that the layer does not support: fromOnnx throws WeightsError with the node and the reason.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { makeTensor, ModelBuilder } from '../support/onnx_builder.mjs';
 import { attributeOf, changed, nodeOf, ofType, refuse } from '../support/onnx_edit.mjs';
 import { memoryInUse } from '../support/onnx_package.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
-describe('attention that is not as the layer does it', () => {
-  test('heads whose number the file does not tell', () => {
+describe('unsupported attention', () => {
+  test('an unknown number of heads', () => {
     const file = changed(
       (graph) => {
         const reshape = nodeOf(graph, 'Reshape');
@@ -20,9 +20,9 @@ describe('attention that is not as the layer does it', () => {
       },
       { attention: 'hand' },
     );
-    refuse(file, ofType('Reshape'), 'into heads', 'does not tell');
+    refuse(file, ofType('Reshape'), 'heads', 'sizes');
   });
-  test('a scale that the file does not tell', () => {
+  test('an unknown scale', () => {
     const file = changed(
       (graph) => {
         graph.input.push({ name: 'scale', type: { tensorType: { elemType: 1, shape: { dim: [] } } } });
@@ -32,7 +32,7 @@ describe('attention that is not as the layer does it', () => {
     );
     refuse(file, ofType('Softmax'), 'scale');
   });
-  test('channels that are dealt out to the heads one by one', () => {
+  test('heads with interleaved channels', () => {
     const file = changed(
       (graph) => {
         for (const tensor of graph.initializer) {
@@ -51,20 +51,20 @@ describe('attention that is not as the layer does it', () => {
     );
     refuse(file, ofType('Softmax'), 'heads');
   });
-  test('keys whose heads lie in another order than those of the queries', () => {
+  test('heads of keys and queries in different orders', () => {
     const file = changed(
       (graph) => {
         const [, key] = graph.node.filter(
           (node) => node.opType === 'Transpose' && attributeOf(node, 'perm').ints.join() === '0,2,1,3',
         );
-        // [heads·batch, …] in place of [batch·heads, …]
+        // [heads·batch, …] instead of [batch·heads, …].
         attributeOf(key, 'perm').ints = [2, 0, 1, 3];
       },
       { attention: 'bmm', shapes: 'static' },
     );
-    refuse(file, ofType('Softmax'), 'heads alike');
+    refuse(file, ofType('Softmax'), 'heads');
   });
-  test("a result whose heads' channels are joined in another order", () => {
+  test('heads joined in another order', () => {
     const file = changed(
       (graph) => {
         const moved = graph.node.filter((node) => node.opType === 'Transpose');
@@ -72,7 +72,7 @@ describe('attention that is not as the layer does it', () => {
       },
       { attention: 'hand', shapes: 'static' },
     );
-    refuse(file, 'to_out.0', 'another order');
+    refuse(file, 'to_out.0', 'order');
   });
   test('a softmax over queries', () => {
     const file = changed((graph) => (attributeOf(nodeOf(graph, 'Softmax'), 'axis').i = 2));
@@ -83,9 +83,9 @@ describe('attention that is not as the layer does it', () => {
       graph.input.push({ ...graph.input[1], name: 'other' });
       graph.node.find(({ name }) => name.endsWith('to_v/MatMul')).input[0] = 'other';
     });
-    refuse(file, ofType('Softmax'), 'different contexts');
+    refuse(file, ofType('Softmax'), 'contexts');
   });
-  test('projections to more channels than the input has', () => {
+  test('projections to more channels than those of the input', () => {
     const builder = new ModelBuilder();
     const input = builder.input('input', [2, 5, 24]);
     const weights = [
@@ -103,7 +103,7 @@ describe('attention that is not as the layer does it', () => {
     builder.output('output', [2, 5, 24]);
     refuse(builder.encode(), ofType('Softmax'), 'query', 'from 24 to 48', 'from 24 to 24');
   });
-  test('no output projection, and two', () => {
+  test('no output projection, or two', () => {
     const without = changed((graph) => {
       const index = graph.node.findIndex(({ name }) => name.endsWith('to_out.0/MatMul'));
       graph.node[index] = {
@@ -119,13 +119,13 @@ describe('attention that is not as the layer does it', () => {
     });
     refuse(twice, ofType('Softmax'), '2 nodes');
   });
-  test('what is no projection at all', () => {
+  test('another operator instead of a projection', () => {
     const file = changed((graph) => {
       graph.node.find(({ name }) => name.endsWith('to_k/MatMul')).opType = 'Conv';
     });
     refuse(file, 'to_k', ofType('Conv'), 'key');
   });
-  test('a projection with something added that is no bias', () => {
+  test('a projection plus a value that is not a bias', () => {
     const file = changed((graph) => {
       const query = graph.node.find(({ name }) => name.endsWith('to_q/MatMul'));
       const extra = { name: 'lora', opType: 'Add', input: [query.output[0], 'input'], output: ['extra'] };
@@ -136,7 +136,7 @@ describe('attention that is not as the layer does it', () => {
     });
     refuse(file, '"lora"', ofType('Add'), 'query');
   });
-  test('operators with what the layer has not', () => {
+  test('operators with unsupported attributes and inputs', () => {
     const setInteger = (opType, name, i) => (graph) =>
       nodeOf(graph, opType).attribute.push({ name, type: 2, i });
     const setFloat = (opType, name, f) => (graph) =>
@@ -145,7 +145,7 @@ describe('attention that is not as the layer does it', () => {
     refuse(changed(setInteger('Attention', 'is_causal', 1), operator), ofType('Attention'), 'causal');
     refuse(changed(setFloat('Attention', 'softcap', 5), operator), ofType('Attention'), 'softcap');
     const grouped = (graph) => (attributeOf(nodeOf(graph, 'Attention'), 'kv_num_heads').i = 1);
-    refuse(changed(grouped, operator), ofType('Attention'), 'numbers of heads');
+    refuse(changed(grouped, operator), ofType('Attention'), 'heads');
     const past = (graph) =>
       (nodeOf(graph, 'Attention').input = [...nodeOf(graph, 'Attention').input, '', 'input']);
     refuse(changed(past, operator), 'past_key');

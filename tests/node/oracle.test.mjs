@@ -1,4 +1,4 @@
-// ONNX Runtime as an independent implementation: the same layer as a graph of plain operators.
+// Compares the layer with ONNX Runtime, which runs the same layer as a graph of plain operators.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import ort from 'onnxruntime-node';
@@ -7,7 +7,7 @@ import { assertClose } from '../support/compare.mjs';
 import { onnxLayer } from '../../support/onnx_layer.mjs';
 import { shapeNamed } from '../../support/shapes.mjs';
 
-/** Both compute in float32, and of each 2e-6·√C is demanded: they may differ by twice that. */
+/** Both compute in float32 with an error of at most 2e-6·√C each, so they may differ by twice that. */
 const allowed = (queryDim) => 4e-6 * Math.sqrt(queryDim);
 
 async function runOnnx({ input, context, problem, mask }) {
@@ -29,7 +29,7 @@ async function runOnnx({ input, context, problem, mask }) {
   }
 }
 
-/** The mask as what is added to the scores, [B | 1, heads | 1, N | 1, L]. */
+/** Returns the mask in additive form, [B | 1, heads | 1, N | 1, L]. */
 function toOnnxMask(mask) {
   if (mask === null) return null;
   if (mask.kind === 'additive') return new ort.Tensor('float32', Float32Array.from(mask.values), mask.shape);
@@ -38,7 +38,7 @@ function toOnnxMask(mask) {
   return new ort.Tensor('float32', values, [rows, 1, 1, length]);
 }
 
-// Fewer tokens than the project's shapes have, but several blocks of them (see planForward).
+// Fewer tokens than in the standard shapes, but several blocks of tokens (see planForward).
 const cases = [
   ['tiny', {}],
   ['sd15-64', { height: 24, width: 20 }],
@@ -51,7 +51,7 @@ const cases = [
   ['tiny', { mask: additiveMask([1, 1, 1, 16], 4) }],
 ];
 
-describe('ONNX Runtime gives the same outputs', () => {
+describe('ONNX Runtime returns the same outputs', () => {
   for (const [name, extra] of cases) {
     const mask = extra.mask ?? null;
     const title = mask === null ? name : `${name} with ${mask.kind} mask [${mask.shape}]`;
@@ -63,11 +63,12 @@ describe('ONNX Runtime gives the same outputs', () => {
           const output = own(layer.forwardWithContext(input, context, options)).data();
           assert.ok(
             expected.some((value) => Math.abs(value) > 0.5),
-            'outputs are of the order of 1',
+            'expected outputs of order 1',
           );
           const worst = assertClose(output, expected, allowed(problem.queryDim), title);
           testContext.diagnostic(
-            `${title}: differs by ${worst.toExponential(1)} at most, allowed ${allowed(problem.queryDim).toExponential(1)}`,
+            `${title}: largest difference ${worst.toExponential(1)}, ` +
+              `allowed ${allowed(problem.queryDim).toExponential(1)}`,
           );
         },
       ),

@@ -1,13 +1,14 @@
-// Memory that runs out: an OutOfMemoryError, after which everything goes on. In child processes, for WebAssembly's memory
-// never shrinks.
+// Calls without enough memory throw OutOfMemoryError, and the package stays usable. The tests run in child
+// processes because WebAssembly memory never shrinks.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
 import { initOptions } from '../support/variant.mjs';
 
 const load = `
-  import { init, memoryInUse, OutOfMemoryError, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
+  import * as attention from 'diffusion-cross-attention';
   import { allocate } from '${new URL('../support/allocate.mjs', import.meta.url)}';
+  const { init, memoryInUse, OutOfMemoryError, Tensor, DiffusionCrossAttention } = attention;
   await init(${JSON.stringify(initOptions)});
   const layer = new DiffusionCrossAttention(256, 128, 4, 16, { seed: 1 });
   const input = Tensor.randn([1, 256, 16, 16], { seed: 2 });
@@ -24,30 +25,31 @@ const load = `
   const parameters = layer.getParameters().join();
   const codeOf = (work) => { try { work(); return 'no error'; } catch (error) {
     return error instanceof OutOfMemoryError ? error.code : String(error?.stack ?? error); } };
-  // Allocates all memory, in large pieces and then in smaller ones, down to 64 KB: less than any call below needs.
+  // Allocates all memory in pieces of decreasing size, down to 64 KB, which is less than any call below
+  // needs.
   const fill = () => {
-    const hoard = [];
+    const tensors = [];
     for (let elements = 2 ** 26; elements >= 2 ** 14; elements /= 4) {
-      try { for (;;) hoard.push(allocate(elements)); } catch (error) {
+      try { for (;;) tensors.push(allocate(elements)); } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;
       }
     }
-    return hoard;
+    return tensors;
   };
   const report = (value) => console.log(JSON.stringify(value));`;
 const failed = 'ERR_OUT_OF_MEMORY';
 
-describe('when nothing is left', () => {
-  test('every call that needs memory fails, changes nothing, and works when there is memory again', async () => {
+describe('without free memory', () => {
+  test('calls that need memory fail, change nothing, and work once memory is free', async () => {
     const result = await runForValue(
       `${load}
       const file = layer.saveWeights();
-      const hoard = fill();
+      const tensors = fill();
       const full = memoryInUse();
       const codes = {
         zeros: codeOf(() => Tensor.zeros([2 ** 20])),
         from: codeOf(() => Tensor.from(new Float32Array(2 ** 20), [2 ** 20])),
-        clone: codeOf(() => hoard[0].clone()),
+        clone: codeOf(() => tensors[0].clone()),
         layer: codeOf(() => new DiffusionCrossAttention(1024, 1024)),
         forward: codeOf(() => layer.forwardWithContext(input, context)),
         backward: codeOf(() => layer.backward(input)),
@@ -56,26 +58,27 @@ describe('when nothing is left', () => {
         getParameter: codeOf(() => layer.getParameter('to_q.weight')),
         saveWeights: codeOf(() => layer.saveWeights()),
         loadWeights: codeOf(() => layer.loadWeights(file)),
-        forwardAsync: await layer.forwardAsync(input, context).then(() => 'no error', (error) => error.code ?? String(error.stack)),
+        forwardAsync: await layer.forwardAsync(input, context)
+          .then(() => 'no error', (error) => error.code ?? String(error.stack)),
       };
       const stillFull = memoryInUse();
       const sameParameters = layer.getParameters().join() === parameters;
-      hoard.forEach((tensor) => tensor.dispose());
+      tensors.forEach((tensor) => tensor.dispose());
       const same = run() === expected;
       layer.dispose(); input.dispose(); context.dispose();
       report({ codes, full, difference: stillFull - full, sameParameters, same, rest: memoryInUse() });`,
     );
     for (const [name, code] of Object.entries(result.codes)) assert.equal(code, failed, name);
-    assert.ok(result.full > 3.5e9, `the memory was full: ${result.full} bytes`);
-    assert.ok(result.difference <= 0, `failed calls kept ${result.difference} bytes`);
+    assert.ok(result.full > 3.5e9, `the full memory has ${result.full} bytes`);
+    assert.ok(result.difference <= 0, `failed calls leave ${result.difference} bytes allocated`);
     assert.equal(result.sameParameters, true);
-    assert.equal(result.same, true, 'output and gradients are the same bits afterwards');
+    assert.equal(result.same, true, 'expected the same bits of output and gradients afterwards');
     assert.equal(result.rest, 0);
   });
 });
 
-describe('shapes that are too large for what is there', () => {
-  test('fail by size alone, and the layer stays usable', async () => {
+describe('shapes that are too large', () => {
+  test('calls fail, and the layer stays usable', async () => {
     const result = await runForValue(`${load}
       const wide = new DiffusionCrossAttention(2048, 1, 8, 1, { seed: 1 });
       const long = Tensor.zeros([2_000_000, 1]);

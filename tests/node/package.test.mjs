@@ -1,4 +1,4 @@
-// The package as users get it: packed, installed, imported, bundled; and how large it is.
+// The published package: packed, installed, imported and bundled; and its size.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -31,7 +31,7 @@ describe('packed by npm', () => {
   let packed;
   before(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'cross-attention-package-'));
-    // --ignore-scripts: prepack would build what has been built.
+    // --ignore-scripts: prepack would build the package again.
     const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
     const { stdout } = await promisify(execFile)('npm', args, { cwd: project });
     packed = JSON.parse(stdout)[0];
@@ -49,25 +49,25 @@ describe('packed by npm', () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  test('holds the built files and nothing of the sources', () => {
+  test('contains the built files and no sources', () => {
     const files = packed.files.map((file) => file.path);
     for (const needed of ['package.json', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']) {
-      assert.ok(files.includes(needed), `${needed} is missing of ${files}`);
+      assert.ok(files.includes(needed), `${needed} is missing in ${files}`);
     }
     for (const name of ['relaxed', 'relaxed-threads', 'baseline', 'baseline-threads']) {
       for (const ending of ['js', 'wasm']) {
         assert.ok(files.includes(`dist/wasm/cross-attention-${name}.${ending}`), name);
       }
     }
-    const strangers = files.filter(
+    const unexpected = files.filter(
       (file) => !/^(dist\/|package\.json|LICENSE|README\.md|CHANGELOG\.md)/.test(file),
     );
-    assert.deepEqual(strangers, []);
+    assert.deepEqual(unexpected, []);
   });
 
-  test('imported from node_modules in Node', () => assertPrints(folder, 'program.mjs'));
+  test('can be imported from node_modules in Node', () => assertPrints(folder, 'program.mjs'));
 
-  test('has no dependencies and runs no scripts at installation', async () => {
+  test('has no dependencies and no installation scripts', async () => {
     const manifest = JSON.parse(await readFile(path.join(project, 'package.json'), 'utf8'));
     assert.equal(manifest.dependencies, undefined);
     for (const script of ['preinstall', 'install', 'postinstall']) {
@@ -75,7 +75,7 @@ describe('packed by npm', () => {
     }
   });
 
-  test('bundled by esbuild for Node, the .wasm files beside the bundle', async () => {
+  test('can be bundled by esbuild for Node, with the .wasm files in the folder of the bundle', async () => {
     const target = path.join(folder, 'esbuild');
     await esbuild({
       entryPoints: [path.join(folder, 'program.mjs')],
@@ -92,7 +92,7 @@ describe('packed by npm', () => {
     await assertPrints(target, 'program.mjs');
   });
 
-  test('bundled by Vite for a page: the .wasm files of all variants are found and emitted', async () => {
+  test('can be bundled by Vite for a page: the .wasm files of all variants are emitted', async () => {
     await writeFile(path.join(folder, 'index.html'), '<script type="module" src="./program.mjs"></script>');
     await vite({
       root: folder,
@@ -106,13 +106,13 @@ describe('packed by npm', () => {
       const pattern = new RegExp(`^cross-attention-${name}-[\\w-]{8}\\.wasm$`);
       assert.ok(
         assets.some((asset) => pattern.test(asset)),
-        `${name}.wasm of ${assets}`,
+        `${name}.wasm is missing in ${assets}`,
       );
     }
   });
 });
 
-/** A module of dist/ and all that it imports before it runs. */
+/** Returns a module of dist/ and all its static imports. */
 async function withImports(file, found = new Set()) {
   if (found.has(file)) return found;
   found.add(file);
@@ -124,18 +124,18 @@ async function withImports(file, found = new Set()) {
 describe('size', () => {
   const wasm = `wasm/cross-attention-${variant}.wasm`;
 
-  // What threads take of the C library comes on top.
-  const [mostWasm, mostDownload] = variant.endsWith('threads') ? [240_000, 106_000] : [225_000, 97_000];
+  // With threads, the variant contains more of the C library.
+  const [maxWasm, maxDownload] = variant.endsWith('threads') ? [240_000, 106_000] : [225_000, 97_000];
 
-  test('the .wasm file has at most 225 KB, with threads 240', async (testContext) => {
+  test('the .wasm file has at most 225 KB, with threads 240 KB', async (testContext) => {
     const { size } = await stat(path.join(project, 'dist', wasm));
     testContext.diagnostic(`${wasm}: ${(size / 1000).toFixed(1)} KB`);
-    assert.ok(size <= mostWasm, `${size} bytes`);
+    assert.ok(size <= maxWasm, `${size} bytes`);
   });
 
-  test('the download of the variant has at most 97 KB, with threads 106, compressed by Brotli', async (testContext) => {
+  test('the Brotli-compressed download has at most 97 KB, with threads 106 KB', async (testContext) => {
     const modules = await withImports('index.js');
-    assert.ok(modules.size > 1 && !modules.has('webgpu.js'), 'WebGPU is loaded where there may be some');
+    assert.ok(modules.size > 1 && !modules.has('webgpu.js'), 'WebGPU must be loaded on demand');
     const files = [...modules, `wasm/cross-attention-${variant}.js`, wasm];
     const sizes = await Promise.all(
       files.map(async (file) => {
@@ -149,6 +149,6 @@ describe('size', () => {
     );
     const total = sizes.reduce((sum, size) => sum + size, 0);
     testContext.diagnostic(`${variant}: ${(total / 1000).toFixed(1)} KB = ${sizes.join(' + ')} bytes`);
-    assert.ok(total <= mostDownload, `${total} bytes`);
+    assert.ok(total <= maxDownload, `${total} bytes`);
   });
 });

@@ -1,4 +1,4 @@
-// The constructor's arguments, initial weights, and parameters by name and as a flat array.
+// Arguments of the constructor, initial weights, and parameters by name and as a flat array.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { normalTensor, scoped } from '../support/cases.mjs';
@@ -16,13 +16,13 @@ import {
 } from '../support/package.mjs';
 import { makeLayer, names, shapes } from '../support/small_layer.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
 const withLayer = (work, options = {}) => scoped((own) => work(makeLayer(own, options), own));
 
 describe('initial weights', () => {
   for (const seed of [0, 1, 42, Number.MAX_SAFE_INTEGER]) {
-    test(`of seed ${seed} are the Xavier-uniform ones of the generator's definition, in both dtypes`, () =>
+    test(`seed ${seed}: Xavier-uniform numbers by the generator's definition, in both dtypes`, () =>
       scoped((own) => {
         const expected = initialWeights(12, 20, seed);
         const make = (dtype) => own(new DiffusionCrossAttention(12, 20, 4, 8, { seed, dtype }));
@@ -31,13 +31,13 @@ describe('initial weights', () => {
       }));
   }
 
-  test('without a seed differ from layer to layer', () =>
+  test('without a seed: differ between layers', () =>
     scoped((own) => {
-      const [one, two] = [0, 0].map(() => own(new DiffusionCrossAttention(6, 4, 2)).getParameters());
-      assert.notDeepEqual(one, two);
+      const [first, second] = [0, 0].map(() => own(new DiffusionCrossAttention(6, 4, 2)).getParameters());
+      assert.notDeepEqual(first, second);
     }));
 
-  test('fill the interval that Xavier gives', () =>
+  test('fill the Xavier interval', () =>
     scoped((own) => {
       const layer = own(new DiffusionCrossAttention(64, 32, 8, 8, { seed: 5, dtype: 'float64' }));
       for (const name of names.slice(0, 4)) {
@@ -52,18 +52,18 @@ describe('initial weights', () => {
 describe('the constructor', () => {
   const wrongDimensions = [0, -1, 1.5, NaN, Infinity, '8', null, undefined, {}, 2 ** 31, 8n, true];
   for (const [index, name] of ['queryDim', 'contextDim', 'numHeads', 'spatialSize'].entries()) {
-    test(`${name} that cannot be is an ArgumentError`, () => {
+    test(`an invalid ${name} is an ArgumentError`, () => {
       for (const wrong of wrongDimensions) {
-        // An argument left out has its default.
+        // Omitted arguments have defaults.
         if (wrong === undefined && index >= 2) continue;
         const values = [8, 8, 2, 8];
         values[index] = wrong;
-        assertThrows(() => new DiffusionCrossAttention(...values), ArgumentError, name, 'an integer from 1');
+        assertThrows(() => new DiffusionCrossAttention(...values), ArgumentError, name, 'integer', '1');
       }
     });
   }
 
-  test('heads that do not divide queryDim are an ArgumentError that names both', () => {
+  test('a numHeads that does not divide queryDim is an ArgumentError that names both', () => {
     assertThrows(() => new DiffusionCrossAttention(10, 8, 3), ArgumentError, 'numHeads', '3', '10');
     assertThrows(() => new DiffusionCrossAttention(4, 8, 8), ArgumentError, 'numHeads', '8', '4');
     assertThrows(() => new DiffusionCrossAttention(12, 8), ArgumentError, 'numHeads', '8', '12');
@@ -77,19 +77,14 @@ describe('the constructor', () => {
     ['blockSizeKV', [-1, 1.5, NaN, '8', null]],
   ];
   for (const [name, values] of wrongOptions) {
-    test(`${name} that cannot be is an ArgumentError`, () => {
+    test(`an invalid ${name} is an ArgumentError`, () => {
       for (const value of values) {
-        assertThrows(
-          () => new DiffusionCrossAttention(8, 8, 2, 8, { [name]: value }),
-          ArgumentError,
-          name,
-          'it takes',
-        );
+        assertThrows(() => new DiffusionCrossAttention(8, 8, 2, 8, { [name]: value }), ArgumentError, name);
       }
     });
   }
 
-  test('options that are no object are an ArgumentError; undefined and null are none', () =>
+  test('options that are not an object are an ArgumentError; undefined and null mean no options', () =>
     scoped((own) => {
       assertThrows(() => new DiffusionCrossAttention(8, 8, 2, 8, 'float32'), ArgumentError, 'options');
       for (const none of [undefined, null]) {
@@ -97,17 +92,17 @@ describe('the constructor', () => {
       }
     }));
 
-  test('a layer that is too large to be held is an OutOfMemoryError', () =>
+  test('a layer that is too large is an OutOfMemoryError', () =>
     void assertThrows(
       () => new DiffusionCrossAttention(32768, 32768, 8, 64, { dtype: 'float64' }),
       OutOfMemoryError,
     ));
 
-  test('is called with new only', () => assert.throws(() => DiffusionCrossAttention(8, 8), TypeError));
+  test('requires new', () => assert.throws(() => DiffusionCrossAttention(8, 8), TypeError));
 });
 
 describe('names and shapes', () => {
-  test('are those of diffusers', () =>
+  test('match diffusers', () =>
     withLayer((layer) => {
       assert.deepEqual(layer.getParameterNames(), names);
       assert.equal(layer.namedParameterCount, 5);
@@ -117,7 +112,7 @@ describe('names and shapes', () => {
       );
     }));
 
-  test('are copies', () =>
+  test('are returned as copies', () =>
     withLayer((layer) => {
       layer.getParameterNames().length = 0;
       layer.getParameterShape('to_q.weight')[0] = 99;
@@ -125,7 +120,7 @@ describe('names and shapes', () => {
       assert.deepEqual(layer.getParameterShape('to_q.weight'), [6, 6]);
     }));
 
-  test('unknown names are undefined and false; what is no name is an ArgumentError', () =>
+  test('unknown names return undefined and false; values that are not strings are an ArgumentError', () =>
     withLayer((layer, own) => {
       const value = own(Tensor.zeros([6, 6]));
       const before = layer.getParameters();
@@ -153,7 +148,7 @@ describe('names and shapes', () => {
 
 for (const dtype of ['float32', 'float64']) {
   describe(`values, ${dtype}`, () => {
-    test('the flat array is the named parameters one after another', () =>
+    test('the flat array concatenates the named parameters', () =>
       withLayer(
         (layer, own) => {
           const joined = names.flatMap((name) => {
@@ -168,7 +163,7 @@ for (const dtype of ['float32', 'float64']) {
         { dtype },
       ));
 
-    test('setParameter sets one of them and no other', () =>
+    test('setParameter changes only its parameter', () =>
       withLayer(
         (layer, own) => {
           names.forEach((name, index) => {
@@ -184,7 +179,7 @@ for (const dtype of ['float32', 'float64']) {
         { dtype },
       ));
 
-    test('getParameters and getParameter are copies, and setParameter takes one', () =>
+    test('getParameters and getParameter return copies, and setParameter copies', () =>
       withLayer(
         (layer, own) => {
           const before = layer.getParameters();
@@ -199,7 +194,7 @@ for (const dtype of ['float32', 'float64']) {
         { dtype },
       ));
 
-    test('setParameters takes typed arrays and arrays; setting what was there gives the same output', () =>
+    test('setParameters accepts typed arrays and arrays; restored values give the same output', () =>
       withLayer(
         (layer, own) => {
           const input = own(normalTensor([5, 6], 1, { dtype }));
@@ -218,7 +213,7 @@ for (const dtype of ['float32', 'float64']) {
   });
 }
 
-describe('values that cannot be', () => {
+describe('invalid values', () => {
   test('change nothing', () =>
     withLayer((layer, own) => {
       const before = layer.getParameters();
@@ -231,7 +226,7 @@ describe('values that cannot be', () => {
         String(count),
       );
       for (const wrong of [null, undefined, 5, 'text', {}]) {
-        assertThrows(() => layer.setParameters(wrong), ArgumentError, 'parameters', 'it takes');
+        assertThrows(() => layer.setParameters(wrong), ArgumentError, 'parameters');
       }
       const almost = [...before];
       almost[count - 1] = '1';

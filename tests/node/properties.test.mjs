@@ -1,4 +1,5 @@
-// The layer against the reference at random shapes, with tolerances that the rounding-error analysis of the very case gives.
+// Compares the layer with the reference at random shapes. The tolerances are the bounds of a rounding-error
+// analysis of each case.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -28,20 +29,20 @@ for (const dtype of dtypes) {
       );
     });
 
-    test('attention maps, of all heads and averaged', () => {
+    test('attention maps: all heads and mean', () => {
       check(
-        fc.property(layerCase(dtype, { most: 200_000 }), (description) =>
+        fc.property(layerCase(dtype, { maxCost: 200_000 }), (description) =>
           withCase(description, ({ layer, input, context, options, problem }, own) => {
             const { batch, numHeads, length } = problem;
-            const place = input.rank === 4 ? input.shape.slice(2) : [problem.tokens];
+            const tokenShape = input.rank === 4 ? input.shape.slice(2) : [problem.tokens];
             const expected = attentionMaps(problem);
             const bound = mapsBound(problem, dtype);
             const all = own(layer.attentionMaps(input, context, { ...options, heads: 'all' }));
-            assert.deepEqual(all.shape, [batch, numHeads, length, ...place]);
+            assert.deepEqual(all.shape, [batch, numHeads, length, ...tokenShape]);
             assertWithin(all.data(), expected, bound, 'maps of all heads');
             const mean = own(layer.attentionMaps(input, context, options));
-            assert.deepEqual(mean.shape, [batch, length, ...place]);
-            // The sum of the heads is rounded once a head.
+            assert.deepEqual(mean.shape, [batch, length, ...tokenShape]);
+            // The sum over the heads has one rounding per head.
             const slack = meanOverHeads(bound, batch, numHeads).map(
               (error) => error + (numHeads + 1) * unitRoundoff(dtype),
             );
@@ -54,7 +55,7 @@ for (const dtype of dtypes) {
 
     test('backward: input, context and all parameters', () => {
       check(
-        fc.property(layerCase(dtype, { most: 100_000 }), (description) =>
+        fc.property(layerCase(dtype, { maxCost: 100_000 }), (description) =>
           withCase(description, ({ layer, input, context, options, problem, toTokens }, own) => {
             layer.training = true;
             layer.forwardWithContext(input, context, options).dispose();
@@ -94,10 +95,10 @@ for (const dtype of dtypes) {
       );
     });
 
-    test('inputs up to ±1e4: finite everywhere, probabilities between 0 and 1', () => {
+    test('inputs up to ±1e4: finite results, probabilities between 0 and 1', () => {
       const magnitude = fc.constantFrom(1e-30, 1e-4, 10, 1e2, 1e3, 1e4);
       check(
-        fc.property(layerCase(dtype, { most: 100_000, magnitude }), (description) =>
+        fc.property(layerCase(dtype, { maxCost: 100_000, magnitude }), (description) =>
           withCase(description, ({ layer, input, context, options, problem }, own) => {
             layer.training = true;
             const output = own(layer.forwardWithContext(input, context, options));
@@ -115,16 +116,16 @@ for (const dtype of dtypes) {
       );
     });
 
-    test('forwardAsync and a forward with the same context again: the same bits', async () => {
+    test('forwardAsync and a repeated forward with the same context return the same bits', async () => {
       await fc.assert(
-        fc.asyncProperty(layerCase(dtype, { most: 100_000 }), (description) =>
+        fc.asyncProperty(layerCase(dtype, { maxCost: 100_000 }), (description) =>
           withCase(description, async ({ layer, input, context, options }, own) => {
             const first = own(layer.forwardWithContext(input, context, options));
             const again = own(layer.forwardWithContext(input, context, options));
-            assertSameBits(again.data(), first.data(), 'forward with a remembered context');
+            assertSameBits(again.data(), first.data(), 'forward with a cached context');
             layer.resetState();
-            const behind = own(await layer.forwardAsync(input, context, options));
-            assertSameBits(behind.data(), first.data(), 'forwardAsync');
+            const asyncOutput = own(await layer.forwardAsync(input, context, options));
+            assertSameBits(asyncOutput.data(), first.data(), 'forwardAsync');
           }),
         ),
         runs(80),
@@ -135,7 +136,7 @@ for (const dtype of dtypes) {
 
 test('afterwards no memory is in use', () => assert.equal(memoryInUse(), 0));
 
-/** Each between 0 and 1, but for a rounding; none at all where all keys are ignored. */
+/** Asserts values between 0 and 1, up to rounding, and zeros if all keys are ignored. */
 function assertProbabilities(maps, { batch, numHeads, length, tokens, mask }, dtype) {
   const unit = unitRoundoff(dtype);
   for (let row = 0; row < batch * numHeads; ++row) {

@@ -1,4 +1,4 @@
-// init, RuntimeInfo, memoryInUse, and what happens before init.
+// init, RuntimeInfo, memoryInUse, and calls before init.
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -15,12 +15,12 @@ const require = createRequire(import.meta.url);
 const options = JSON.stringify(initOptions);
 
 describe('RuntimeInfo', { concurrency: true }, () => {
-  test(`says what was asked for: ${variant}`, () => {
+  test(`has the requested values: ${variant}`, () => {
     assert.equal(runtimeInfo.simd, initOptions.simd);
     assert.equal(runtimeInfo.threads, initOptions.threads);
     assert.equal(runtimeInfo.device, 'wasm');
     assert.equal(typeof runtimeInfo.webgpu, 'string');
-    assert.ok(runtimeInfo.webgpu.length > 0, 'webgpu says why there is no adapter');
+    assert.ok(runtimeInfo.webgpu.length > 0, 'expected the reason why there is no adapter');
     assert.equal(runtimeInfo.version, require('../../package.json').version);
   });
 
@@ -31,7 +31,7 @@ describe('RuntimeInfo', { concurrency: true }, () => {
     assert.equal(runtimeInfo.threads, initOptions.threads);
   });
 
-  test('tells of a choice by itself: all cores, the best SIMD', async () => {
+  test('defaults are one thread per core and the best SIMD', async () => {
     const { info, cores } = await runForValue(`
       import { availableParallelism } from 'node:os';
       import { init } from 'diffusion-cross-attention';
@@ -41,7 +41,7 @@ describe('RuntimeInfo', { concurrency: true }, () => {
     assert.equal(info.device, 'wasm');
   });
 
-  test('one thread where SharedArrayBuffer is missing, with the reason in RuntimeInfo', async () => {
+  test('one thread without SharedArrayBuffer, with the reason in RuntimeInfo', async () => {
     const info = await runForValue(`
       delete globalThis.SharedArrayBuffer;
       const { init, Tensor } = await import('diffusion-cross-attention');
@@ -63,7 +63,7 @@ describe('RuntimeInfo', { concurrency: true }, () => {
 });
 
 describe('init', () => {
-  test('works in a program given on the command line, whose options Workers would take over', async () => {
+  test('works in a program of --eval, whose options Workers would inherit', async () => {
     const source = `
       import { init, Tensor, DiffusionCrossAttention } from 'diffusion-cross-attention';
       await init(${options});
@@ -74,13 +74,13 @@ describe('init', () => {
     assert.equal(output.trim(), '3,8');
   });
 
-  test('again gives the same RuntimeInfo, whatever the options', async () => {
+  test('repeated calls return the same RuntimeInfo for all options', async () => {
     assert.equal(await init(), runtimeInfo);
     assert.equal(await init({ threads: 1, simd: 'baseline' }), runtimeInfo);
     assert.equal(await init({ threads: 3, simd: 'auto', device: 'wasm' }), runtimeInfo);
   });
 
-  test('at the same time loads once', async () => {
+  test('concurrent calls load once', async () => {
     const isSame = await runForValue(`
       import { init, memoryInUse } from 'diffusion-cross-attention';
       const infos = await Promise.all([init(${options}), init(), init({ threads: 1 }), init(${options})]);
@@ -105,18 +105,18 @@ describe('init', () => {
     ['wasmBaseUrl', {}],
   ];
   for (const [name, value] of wrong) {
-    test(`${name}: ${String(value)} is an ArgumentError, also after a good init`, () =>
-      assertRejects(() => init({ [name]: value }), ArgumentError, name, 'it takes'));
+    test(`${name}: ${String(value)} is an ArgumentError, also after a successful init`, () =>
+      assertRejects(() => init({ [name]: value }), ArgumentError, name));
   }
-  test('options that are no object are an ArgumentError', () =>
-    assertRejects(() => init('threads'), ArgumentError, 'options', 'threads', 'it takes'));
+  test('options that are not an object are an ArgumentError', () =>
+    assertRejects(() => init('threads'), ArgumentError, 'options', 'threads'));
 
-  test('undefined and null options are none', async () => {
+  test('undefined and null mean no options', async () => {
     assert.equal(await init(undefined), runtimeInfo);
     assert.equal(await init(null), runtimeInfo);
   });
 
-  test('after wrong options and after a failed load a good one works', async () => {
+  test('works after wrong options and after a failed load', async () => {
     const source = `
       import { CrossAttentionError, init, Tensor } from 'diffusion-cross-attention';
       const failures = [];
@@ -126,28 +126,30 @@ describe('init', () => {
       }
       const info = await init(${options});
       console.log(JSON.stringify({ failures, sum: Tensor.full([3], 2).data()[2], simd: info.simd }));`;
-    // It must also end by itself: the workers of the load that failed are not left behind.
+    // The process must also end by itself: no workers of the failed load may remain.
     const value = await runForValue(source);
     assert.equal(value.failures.length, 2);
-    for (const [isOurs, message] of value.failures) assert.ok(isOurs, `no error of this package: ${message}`);
+    for (const [isPackageError, message] of value.failures) {
+      assert.ok(isPackageError, `not an error of this package: ${message}`);
+    }
     assert.match(value.failures[1][1], /wasmBaseUrl|there-is-no-such-folder/);
     assert.equal(value.sum, 2);
     assert.equal(value.simd, initOptions.simd);
   });
 
-  test('relaxed SIMD where it is missing is an ArgumentError', async (context) => {
-    if (hasRelaxedSimd) return context.skip('this Node has relaxed SIMD: the other one runs this test');
+  test('requesting missing relaxed SIMD is an ArgumentError', async (context) => {
+    if (hasRelaxedSimd) return context.skip('this Node has relaxed SIMD; an older Node runs this test');
     const value = await runForValue(`
       import { init } from 'diffusion-cross-attention';
       const error = await init({ simd: 'relaxed' }).catch((error) => error);
       console.log(JSON.stringify({ code: error.code, message: error.message }));`);
     assert.equal(value.code, 'ERR_ARGUMENT');
-    assert.match(value.message, /simd.*relaxed.*it takes/);
+    assert.match(value.message, /simd.*relaxed.*expected/);
   });
 });
 
 describe('before init', () => {
-  test('everything that needs it throws NotInitializedError and says what to do', async () => {
+  test('calls throw NotInitializedError with the solution', async () => {
     const results = await runForValue(`
       import * as attention from 'diffusion-cross-attention';
       const { Tensor, DiffusionCrossAttention, NotInitializedError } = attention;
@@ -181,8 +183,10 @@ describe('before init', () => {
   });
 });
 
-describe('where the .wasm files are', { concurrency: true }, () => {
-  /** Uses packages one after another; each is of its own modules, so that each has its own init. */
+describe('the location of the .wasm files', { concurrency: true }, () => {
+  /**
+   * Returns a script that uses packages one after another. Each has its own modules and thus its own init.
+   */
   const use = (packages) => `
     const sums = {};
     for (const [name, { module, wasmBaseUrl }] of Object.entries({ ${packages} })) {
@@ -209,19 +213,19 @@ describe('where the .wasm files are', { concurrency: true }, () => {
           const moduleIn = (each) => `module: ${JSON.stringify(urlOf(each, 'index.js'))}`;
           const wasm = urlOf(folder, 'wasm');
           const script = use(`
-            beside: { ${moduleIn(folder)} },
+            next: { ${moduleIn(folder)} },
             string: { ${ownPackage}, wasmBaseUrl: ${JSON.stringify(wasm)} },
             url: { ${moduleIn(another)}, wasmBaseUrl: new URL(${JSON.stringify(`${wasm}/`)}) }`);
           sums = await runForValue(script);
         }),
       );
-      test('beside the module', () => assert.equal(sums.beside, '3,3,3,3'));
-      test('in wasmBaseUrl, a string', () => assert.equal(sums.string, '3,3,3,3'));
-      test('in wasmBaseUrl, a URL', () => assert.equal(sums.url, '3,3,3,3'));
+      test('next to the module', () => assert.equal(sums.next, '3,3,3,3'));
+      test('wasmBaseUrl as a string', () => assert.equal(sums.string, '3,3,3,3'));
+      test('wasmBaseUrl as a URL', () => assert.equal(sums.url, '3,3,3,3'));
     });
   }
 
-  test('in wasmBaseUrl, a path of the file system', () =>
+  test('wasmBaseUrl as a path of the file system', () =>
     inCopies(['dist'], async (folder) => {
       const wasmBaseUrl = JSON.stringify(path.join(folder, 'wasm'));
       const sums = await runForValue(use(`path: { ${ownPackage}, wasmBaseUrl: ${wasmBaseUrl} }`));
@@ -230,12 +234,12 @@ describe('where the .wasm files are', { concurrency: true }, () => {
 
   const urlOf = (...parts) => pathToFileURL(path.join(...parts)).href;
 
-  /** The package's own modules and this variant, of all files in dist. */
+  /** Selects the package's modules and the tested variant among the files of dist. */
   const filter = (file) =>
     !/\.(map|d\.ts)$/.test(file) &&
     (path.basename(path.dirname(file)) !== 'wasm' || path.parse(file).name === `cross-attention-${variant}`);
 
-  /** Calls work(...folders) with copies of dist of these names. */
+  /** Calls work(...folders) with copies of dist in folders of these names. */
   async function inCopies(names, work) {
     const parent = await mkdtemp(path.join(os.tmpdir(), 'cross-attention-'));
     try {
@@ -243,7 +247,7 @@ describe('where the .wasm files are', { concurrency: true }, () => {
       for (const folder of folders) {
         await cp(path.join(project, 'dist'), folder, { recursive: true, filter });
       }
-      // The package.json above a module says what type it is.
+      // The package.json of a parent folder determines the module type.
       await cp(path.join(project, 'package.json'), path.join(parent, 'package.json'));
       await work(...folders);
     } finally {
@@ -252,4 +256,4 @@ describe('where the .wasm files are', { concurrency: true }, () => {
   }
 });
 
-test('memoryInUse is 0 while there is nothing', () => assert.equal(memoryInUse(), 0));
+test('memoryInUse is 0 without tensors and layers', () => assert.equal(memoryInUse(), 0));

@@ -1,4 +1,4 @@
-// Tensors: how they are made, what they hold, how they end.
+// Tensors: creation, contents, disposal.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -13,12 +13,12 @@ import {
   Tensor,
 } from '../support/package.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
 const bytesOf = { float32: 4, float64: 8 };
 
 describe('Tensor.from', () => {
-  test('takes its dtype from a typed array, else float32, unless one is given', () =>
+  test('the default dtype is that of a typed array, otherwise float32', () =>
     scoped((own) => {
       const cases = [
         [[1, 2], undefined, 'float32'],
@@ -39,7 +39,7 @@ describe('Tensor.from', () => {
       }
     }));
 
-  test('copies: later changes of the data are not seen', () =>
+  test('copies the data', () =>
     scoped((own) => {
       const data = Float32Array.of(1, 2, 3);
       const tensor = own(Tensor.from(data, [3]));
@@ -47,48 +47,48 @@ describe('Tensor.from', () => {
       assert.deepEqual([...tensor.data()], [1, 2, 3]);
     }));
 
-  test('keeps every bit of its dtype, NaN, infinities and -0 among them', () =>
+  test('preserves all bits of its dtype, including NaN, infinities and -0', () =>
     scoped((own) => {
       const values = [0, -0, NaN, Infinity, -Infinity, 1 / 3, 5e-324, 1e-45, Number.MAX_VALUE];
       assertSameBits(own(Tensor.from(values, [9], 'float64')).data(), Float64Array.from(values), 'float64');
       assertSameBits(own(Tensor.from(values, [9])).data(), Float32Array.from(values), 'float32');
     }));
 
-  test('of a view of another buffer takes the view only', () =>
+  test('a view of a buffer: copies only the view', () =>
     scoped((own) => {
       const all = Float64Array.of(0, 1, 2, 3);
       assert.deepEqual([...own(Tensor.from(all.subarray(1, 3), [2])).data()], [1, 2]);
     }));
 
-  test("of another tensor's view, which lies in the memory that is written to", () =>
+  test("another tensor's view, which lies in the same memory", () =>
     scoped((own) => {
       const source = own(Tensor.from([1, 2, 3], [3]));
       assert.deepEqual([...own(Tensor.from(source.view(), [3])).data()], [1, 2, 3]);
     }));
 
-  test('with a wrong number of elements is a ShapeError that names both', () => {
+  test('a wrong number of elements is a ShapeError that names both numbers', () => {
     assertThrows(() => Tensor.from([1, 2, 3], [2, 2]), ShapeError, 'data', '3', '[2, 2]', '4');
     assertThrows(() => Tensor.from([], [1]), ShapeError, 'data', '0', '1');
     assertThrows(() => Tensor.from([1], [0]), ShapeError, 'data', '1', '0');
   });
 
-  test('with anything but numbers is an ArgumentError that names the element', () => {
+  test('elements that are not numbers are an ArgumentError that names the element', () => {
     assertThrows(() => Tensor.from(['1'], [1]), ArgumentError, 'data[0]', '"1"', 'a number');
     assertThrows(() => Tensor.from([1, null], [2]), ArgumentError, 'data[1]', 'null');
     assertThrows(() => Tensor.from([1, undefined], [2]), ArgumentError, 'data[1]', 'undefined');
-    // eslint-disable-next-line no-sparse-arrays -- a hole is what is tested
+    // eslint-disable-next-line no-sparse-arrays -- the test needs a hole
     assertThrows(() => Tensor.from([1, , 3], [3]), ArgumentError, 'data[1]', 'undefined');
     assertThrows(() => Tensor.from([1n], [1]), ArgumentError, 'data[0]', '1');
     assertThrows(() => Tensor.from(BigInt64Array.of(1n), [1]), ArgumentError, 'data', 'BigInt64Array');
     assertThrows(() => Tensor.from(new DataView(new ArrayBuffer(4)), [4]), ArgumentError, 'data', 'DataView');
     assertThrows(() => Tensor.from('12', [2]), ArgumentError, 'data', '"12"');
-    assertThrows(() => Tensor.from(null, [1]), ArgumentError, 'data', 'null', 'it takes');
+    assertThrows(() => Tensor.from(null, [1]), ArgumentError, 'data', 'null');
     assertThrows(() => Tensor.from(undefined, [1]), ArgumentError, 'data', 'undefined');
     assertThrows(() => Tensor.from(7, [1]), ArgumentError, 'data', '7');
     assertThrows(() => Tensor.from({}, [1]), ArgumentError, 'data', 'Object');
   });
 
-  test('of data whose buffer was transferred away is an error of ours', () => {
+  test('data of a transferred buffer are a ShapeError', () => {
     const data = Float32Array.of(1, 2);
     structuredClone(data, { transfer: [data.buffer] });
     assertThrows(() => Tensor.from(data, [2]), ShapeError, 'data', '0', '2');
@@ -107,28 +107,28 @@ describe('shapes', () => {
       assertThrows(() => make([2, -1]), ShapeError, 'shape', '[2, -1]', 'negative');
       assertThrows(() => make([-5]), ShapeError, 'shape', '-5');
     });
-    test(`${name}: dimensions that are no integers are an ArgumentError`, () => {
+    test(`${name}: dimensions that are not integers are an ArgumentError`, () => {
       for (const wrong of [NaN, 1.5, Infinity, '2', null, undefined, {}, 2n, true, 2 ** 53]) {
         assertThrows(() => make([1, wrong]), ArgumentError, 'shape', 'integers');
       }
     });
-    test(`${name}: a shape that is no array is an ArgumentError`, () => {
+    test(`${name}: a shape that is not an array is an ArgumentError`, () => {
       for (const wrong of [undefined, null, 3, '3', {}, () => 1]) {
-        assertThrows(() => make(wrong), ArgumentError, 'shape', 'it takes');
+        assertThrows(() => make(wrong), ArgumentError, 'shape');
       }
     });
     test(`${name}: a rank above 8 is a ShapeError`, () =>
       void assertThrows(() => make([1, 1, 1, 1, 1, 1, 1, 1, 1]), ShapeError, 'shape', '9', '8'));
   }
 
-  test('of more elements than can be held are an OutOfMemoryError', () => {
+  test('too many elements are an OutOfMemoryError', () => {
     for (const shape of [[2 ** 40], [2 ** 20, 2 ** 20], [2 ** 31], [2 ** 53 - 1], [65536, 65536, 65536]]) {
       assertThrows(() => Tensor.zeros(shape), OutOfMemoryError, 'shape', String(shape[0]));
       assertThrows(() => Tensor.randn(shape, { dtype: 'float64' }), OutOfMemoryError, 'shape');
     }
   });
 
-  test('rank 0 holds one element, a dimension of 0 none', () =>
+  test('rank 0 has one element, a dimension of 0 none', () =>
     scoped((own) => {
       const scalar = own(Tensor.from([5], []));
       assert.deepEqual([scalar.rank, scalar.size, [...scalar.shape]], [0, 1, []]);
@@ -139,7 +139,7 @@ describe('shapes', () => {
       assert.equal(own(Tensor.from([], [0])).size, 0);
     }));
 
-  test('are frozen, and independent of the array that was passed', () =>
+  test('are frozen copies of the passed array', () =>
     scoped((own) => {
       const shape = [2, 3];
       const tensor = own(Tensor.zeros(shape));
@@ -152,7 +152,7 @@ describe('shapes', () => {
 });
 
 describe('zeros, full and randn', () => {
-  test('zeros and full fill; float32 unless float64 is asked for', () =>
+  test('zeros and full fill the tensor; the default is float32', () =>
     scoped((own) => {
       assert.equal(own(Tensor.zeros([2])).dtype, 'float32');
       assert.equal(own(Tensor.zeros([2], 'float64')).dtype, 'float64');
@@ -162,7 +162,7 @@ describe('zeros, full and randn', () => {
       assert.deepEqual([...own(Tensor.full([1], -Infinity)).data()], [-Infinity]);
     }));
 
-  test('a value that is no number or a dtype that is none is an ArgumentError', () => {
+  test('an invalid value or dtype is an ArgumentError', () => {
     assertThrows(() => Tensor.full([1]), ArgumentError, 'value', 'undefined', 'a number');
     assertThrows(() => Tensor.full([1], '1'), ArgumentError, 'value', '"1"');
     for (const dtype of ['float16', 'Float32', 32, null, {}]) {
@@ -173,19 +173,19 @@ describe('zeros, full and randn', () => {
     }
   });
 
-  test('randn is normal, with the mean and the deviation that are asked for', () =>
+  test('randn is normal with the requested mean and deviation', () =>
     scoped((own) => {
       const count = 40_000;
       const values = own(Tensor.randn([200, 200], { seed: 7, mean: 3, std: 2, dtype: 'float64' })).data();
       const mean = values.reduce((sum, value) => sum + value, 0) / count;
       const moment = (power) => values.reduce((sum, v) => sum + ((v - mean) / 2) ** power, 0) / count;
-      // Five standard errors each: deviations of a mean σ/√n, of a variance √(2/n), of the fourth moment √(96/n).
+      // Five standard errors each: σ/√n of the mean, √(2/n) of the variance, √(96/n) of the fourth moment.
       assert.ok(Math.abs(mean - 3) < (5 * 2) / Math.sqrt(count), `mean ${mean}`);
       assert.ok(Math.abs(moment(2) - 1) < 5 * Math.sqrt(2 / count), `variance ${moment(2)}`);
       assert.ok(Math.abs(moment(4) - 3) < 5 * Math.sqrt(96 / count), `fourth moment ${moment(4)}`);
     }));
 
-  test('randn: the same seed gives the same numbers in both dtypes, another seed and no seed others', () =>
+  test('randn: a seed gives the same numbers in both dtypes; other seeds and no seed give others', () =>
     scoped((own) => {
       const options = { seed: 42 };
       const first = own(Tensor.randn([101], options)).data();
@@ -197,7 +197,7 @@ describe('zeros, full and randn', () => {
       assert.equal(own(Tensor.randn([5], { std: 0, mean: 2 })).data()[4], 2);
     }));
 
-  test('randn: options that cannot be are an ArgumentError', () => {
+  test('randn: invalid options are an ArgumentError', () => {
     const wrong = [
       ['seed', NaN],
       ['seed', -1],
@@ -212,12 +212,12 @@ describe('zeros, full and randn', () => {
       ['std', null],
     ];
     for (const [name, value] of wrong) {
-      assertThrows(() => Tensor.randn([2], { [name]: value }), ArgumentError, name, 'it takes');
+      assertThrows(() => Tensor.randn([2], { [name]: value }), ArgumentError, name);
     }
     assertThrows(() => Tensor.randn([2], 'seed'), ArgumentError, 'options');
   });
 
-  test('there is no other way to make one', () => {
+  test('the constructor is not callable', () => {
     assert.throws(() => new Tensor());
     assert.throws(() => new Tensor({}, 'float32'));
   });
@@ -225,7 +225,7 @@ describe('zeros, full and randn', () => {
 
 describe('data, view, reshape and clone', () => {
   for (const dtype of ['float32', 'float64']) {
-    test(`data is a copy and view is none, ${dtype}`, () =>
+    test(`data returns a copy, view does not, ${dtype}`, () =>
       scoped((own) => {
         const tensor = own(Tensor.from([1, 2, 3], [3], dtype));
         tensor.data()[0] = 9;
@@ -239,7 +239,7 @@ describe('data, view, reshape and clone', () => {
       }));
   }
 
-  test('data lives on after dispose', () => {
+  test('data stays valid after dispose', () => {
     const tensor = Tensor.from([1, 2], [2]);
     const data = tensor.data();
     tensor.dispose();
@@ -248,7 +248,7 @@ describe('data, view, reshape and clone', () => {
     other.dispose();
   });
 
-  test("reshape shares the elements, as PyTorch's view, and either may be disposed of first", () =>
+  test("reshape shares the elements, like PyTorch's view, and either tensor may be disposed first", () =>
     scoped((own) => {
       const tensor = own(Tensor.from([1, 2, 3, 4, 5, 6], [2, 3]));
       const before = memoryInUse();
@@ -262,7 +262,7 @@ describe('data, view, reshape and clone', () => {
       assert.deepEqual([...flat.data()], [1, 2, 3, 4, 5, 60]);
     }));
 
-  test('reshape finds one dimension by itself', () =>
+  test('reshape infers one dimension', () =>
     scoped((own) => {
       const tensor = own(Tensor.zeros([2, 3, 4]));
       assert.deepEqual(own(tensor.reshape([-1])).shape, [24]);
@@ -273,7 +273,7 @@ describe('data, view, reshape and clone', () => {
       assert.equal(own(own(Tensor.zeros([2], 'float64')).reshape([2, 1])).dtype, 'float64');
     }));
 
-  test('reshape to another number of elements is a ShapeError, and nothing has changed', () =>
+  test('reshape to another number of elements is a ShapeError and changes nothing', () =>
     scoped((own) => {
       const tensor = own(Tensor.zeros([2, 3]));
       for (const wrong of [
@@ -309,7 +309,7 @@ describe('data, view, reshape and clone', () => {
 });
 
 describe('dispose', () => {
-  test('frees the memory; twice is harmless', () => {
+  test('frees the memory; repeated calls have no effect', () => {
     const tensor = Tensor.zeros([1000], 'float64');
     assert.equal(memoryInUse(), 8000);
     assert.equal(tensor.disposed, false);
@@ -321,7 +321,7 @@ describe('dispose', () => {
     assert.equal(memoryInUse(), 0);
   });
 
-  test('afterwards shape, rank, size and dtype still tell, everything else is a DisposedError', () => {
+  test('afterwards shape, rank, size and dtype are available; other calls are a DisposedError', () => {
     const tensor = Tensor.zeros([2, 3]);
     tensor.dispose();
     assert.deepEqual([tensor.shape, tensor.rank, tensor.size, tensor.dtype], [[2, 3], 2, 6, 'float32']);

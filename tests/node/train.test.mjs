@@ -1,4 +1,4 @@
-// npm run train --engine wasm: files that the denoiser loads, breaks that leave no trace, settings that are refused.
+// npm run train --engine wasm: written files, interruptions, and invalid settings.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -7,24 +7,24 @@ import { parseArguments } from '../../tools/lib/command_line.mjs';
 import { project } from '../../tools/lib/paths.mjs';
 import { command } from '../../tools/train/options.mjs';
 import { inWasm, train } from '../../tools/train/package.mjs';
-import { Denoiser, expectNoMemory } from '../support/denoiser.mjs';
+import { Denoiser, expectNoMemoryAfterEach } from '../support/denoiser.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
-import { files, listener, settings } from '../support/train_settings.mjs';
+import { files, progressRecorder, settings } from '../support/train_settings.mjs';
 
-expectNoMemory();
+expectNoMemoryAfterEach();
 
 let out;
 beforeEach(() => (out = files()));
 afterEach(() => rmSync(out.folder, { recursive: true }));
 
 const trained = async (changes = {}, where = out) => {
-  const progress = listener();
+  const progress = progressRecorder();
   await train({ ...settings, ...changes }, where, progress, inWasm);
-  assert.equal(progress.told.ended, 1);
-  return progress.told;
+  assert.equal(progress.recorded.ended, 1);
+  return progress.recorded;
 };
 
-test('tells of every step, and leaves a checkpoint and weights that load', async () => {
+test('reports each step and writes a checkpoint and weights that can be loaded', async () => {
   const { begun, steps } = await trained();
   assert.deepEqual(
     steps.map(({ step }) => step),
@@ -36,10 +36,10 @@ test('tells of every step, and leaves a checkpoint and weights that load', async
   const trainer = model.trainer();
   trainer.loadCheckpoint(readFileSync(out.checkpoint));
   assert.equal(trainer.steps, 5);
-  // Weights are the averages.
+  // The weights are the averages (EMA).
   const average = parseSafetensors(readFileSync(out.checkpoint)).tensors.get('average.positions').values;
   const { values } = parseSafetensors(readFileSync(out.weights)).tensors.get('positions');
-  // Half a unit in the last of float16's eleven places.
+  // Half a unit in the last place of float16's eleven bits.
   values.forEach((value, at) =>
     assert.ok(Math.abs(value - average[at]) <= 2 ** -11 * Math.abs(average[at]) + 2 ** -25),
   );
@@ -47,11 +47,11 @@ test('tells of every step, and leaves a checkpoint and weights that load', async
   model.dispose();
 });
 
-test('goes on after a break as if there had been none', async () => {
+test('continues after an interruption with the same losses', async () => {
   const whole = await trained({ fall: 0 });
   const other = files();
   try {
-    // Stopped after the steps that were saved.
+    // Stopped after a checkpoint.
     const first = await trained({ steps: 3, fall: 0 }, other);
     const second = await trained({ fall: 0 }, other);
     assert.equal(second.begun.step, 3);
@@ -66,7 +66,7 @@ test('goes on after a break as if there had been none', async () => {
   }
 });
 
-test('begins with weights that are given', async () => {
+test('starts from given weights', async () => {
   await trained({ steps: 1 });
   const other = files();
   try {
@@ -79,17 +79,20 @@ test('begins with weights that are given', async () => {
   }
 });
 
-test('settings that cannot be are named, and nothing is written', async () => {
+test('invalid settings are named, and nothing is written', async () => {
   for (const [name, wrong] of [
     ['batch', 0],
     ['insides', 1.5],
   ]) {
-    await assert.rejects(train({ ...settings, [name]: wrong }, out, listener(), inWasm), new RegExp(name));
+    await assert.rejects(
+      train({ ...settings, [name]: wrong }, out, progressRecorder(), inWasm),
+      new RegExp(name),
+    );
     assert.equal(existsSync(out.checkpoint), false);
   }
 });
 
-test('the command line refuses settings that cannot be', () => {
+test('the command line refuses invalid settings', () => {
   for (const [args, message] of [
     [['--steps', 'many'], /^--steps is many; expected an integer of at least 1$/],
     [['--batch', ''], /^--batch is ""; expected a multiple of 16 of at least 16$/],

@@ -1,4 +1,4 @@
-// Training: gradient descent with updateParameters learns, and does exactly what the formula says.
+// Training: gradient descent with updateParameters reduces the loss and follows the formula exactly.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { joinParameters, normalTensor, scoped, splitParameters, withCase } from '../support/cases.mjs';
@@ -8,9 +8,9 @@ import { ArgumentError, DiffusionCrossAttention, memoryInUse, Tensor } from '../
 import { forward } from '../support/reference.mjs';
 import { backward } from '../support/reference_backward.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
-/** Mean squared error and its gradient. */
+/** Returns the mean squared error and its gradient. */
 function meanSquaredError(output, target) {
   const differences = output.map((value, index) => value - target[index]);
   return {
@@ -24,7 +24,7 @@ describe('gradient descent', () => {
     ['cross-attention', {}],
     ['self-attention', { contextDim: 12, length: null }],
   ]) {
-    test(`20 steps as the reference takes them in float64, ${name}`, () => {
+    test(`20 steps match the reference in float64, ${name}`, () => {
       const size = { batch: 2, height: 3, width: 4, queryDim: 12, contextDim: 7, numHeads: 3, length: 5 };
       const description = { ...size, ...extra, dtype: 'float64', layout: 'tokens' };
       withCase(description, ({ layer, input, context, problem }, own) => {
@@ -33,23 +33,26 @@ describe('gradient descent', () => {
         layer.training = true;
         let parameters = { ...problem.parameters };
         for (let step = 0; step < 20; ++step) {
-          const ours = scoped((ownStep) => {
+          const loss = scoped((ownStep) => {
             const output = ownStep(layer.forwardWithContext(input, context)).data();
             const error = meanSquaredError(output, target);
             ownStep(layer.backward(ownStep(Tensor.from(error.gradient, input.shape))));
             layer.updateParameters(rate);
             return error.loss;
           });
-          const now = { ...problem, parameters };
-          const error = meanSquaredError(forward(now), target);
-          const gradients = backward(now, error.gradient);
+          const current = { ...problem, parameters };
+          const error = meanSquaredError(forward(current), target);
+          const gradients = backward(current, error.gradient);
           parameters = Object.fromEntries(
             Object.entries(parameters).map(([key, values]) => [
               key,
               values.map((value, index) => value - rate * gradients[key][index]),
             ]),
           );
-          assert.ok(Math.abs(ours - error.loss) <= 1e-10, `step ${step}: loss ${ours}, not ${error.loss}`);
+          assert.ok(
+            Math.abs(loss - error.loss) <= 1e-10,
+            `step ${step}: loss ${loss}; expected ${error.loss}`,
+          );
           assertClose(
             layer.getParameters(),
             joinParameters(parameters),
@@ -62,30 +65,30 @@ describe('gradient descent', () => {
   }
 
   for (const dtype of ['float32', 'float64']) {
-    test(`the loss of a small regression falls, ${dtype}`, () =>
+    test(`the loss of a small regression decreases, ${dtype}`, () =>
       scoped((own) => {
-        // The target is what another layer of the same kind gives: it can be reached.
+        // The target is the output of another layer of the same shape, so it can be reached.
         const make = (seed) => own(new DiffusionCrossAttention(8, 6, 2, 4, { dtype, seed }));
-        const [teacher, learner] = [make(1), make(2)];
+        const [teacher, student] = [make(1), make(2)];
         const input = own(normalTensor([4, 8, 4, 4], 3, { dtype }));
         const context = own(normalTensor([4, 5, 6], 4, { dtype }));
         const target = own(teacher.forwardWithContext(input, context)).data();
-        learner.training = true;
+        student.training = true;
         const losses = [];
         for (let step = 0; step < 400; ++step) {
           scoped((ownStep) => {
-            const output = ownStep(learner.forwardWithContext(input, context)).data();
+            const output = ownStep(student.forwardWithContext(input, context)).data();
             const { loss, gradient } = meanSquaredError(output, target);
             losses.push(loss);
-            ownStep(learner.backward(ownStep(Tensor.from(gradient, input.shape, dtype))));
-            learner.updateParameters(0.3);
+            ownStep(student.backward(ownStep(Tensor.from(gradient, input.shape, dtype))));
+            student.updateParameters(0.3);
           });
         }
         const means = Array.from({ length: 8 }, (_, part) => mean(losses.slice(part * 50, part * 50 + 50)));
         for (let part = 1; part < means.length; ++part) {
-          assert.ok(means[part] < means[part - 1], `the mean loss does not fall: ${means.join(', ')}`);
+          assert.ok(means[part] < means[part - 1], `the mean losses do not decrease: ${means.join(', ')}`);
         }
-        assert.ok(means[7] < 0.2 * losses[0], `the loss went from ${losses[0]} to ${means[7]} only`);
+        assert.ok(means[7] < 0.2 * losses[0], `the last loss is ${means[7]}; expected < ${0.2 * losses[0]}`);
       }));
   }
 
@@ -108,7 +111,7 @@ describe('updateParameters', () => {
     withGradients('float64', (layer) => {
       const [parameters, gradients] = [layer.getParameters(), layer.getParameterGradients()];
       layer.updateParameters(0.25);
-      // 0.25·g is exact: one rounding, with or without fused multiply-add.
+      // 0.25·g is exact, so there is one rounding with and without fused multiply-add.
       assertSameBits(
         layer.getParameters(),
         parameters.map((value, index) => value - 0.25 * gradients[index]),
@@ -125,7 +128,7 @@ describe('updateParameters', () => {
       assertSameBits(layer.getParameters(), expected, 'parameters');
     }));
 
-  test('a rate of 0 and a negative rate are rates', () =>
+  test('rates of 0 and negative rates are valid', () =>
     withGradients('float64', (layer) => {
       const [parameters, gradients] = [layer.getParameters(), layer.getParameterGradients()];
       layer.updateParameters(-1);
@@ -135,7 +138,7 @@ describe('updateParameters', () => {
       assertSameBits(layer.getParameters(), expected, 'parameters');
     }));
 
-  test('a rate that is no finite number is an ArgumentError, and nothing has changed', () =>
+  test('a rate that is not a finite number is an ArgumentError and changes nothing', () =>
     withGradients('float64', (layer) => {
       const [parameters, gradients] = [layer.getParameters(), layer.getParameterGradients()];
       for (const rate of [NaN, Infinity, -Infinity, '0.1', null, undefined, {}, 1n]) {
@@ -146,7 +149,7 @@ describe('updateParameters', () => {
     }));
 });
 
-test('training takes true or false, and tells', () =>
+test('training accepts true and false, and returns its value', () =>
   scoped((own) => {
     const layer = own(new DiffusionCrossAttention(4, 4, 1, 1));
     assert.equal(layer.training, false);

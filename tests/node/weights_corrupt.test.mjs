@@ -1,4 +1,4 @@
-// Weight files that are cut, damaged or malicious: a WeightsError each time, and never a changed parameter.
+// Truncated, damaged and malicious weight files: loadWeights throws WeightsError and changes no parameter.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -11,7 +11,9 @@ import { assembleFile } from '../support/safetensors.mjs';
 
 const makeLayer = (own) => own(new DiffusionCrossAttention(2, 1, 1, 8, { seed: 1 }));
 
-/** `work` has a layer, its file, and refuse(bytes, ...parts of the message). */
+/**
+ * Calls work({layer, file, before, refuse}). refuse(bytes, ...parts) asserts a WeightsError with these parts.
+ */
 const withRefusals = (work) =>
   scoped((own) => {
     const layer = makeLayer(own);
@@ -26,16 +28,16 @@ const withRefusals = (work) =>
     work({ layer, file, before, refuse });
     assertSameBits(layer.getParameters(), before, 'parameters');
     assert.equal(memoryInUse(), inUse);
-    assert.equal(layer.loadWeights(file).loadedCount, 5, 'a good file loads afterwards');
+    assert.equal(layer.loadWeights(file).loadedCount, 5, 'expected a valid file to load afterwards');
   });
 
-describe('files that are cut', () => {
-  test('after each of their bytes', () =>
+describe('files of a wrong length', () => {
+  test('truncated after each byte', () =>
     withRefusals(({ file, refuse }) => {
       for (let length = 0; length < file.length; ++length) refuse(file.subarray(0, length));
     }));
 
-  test('or have bytes too many', () =>
+  test('too long', () =>
     withRefusals(({ file, refuse }) => {
       for (const more of [1, 4, 1000]) {
         const longer = new Uint8Array(file.length + more);
@@ -45,16 +47,16 @@ describe('files that are cut', () => {
     }));
 });
 
-describe('headers that lie', () => {
+describe('invalid headers', () => {
   const entry = (changes = {}) => ({ dtype: 'F32', shape: [2], data_offsets: [0, 8], ...changes });
   const data = new Uint8Array(8);
   const cases = {
     'not JSON': 'x',
-    'no object': '[]',
-    'cut JSON': '{"to_out.0.bias":{"dtype":"F32"',
-    'more after the JSON': '{} {}',
-    'a number in place of a tensor': '{"to_out.0.bias":5}',
-    'null in place of a tensor': '{"to_out.0.bias":null}',
+    'not an object': '[]',
+    'truncated JSON': '{"to_out.0.bias":{"dtype":"F32"',
+    'text after the JSON': '{} {}',
+    'a number instead of a tensor': '{"to_out.0.bias":5}',
+    'null instead of a tensor': '{"to_out.0.bias":null}',
     'no dtype': { a: { shape: [2], data_offsets: [0, 8] } },
     'no shape': { a: { dtype: 'F32', data_offsets: [0, 8] } },
     'no offsets': { a: { dtype: 'F32', shape: [2] } },
@@ -68,33 +70,33 @@ describe('headers that lie', () => {
     'a fractional offset': '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8.5]}}',
     'a negative dimension': { a: entry({ shape: [-2] }) },
     'a fractional dimension': '{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}',
-    'a dimension that is text': { a: entry({ shape: ['2'] }) },
-    'a product of dimensions that overflows to the right size': {
-      a: '{"a":{"dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8]}}',
-    }.a,
-    'dimensions of which one is zero and others overflow':
+    'a dimension that is a string': { a: entry({ shape: ['2'] }) },
+    'a product of dimensions that overflows to the correct size':
+      '{"a":{"dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8]}}',
+    'a zero dimension and others that overflow':
       '{"a":{"dtype":"F32","shape":[0,9223372036854775807,9223372036854775807],"data_offsets":[0,0]}}',
-    'a rank that is too high': { a: entry({ shape: new Array(64).fill(1).concat(2) }) },
-    'a size that does not fit the offsets': { a: entry({ shape: [3] }) },
+    'a rank above the limit': { a: entry({ shape: new Array(64).fill(1).concat(2) }) },
+    'a size that does not match the offsets': { a: entry({ shape: [3] }) },
     'an unknown dtype': { a: entry({ dtype: 'F12' }) },
     'a dtype that is a number': { a: entry({ dtype: 32 }) },
-    'a key of its own': { a: entry({ stride: [1] }) },
-    'a key for the second time': '{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
-    'a name for the second time':
-      '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
+    'an unknown key': { a: entry({ stride: [1] }) },
+    'a duplicate key': '{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+    'a duplicate name':
+      '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},' +
+      '"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
     'tensors that overlap': { a: entry(), b: entry() },
     'tensors with a gap': { a: entry({ shape: [1], data_offsets: [4, 8] }) },
-    'bytes of no tensor': {},
-    'metadata that are no object': '{"__metadata__":[]}',
-    'metadata that are no text': '{"__metadata__":{"format":5}}',
+    'data without a tensor': {},
+    'metadata that are not an object': '{"__metadata__":[]}',
+    'metadata that are not strings': '{"__metadata__":{"format":5}}',
     'deep nesting': `{"a":${'['.repeat(100_000)}`,
-    'a name of broken UTF-16': '{"\\ud800":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+    'a name of invalid UTF-16': '{"\\ud800":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
   };
   for (const [name, header] of Object.entries(cases)) {
     test(name, () => withRefusals(({ refuse }) => refuse(assembleFile(header, data))));
   }
 
-  test('a name of broken UTF-8', () =>
+  test('a name of invalid UTF-8', () =>
     withRefusals(({ refuse }) => {
       const file = assembleFile({ aa: entry() }, data);
       file[10] = 0xc3;
@@ -112,12 +114,12 @@ describe('headers that lie', () => {
   }
 });
 
-test('bytes changed at random: a WeightsError, or a file that is one', () =>
+test('bytes changed at random: a WeightsError or a valid file', () =>
   scoped((own) => {
     const layer = makeLayer(own);
     const file = layer.saveWeights();
     const before = layer.getParameters();
-    // Mostly in the header: whatever bytes the data are, they are numbers.
+    // Only the header is changed, because all bytes of the data are valid numbers.
     const headerEnd = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
     const change = fc.record({
       at: fc.integer({ min: 0, max: headerEnd - 1 }),
@@ -139,10 +141,10 @@ test('bytes changed at random: a WeightsError, or a file that is one', () =>
       }),
       runs(3000),
     );
-    assert.ok(refused > 2000, `most changes are noticed: ${refused} of 3000`);
+    assert.ok(refused > 2000, `${refused} of 3000 changed files were refused; expected more than 2000`);
   }));
 
-test('text at random is no header', () =>
+test('random text is not a valid header', () =>
   withRefusals(({ refuse }) =>
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {

@@ -1,4 +1,4 @@
-// loadWeights: from safetensors files and named tensors; mapped, counted, and refused without a trace.
+// loadWeights: safetensors files and named tensors, mappings, counts, and errors that change nothing.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { normalTensor, scoped } from '../support/cases.mjs';
@@ -8,14 +8,14 @@ import { ArgumentError, DisposedError, memoryInUse, Tensor, WeightsError } from 
 import { parseSafetensors, writeSafetensors } from '../support/safetensors.mjs';
 import { fileTensors, makeLayer, names, shapes } from '../support/small_layer.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
 describe('loadWeights from a file', () => {
   for (const dtype of ['float32', 'float64']) {
     for (const stored of ['F32', 'F64', 'F16', 'BF16']) {
       test(`${stored} into a ${dtype} layer`, () =>
         scoped((own) => {
-          // Bit patterns of small and ordinary numbers, with both signs, for the 16-bit types.
+          // Bit patterns of subnormal and normal numbers of both signs for the 16-bit types.
           const patterns = [0x0001, 0x83ff, 0x0400, 0x3c01, 0xbbff, 0x3555];
           const numbers = [1e-3, -2.5, 1 / 3, 1e-40, -1e20, 7];
           const tensors = fileTensors();
@@ -32,7 +32,7 @@ describe('loadWeights from a file', () => {
     }
   }
 
-  test('tells what it has loaded, from a Uint8Array, an ArrayBuffer and a Buffer', () =>
+  test('reports the loaded parameters, from a Uint8Array, an ArrayBuffer and a Buffer', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const file = layer.saveWeights();
@@ -51,7 +51,7 @@ describe('loadWeights from a file', () => {
       }
     }));
 
-  test('metadata, other orders, other dtypes of other tensors and empty tensors do no harm', () =>
+  test('accepts metadata, any order, other tensors of other dtypes, and empty tensors', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const shuffled = Object.fromEntries(Object.entries(fileTensors()).reverse());
@@ -64,7 +64,7 @@ describe('loadWeights from a file', () => {
       assert.equal(own(layer.getParameter('to_out.0.bias')).data()[0], 5);
     }));
 
-  test('a prefix chooses the names that begin with it', () =>
+  test('a prefix selects the names that start with it', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const file = writeSafetensors({
@@ -84,7 +84,7 @@ describe('loadWeights from a file', () => {
       );
     }));
 
-  test('a mapping gives names their parameters, null leaves them out', () =>
+  test('a mapping maps names to parameters; null skips a tensor', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const original = Object.fromEntries(
@@ -102,7 +102,7 @@ describe('loadWeights from a file', () => {
       assert.equal(own(layer.getParameter('to_v.weight')).data()[0], 3);
     }));
 
-  test('strict: missing and unexpected names are a WeightsError that names them, and nothing has changed', () =>
+  test('strict: missing and unexpected names are a WeightsError that names them and changes nothing', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const before = layer.getParameters();
@@ -117,7 +117,7 @@ describe('loadWeights from a file', () => {
       assertSameBits(layer.getParameters(), before, 'parameters');
     }));
 
-  test('not strict: what fits is loaded, the rest is counted', () =>
+  test('not strict: matching tensors are loaded, the others are counted', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const before = own(layer.getParameter('to_k.weight')).data();
@@ -136,7 +136,7 @@ describe('loadWeights from a file', () => {
       assert.deepEqual([none.loadedCount, none.skippedCount], [0, 0]);
     }));
 
-  test('a wrong shape is a WeightsError with both shapes, strict or not, and nothing has changed', () =>
+  test('a wrong shape is a WeightsError with both shapes, strict or not, and changes nothing', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const before = layer.getParameters();
@@ -150,7 +150,7 @@ describe('loadWeights from a file', () => {
       assertSameBits(layer.getParameters(), before, 'parameters');
     }));
 
-  test('a type that no parameter takes is a WeightsError, and nothing has changed', () =>
+  test('an unsupported type is a WeightsError and changes nothing', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const before = layer.getParameters();
@@ -198,7 +198,7 @@ describe('loadWeights from tensors', () => {
     }
   }
 
-  test('prefix, mapping and strict mean the same as for files', () =>
+  test('prefix, mapping and strict work as for files', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const entries = tensorsOf(own, 'float32').map(([name, tensor]) => [`p.${name}`, tensor]);
@@ -211,7 +211,7 @@ describe('loadWeights from tensors', () => {
       assert.equal(layer.loadWeights(weights, { prefix: 'p.', mapping }).loadedCount, 5);
     }));
 
-  test('what is no Tensor and what is disposed of are errors that name it, and nothing has changed', () =>
+  test('other values and disposed tensors are errors that name them and change nothing', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const before = layer.getParameters();
@@ -228,7 +228,7 @@ describe('loadWeights from tensors', () => {
     }));
 });
 
-describe('arguments that cannot be', () => {
+describe('invalid arguments', () => {
   test('change nothing', () =>
     scoped((own) => {
       const layer = makeLayer(own);
@@ -243,7 +243,7 @@ describe('arguments that cannot be', () => {
         new Float32Array(3),
         new DataView(new ArrayBuffer(8)),
       ]) {
-        assertThrows(() => layer.loadWeights(weights), ArgumentError, 'weights', 'it takes');
+        assertThrows(() => layer.loadWeights(weights), ArgumentError, 'weights');
       }
       for (const [name, values] of Object.entries({
         prefix: [5, null, {}],
@@ -251,7 +251,7 @@ describe('arguments that cannot be', () => {
         strict: [1, 'no', null],
       })) {
         for (const value of values) {
-          assertThrows(() => layer.loadWeights(file, { [name]: value }), ArgumentError, name, 'it takes');
+          assertThrows(() => layer.loadWeights(file, { [name]: value }), ArgumentError, name);
         }
       }
       for (const returned of [undefined, 5, {}]) {
@@ -262,10 +262,10 @@ describe('arguments that cannot be', () => {
       assertSameBits(layer.getParameters(), before, 'parameters');
     }));
 
-  test('an error of the mapping comes through as it is', () =>
+  test('an error of the mapping is rethrown', () =>
     scoped((own) => {
       const layer = makeLayer(own);
-      const error = new RangeError('mine');
+      const error = new RangeError('error of the mapping');
       const mapping = () => {
         throw error;
       };
@@ -273,7 +273,7 @@ describe('arguments that cannot be', () => {
       assert.throws(() => layer.validateWeights(names, mapping), error);
     }));
 
-  test('a mapping that disposes of the layer ends in a DisposedError', () => {
+  test('a mapping that disposes the layer causes a DisposedError', () => {
     const layer = makeLayer((object) => object);
     const file = layer.saveWeights();
     const mapping = (name) => {

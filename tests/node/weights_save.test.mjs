@@ -1,4 +1,4 @@
-// saveWeights: safetensors files that an independent reader understands, rounded as they should be.
+// saveWeights: safetensors files that an independent reader accepts, with correct rounding.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -8,9 +8,9 @@ import { ArgumentError, memoryInUse } from '../support/package.mjs';
 import { parseSafetensors } from '../support/safetensors.mjs';
 import { makeLayer, names, shapes } from '../support/small_layer.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
-/** The relative error of the nearest number with so many bits behind the binary point. */
+/** The maximum relative error of rounding to nearest. */
 const roundings = { F64: 0, F32: 2 ** -24, F16: 2 ** -11, BF16: 2 ** -8 };
 
 describe('saveWeights', () => {
@@ -23,8 +23,9 @@ describe('saveWeights', () => {
           assert.ok(file instanceof Uint8Array);
           const { tensors, metadata, headerBytes } = parseSafetensors(file);
           assert.deepEqual([...tensors.keys()], names);
-          assert.deepEqual(metadata, { format: 'pt' }, 'which readers of PyTorch files ask for');
-          assert.equal(headerBytes % 8, 0, 'data are aligned');
+          // Readers of PyTorch files require this entry.
+          assert.deepEqual(metadata, { format: 'pt' });
+          assert.equal(headerBytes % 8, 0, 'expected aligned data');
           names.forEach((name, index) => {
             const { dtype: type, shape, values } = tensors.get(name);
             assert.equal(type, stored);
@@ -33,23 +34,24 @@ describe('saveWeights', () => {
               .data()
               .forEach((value, at) => {
                 const error = Math.abs(values[at] - value);
-                // 2^-25: half a step of F16's numbers next to zero.
+                // 2^-25: half a unit of F16's subnormal numbers.
                 const allowed = Math.max(
                   roundings[stored] * Math.abs(value),
                   stored === 'F16' ? 2 ** -25 : 0,
                 );
-                assert.ok(error <= allowed, `${name}[${at}]: ${values[at]} for ${value}`);
+                assert.ok(error <= allowed, `${name}[${at}] is ${values[at]}; expected ${value}`);
               });
           });
         }));
     }
 
-    test(`without a dtype is ${dtype === 'float32' ? 'F32' : 'F64'} for ${dtype}, and loads again bit for bit`, () =>
+    const defaultType = dtype === 'float32' ? 'F32' : 'F64';
+    test(`the default for ${dtype} is ${defaultType}, and the file loads bit for bit`, () =>
       scoped((own) => {
         const layer = makeLayer(own, { dtype });
         const file = layer.saveWeights();
         const { tensors } = parseSafetensors(file);
-        assert.equal(tensors.get('to_q.weight').dtype, dtype === 'float32' ? 'F32' : 'F64');
+        assert.equal(tensors.get('to_q.weight').dtype, defaultType);
         const other = makeLayer(own, { dtype, seed: 2 });
         assert.notDeepEqual(other.getParameters(), layer.getParameters());
         other.loadWeights(file);
@@ -58,10 +60,10 @@ describe('saveWeights', () => {
       }));
   }
 
-  test('keeps special numbers: infinities, NaN, -0, the largest and the smallest', () =>
+  test('preserves special numbers: infinities, NaN, -0, the largest and the smallest', () =>
     scoped((own) => {
       const layer = makeLayer(own, { dtype: 'float64' });
-      // 65519.99 is below the middle between F16's largest number and the next step, 65520 is not.
+      // 65519.99 is below the midpoint between F16's largest number and the next step, 65520 is not.
       const special = [Infinity, -Infinity, NaN, -0, 65519.99, 65520];
       const parameters = layer.getParameters();
       parameters.set(special, parameters.length - 6);
@@ -75,7 +77,7 @@ describe('saveWeights', () => {
       assert.deepEqual(biasOf('BF16'), [Infinity, -Infinity, NaN, -0, 65536, 65536]);
     }));
 
-  test('ties go to even, also where a double would be rounded twice', () =>
+  test('rounds ties to even, also if a double would be rounded twice', () =>
     scoped((own) => {
       const layer = makeLayer(own, { dtype: 'float64' });
       const tie = 1 + 2 ** -11;
@@ -87,7 +89,7 @@ describe('saveWeights', () => {
       assert.deepEqual([...halves], [1, 1 + 2 ** -10, 1, 1 + 2 ** -9, 0, 2 ** -24]);
     }));
 
-  test('a prefix stands before every name, whatever its letters', () =>
+  test('adds any prefix to all names', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       for (const prefix of ['', 'down_blocks.0.attn2.', 'a "b" \\ \n é 注意 🎨 ']) {
@@ -102,7 +104,7 @@ describe('saveWeights', () => {
       }
     }));
 
-  test('the file is a copy: later changes of the layer do not reach it', () =>
+  test('the file is a copy that later changes of the layer do not affect', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       const file = layer.saveWeights();
@@ -112,11 +114,11 @@ describe('saveWeights', () => {
       assert.deepEqual(file, before);
     }));
 
-  test('options that cannot be are an ArgumentError', () =>
+  test('invalid options are an ArgumentError', () =>
     scoped((own) => {
       const layer = makeLayer(own);
       for (const dtype of ['F8', 'f32', 'float32', '', 32, null, {}]) {
-        assertThrows(() => layer.saveWeights({ dtype }), ArgumentError, 'dtype', 'it takes');
+        assertThrows(() => layer.saveWeights({ dtype }), ArgumentError, 'dtype');
       }
       for (const prefix of [5, null, {}]) {
         assertThrows(() => layer.saveWeights({ prefix }), ArgumentError, 'prefix', 'a string');

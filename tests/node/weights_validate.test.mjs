@@ -1,4 +1,4 @@
-// validateWeights: what a set of weights has and lacks, before anything is loaded.
+// validateWeights: compares a set of weights with the parameters without loading it.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { scoped } from '../support/cases.mjs';
@@ -6,7 +6,7 @@ import { assertThrows } from '../support/errors.mjs';
 import { ArgumentError, memoryInUse, Tensor } from '../support/package.mjs';
 import { makeLayer, names, shapes } from '../support/small_layer.mjs';
 
-afterEach(() => assert.equal(memoryInUse(), 0, 'the test has left memory in use'));
+afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
 describe('validateWeights', () => {
   const validate = (work) => scoped((own) => work(makeLayer(own), own));
@@ -23,7 +23,7 @@ describe('validateWeights', () => {
       }
     }));
 
-  test('tells what is missing and what is left over', () =>
+  test('reports missing parameters and unmatched weights', () =>
     validate((layer) => {
       const result = layer.validateWeights(['to_q.weight', 'norm.weight', 'to_out.0.bias']);
       assert.deepEqual(result.matched, ['to_q.weight', 'to_out.0.bias']);
@@ -32,7 +32,7 @@ describe('validateWeights', () => {
       assert.deepEqual([result.isComplete, result.isValid], [false, true]);
     }));
 
-  test('a mapping is asked; matched are parameters', () =>
+  test('uses the mapping; `matched` contains names of parameters', () =>
     validate((layer) => {
       const mapping = (name) => (name === 'skip' ? null : name.replace('attn.', ''));
       const result = layer.validateWeights([...names.map((name) => `attn.${name}`), 'skip'], mapping);
@@ -41,7 +41,7 @@ describe('validateWeights', () => {
       assert.equal(result.isComplete, true);
     }));
 
-  test('of tensors compares shapes as well', () =>
+  test('tensors: compares shapes as well', () =>
     validate((layer, own) => {
       const entries = names.map((name, index) => [name, own(Tensor.zeros(shapes[index]))]);
       for (const source of [new Map(entries), Object.fromEntries(entries)]) {
@@ -53,10 +53,10 @@ describe('validateWeights', () => {
       assert.deepEqual([result.isComplete, result.isValid], [true, false]);
     }));
 
-  test('what is no list of names is an ArgumentError', () =>
+  test('a value that is not a list of names is an ArgumentError', () =>
     validate((layer) => {
       for (const wrong of [null, undefined, 5, 'to_q.weight']) {
-        assertThrows(() => layer.validateWeights(wrong), ArgumentError, 'names', 'it takes');
+        assertThrows(() => layer.validateWeights(wrong), ArgumentError, 'names');
       }
       assertThrows(() => layer.validateWeights([5]), ArgumentError, 'names', 'a string');
       assertThrows(() => layer.validateWeights(names, 'mapping'), ArgumentError, 'mapping');

@@ -1,4 +1,4 @@
-// The package inside Workers: each has its own, and none stops the process from ending.
+// The package inside Workers: each has its own instance, and the process can end.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -10,7 +10,7 @@ import { initOptions } from '../support/variant.mjs';
 
 const program = new URL('../support/layer_worker.mjs', import.meta.url);
 
-/** Starts a worker, has it compute with a copy of the case, and stops it. */
+/** Starts a Worker, runs a copy of the case in it, and stops it. */
 async function runInWorker({ layer, input, context }) {
   const worker = new Worker(program, { workerData: { initOptions } });
   try {
@@ -31,9 +31,9 @@ async function runInWorker({ layer, input, context }) {
 const size = { batch: 2, height: 5, width: 7, queryDim: 24, contextDim: 10, numHeads: 3, length: 9 };
 
 test('a Worker computes the same bits: forward, forwardAsync and gradients', () =>
-  withCase(size, async (made, own) => {
-    const { layer, input, context } = made;
-    const result = await runInWorker(made);
+  withCase(size, async (layerCase, own) => {
+    const { layer, input, context } = layerCase;
+    const result = await runInWorker(layerCase);
     assert.deepEqual(result.info, { ...runtimeInfo });
     layer.training = true;
     const output = own(layer.forwardWithContext(input, context));
@@ -45,13 +45,14 @@ test('a Worker computes the same bits: forward, forwardAsync and gradients', () 
   }));
 
 test('several Workers at once', () =>
-  withCase(size, async (made, own) => {
-    const expected = own(made.layer.forwardWithContext(made.input, made.context)).data();
-    const results = await Promise.all([1, 2, 3].map(() => runInWorker(made)));
+  withCase(size, async (layerCase, own) => {
+    const { layer, input, context } = layerCase;
+    const expected = own(layer.forwardWithContext(input, context)).data();
+    const results = await Promise.all([1, 2, 3].map(() => runInWorker(layerCase)));
     for (const { output } of results) assertSameBits(output, expected, 'forward');
   }));
 
-test('a Worker that has done its work ends by itself, and the process with it', async () => {
+test('a Worker without work ends by itself, and so does the process', async () => {
   const { code, output, errors } = await runScript(
     `
     import { Worker, isMainThread } from 'node:worker_threads';

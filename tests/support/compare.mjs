@@ -11,7 +11,7 @@ export function assertClose(actual, expected, tolerance, what) {
   assert.ok(
     difference <= tolerance,
     `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]} ` +
-          `± ${tolerance}; the difference is ${difference}`,
+      `± ${tolerance}; the difference is ${difference}`,
   );
   return difference;
 }
@@ -25,12 +25,12 @@ export function assertWithin(actual, expected, tolerances, what) {
     if (!(difference <= tolerances[index])) {
       assert.fail(
         `${what}: element ${index} of ${actual.length} is ${actual[index]}, expected ${expected[index]} ` +
-                  `± ${tolerances[index]}; the difference is ${difference}`,
+          `± ${tolerances[index]}; the difference is ${difference}`,
       );
     }
     if (difference > 0) maxRatio = Math.max(maxRatio, difference / tolerances[index]);
-      }
-      return maxRatio;
+  }
+  return maxRatio;
 }
 
 /**

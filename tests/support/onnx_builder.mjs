@@ -44,8 +44,8 @@ export function truncateTo(type, values) {
     scratch.setFloat32(0, value);
     scratch.setUint32(0, scratch.getUint32(0) & mask);
     const truncated = scratch.getFloat32(0);
-        const isSubnormal = type === 'float16' && Math.abs(truncated) < 2 ** -14;
-        return isSubnormal ? Math.trunc(truncated * 2 ** 24) / 2 ** 24 : truncated;
+    const isSubnormal = type === 'float16' && Math.abs(truncated) < 2 ** -14;
+    return isSubnormal ? Math.trunc(truncated * 2 ** 24) / 2 ** 24 : truncated;
   });
 }
 
@@ -101,14 +101,14 @@ export class ModelBuilder {
     return name;
   }
   /**
-     * Adds a node with one output and returns the output's name. Attributes are integers, lists of integers,
-     * {float}, strings or tensors.
-     */
+   * Adds a node with one output and returns the output's name. Attributes are integers, lists of integers,
+   * {float}, strings or tensors.
+   */
   node(opType, input, { name = this.#newName(`/${opType}`), attributes = {}, domain = '', output } = {}) {
     const outputName = output ?? `${name}_output_0`;
     const attribute = Object.entries(attributes).map(([key, value]) => makeAttribute(key, value));
     this.graph.node.push({ name, opType, input, output: [outputName], attribute, domain });
-        return outputName;
+    return outputName;
   }
   /** Adds a constant: a list, or a scalar if dims is []. Returns its name. */
   constant(values, { type = 'int64', dims = [values.length] } = {}) {

@@ -362,7 +362,7 @@ export const path = 'down_blocks.0.attentions.0.transformer_blocks.0.attn2';
 /** Draws weights for which scores are of order one. */
 export function drawParameters({ queryDim, contextDim }, seed, type = 'float') {
   const draw = (rows, columns, index) =>
-      truncateTo(type, normalArray(rows * columns, seed + index, { deviation: 1 / Math.sqrt(columns) }));
+    truncateTo(type, normalArray(rows * columns, seed + index, { deviation: 1 / Math.sqrt(columns) }));
   return {
     query: draw(queryDim, queryDim, 1),
     key: draw(queryDim, contextDim, 2),

@@ -8,8 +8,8 @@ export function fill(shape, element) {
   const indices = shape.map(() => 0);
   for (let index = 0; index < values.length; ++index) {
     values[index] = element(...indices);
-        let axis = shape.length - 1;
-            for (; axis >= 0 && ++indices[axis] === shape[axis]; --axis) indices[axis] = 0;
+    let axis = shape.length - 1;
+    for (; axis >= 0 && ++indices[axis] === shape[axis]; --axis) indices[axis] = 0;
   }
   return { shape, values };
 }

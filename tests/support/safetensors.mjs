@@ -35,7 +35,7 @@ export const types = {
 function assertCoverage(spans, dataBytes) {
   spans.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
   const ends = [0, ...spans.map(([, end]) => end)];
-    spans.forEach(([begin], index) => assert.equal(begin, ends[index], 'expected no gap or overlap'));
+  spans.forEach(([begin], index) => assert.equal(begin, ends[index], 'expected no gap or overlap'));
   assert.equal(ends.at(-1), dataBytes, 'expected the last tensor to end at the end of the file');
 }
 

@@ -41,7 +41,7 @@ export function progressRecorder() {
   return {
     recorded,
     begin: (event) => (recorded.begun = event),
-        add: (event) => recorded.steps.push(event),
+    add: (event) => recorded.steps.push(event),
     end: () => recorded.ended++,
   };
 }

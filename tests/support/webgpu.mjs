@@ -15,7 +15,7 @@ async function requestAdapter(options) {
   if (adapter !== null) return adapter;
   throw new Error(
     `no WebGPU adapter; VK_DRIVER_FILES is ${process.env.VK_DRIVER_FILES ?? 'not set'}; ` +
-          'expected the value that tools/lib/webgpu.mjs sets, as in `npm test -- --only webgpu`',
+      'expected the value that tools/lib/webgpu.mjs sets, as in `npm test -- --only webgpu`',
   );
 }
 
@@ -82,10 +82,10 @@ function withLimits(object, limits) {
   const real = object.limits;
   const names = new Set();
   let prototype = Object.getPrototypeOf(real);
-    for (; prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
-      const own = Object.getOwnPropertyNames(prototype);
-      for (const name of own) if (typeof real[name] === 'number') names.add(name);
-    }
+  for (; prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+    const own = Object.getOwnPropertyNames(prototype);
+    for (const name of own) if (typeof real[name] === 'number') names.add(name);
+  }
   const all = Object.fromEntries([...names].map((name) => [name, real[name]]));
   Object.defineProperty(object, 'limits', { value: { ...all, ...limits } });
 }
@@ -127,8 +127,8 @@ export function installNavigatorGpu({ adapter, device, onDevice = () => {} } = {
     real.requestDevice = async (descriptor) => {
       if (device !== undefined) return device(() => requestDevice(descriptor).then(watched));
       const created = watched(await requestDevice(descriptor));
-            onDevice(created);
-            return created;
+      onDevice(created);
+      return created;
     };
     return real;
   };

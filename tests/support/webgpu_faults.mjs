@@ -25,11 +25,11 @@ export function failBuffer(device, index) {
     const scope = scopes.findLast(({ filter }) => filter === 'out-of-memory');
     if (scope) scope.failed = true;
     else {
-          const error = new GPUOutOfMemoryError(`out of memory for '${label}' outside error scopes`);
-          device.onuncapturederror({ error });
-        }
-        // This combination of usages is invalid on all devices. The scope hides its validation error from the
-        // package.
+      const error = new GPUOutOfMemoryError(`out of memory for '${label}' outside error scopes`);
+      device.onuncapturederror({ error });
+    }
+    // This combination of usages is invalid on all devices. The scope hides its validation error from the
+    // package.
     pushErrorScope.call(device, 'validation');
     const invalid = createBuffer.call(device, { ...descriptor, usage: 0x1 | 0x40 });
     void popErrorScope.call(device);
@@ -51,7 +51,7 @@ export function failPipelines(device, matches = () => true) {
   const { createComputePipelineAsync } = device;
   device.createComputePipelineAsync = (descriptor) =>
     matches(descriptor.label)
-          ? Promise.reject(new Error('does not compile, injected by the test'))
+      ? Promise.reject(new Error('does not compile, injected by the test'))
       : createComputePipelineAsync.call(device, descriptor);
   return () => Object.assign(device, { createComputePipelineAsync });
 }

@@ -2,7 +2,6 @@
 import { Device, ParameterBuffers, Recorder, Scratch } from '../../build/for_tests/webgpu.js';
 import { requestTestDevice } from './webgpu.mjs';
 
-
 /** Returns a device for kernels and the objects that a recording needs. Must be disposed. */
 export async function kernelBench(options) {
   const device = new Device(await requestTestDevice(options));

@@ -78,8 +78,8 @@ export async function trainOnGpu(gpuLayer, { call, operands, parameters }, outpu
     return {
       output: result.values,
       input: gradients.inputGradient.values,
-            context: gradients.contextGradient,
-            parameters: Float32Array.from(gradients.parameterGradients.flatMap((part) => Array.from(part))),
+      context: gradients.contextGradient,
+      parameters: Float32Array.from(gradients.parameterGradients.flatMap((part) => Array.from(part))),
     };
   } finally {
     saved.release();

@@ -1,7 +1,12 @@
 // Runs single operators of the denoiser's tape: uploads inputs, reads the output and all gradients.
-import { Device, ParameterBuffers, possibleTilings, Recorder, Tape } from '../../build/for_tests/denoiser_webgpu.js';
+import {
+  Device,
+  ParameterBuffers,
+  possibleTilings,
+  Recorder,
+  Tape,
+} from '../../build/for_tests/denoiser_webgpu.js';
 import { requestTestDevice } from './webgpu.mjs';
-
 
 /** Returns a device for tapes. Must be disposed. */
 export async function tapeBench() {
@@ -29,17 +34,17 @@ export async function tapeBench() {
   }
 
   /** Uploads a value. Integers are inputs without a gradient. */
-    function put(tape, { shape, values }, isInteger = false) {
-      const value = isInteger ? tape.input('test', shape) : tape.value('test', shape);
-      device.upload(value.binding.buffer, 0, isInteger ? Uint32Array.from(values) : Float32Array.from(values));
+  function put(tape, { shape, values }, isInteger = false) {
+    const value = isInteger ? tape.input('test', shape) : tape.value('test', shape);
+    device.upload(value.binding.buffer, 0, isInteger ? Uint32Array.from(values) : Float32Array.from(values));
     return value;
   }
 
   /**
-     * Returns {output, gradients} of operator(tape, …values). The gradients are those of Σ outputGradient ·
-     * output, one per input. `integerInputs`: indices of inputs that are integers and have no gradient.
-     */
-    function differentiate(operator, inputs, outputGradient, integerInputs = []) {
+   * Returns {output, gradients} of operator(tape, …values). The gradients are those of Σ outputGradient ·
+   * output, one per input. `integerInputs`: indices of inputs that are integers and have no gradient.
+   */
+  function differentiate(operator, inputs, outputGradient, integerInputs = []) {
     return submit(
       (tape) => {
         const values = inputs.map((input, index) => put(tape, input, integerInputs.includes(index)));
