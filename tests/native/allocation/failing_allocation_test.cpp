@@ -63,11 +63,11 @@ void expectCallIsSafe(bool folded, const Call& call) {
   const Tensor<float> expectedOutput = FloatCase(callShape(folded)).forward();
   long failures = 0;
   for (long number = 1;; ++number) {
-        ASSERT_LT(number, 5000) << "too many allocations";
-        SCOPED_TRACE("allocation " + std::to_string(number));
-        const std::size_t before = memory::bytesInUse();
-        {
-          Prepared prepared(folded);
+    ASSERT_LT(number, 5000) << "too many allocations";
+    SCOPED_TRACE("allocation " + std::to_string(number));
+    const std::size_t before = memory::bytesInUse();
+    {
+      Prepared prepared(folded);
       bool complete = false;
       try {
         complete = !failAllocation(number, [&] { call(prepared.layerCase); });
@@ -130,20 +130,24 @@ TEST_P(FailingAllocationTest, Forward) {
 TEST_P(FailingAllocationTest, ForwardWithCachedContext) {
   expectSafe([](FloatCase& layerCase) {
     layerCase.layer.setTraining(false);
-    const Tensor<float> first = layerCase.layer.forward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
+    const Tensor<float> first =
+        layerCase.layer.forward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
     layerCase.layer.forward(first, layerCase.contextPointer(), layerCase.mask);
   });
 }
 
 TEST_P(FailingAllocationTest, TrainingForward) {
   const Tensor<float> input = otherInput();
-  expectSafe([&](FloatCase& layerCase) { layerCase.layer.forward(input, layerCase.contextPointer(), layerCase.mask); });
+  expectSafe([&](FloatCase& layerCase) {
+    layerCase.layer.forward(input, layerCase.contextPointer(), layerCase.mask);
+  });
 }
 
 TEST_P(FailingAllocationTest, ForwardInSlices) {
   const Tensor<float> input = otherInput();
   expectSafe([&](FloatCase& layerCase) {
-    const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
+    const auto pending =
+        layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
     while (!pending->advance(0.05)) {
     }
     pending->result();
@@ -153,7 +157,8 @@ TEST_P(FailingAllocationTest, ForwardInSlices) {
 TEST_P(FailingAllocationTest, ForwardOnBackgroundThread) {
   const Tensor<float> input = otherInput();
   expectSafe([&](FloatCase& layerCase) {
-    const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
+    const auto pending =
+        layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
     pending->runInBackground([] {});
     pending->result();
   });
@@ -193,7 +198,8 @@ TEST_P(FailingAllocationTest, FirstBackward) {
 
 TEST_P(FailingAllocationTest, AttentionMaps) {
   expectSafe([](FloatCase& layerCase) {
-    layerCase.layer.attentionMaps(layerCase.input, layerCase.contextPointer(), layerCase.mask, layer::MapHeads::kAll);
+    layerCase.layer.attentionMaps(layerCase.input, layerCase.contextPointer(), layerCase.mask,
+                                  layer::MapHeads::kAll);
   });
 }
 
@@ -202,8 +208,8 @@ TEST_P(FailingAllocationTest, LoadWeights) {
       saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
   expectSafe([&](FloatCase& layerCase) {
     const auto candidates = candidatesOf<float>(weights::readSafetensors(file));
-    weights::loadWeights<float>(layerCase.layer, std::span<const weights::Candidate<float>>(candidates),
-                                true);
+    weights::loadWeights<float>(layerCase.layer,
+                                std::span<const weights::Candidate<float>>(candidates), true);
   });
 }
 
@@ -218,8 +224,8 @@ TEST_P(FailingAllocationTest, Construction) {
 TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {
   Prepared prepared(folded());
   const std::vector<float> values(prepared.parameters.size(), 0.5f);
-  EXPECT_FALSE(
-      failAllocation(1, [&] { prepared.layerCase.layer.setParameters(std::span<const float>(values)); }));
+  EXPECT_FALSE(failAllocation(
+      1, [&] { prepared.layerCase.layer.setParameters(std::span<const float>(values)); }));
   EXPECT_TRUE(isIdentical(prepared.layerCase.layer.parameters().values(), values));
   EXPECT_FALSE(failAllocation(1, [&] { prepared.layerCase.layer.updateParameters(0); }));
   const Tensor<float> bias = Tensor<float>::zeros(Shape{8});

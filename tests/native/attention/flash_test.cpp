@@ -72,7 +72,8 @@ class HeadCase {
     if (shape.mask != MaskKind::kNone) {
       head.mask = [this](Index token, Index keyIndex) {
         const Index row = shape.mask == MaskKind::kShared ? 0 : token;
-        return static_cast<double>(maskValues[static_cast<std::size_t>(row * shape.keys + keyIndex)]);
+        return static_cast<double>(
+            maskValues[static_cast<std::size_t>(row * shape.keys + keyIndex)]);
       };
     }
     return head;

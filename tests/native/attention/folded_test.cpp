@@ -217,10 +217,9 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
         for (Index key = 0; key < shape.keys; ++key) {
           double gradient = 0;
           for (Index channel = 0; channel < shape.channels; ++channel) {
-            gradient +=
-                reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
-                static_cast<double>(
-                    foldedCase.outputGradient[static_cast<std::size_t>(token * shape.channels + channel)]);
+            gradient += reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
+                        static_cast<double>(foldedCase.outputGradient[static_cast<std::size_t>(
+                            token * shape.channels + channel)]);
           }
           probabilityGradients.push_back(gradient);
           mean += weights[static_cast<std::size_t>(token * shape.keys + key)] * gradient;
@@ -250,8 +249,9 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
         .scoreGradients = columnPanels(gradientMemory.data(), foldedCase.rows, shape.tokens)};
     attention::foldedBackward(task);
     ASSERT_TRUE(isNear(foldedCase.unpack(task.probabilities), expected, foldedCase.tolerance()));
-    ASSERT_TRUE(isNear(foldedCase.unpack(task.scoreGradients), expectedGradients,
-                       foldedCase.tolerance() * (1 + std::sqrt(static_cast<double>(shape.channels)))));
+    ASSERT_TRUE(
+        isNear(foldedCase.unpack(task.scoreGradients), expectedGradients,
+               foldedCase.tolerance() * (1 + std::sqrt(static_cast<double>(shape.channels)))));
     // Padding tokens of the last panel must not contribute to sums over tokens.
     for (Index token = shape.tokens; token < roundUp(shape.tokens, kTileColumns<T>); ++token) {
       for (Index row = 0; row < foldedCase.rows; ++row) {

@@ -185,7 +185,8 @@ TEST(CompiledGraphTest, HoldsNoReferenceToInputsBetweenRuns) {
   CompiledGraph compiled(graphCase.source, {});
   const std::size_t bytes = memory::bytesInUse();
   {
-    const std::vector<Tensor<float>> inputs{graphCase.tensors[0].clone(), graphCase.tensors[1].clone()};
+    const std::vector<Tensor<float>> inputs{graphCase.tensors[0].clone(),
+                                            graphCase.tensors[1].clone()};
     compiled.run(0, std::array<const AnyTensor*, 2>{&inputs[0], &inputs[1]});
   }
   EXPECT_EQ(memory::bytesInUse(), bytes);
@@ -288,17 +289,19 @@ TEST(CompiledGraphTest, ComposesLayersWithOneContext) {
   ASSERT_EQ(more.size(), 1U);
   source.inputs = {inputs[0], more[0], inputs[1]};
   source.tensors = {compiler::placeholder(first.layerCase.input.shape()),
-                    compiler::placeholder(second.layerCase.input.shape()), *first.layerCase.context};
+                    compiler::placeholder(second.layerCase.input.shape()),
+                    *first.layerCase.context};
   source.constants = {2};
   CompiledGraph compiled(source, {});
   const std::array<const AnyTensor*, 1> firstInput{&first.layerCase.input};
   const std::array<const AnyTensor*, 1> secondInput{&second.layerCase.input};
   EXPECT_EQ(compiled.outputs(), 2U);
   LayerCase<float> other(wide);
-  EXPECT_TRUE(
-      isRelativelyNear(Tensor<float>(compiled.run(0, firstInput)), first.layerCase.forward(), 1e-5));
-  EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(1, secondInput)),
-                               other.layer.forward(second.layerCase.input, &*first.layerCase.context), 1e-5));
+  EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(0, firstInput)),
+                               first.layerCase.forward(), 1e-5));
+  EXPECT_TRUE(isRelativelyNear(
+      Tensor<float>(compiled.run(1, secondInput)),
+      other.layer.forward(second.layerCase.input, &*first.layerCase.context), 1e-5));
 }
 
 TEST(CompiledGraphTest, CopiesAnInputThatIsTheOutput) {

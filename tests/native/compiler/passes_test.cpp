@@ -62,8 +62,8 @@ TEST(LowerTest, RefusesInvalidSources) {
   EXPECT_TRUE(fails(ErrorCode::kArgument, [](auto& source) { source.inputs.pop_back(); }));
   EXPECT_TRUE(
       fails(ErrorCode::kArgument, [](auto& source) { source.inputs[1] = source.inputs[0]; }));
-  EXPECT_TRUE(
-      fails(ErrorCode::kArgument, [&](auto& source) { source.inputs[1] = graphCase.source.outputs[0]; }));
+  EXPECT_TRUE(fails(ErrorCode::kArgument,
+                    [&](auto& source) { source.inputs[1] = graphCase.source.outputs[0]; }));
   for (const Shape& shape : {Shape{1, 9, 3, 5}, Shape{8}, Shape{1, 2, 3, 4, 8}, Shape{15, 9}}) {
     EXPECT_TRUE(fails(ErrorCode::kShape,
                       [&](auto& source) { source.tensors[0] = compiler::placeholder(shape); }));

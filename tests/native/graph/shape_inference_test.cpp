@@ -11,7 +11,8 @@ namespace {
 using graph::Dimensions;
 using graph::Operator;
 
-Dimensions infer(Operator op, const std::vector<Dimensions>& inputs, const graph::Attributes& attributes = {}) {
+Dimensions infer(Operator op, const std::vector<Dimensions>& inputs,
+                 const graph::Attributes& attributes = {}) {
   return graph::inferShape(op, "here", inputs, attributes);
 }
 
@@ -45,7 +46,8 @@ TEST(ShapeInferenceTest, MatMulChecksInnerDimensions) {
 TEST(ShapeInferenceTest, TransposeRequiresEachAxisOnce) {
   EXPECT_EQ(infer(Operator::kTranspose, {{"batch", "tokens", 8}}, {2, 0, 1}),
             (Dimensions{8, "batch", "tokens"}));
-  for (const graph::Attributes& axes : {graph::Attributes{0, 1}, {0, 0, 1}, {0, 1, 3}, {-1, 0, 1}}) {
+  for (const graph::Attributes& axes :
+       {graph::Attributes{0, 1}, {0, 0, 1}, {0, 1, 3}, {-1, 0, 1}}) {
     EXPECT_TRUE(failsShape(Operator::kTranspose, {{"batch", "tokens", 8}}, axes));
   }
 }

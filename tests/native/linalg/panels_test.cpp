@@ -163,7 +163,7 @@ TYPED_TEST(PanelsTest, UnpacksColumnsToAnyStrides) {
     // deeper panels as the source.
     std::vector<T> result = destination<T>(static_cast<Index>(source.memory.size()));
     MatrixView<T> target{result.data(), matrix.rows, matrix.columns, matrix.rowStride,
-                        matrix.columnStride};
+                         matrix.columnStride};
     unpackColumns<T>(panels, target);
     std::vector<T> expected = destination<T>(static_cast<Index>(source.memory.size()));
     for (Index row = 0; row < matrix.rows; ++row) {

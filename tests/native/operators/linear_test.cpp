@@ -66,7 +66,8 @@ struct Reference {
           sum += x[row * size.in + i] * weight[o * size.in + i];
           inputGradient[static_cast<std::size_t>(row * size.in + i)] +=
               gradient * weight[o * size.in + i];
-          weightGradient[static_cast<std::size_t>(o * size.in + i)] += gradient * x[row * size.in + i];
+          weightGradient[static_cast<std::size_t>(o * size.in + i)] +=
+              gradient * x[row * size.in + i];
         }
       }
     }
@@ -93,7 +94,8 @@ void expectMatchesReference(Size size) {
   const Tensor<T> inputGradient = testCase.linear.backward(testCase.outputGradient);
   EXPECT_EQ(inputGradient.shape(), testCase.input.shape());
   EXPECT_TRUE(isNear(inputGradient, expected.inputGradient, allowed(size.out)));
-  EXPECT_TRUE(isNear(copyOf(testCase.weight().gradient), expected.weightGradient, allowed(size.rows)));
+  EXPECT_TRUE(
+      isNear(copyOf(testCase.weight().gradient), expected.weightGradient, allowed(size.rows)));
   EXPECT_TRUE(isNear(copyOf(testCase.bias().gradient), expected.biasGradient, allowed(size.rows)));
 }
 
@@ -116,13 +118,14 @@ TEST(LinearTest, GradientsMatchCentralDifferences) {
       return weightedSum(testCase.outputGradient, testCase.linear.forward(testCase.input, false));
     };
     // The loss is linear in each argument, so there is no truncation error.
-    const double tolerance = differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
+    const double tolerance =
+        differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
     expectCentralDifferences("input", elements(testCase.input), elements(inputGradient), tolerance,
                              loss);
     expectCentralDifferences("weight", elements(testCase.weight().values),
                              elements(testCase.weight().gradient), tolerance, loss);
-    expectCentralDifferences("bias", elements(testCase.bias().values), elements(testCase.bias().gradient),
-                             tolerance, loss);
+    expectCentralDifferences("bias", elements(testCase.bias().values),
+                             elements(testCase.bias().gradient), tolerance, loss);
   }
 }
 
@@ -147,8 +150,8 @@ TEST(LinearTest, SameBitsForAllThreads) {
       Case<float> testCase(size);
       std::vector<float> all = copyOf(testCase.linear.forward(testCase.input, true));
       for (const std::vector<float>& more :
-           {copyOf(testCase.linear.backward(testCase.outputGradient)), copyOf(testCase.weight().gradient),
-            copyOf(testCase.bias().gradient)}) {
+           {copyOf(testCase.linear.backward(testCase.outputGradient)),
+            copyOf(testCase.weight().gradient), copyOf(testCase.bias().gradient)}) {
         all.insert(all.end(), more.begin(), more.end());
       }
       return all;

@@ -43,9 +43,9 @@ testing::AssertionResult isNear(const Actual& actualRange, const Expected& expec
   const auto expected = values(expectedRange);
   if (actual.size() != expected.size()) {
     return testing::AssertionFailure()
-                  << "the size is " << actual.size() << "; expected " << expected.size();
-           }
-           std::size_t beyond = 0;
+           << "the size is " << actual.size() << "; expected " << expected.size();
+  }
+  std::size_t beyond = 0;
   std::size_t worst = 0;
   double worstDifference = -1;
   for (std::size_t index = 0; index < actual.size(); ++index) {
@@ -63,9 +63,9 @@ testing::AssertionResult isNear(const Actual& actualRange, const Expected& expec
   if (beyond == 0) return testing::AssertionSuccess();
   return testing::AssertionFailure()
          << beyond << " of " << actual.size() << " elements differ by more than " << tolerance
-                  << ", at most by " << worstDifference << ": element " << worst << " is "
-                  << static_cast<double>(actual[worst]) << "; expected "
-                  << static_cast<double>(expected[worst]);
+         << ", at most by " << worstDifference << ": element " << worst << " is "
+         << static_cast<double>(actual[worst]) << "; expected "
+         << static_cast<double>(expected[worst]);
 }
 
 /// Like isNear, with a tolerance relative to the largest expected element.
@@ -126,7 +126,7 @@ testing::AssertionResult failsWith(ErrorCode code, Call call) {
     if (error.code() != code) {
       return testing::AssertionFailure()
              << "the error code is " << static_cast<int>(error.code()) << "; expected "
-                          << static_cast<int>(code) << ": " << error.message();
+             << static_cast<int>(code) << ": " << error.message();
     }
     if (error.message().empty()) return testing::AssertionFailure() << "the error has no message";
     return testing::AssertionSuccess();

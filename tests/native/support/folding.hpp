@@ -8,8 +8,8 @@ namespace cross_attention::test {
 /// Returns whether the layer folds the context into the weights in this call.
 template <class T>
 bool foldsContext(const LayerCase<T>& layerCase) {
-  return layer::Arguments<T>::check(layerCase.layer.configuration(), layerCase.input, layerCase.contextPointer(),
-                                    layerCase.mask)
+  return layer::Arguments<T>::check(layerCase.layer.configuration(), layerCase.input,
+                                    layerCase.contextPointer(), layerCase.mask)
       .foldsContext(layerCase.layer.configuration());
 }
 

@@ -30,7 +30,7 @@ Matrix project(const Matrix& rows, const Matrix& weight, Index in, Index out) {
 /// The backward pass of project: adds gradient · weight to the gradient of the rows and gradientᵀ · rows to
 /// that of the weight.
 void projectBackward(const Matrix& gradient, const Matrix& rows, const Matrix& weight, Index in,
-                 Index out, Matrix& rowsGradient, Matrix& weightGradient) {
+                     Index out, Matrix& rowsGradient, Matrix& weightGradient) {
   const Index count = static_cast<Index>(gradient.size()) / out;
   for (Index row = 0; row < count; ++row) {
     for (Index column = 0; column < out; ++column) {
@@ -142,7 +142,8 @@ std::vector<double> ReferenceLayer::probabilities() const {
   Matrix result;
   for (Index row = 0; row < batch; ++row) {
     for (Index headIndex = 0; headIndex < numHeads; ++headIndex) {
-      const Matrix weights = head(row, headIndex, allTokens(tokens), keys, allValues).probabilities();
+      const Matrix weights =
+          head(row, headIndex, allTokens(tokens), keys, allValues).probabilities();
       for (Index key = 0; key < length; ++key) {
         for (Index token = 0; token < tokens; ++token) {
           result.push_back(weights[static_cast<std::size_t>(token * length + key)]);
@@ -174,10 +175,11 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
     }
   };
   everyHead([&](Index row, Index headIndex, const ReferenceHead& reference) {
-    addColumns(reference.output(), headDim(), row * tokens, headIndex * headDim(), queryDim, attended);
+    addColumns(reference.output(), headDim(), row * tokens, headIndex * headDim(), queryDim,
+               attended);
   });
   projectBackward(outputGradient, attended, outputWeight, queryDim, queryDim, attendedGradient,
-              result.outputWeight);
+                  result.outputWeight);
   for (std::size_t element = 0; element < outputGradient.size(); ++element) {
     result.outputBias[element % static_cast<std::size_t>(queryDim)] += outputGradient[element];
   }
@@ -191,11 +193,11 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
     addColumns(part.value, headDim(), contextRow, column, queryDim, valueGradient);
   });
   projectBackward(queryGradient, input, queryWeight, queryDim, queryDim, result.input,
-              result.queryWeight);
+                  result.queryWeight);
   projectBackward(keyGradient, context, keyWeight, contextDim, queryDim, result.context,
-              result.keyWeight);
+                  result.keyWeight);
   projectBackward(valueGradient, context, valueWeight, contextDim, queryDim, result.context,
-              result.valueWeight);
+                  result.valueWeight);
   if (isSelfAttention) {
     std::transform(result.input.begin(), result.input.end(), result.context.begin(),
                    result.input.begin(), std::plus<>());

@@ -16,7 +16,7 @@ File makeFile(std::string_view header, std::size_t dataBytes) {
 
 template <class T>
 File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
-           const std::string& prefix) {
+               const std::string& prefix) {
   std::vector<weights::NamedValues<T>> all;
   for (Index index = 0; index < layer::kParameterCount; ++index) {
     const auto id = static_cast<layer::ParameterId>(index);
@@ -38,10 +38,10 @@ std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::Store
   return candidates;
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                              \
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                  \
   template File saveLayer(const layer::DiffusionCrossAttention<T>&, const std::string&, \
-                      const std::string&);                                          \
-  template std::vector<weights::Candidate<T>> candidatesOf(                         \
+                          const std::string&);                                          \
+  template std::vector<weights::Candidate<T>> candidatesOf(                             \
       const std::vector<weights::StoredTensor>&, const std::string&);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)

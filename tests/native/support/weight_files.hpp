@@ -21,7 +21,7 @@ File fileWithHeaderLength(std::uint64_t length, std::string_view header, std::si
 /// Returns the parameters of a layer as a file.
 template <class T>
 File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
-           const std::string& prefix = "");
+               const std::string& prefix = "");
 
 /// Returns a candidate for each tensor whose name starts with `prefix`. Its parameter name is the rest of the
 /// name.

@@ -189,14 +189,16 @@ TEST(CorruptFilesTest, RefusesDeepNestingWithoutStackOverflow) {
   EXPECT_TRUE(isRefused(makeFile(repeated("{\"a\":", kDepth), 0)));
   EXPECT_TRUE(isRefused(makeFile("{\"a\":{\"shape\":" + repeated("[", kDepth), 0)));
   EXPECT_TRUE(isRefused(makeFile("{\"__metadata__\":{\"a\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(isRefused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
+  EXPECT_TRUE(
+      isRefused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
 }
 
 TEST(CorruptFilesTest, RefusesNamesThatAreNotUtf8) {
   for (const std::string name :
        {"\xFF", "\xC0\xAF", "\xE2\x28\xA1", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\\uD800",
         "\\uDC00", "\\uD800\\u0041", "\\x41", "\\u12", "\n", "\x01"}) {
-    EXPECT_TRUE(isRefused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
+    EXPECT_TRUE(
+        isRefused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
         << name;
   }
   const File valid = makeFile("{\"\\uD83D\\uDE00 é\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4);

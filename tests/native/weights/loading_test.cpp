@@ -147,7 +147,8 @@ TYPED_TEST(LoadingTest, LoadingInvalidatesActivationsUnlessNothingIsLoaded) {
   load<T>(layerCase.layer, {});
   EXPECT_NO_THROW(layerCase.layer.backward(layerCase.outputGradient));
   load(layerCase.layer, this->candidates());
-  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { layerCase.layer.backward(layerCase.outputGradient); }));
+  EXPECT_TRUE(
+      failsWith(ErrorCode::kArgument, [&] { layerCase.layer.backward(layerCase.outputGradient); }));
 }
 
 }  // namespace cross_attention::test::weights_loading_test
