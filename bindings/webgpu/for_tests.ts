@@ -1,19 +1,20 @@
-/**
- * The rooms of this folder one by one, for the project's own tests: kernels and layers with a strategy, features and limits
- * of the test's choice, and the scheduler with times that are made up. No part of the package's interface.
- *
- * @packageDocumentation
- */
+// Internals for tests/webgpu: kernels and layers with a strategy, features and limits of the test's choice,
+// and the scheduler with made-up times. Built into build/for_tests/webgpu.js, which is not part of the
+// package.
 export { recordAttention, recordSoftmax, scoresMatrix } from './attention';
-export { checkCall, maskBits } from './call';
+export { callSizes, maskBits } from './call';
 export { type Calibration, Observations, predict } from './cost_model';
 export { DeviceError } from '../package/errors';
 export { Device } from './device';
-export { DeviceKeeper, requestDevice } from './device_keeper';
+export { DeviceManager, requestDevice } from './device_manager';
 export { GpuLayer } from './gpu_layer';
 export { channelSumsKernel } from './kernels/channel_sums';
+export { flashKernel } from './kernels/flash_attention';
+export { multiplyKernel } from './kernels/multiply';
 export { packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
-export { deltaKernel, softmaxGradientKernel, softmaxGradientWorkgroup } from './kernels/softmax_gradient';
+export { deltaKernel, softmaxGradientKernel, softmaxKernel, softmaxWorkgroup } from './kernels/softmax';
+export { expandTemplate } from './kernels/template';
+export { tokenSumKernel } from './kernels/token_sums';
 export { multiply, possibleTilings } from './matrix';
 export { ParameterBuffers, Recorder } from './recorder';
 export { decisionText, Scheduler } from './scheduler';

@@ -1,8 +1,4 @@
-/**
- * The operators one by one, for the project's own tests. No part of the package's interface.
- *
- * @packageDocumentation
- */
+// Operators of the tape for tests/webgpu. Built into build/for_tests/denoiser_webgpu.js, which is not part of the package.
 export { Device } from '../device';
 export { possibleTilings } from '../matrix';
 export { ParameterBuffers, Recorder } from '../recorder';
