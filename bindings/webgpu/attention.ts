@@ -1,19 +1,19 @@
-// softmax(scale·q·kᵀ + mask)·v of all heads, as commands: flash attention where the device has workgroup memory worth the name,
-// else the same in parts of the tokens, with the scores of a part in memory.
+// Commands of softmax(scale·q·kᵀ + mask)·v for all heads: flash attention if the device has enough workgroup
+// memory, else products and a softmax over chunks of the tokens, with the scores of a chunk in memory.
+import type { MaskLayout } from './call';
 import type { Device } from './device';
 import {
   flashInvocations,
   flashKernel,
-  flashTakes,
+  flashSupports,
   flashTokens,
   flashWorkgroupBytes,
 } from './kernels/flash_attention';
 import { softmaxKernel, softmaxWorkgroup } from './kernels/softmax';
-import type { MaskLayout } from './call';
 import { type Matrix, transposed } from './matrix';
 import { type Recording, recordProduct } from './recording';
 
-/** What an attention of all heads reads. Matrices are [headDim × tokens or keys] of each batch row and head. */
+/** Inputs of an attention. Matrices are [headDim × tokens or keys] of each batch row and head. */
 export interface Attention {
   batch: number;
   heads: number;
@@ -29,43 +29,44 @@ export interface Attention {
   maskBuffer: GPUBuffer | null;
 }
 
-/** Bytes of scores that are in memory at a time. */
-const partBytes = 64 * 2 ** 20;
-const partTokens = 64;
+/** Max bytes of scores in memory at a time. */
+const maxScoreBytes = 64 * 2 ** 20;
+/** Min tokens of a chunk, and their granularity. */
+const chunkTokens = 64;
 
-/** Tokens of a part: all of them if their scores may be in memory at once. */
-export function tokensOfPart(
+/** Returns the number of tokens of a chunk: all tokens if their scores may be in memory at the same time. */
+export function tokensPerChunk(
   device: Device,
   { batch, heads, paddedKeys, tokens }: Pick<Attention, 'batch' | 'heads' | 'paddedKeys' | 'tokens'>,
 ): number {
-  const most = Math.min(partBytes, device.gpu.limits.maxStorageBufferBindingSize);
-  const fits = Math.floor(most / (4 * batch * heads * paddedKeys) / partTokens) * partTokens;
-  return Math.min(tokens, Math.max(fits, partTokens));
+  const maxBytes = Math.min(maxScoreBytes, device.gpu.limits.maxStorageBufferBindingSize);
+  const fitting = Math.floor(maxBytes / (4 * batch * heads * paddedKeys) / chunkTokens) * chunkTokens;
+  return Math.min(tokens, Math.max(fitting, chunkTokens));
 }
 
-/** Scores of a part of the tokens, [batch · heads][paddedKeys][tokens of the part]. */
+/** Returns the scores of a chunk of the tokens, [batch · heads][paddedKeys][tokens]. */
 export function scoresMatrix(buffer: GPUBuffer, { heads, paddedKeys }: Attention, tokens: number): Matrix {
   const inner = paddedKeys * tokens;
   return { binding: { buffer }, offset: 0, rowStride: tokens, columnStride: 1, outer: heads * inner, inner };
 }
 
-/** The columns of a matrix from the token `first` on. */
+/** Returns the columns of a matrix from token `first` on. */
 export const fromToken = (matrix: Matrix, first: number): Matrix => ({
   ...matrix,
   offset: matrix.offset + first * matrix.columnStride,
 });
 
-/** scoreParameters of kernels/mask.ts, for a part of the tokens from `first` on. */
+/** Returns the parameters of kernels/scores.wgsl before the mask's, for `count` tokens from `first` on. */
 export function scoreNumbers(
   { heads, tokens, keys, paddedKeys, scale }: Attention,
   scores: Matrix,
   first: number,
-  part: number,
+  count: number,
 ): number[] {
-  return [part, keys, paddedKeys, heads, scores.rowStride, scores.inner, first, first, tokens, scale];
+  return [count, keys, paddedKeys, heads, scores.rowStride, scores.inner, first, first, tokens, scale];
 }
 
-/** maskParameters of kernels/mask.ts. */
+/** Returns the parameters of kernels/mask.wgsl. */
 export const maskNumbers = ({ mask: { offset, outer, inner, token } }: Attention): number[] => [
   offset,
   outer,
@@ -73,10 +74,10 @@ export const maskNumbers = ({ mask: { offset, outer, inner, token } }: Attention
   token,
 ];
 
-function takesFlash(device: Device, { headDim, tokens, query, key }: Attention): boolean {
+function supportsFlash(device: Device, { headDim, tokens, query, key }: Attention): boolean {
   const { limits } = device.gpu;
   return (
-    flashTakes(headDim, tokens) &&
+    flashSupports(headDim, tokens) &&
     query.offset % 4 === 0 &&
     key.offset % 4 === 0 &&
     flashWorkgroupBytes(headDim) <= limits.maxComputeWorkgroupStorageSize &&
@@ -84,7 +85,10 @@ function takesFlash(device: Device, { headDim, tokens, query, key }: Attention):
   );
 }
 
-/** Records the attention; `output` as query lies. `logSumExp` [batch · heads][tokens]: for the backward, else null. */
+/**
+ * Records the attention. `output` has the query's strides. `logSumExp` [batch · heads][tokens] receives what
+ * the backward pass needs, unless it is null.
+ */
 export function recordAttention(
   recording: Recording,
   attention: Attention,
@@ -92,8 +96,8 @@ export function recordAttention(
   logSumExp: GPUBuffer | null,
 ): void {
   const { device, strategy } = recording;
-  const record = strategy.attention === 'flash' && takesFlash(device, attention) ? recordFlash : recordParts;
-  record(recording, attention, output, logSumExp);
+  const usesFlash = strategy.attention === 'flash' && supportsFlash(device, attention);
+  (usesFlash ? recordFlash : recordChunks)(recording, attention, output, logSumExp);
 }
 
 function recordFlash(
@@ -103,7 +107,7 @@ function recordFlash(
   logSumExp: GPUBuffer | null,
 ): void {
   const { batch, heads, headDim, tokens, keys, scale, query, key, value, mask, maskBuffer } = attention;
-  const kernel = flashKernel({ headDim, mask: mask.kind, keepsLogSumExp: logSumExp !== null });
+  const kernel = flashKernel({ headDim, mask: mask.kind, storesLogSumExp: logSumExp !== null });
   const numbers = [tokens, keys, heads];
   for (const { rowStride, outer, inner } of [query, key, output]) numbers.push(rowStride, outer, inner);
   numbers.push(tokens, scale);
@@ -123,19 +127,19 @@ function recordFlash(
   );
 }
 
-function recordParts(
+function recordChunks(
   recording: Recording,
   attention: Attention,
   output: Matrix,
   logSumExp: GPUBuffer | null,
 ): void {
   const { batch, heads, headDim, tokens, paddedKeys, query, key, value } = attention;
-  const most = tokensOfPart(recording.device, attention);
-  const buffer = recording.scratch.take('scores', 4 * batch * heads * paddedKeys * most);
-  for (let first = 0; first < tokens; first += most) {
-    const part = Math.min(most, tokens - first);
-    const scores = scoresMatrix(buffer, attention, part);
-    const sizes = { outer: batch, inner: heads, columns: part };
+  const maxCount = tokensPerChunk(recording.device, attention);
+  const buffer = recording.scratch.take('scores', 4 * batch * heads * paddedKeys * maxCount);
+  for (let first = 0; first < tokens; first += maxCount) {
+    const count = Math.min(maxCount, tokens - first);
+    const scores = scoresMatrix(buffer, attention, count);
+    const sizes = { outer: batch, inner: heads, columns: count };
     recordProduct(recording, {
       ...sizes,
       a: transposed(key),
@@ -144,7 +148,7 @@ function recordParts(
       rows: paddedKeys,
       depth: headDim,
     });
-    recordSoftmax(recording, attention, scores, first, part, logSumExp);
+    recordSoftmax(recording, attention, scores, first, count, logSumExp);
     recordProduct(recording, {
       ...sizes,
       a: value,
@@ -156,22 +160,22 @@ function recordParts(
   }
 }
 
-/** Scores become probabilities. */
+/** Records the softmax of the scores of `count` tokens from `first` on, in place. */
 export function recordSoftmax(
   { recorder }: Recording,
   attention: Attention,
   scores: Matrix,
   first: number,
-  part: number,
+  count: number,
   logSumExp: GPUBuffer | null,
 ): void {
   const { batch, heads, mask, maskBuffer } = attention;
-  const numbers = scoreNumbers(attention, scores, first, part);
+  const numbers = scoreNumbers(attention, scores, first, count);
   recorder.dispatch(
-    softmaxKernel({ mask: mask.kind, keepsLogSumExp: logSumExp !== null }),
+    softmaxKernel({ mask: mask.kind, storesLogSumExp: logSumExp !== null }),
     [...numbers, ...maskNumbers(attention)],
     [numbers.length - 1],
     [scores.binding, maskBuffer && { buffer: maskBuffer }, logSumExp && { buffer: logSumExp }],
-    [Math.ceil(part / softmaxWorkgroup), batch * heads, 1],
+    [Math.ceil(count / softmaxWorkgroup), batch * heads, 1],
   );
 }

@@ -1,17 +1,18 @@
-// The layer's backward as commands (Dao et al., 2022, algorithm 4). Scores are computed again, a part of the tokens at a time,
-// and everything else is a product.
+// Commands of the layer's backward pass. Scores are recomputed for a chunk of the tokens at a time;
+// everything else is products.
+// Based on: Dao et al., FlashAttention (2022), algorithm 4.
 import {
   type Attention,
   fromToken,
   maskNumbers,
   scoreNumbers,
   scoresMatrix,
-  tokensOfPart,
+  tokensPerChunk,
 } from './attention';
 import { type CallSizes, channelsByTokens } from './call';
-import { attentionOf, headMatrix, padded, type Saved } from './forward';
+import { attentionOf, headMatrix, type InputBuffers, padded, type Saved } from './forward';
 import { channelSumsKernel } from './kernels/channel_sums';
-import { deltaKernel, softmaxGradientKernel, softmaxGradientWorkgroup } from './kernels/softmax_gradient';
+import { deltaKernel, softmaxGradientKernel, softmaxWorkgroup } from './kernels/softmax';
 import { type Matrix, type Product, transposed } from './matrix';
 import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
@@ -26,11 +27,12 @@ export interface GradientBuffers {
   parameters: Record<ParameterName, Binding>;
 }
 
+/** Records all gradients of a training forward. `saved` is what that forward stored. */
 export function recordBackward(
   recording: Recording,
   weights: LayerWeights,
   call: CallSizes,
-  inputs: { input: GPUBuffer; context: GPUBuffer | null; mask: GPUBuffer | null },
+  inputs: InputBuffers,
   saved: Saved,
   gradients: GradientBuffers,
 ): void {
@@ -38,22 +40,22 @@ export function recordBackward(
   const { input, context, isSelfAttention } = call;
   const { queryDim, numHeads } = sizes;
   const { batch, tokens } = input;
-  const sets = context.batch;
+  const keyBatch = context.batch;
   const keys = padded(context.tokens);
   const tokenBytes = 4 * queryDim * tokens * batch;
-  const keyBytes = 4 * queryDim * keys * sets;
-  const times = (product: Product): void => recordProduct(recording, product);
+  const keyBytes = 4 * queryDim * keys * keyBatch;
+  const multiply = (product: Product): void => recordProduct(recording, product);
 
   const outputGradient = channelsByTokens(input, gradients.outputGradient);
   const attended = headMatrix(saved.attended, sizes, tokens, batch);
   const attendedGradient = headMatrix(scratch.take('attended gradient', tokenBytes), sizes, tokens, batch);
   const delta = scratch.take('delta', 4 * batch * numHeads * tokens);
   const queryGradient = headMatrix(scratch.take('query gradient', tokenBytes), sizes, tokens, batch);
-  const keyGradient = headMatrix(scratch.take('key gradient', keyBytes), sizes, keys, sets);
-  const valueGradient = headMatrix(scratch.take('value gradient', keyBytes), sizes, keys, sets);
+  const keyGradient = headMatrix(scratch.take('key gradient', keyBytes), sizes, keys, keyBatch);
+  const valueGradient = headMatrix(scratch.take('value gradient', keyBytes), sizes, keys, keyBatch);
 
-  /** Σ over batch rows of left · right: the gradient of a weight. */
-  const addUp = (
+  /** Records the gradient of a weight: Σ over batch rows of left · right. */
+  const recordWeightGradient = (
     left: Matrix,
     right: Matrix,
     target: Binding,
@@ -62,14 +64,14 @@ export function recordBackward(
     rows: number,
   ): void => {
     const size = queryDim * columns;
-    const parts = partialSums(recording, rows, size);
-    const atOnce = parts === null ? 1 : rows;
-    for (let row = 0; row < rows; row += atOnce) {
-      times({
+    const partial = partialSums(recording, rows, size);
+    const step = partial === null ? 1 : rows;
+    for (let row = 0; row < rows; row += step) {
+      multiply({
         a: { ...left, offset: left.offset + row * left.outer, inner: 0 },
         b: { ...right, offset: right.offset + row * right.outer, inner: 0 },
         c: {
-          binding: parts ?? target,
+          binding: partial ?? target,
           offset: 0,
           rowStride: columns,
           columnStride: 1,
@@ -79,13 +81,13 @@ export function recordBackward(
         rows: queryDim,
         columns,
         depth,
-        outer: atOnce,
+        outer: step,
         inner: 1,
         accumulates: row > 0,
       });
     }
-    if (parts === null) return;
-    const sums = { outer: 1, tokens: rows, features: size, values: parts };
+    if (partial === null) return;
+    const sums = { outer: 1, tokens: rows, features: size, values: partial };
     sumTokens(recorder, { ...sums, target: { binding: target, adds: false } });
   };
 
@@ -98,8 +100,15 @@ export function recordBackward(
     [outputGradient.binding, gradients.parameters.bias],
     [queryDim, 1, 1],
   );
-  addUp(outputGradient, transposed(attended), gradients.parameters.output, queryDim, tokens, batch);
-  times({
+  recordWeightGradient(
+    outputGradient,
+    transposed(attended),
+    gradients.parameters.output,
+    queryDim,
+    tokens,
+    batch,
+  );
+  multiply({
     a: transposed(weights.matrix('output')),
     b: outputGradient,
     c: { ...attendedGradient, inner: 0 },
@@ -126,10 +135,31 @@ export function recordBackward(
   const sourceGradient = isSelfAttention
     ? inputGradient
     : channelsByTokens(context, gradients.contextGradient!);
-  addUp(queryGradient, transposed(inputTokens), gradients.parameters.query, queryDim, tokens, batch);
+  recordWeightGradient(
+    queryGradient,
+    transposed(inputTokens),
+    gradients.parameters.query,
+    queryDim,
+    tokens,
+    batch,
+  );
   const { contextDim } = sizes;
-  addUp(keyGradient, transposed(source), gradients.parameters.key, contextDim, context.tokens, sets);
-  addUp(valueGradient, transposed(source), gradients.parameters.value, contextDim, context.tokens, sets);
+  recordWeightGradient(
+    keyGradient,
+    transposed(source),
+    gradients.parameters.key,
+    contextDim,
+    context.tokens,
+    keyBatch,
+  );
+  recordWeightGradient(
+    valueGradient,
+    transposed(source),
+    gradients.parameters.value,
+    contextDim,
+    context.tokens,
+    keyBatch,
+  );
   const toSource = (
     name: 'query' | 'key' | 'value',
     from: Matrix,
@@ -137,14 +167,14 @@ export function recordBackward(
     accumulates: boolean,
   ): void => {
     const isQuery = name === 'query';
-    times({
+    multiply({
       a: transposed(weights.matrix(name)),
       b: { ...from, inner: 0 },
       c: target,
       rows: isQuery ? queryDim : contextDim,
       columns: isQuery ? tokens : context.tokens,
       depth: queryDim,
-      outer: isQuery ? batch : sets,
+      outer: isQuery ? batch : keyBatch,
       inner: 1,
       accumulates,
     });
@@ -154,19 +184,23 @@ export function recordBackward(
   toSource('value', valueGradient, sourceGradient, true);
 }
 
-/** Bytes of such sums that are in memory at a time, at most. */
-const partialBytes = 64 * 2 ** 20;
+/** Max bytes of partial sums in memory at a time. */
+const maxPartialBytes = 64 * 2 ** 20;
+/** With fewer batch rows, adding them one after another is not slower. */
+const minPartialRows = 4;
 
 /**
- * Where each batch row's part of a sum goes, so that a device computes them side by side; null where there are few, or they
- * are large.
+ * Returns scratch memory for one term of a sum for each batch row, so that the device computes the terms in
+ * parallel; null if there are few terms or they are too large.
  */
 function partialSums({ device, scratch }: Recording, rows: number, size: number): Binding | null {
-  const most = Math.min(partialBytes, device.gpu.limits.maxStorageBufferBindingSize);
+  const maxBytes = Math.min(maxPartialBytes, device.gpu.limits.maxStorageBufferBindingSize);
   const bytes = 4 * rows * size;
-  return rows < 4 || bytes > most ? null : { buffer: scratch.take('partial sums', bytes) };
+  if (rows < minPartialRows || bytes > maxBytes) return null;
+  return { buffer: scratch.take('partial sums', bytes) };
 }
 
+/** Records delta, which the gradient of softmax needs: Σ over channels of attended ∘ d(attended). */
 function recordDelta(
   { recorder, sizes: { numHeads, headDim } }: Recording,
   attended: Matrix,
@@ -180,11 +214,11 @@ function recordDelta(
     [tokens, headDim, tokens, headDim * tokens, tokens],
     [],
     [attended.binding, gradient.binding, { buffer: delta }],
-    [Math.ceil(tokens / softmaxGradientWorkgroup), batch * numHeads, 1],
+    [Math.ceil(tokens / softmaxWorkgroup), batch * numHeads, 1],
   );
 }
 
-/** dq, dk and dv of all heads from d(attended). */
+/** Records dq, dk and dv of all heads from d(attended). */
 function recordAttentionGradients(
   recording: Recording,
   attention: Attention,
@@ -194,27 +228,27 @@ function recordAttentionGradients(
 ): void {
   const { batch, heads, headDim, tokens, paddedKeys, query, key, value, mask, maskBuffer } = attention;
   const { device, recorder, scratch } = recording;
-  const most = tokensOfPart(device, attention);
-  const bytes = 4 * batch * heads * paddedKeys * most;
+  const maxCount = tokensPerChunk(device, attention);
+  const bytes = 4 * batch * heads * paddedKeys * maxCount;
   const [scoresBuffer, gradientsBuffer] = ['scores', 'score gradients'].map((name) =>
     scratch.take(name, bytes),
   );
   const sharesKeys = key.outer === 0 && batch > 1;
 
-  for (let first = 0; first < tokens; first += most) {
-    const part = Math.min(most, tokens - first);
-    const scores = scoresMatrix(scoresBuffer!, attention, part);
-    const scoreGradients = scoresMatrix(gradientsBuffer!, attention, part);
-    const partOf = (matrix: Matrix): Matrix => fromToken(matrix, first);
-    const ofScores = { rows: paddedKeys, columns: part, depth: headDim, outer: batch, inner: heads };
-    recordProduct(recording, { ...ofScores, a: transposed(key), b: partOf(query), c: scores });
+  for (let first = 0; first < tokens; first += maxCount) {
+    const count = Math.min(maxCount, tokens - first);
+    const scores = scoresMatrix(scoresBuffer!, attention, count);
+    const scoreGradients = scoresMatrix(gradientsBuffer!, attention, count);
+    const chunkOf = (matrix: Matrix): Matrix => fromToken(matrix, first);
+    const scoreSizes = { rows: paddedKeys, columns: count, depth: headDim, outer: batch, inner: heads };
+    recordProduct(recording, { ...scoreSizes, a: transposed(key), b: chunkOf(query), c: scores });
     recordProduct(recording, {
-      ...ofScores,
+      ...scoreSizes,
       a: transposed(value),
-      b: partOf(gradients.attended),
+      b: chunkOf(gradients.attended),
       c: scoreGradients,
     });
-    const numbers = scoreNumbers(attention, scores, first, part);
+    const numbers = scoreNumbers(attention, scores, first, count);
     recorder.dispatch(
       softmaxGradientKernel(mask.kind),
       [...numbers, ...maskNumbers(attention)],
@@ -226,38 +260,38 @@ function recordAttentionGradients(
         { buffer: logSumExp },
         { buffer: delta },
       ],
-      [Math.ceil(part / softmaxGradientWorkgroup), paddedKeys, batch * heads],
+      [Math.ceil(count / softmaxWorkgroup), paddedKeys, batch * heads],
     );
     recordProduct(recording, {
       a: key,
       b: scoreGradients,
-      c: partOf(gradients.query),
+      c: chunkOf(gradients.query),
       rows: headDim,
-      columns: part,
+      columns: count,
       depth: paddedKeys,
       outer: batch,
       inner: heads,
     });
-    // Keys that all batch rows share: their gradients are added up, one batch row after another.
+    // If all batch rows share the keys, the gradients are added, one batch row after another.
     for (let row = 0; row < (sharesKeys ? batch : 1); ++row) {
       const rowOf = (matrix: Matrix): Matrix => ({ ...matrix, offset: matrix.offset + row * matrix.outer });
-      const ofKeys = {
+      const keySizes = {
         rows: headDim,
         columns: paddedKeys,
-        depth: part,
+        depth: count,
         outer: sharesKeys ? 1 : batch,
         inner: heads,
         accumulates: first > 0 || row > 0,
       };
       recordProduct(recording, {
-        ...ofKeys,
-        a: rowOf(partOf(gradients.attended)),
+        ...keySizes,
+        a: rowOf(chunkOf(gradients.attended)),
         b: transposed(rowOf(scores)),
         c: gradients.value,
       });
       recordProduct(recording, {
-        ...ofKeys,
-        a: rowOf(partOf(query)),
+        ...keySizes,
+        a: rowOf(chunkOf(query)),
         b: transposed(rowOf(scoreGradients)),
         c: gradients.key,
       });

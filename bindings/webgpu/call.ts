@@ -1,12 +1,13 @@
-// One call of a layer as kernels see it: sizes, and where its tensors lie.
-import { ArgumentError, ShapeError } from '../package/errors';
+// The sizes of a call, and the layouts of its tensors in memory.
+import { ArgumentError } from '../package/errors';
+import { sizeOf } from '../package/shapes';
 import type { MaskKind } from './kernels/mask';
 import type { Matrix } from './matrix';
 import type { LayerSizes } from './weights';
 
-type Shape = readonly number[];
+export type Shape = readonly number[];
 
-/** Tokens of a batch in a tensor: an image [B, C, H, W] holds them as columns, [B, N, C] and [N, C] as rows. */
+/** Tokens of a batch in a tensor. An image [B, C, H, W] is channels first; [B, N, C] and [N, C] are not. */
 export interface TokenLayout {
   readonly batch: number;
   readonly tokens: number;
@@ -14,7 +15,59 @@ export interface TokenLayout {
   readonly channelsFirst: boolean;
 }
 
-/** [channels × tokens] of each batch row. `first`: the batch row that `outer` 0 is. */
+export interface MaskLayout {
+  readonly kind: MaskKind;
+  /** Elements from one batch row to the next; 0 if all share one. */
+  readonly outer: number;
+  /** Elements from one head to the next. */
+  readonly inner: number;
+  /** Elements from one token to the next. */
+  readonly token: number;
+  readonly elements: number;
+}
+
+export interface CallSizes {
+  readonly input: TokenLayout;
+  /** The input's for self-attention. */
+  readonly context: TokenLayout;
+  readonly isSelfAttention: boolean;
+  readonly mask: MaskLayout;
+}
+
+function tokenLayout(shape: Shape, channels: number): TokenLayout {
+  if (shape.length === 4) {
+    return { batch: shape[0]!, tokens: shape[2]! * shape[3]!, channels, channelsFirst: true };
+  }
+  const batch = shape.length === 3 ? shape[0]! : 1;
+  return { batch, tokens: shape.at(-2)!, channels, channelsFirst: false };
+}
+
+function maskLayout(shape: Shape | null): MaskLayout {
+  if (shape === null) return { kind: 'none', outer: 0, inner: 0, token: 0, elements: 0 };
+  const elements = sizeOf(shape);
+  const stride = (axis: number): number => (shape[axis] === 1 ? 0 : sizeOf(shape.slice(axis + 1)));
+  return shape.length === 2
+    ? { kind: 'keys', outer: stride(0), inner: 0, token: 0, elements }
+    : { kind: 'additive', outer: stride(0), inner: stride(1), token: stride(2), elements };
+}
+
+/** Returns the sizes of a call. The shapes must have passed `checkCall`; null: no context, no mask. */
+export function callSizes(
+  { queryDim, contextDim }: Pick<LayerSizes, 'queryDim' | 'contextDim'>,
+  inputShape: Shape,
+  contextShape: Shape | null,
+  maskShape: Shape | null,
+): CallSizes {
+  const input = tokenLayout(inputShape, queryDim);
+  return {
+    input,
+    context: contextShape === null ? input : tokenLayout(contextShape, contextDim),
+    isSelfAttention: contextShape === null,
+    mask: maskLayout(maskShape),
+  };
+}
+
+/** Returns a buffer of tokens as a matrix [channels × tokens] of each batch row, from element `offset` on. */
 export function channelsByTokens(layout: TokenLayout, buffer: GPUBuffer, offset = 0): Matrix {
   const { tokens, channels, channelsFirst } = layout;
   return {
@@ -27,116 +80,14 @@ export function channelsByTokens(layout: TokenLayout, buffer: GPUBuffer, offset 
   };
 }
 
-export interface MaskLayout {
-  readonly kind: MaskKind;
-  /** Elements from one batch row, head, token to the next. */
-  readonly outer: number;
-  readonly inner: number;
-  readonly token: number;
-  readonly elements: number;
-}
-
-/** The sizes of a call, checked. */
-export interface CallSizes {
-  readonly input: TokenLayout;
-  readonly context: TokenLayout;
-  readonly isSelfAttention: boolean;
-  readonly mask: MaskLayout;
-}
-
-const text = (shape: Shape): string => `[${shape.join(', ')}]`;
-
-/** Of [B, N, channels] and [N, channels]; null for another shape. */
-function rowsLayout(shape: Shape, channels: number): TokenLayout | null {
-  if ((shape.length !== 3 && shape.length !== 2) || shape.at(-1) !== channels) return null;
-  return {
-    batch: shape.length === 3 ? shape[0]! : 1,
-    tokens: shape.at(-2)!,
-    channels,
-    channelsFirst: false,
-  };
-}
-
-function inputLayout(shape: Shape, channels: number): TokenLayout {
-  if (shape.length === 4 && shape[1] === channels) {
-    return { batch: shape[0]!, tokens: shape[2]! * shape[3]!, channels, channelsFirst: true };
-  }
-  const rows = rowsLayout(shape, channels);
-  if (rows !== null) return rows;
-  throw new ShapeError(
-    `input has shape ${text(shape)}; it takes [B, C, H, W], [B, N, C] or [N, C] with C = queryDim = ${channels}`,
-  );
-}
-
-function contextLayout(shape: Shape, channels: number): TokenLayout {
-  const rows = rowsLayout(shape, channels);
-  if (rows !== null) return rows;
-  throw new ShapeError(
-    `context has shape ${text(shape)}; it takes [B | 1, L, D] or [L, D] with D = contextDim = ${channels}`,
-  );
-}
-
-const noMask: MaskLayout = { kind: 'none', outer: 0, inner: 0, token: 0, elements: 0 };
-
-function maskLayout(shape: Shape, full: Shape): MaskLayout {
-  const [batch, heads, tokens, length] = full as [number, number, number, number];
-  const elements = shape.reduce((product, size) => product * size, 1);
-  if (shape.length === 2) {
-    if ((shape[0] === 1 || shape[0] === batch) && shape[1] === length) {
-      return { kind: 'keys', outer: shape[0] === 1 ? 0 : length, inner: 0, token: 0, elements };
-    }
-    throw new ShapeError(`mask has shape ${text(shape)}; it takes [${batch} or 1, ${length}]`);
-  }
-  if (shape.length !== 4) {
-    throw new ShapeError(
-      `mask has shape ${text(shape)}; it takes a key mask [B | 1, L] or an additive mask [B | 1, heads | 1, N | 1, L]`,
-    );
-  }
-  const fits = shape.every((size, axis) => size === full[axis] || (axis < 3 && size === 1));
-  if (!fits) {
-    throw new ShapeError(
-      `mask has shape ${text(shape)}; it takes ${text([batch, heads, tokens, length])} or 1 in place of each of the first three`,
-    );
-  }
-  const stride = (axis: number): number =>
-    shape[axis] === 1 ? 0 : shape.slice(axis + 1).reduce((product, size) => product * size, 1);
-  return { kind: 'additive', outer: stride(0), inner: stride(1), token: stride(2), elements };
-}
-
-/** Throws the core's own ShapeError, naming the argument, where the layer can't take these shapes. Null: none. */
-export function checkCall(
-  { queryDim, contextDim, numHeads }: LayerSizes,
-  inputShape: Shape,
-  contextShape: Shape | null,
-  maskShape: Shape | null,
-): CallSizes {
-  const input = inputLayout(inputShape, queryDim);
-  if (contextShape === null && contextDim !== queryDim) {
-    throw new ShapeError(
-      `context is null; self-attention takes contextDim = queryDim, but contextDim is ${contextDim} and queryDim is ${queryDim}`,
-    );
-  }
-  const context = contextShape === null ? input : contextLayout(contextShape, contextDim);
-  if (context.batch !== 1 && context.batch !== input.batch) {
-    throw new ShapeError(
-      `context has shape ${text(contextShape!)}; its batch takes 1 or that of the input ${text(inputShape)}, which is ${input.batch}`,
-    );
-  }
-  const full = [input.batch, numHeads, input.tokens, context.tokens];
-  return {
-    input,
-    context,
-    isSelfAttention: contextShape === null,
-    mask: maskShape === null ? noMask : maskLayout(maskShape, full),
-  };
-}
-
-/** A mask's numbers as kernels read them. Throws ArgumentError for a key mask of other numbers than ones and zeros. */
+/**
+ * Returns a mask as kernels read it. Throws ArgumentError if a key mask has other values than ones and zeros.
+ */
 export function maskBits(kind: MaskKind, values: Float32Array | Float64Array): Uint32Array {
   if (kind === 'additive') return new Uint32Array(Float32Array.from(values).buffer);
   const wrong = values.find((value) => value !== 0 && value !== 1);
   if (wrong !== undefined) {
-    throw new ArgumentError(`mask [B, L] holds ${wrong}; a key mask takes 1 (attend) and 0 (ignore)`);
+    throw new ArgumentError(`mask [B, L] contains ${wrong}; expected 1 (attend) or 0 (ignore)`);
   }
   return Uint32Array.from(values);
 }

@@ -1,46 +1,58 @@
-// The package's tensors of a call, as what a GpuLayer takes and gives, and as what the scheduler weighs.
-import type { AcceleratedLayer, CallTensors, Location } from '../package/accelerator';
+// Between the package's Tensors and the operands of a GpuLayer, and the work of a call for the scheduler.
+import type { AcceleratedLayer, CallTensors } from '../package/accelerator';
 import { ArgumentError, DeviceError } from '../package/errors';
+import type { Location } from '../package/resident';
 import { residentOf, Tensor, wrapResident } from '../package/tensor';
-import { type CallSizes, checkCall, maskBits } from './call';
+import { type CallSizes, maskBits } from './call';
+import { checkCall } from './call_check';
 import type { CallWork, Work } from './cost_model';
 import type { Device } from './device';
 import type { Operand, Operands, Result } from './operands';
 import { GpuTensor } from './resident_tensor';
 
-/** The sizes of a call. Throws the core's own ShapeError, ArgumentError where the layer can't take these tensors. */
+/**
+ * Returns the sizes of a call. Throws the core's ShapeError, ArgumentError if the layer does not support the
+ * tensors.
+ */
 export function checkTensors(layer: AcceleratedLayer, { input, context, mask }: CallTensors): CallSizes {
   const call = checkCall(layer, input.shape, context?.shape ?? null, mask?.shape ?? null);
-  if (mask !== null && call.mask.kind === 'additive' && mask.dtype !== 'float32') {
-    throw new ArgumentError(`mask is of another dtype than the layer; an additive mask takes the layer's`);
+  if (mask === null) return call;
+  if (call.mask.kind === 'additive' && mask.dtype !== 'float32') {
+    throw new ArgumentError(
+      `mask has dtype ${mask.dtype}; expected the layer's dtype, float32, for an additive mask`,
+    );
   }
-  // Told now, before anything is done.
-  if (mask !== null && mask.location === 'wasm' && call.mask.kind === 'keys') maskBits('keys', mask.view());
+  // Throws before anything is computed.
+  if (call.mask.kind === 'keys' && mask.location === 'wasm') maskBits('keys', mask.view());
   return call;
 }
 
 const bytesOf = (tensor: Tensor | null): number => (tensor === null ? 0 : 4 * tensor.size);
-/** Bytes of those tensors that are at another place. */
-const bytesElsewhere = (tensors: readonly (Tensor | null)[], place: Location): number =>
-  tensors.reduce((sum, tensor) => sum + (tensor?.location === place ? 0 : bytesOf(tensor)), 0);
 
-/** The same elements: what the caller disposes of meanwhile does no harm. */
-export const shared = <T extends Tensor | null>(tensor: T): T =>
+/** Returns the bytes of those tensors that are in the other memory. */
+const bytesElsewhere = (tensors: readonly (Tensor | null)[], location: Location): number =>
+  tensors.reduce((sum, tensor) => sum + (tensor?.location === location ? 0 : bytesOf(tensor)), 0);
+
+/**
+ * Returns a Tensor with the same elements, which stays valid if the caller disposes the original during the
+ * call.
+ */
+export const shareTensor = <T extends Tensor | null>(tensor: T): T =>
   (tensor === null ? null : tensor.reshape(tensor.shape)) as T;
-export const allShared = ({ input, context, mask }: CallTensors): CallTensors => ({
-  input: shared(input),
-  context: shared(context),
-  mask: shared(mask),
+export const shareTensors = ({ input, context, mask }: CallTensors): CallTensors => ({
+  input: shareTensor(input),
+  context: shareTensor(context),
+  mask: shareTensor(mask),
 });
-export const disposeAll = ({ input, context, mask }: CallTensors): void =>
+export const disposeTensors = ({ input, context, mask }: CallTensors): void =>
   [input, context, mask].forEach((tensor) => tensor?.dispose());
 
-/** Throws DeviceError where a tensor is on another device. */
+/** Throws DeviceError if the tensor is in the memory of another device. */
 export function operandOf(tensor: Tensor, device: Device): Operand {
   const resident = residentOf(tensor);
   if (resident === null) return { values: () => tensor.view() as Float32Array };
   if ((resident as GpuTensor).device !== device) {
-    throw new DeviceError('a Tensor is on a device that is not in use any more');
+    throw new DeviceError('a Tensor is in the memory of a device that is no longer in use');
   }
   return { resident: resident.buffer };
 }
@@ -62,25 +74,28 @@ export function toTensor(device: Device, result: Result, shape: readonly number[
   return Tensor.from(result.values, shape, 'float32');
 }
 
-/** What a call is for each device: FLOPs, and bytes to and from where its tensors are and its result shall be. */
+/**
+ * Returns the FLOPs and transferred bytes of a call for each device. `location`: the requested memory of the
+ * result.
+ */
 export function workOf(
-  kind: string,
+  operation: string,
   { input, context, mask }: CallTensors,
   location: Location,
   wasmFlops: number,
   gpuFlops: number,
 ): CallWork {
   const tensors = [input, context, mask];
-  const workAt = (place: Location, flops: number): Work => {
-    const toHere = bytesElsewhere(tensors, place);
-    const fromHere = location === place ? 0 : bytesOf(input);
-    return place === 'webgpu'
-      ? { flops, uploadBytes: toHere, downloadBytes: fromHere }
-      : { flops, uploadBytes: fromHere, downloadBytes: toHere };
+  const workAt = (device: Location, flops: number): Work => {
+    const inBytes = bytesElsewhere(tensors, device);
+    const outBytes = location === device ? 0 : bytesOf(input);
+    return device === 'webgpu'
+      ? { flops, uploadBytes: inBytes, downloadBytes: outBytes }
+      : { flops, uploadBytes: outBytes, downloadBytes: inBytes };
   };
-  const places = tensors.map((tensor) => tensor && `${tensor.location} ${tensor.shape.join('×')}`);
+  const operands = tensors.map((tensor) => tensor && `${tensor.location} ${tensor.shape.join('×')}`);
   return {
-    key: [kind, wasmFlops, ...places, location].join(', '),
+    key: [operation, wasmFlops, ...operands, location].join(', '),
     wasm: workAt('wasm', wasmFlops),
     webgpu: workAt('webgpu', gpuFlops),
   };

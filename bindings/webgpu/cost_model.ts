@@ -1,18 +1,21 @@
-// How long a call takes on each device: predicted from what calibration measured, or known from calls like it.
+// The time of a call on each device: predicted from calibration, or measured on earlier calls of the same
+// kind.
+import { median } from '../package/statistics';
 
-/** What a device was measured to do. */
+/** Measured speed of a device. */
 export interface Rates {
-  /** Of a call that computes nothing. */
+  /** Time of a call that computes nothing. */
   milliseconds: number;
   flopsPerMillisecond: number;
 }
 
-/** Bytes between WASM memory and the graphics card. */
+/** Measured speed of copies between WASM memory and GPU memory. */
 export interface TransferRates {
   uploadBytesPerMillisecond: number;
   downloadBytesPerMillisecond: number;
 }
 
+/** Stored by calibration_store.ts. */
 export interface Calibration {
   wasm: Rates;
   webgpu: Rates;
@@ -21,7 +24,7 @@ export interface Calibration {
 
 export type DeviceName = 'wasm' | 'webgpu';
 
-/** What a device would have to do for a call. */
+/** The work of a call on one device. */
 export interface Work {
   flops: number;
   uploadBytes: number;
@@ -29,12 +32,13 @@ export interface Work {
 }
 
 export interface CallWork {
-  /** The same for calls that take the same time: what is done, its sizes, where its tensors lie. */
+  /** Identifies calls of equal cost: operation, sizes and locations of the tensors. */
   key: string;
   wasm: Work;
   webgpu: Work;
 }
 
+/** Returns milliseconds. */
 export function predict(rates: Rates, transfer: TransferRates, work: Work): number {
   return (
     rates.milliseconds +
@@ -44,36 +48,34 @@ export function predict(rates: Rates, transfer: TransferRates, work: Work): numb
   );
 }
 
-/** Calls whose times are remembered, of each kind and device. */
-const remembered = 5;
+/** Number of times that are stored for each kind of call and device. */
+const maxTimes = 5;
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((left, right) => left - right);
-  return sorted[sorted.length >> 1]!;
-}
-
-/** Times of calls, by what they were. A first call compiles, packs and allocates: its time tells nothing of the next. */
+/**
+ * Times of calls, by kind and device. The first call of a kind is ignored: it compiles, packs and allocates,
+ * so that its time does not predict the next one.
+ */
 export class Observations {
   readonly #times = new Map<string, number[]>();
-  readonly #begun = new Set<string>();
+  readonly #started = new Set<string>();
 
   add(key: string, device: DeviceName, milliseconds: number): void {
     const name = `${device} ${key}`;
-    if (!this.#begun.has(name)) {
-      this.#begun.add(name);
+    if (!this.#started.has(name)) {
+      this.#started.add(name);
       return;
     }
     const times = this.#times.get(name) ?? [];
-    this.#times.set(name, [...times, milliseconds].slice(-remembered));
+    this.#times.set(name, [...times, milliseconds].slice(-maxTimes));
   }
 
-  /** Calls of this kind, the first one among them, as far as they are remembered. */
+  /** Returns the number of calls of this kind, including the first one, at most maxTimes + 1. */
   calls(key: string, device: DeviceName): number {
     const name = `${device} ${key}`;
-    return (this.#begun.has(name) ? 1 : 0) + (this.#times.get(name)?.length ?? 0);
+    return (this.#started.has(name) ? 1 : 0) + (this.#times.get(name)?.length ?? 0);
   }
 
-  /** Null where no call of this kind was seen. */
+  /** Returns the median of the stored times, null if there are none. */
   expected(key: string, device: DeviceName): number | null {
     const times = this.#times.get(`${device} ${key}`);
     return times === undefined ? null : median(times);

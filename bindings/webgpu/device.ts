@@ -1,26 +1,26 @@
-// A GPUDevice with what is made once for it: pipelines, memory, and whether it is still there.
+// A GPUDevice with its pipelines and memory. All errors become DeviceError or OutOfMemoryError.
 import { CrossAttentionError, DeviceError, messageOf, OutOfMemoryError } from '../package/errors';
 import type { Kernel } from './kernels/kernel';
 import { type GpuBuffer, GpuMemory, usage } from './memory';
 
-/** A call that is too large for the device, which is well. */
+/** A call exceeds the limits of a working device. */
 export class LimitError extends DeviceError {
   static override readonly name = 'LimitError';
 }
 
 export class Device {
   readonly gpu: GPUDevice;
-  /** Kept, for some hosts let a device go with the adapter that gave it. */
+  /** Referenced because some hosts lose a device whose adapter is garbage collected. */
   readonly adapter: GPUAdapter | null;
   readonly memory: GpuMemory;
-  /** The adapter, for people. */
+  /** The adapter's name, for messages. */
   readonly description: string;
-  /** A processor that plays a graphics card. */
+  /** True for a software adapter: WebGPU executed by the CPU. */
   readonly isSoftware: boolean;
   readonly hasSubgroups: boolean;
   #lost: string | null = null;
-  /** To be called when it is lost. Not so many `lost.then`: those would keep what they wait for as long as the device lives. */
-  readonly #whenLost = new Set<() => void>();
+  /** Called when the device is lost. `gpu.lost.then` would keep its callbacks alive as long as the device. */
+  readonly #lossListeners = new Set<() => void>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
   constructor(gpu: GPUDevice, adapter: GPUAdapter | null = null) {
@@ -35,44 +35,48 @@ export class Device {
       isFallbackAdapter = false,
     } = gpu.adapterInfo ?? {};
     const names = [vendor, architecture, device, description].filter((name) => name !== '');
-    this.description = names.join(' ') || 'an adapter without a name';
+    this.description = names.join(' ') || 'unnamed adapter';
     this.isSoftware = isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp/i.test(this.description);
     this.hasSubgroups = gpu.features.has('subgroups');
-    void this.#whyLost().then((reason) => {
+    void this.#lossReason().then((reason) => {
       this.#lost = reason;
-      for (const tell of this.#whenLost) tell();
+      for (const listener of this.#lossListeners) listener();
     });
   }
 
-  async #whyLost(): Promise<string> {
+  /** Resolves to the reason when the device is lost. */
+  async #lossReason(): Promise<string> {
     const { reason, message } = await this.gpu.lost;
     return `the device was lost (${reason}${message ? `: ${message}` : ''})`;
   }
 
-  /** Why it can't be used any more; null while it can. */
+  /** The reason why the device was lost; null while it is usable. */
   get lost(): string | null {
     return this.#lost;
   }
 
-  /** Compiled once for each label. Throws DeviceError where the shader does not compile here. */
-  pipeline({ label, code }: Kernel): Promise<GPUComputePipeline> {
-    let pipeline = this.#pipelines.get(label);
+  /**
+   * Returns the pipeline of a kernel, compiled once for each label. Throws DeviceError if it does not
+   * compile.
+   */
+  pipeline(kernel: Kernel): Promise<GPUComputePipeline> {
+    let pipeline = this.#pipelines.get(kernel.label);
     if (pipeline === undefined) {
-      pipeline = this.#compile(label, code);
-      this.#pipelines.set(label, pipeline);
-      // Tried again next time.
-      pipeline.catch(() => this.#pipelines.delete(label));
+      pipeline = this.#compile(kernel);
+      this.#pipelines.set(kernel.label, pipeline);
+      // The next call compiles it again.
+      pipeline.catch(() => this.#pipelines.delete(kernel.label));
     }
     return pipeline;
   }
 
-  async #compile(label: string, code: () => string): Promise<GPUComputePipeline> {
+  async #compile({ label, code, constants = {} }: Kernel): Promise<GPUComputePipeline> {
     try {
       const module = this.gpu.createShaderModule({ label, code: code() });
       return await this.gpu.createComputePipelineAsync({
         label,
         layout: 'auto',
-        compute: { module, entryPoint: 'main' },
+        compute: { module, entryPoint: 'main', constants },
       });
     } catch (error) {
       throw new DeviceError(`the shader '${label}' does not compile: ${messageOf(error)}`);
@@ -80,12 +84,13 @@ export class Device {
   }
 
   /**
-   * What `work` gives, once the device has told of no error in what it submitted. Throws DeviceError or OutOfMemoryError.
+   * Calls `work` in error scopes. Resolves to its result when the device has reported no error in what it
+   * submitted before its first `await`. Throws DeviceError, OutOfMemoryError.
    */
   async guarded<T>(work: () => Promise<T>): Promise<T> {
     const kinds = ['internal', 'validation', 'out-of-memory'] as const;
     if (this.#lost !== null) throw new DeviceError(this.#lost);
-    // Scopes are a stack: nothing may be awaited between a push and its pop, or another call's errors get in.
+    // Scopes are a stack: an `await` between push and pop would let errors of other calls in.
     kinds.forEach((kind) => this.gpu.pushErrorScope(kind));
     let result: Promise<T>;
     let scopes: Promise<GPUError | null>[];
@@ -94,17 +99,16 @@ export class Device {
     } finally {
       scopes = kinds.map(() => this.gpu.popErrorScope());
     }
-    const settled = Promise.allSettled([result, ...scopes]);
-    const ended = await this.#unlessLost(settled);
-    if (ended === null) throw new DeviceError(await this.#whyLost());
-    const [value, ...errors] = ended;
+    const settled = await this.#unlessLost(Promise.allSettled([result, ...scopes]));
+    if (settled === null) throw new DeviceError(await this.#lossReason());
+    const [value, ...errors] = settled;
     for (const error of errors) {
       if (error.status === 'rejected') throw new DeviceError(this.#lost ?? messageOf(error.reason));
       if (error.value === null) continue;
       const { message } = error.value;
       const isMemory = error.value.constructor.name === 'GPUOutOfMemoryError';
       throw isMemory
-        ? new OutOfMemoryError(`the GPU has no memory left: ${message}`)
+        ? new OutOfMemoryError(`the GPU is out of memory: ${message}`)
         : new DeviceError(message);
     }
     if (this.#lost !== null) throw new DeviceError(this.#lost);
@@ -115,36 +119,38 @@ export class Device {
     return value.value;
   }
 
-  /** A buffer that is surely there. Throws OutOfMemoryError, DeviceError. */
+  /** Resolves to a buffer of zeros when the device has confirmed it. Throws OutOfMemoryError, DeviceError. */
   async allocate(label: string, bytes: number): Promise<GpuBuffer> {
-    let made: GpuBuffer | null = null;
+    let created: GpuBuffer | null = null;
     try {
-      return await this.guarded(async () => (made = this.memory.createStorage(label, bytes)));
+      return await this.guarded(async () => (created = this.memory.createStorage(label, bytes)));
     } catch (error) {
-      (made as GpuBuffer | null)?.release();
+      (created as GpuBuffer | null)?.release();
       throw error;
     }
   }
 
-  /** Null where the device is lost meanwhile: not every host ends what waits for one that is gone. */
+  /**
+   * Resolves to null if the device is lost meanwhile: some hosts never settle the promises of a lost device.
+   */
   async #unlessLost<T>(work: Promise<T>): Promise<T | null> {
-    let tell = (): void => {};
-    const lost = new Promise<null>((resolve) => (tell = () => resolve(null)));
-    this.#whenLost.add(tell);
+    let listener = (): void => {};
+    const lost = new Promise<null>((resolve) => (listener = () => resolve(null)));
+    this.#lossListeners.add(listener);
     try {
       return await Promise.race([work, lost]);
     } finally {
-      this.#whenLost.delete(tell);
+      this.#lossListeners.delete(listener);
     }
   }
 
-  /** Copies numbers into a buffer. */
+  /** Copies numbers to a buffer, from byte `offset` on. */
   upload(buffer: GPUBuffer, offset: number, values: Float32Array | Uint32Array): void {
     if (values.byteLength === 0) return;
     this.gpu.queue.writeBuffer(buffer, offset, notShared(values));
   }
 
-  /** The bytes of a buffer, once all that was submitted before is done. */
+  /** Resolves to the contents of a buffer after all submitted work. */
   async read(buffer: GPUBuffer, offset: number, bytes: number): Promise<Float32Array<ArrayBuffer>> {
     if (bytes === 0) return new Float32Array(0);
     const staging = this.memory.create('read-back', bytes, usage.mapRead | usage.copyTarget);
@@ -160,7 +166,7 @@ export class Device {
   }
 }
 
-/** Not every host copies from memory that is shared with threads. */
+/** Returns the numbers, copied if they are in shared memory: some hosts reject that in writeBuffer. */
 function notShared(values: Float32Array | Uint32Array): Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
   const { buffer } = values;
   const isShared = typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;

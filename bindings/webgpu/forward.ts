@@ -1,4 +1,5 @@
-// The layer's forward as commands: projections, attention, output projection, for some batch rows at a time.
+// Commands of the layer's forward pass: projections, attention, output projection, for some batch rows at a
+// time.
 import { type Attention, recordAttention } from './attention';
 import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
@@ -7,24 +8,28 @@ import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
 import type { LayerSizes, LayerWeights } from './weights';
 
-/** Where a call's tensors lie: whole, from their first batch row on. */
-export interface CallBuffers {
+/** The inputs of a call in GPU memory. */
+export interface InputBuffers {
   input: GPUBuffer;
   /** Null for self-attention. */
   context: GPUBuffer | null;
   mask: GPUBuffer | null;
+}
+
+export interface CallBuffers extends InputBuffers {
   output: GPUBuffer;
 }
 
-/** Batch rows that are computed at a time. */
+/** Batch rows that are computed together. */
 export interface BatchRows {
   first: number;
   count: number;
 }
 
+/** Rounds a number of keys up to the multiple of 4 that vectors require. */
 export const padded = (length: number): number => Math.ceil(length / 4) * 4;
 
-/** [channels × tokens] of each batch row, channels first, with heads: matrices of headDim rows. */
+/** Returns a channels-first buffer as matrices [headDim × tokens] of each batch row and head. */
 export function headMatrix(
   buffer: GPUBuffer,
   { queryDim, headDim }: LayerSizes,
@@ -41,23 +46,23 @@ export function headMatrix(
   };
 }
 
-/** A part of a buffer of tokens: its batch rows, as a binding that is not larger than it must be. */
+/** Returns some batch rows of a tensor, with a binding of only those rows: bindings have a max size. */
 export function rowsOf(
   device: Device,
   layout: TokenLayout,
   buffer: GPUBuffer,
   { first, count }: BatchRows,
 ): Matrix {
-  const row = layout.tokens * layout.channels;
+  const rowElements = layout.tokens * layout.channels;
   const alignment = device.gpu.limits.minStorageBufferOffsetAlignment;
-  const begin = 4 * first * row;
+  const begin = 4 * first * rowElements;
   const offset = Math.floor(begin / alignment) * alignment;
-  const size = Math.max(16, Math.ceil((begin - offset + 4 * count * row) / 16) * 16);
+  const size = Math.max(16, Math.ceil((begin - offset + 4 * count * rowElements) / 16) * 16);
   const matrix = channelsByTokens(layout, buffer, (begin - offset) / 4);
   return { ...matrix, binding: { buffer, offset, size: Math.min(size, buffer.size - offset) } };
 }
 
-/** What a forward leaves for the backward, in buffers that the caller keeps. */
+/** What a training forward stores for the backward pass, in buffers of the caller. */
 export interface Saved {
   query: GPUBuffer;
   key: GPUBuffer;
@@ -66,7 +71,7 @@ export interface Saved {
   logSumExp: GPUBuffer;
 }
 
-/** The attention of some batch rows between the buffers of its projections. */
+/** Returns the attention of some batch rows between the buffers of its projections. */
 export function attentionOf(
   sizes: LayerSizes,
   call: CallSizes,
@@ -75,8 +80,8 @@ export function attentionOf(
 ): Attention {
   const { input, context, mask } = call;
   const keys = context.tokens;
-  const sets = context.batch === 1 ? 1 : rows.count;
-  const ofKeys = (buffer: GPUBuffer): Matrix => headMatrix(buffer, sizes, padded(keys), sets);
+  const keyBatch = context.batch === 1 ? 1 : rows.count;
+  const keyMatrix = (buffer: GPUBuffer): Matrix => headMatrix(buffer, sizes, padded(keys), keyBatch);
   return {
     batch: rows.count,
     heads: sizes.numHeads,
@@ -86,14 +91,17 @@ export function attentionOf(
     paddedKeys: padded(keys),
     scale: sizes.scale,
     query: headMatrix(buffers.query, sizes, input.tokens, rows.count),
-    key: ofKeys(buffers.key),
-    value: ofKeys(buffers.value),
+    key: keyMatrix(buffers.key),
+    value: keyMatrix(buffers.value),
     mask: { ...mask, offset: rows.first * mask.outer },
     maskBuffer: buffers.mask,
   };
 }
 
-/** q, k or v: weight · tokens, channels first. What columns that pad the keys hold is finite, and of no effect. */
+/**
+ * Records q, k or v = weight · tokens, channels first. Columns from `tokens` to `paddedTokens` become finite
+ * numbers that have no effect.
+ */
 export function recordProjection(
   recording: Recording,
   weight: Matrix,
@@ -102,7 +110,8 @@ export function recordProjection(
   target: GPUBuffer,
 ): void {
   const { recorder, sizes } = recording;
-  // Contexts have their channels in a row: the last token is read again for columns that pad. Else those are zeros.
+  // If the channels of a token are contiguous, the product reads the last token again for the padding.
+  // Otherwise the padding is filled with zeros.
   const repeatsTokens = tokens.rowStride === 1 && layout.tokens > 0;
   if (layout.paddedTokens !== layout.tokens && !repeatsTokens) recorder.clear(target);
   recordProduct(recording, {
@@ -118,7 +127,7 @@ export function recordProjection(
   });
 }
 
-/** out = Wo·attended + bo */
+/** Records out = Wo·attended + bo. */
 export function recordOutput(
   recording: Recording,
   weight: Matrix,
@@ -142,7 +151,10 @@ export function recordOutput(
   });
 }
 
-/** Records the forward of some batch rows; `firsts`: which batch row each buffer's part begins with. */
+/**
+ * Records the forward pass of some batch rows. `firsts` are the batch rows of each buffer at which they
+ * start.
+ */
 export function recordForward(
   recording: Recording,
   weights: LayerWeights,
@@ -157,9 +169,9 @@ export function recordForward(
   const { input, context, isSelfAttention } = call;
   const { queryDim } = sizes;
   const keys = context.tokens;
-  const sets = context.batch === 1 ? 1 : rows.count;
+  const keyBatch = context.batch === 1 ? 1 : rows.count;
   const tokenBytes = 4 * queryDim * input.tokens * rows.count;
-  const keyBytes = 4 * queryDim * padded(keys) * sets;
+  const keyBytes = 4 * queryDim * padded(keys) * keyBatch;
   const query = saved?.query ?? scratch.take('query', tokenBytes);
   const key = saved?.key ?? scratch.take('key', keyBytes);
   const value = saved?.value ?? scratch.take('value', keyBytes);
@@ -168,9 +180,9 @@ export function recordForward(
   const inputTokens = rowsOf(device, input, buffers.input, { first: firsts.input, count: rows.count });
   const source = isSelfAttention
     ? inputTokens
-    : rowsOf(device, context, buffers.context!, { first: firsts.context, count: sets });
+    : rowsOf(device, context, buffers.context!, { first: firsts.context, count: keyBatch });
   const queryLayout = { ...input, batch: rows.count, paddedTokens: input.tokens };
-  const keyLayout = { ...context, batch: sets, paddedTokens: padded(keys) };
+  const keyLayout = { ...context, batch: keyBatch, paddedTokens: padded(keys) };
   recordProjection(recording, weights.matrix('query'), inputTokens, queryLayout, query);
   recordProjection(recording, weights.matrix('key'), source, keyLayout, key);
   recordProjection(recording, weights.matrix('value'), source, keyLayout, value);

@@ -1,5 +1,6 @@
 /**
- * WebGPU for diffusion-cross-attention. Loaded by `init` where there may be a graphics card; nothing of it is called by users.
+ * WebGPU for diffusion-cross-attention. `init` loads this module if there may be a GPU; users call nothing of
+ * it.
  *
  * @packageDocumentation
  */
@@ -8,16 +9,16 @@ import { messageOf } from '../package/errors';
 import { DiffusionCrossAttention } from '../package/layer';
 import { Tensor } from '../package/tensor';
 import { WebGpuAccelerator } from './accelerator';
-import { forwardFlops, measureStrategies, measureTransfers, shortest } from './calibrate';
+import { measureStrategies, measureTransfers, minMilliseconds } from './calibrate';
 import { loadCalibration, storeCalibration, type StoredCalibration } from './calibration_store';
+import { callSizes } from './call';
+import { forwardFlops } from './cost';
 import type { Rates } from './cost_model';
 import { Device } from './device';
-import { DeviceKeeper, type ReadyDevice, requestDevice } from './device_keeper';
+import { DeviceManager, type ReadyDevice, requestDevice } from './device_manager';
 import { Scheduler } from './scheduler';
 
-export * as forTests from './for_tests';
-
-/** The rate of the WASM core: of a layer of a million parameters. */
+/** Measures the WASM core with a layer of a million parameters. */
 async function measureCore(): Promise<Rates> {
   const [queryDim, tokens, keys] = [320, 256, 77];
   const layer = new DiffusionCrossAttention(queryDim, queryDim, 8, 16, { seed: 1 });
@@ -26,8 +27,8 @@ async function measureCore(): Promise<Rates> {
   try {
     const run = async (): Promise<void> => layer.forwardWithContext(input, context).dispose();
     await run();
-    const milliseconds = await shortest(3, run);
-    const flops = forwardFlops(layer, 1, tokens, 1, keys);
+    const milliseconds = await minMilliseconds(3, run);
+    const flops = forwardFlops(layer, callSizes(layer, input.shape, context.shape, null));
     return { milliseconds: 0.05, flopsPerMillisecond: flops / milliseconds };
   } finally {
     for (const owner of [layer, input, context]) owner.dispose();
@@ -36,12 +37,17 @@ async function measureCore(): Promise<Rates> {
 
 async function calibrate(device: Device): Promise<StoredCalibration> {
   const { latency, transfer } = await measureTransfers(device);
-  const { strategy, rates } = await measureStrategies(device, latency);
+  const { strategy, sizes, call, milliseconds } = await measureStrategies(device);
+  const computing = Math.max(milliseconds - latency, milliseconds / 10);
+  const webgpu = { milliseconds: latency, flopsPerMillisecond: forwardFlops(sizes, call) / computing };
   const wasm = await measureCore();
-  return { calibration: { wasm, webgpu: rates, transfer }, strategy, measuredAt: Date.now() };
+  return { calibration: { wasm, webgpu, transfer }, strategy, measuredAt: Date.now() };
 }
 
-/** A device with its calibration, measured unless the page's storage has it; else why there is none. Never throws. */
+/**
+ * Calibrates a device, or loads its calibration from the page's storage. Resolves to the reason if there is
+ * no device or it fails. Never throws. `isOwn`: false for a device of the user.
+ */
 async function makeReady(
   device: Device | string,
   core: string,
@@ -54,7 +60,7 @@ async function makeReady(
     await storeCalibration(key, stored);
     return { device, strategy: stored.strategy, scheduler: new Scheduler(stored.calibration) };
   } catch (error) {
-    // The next attempt takes another one.
+    // The next attempt requests another device.
     if (isOwn) device.gpu.destroy();
     return `${device.description}: ${messageOf(error)}`;
   }
@@ -65,11 +71,11 @@ export const start: StartAccelerator = async ({ choice, precision, gpuDevice, co
   const device = gpuDevice === undefined ? await request() : new Device(gpuDevice);
   const isOwn = gpuDevice === undefined;
   if (choice === 'auto' && isOwn) {
-    // Nobody asked for a graphics card: what is missing is not looked for at every call.
+    // The user did not ask for WebGPU: without a GPU, calls don't look for one again.
     if (typeof device === 'string') return { accelerator: null, description: device };
     if (device.isSoftware) {
       device.gpu.destroy();
-      const description = `${device.description}: a processor, which does better in WebAssembly`;
+      const description = `${device.description}: a software adapter, which is slower than WebAssembly`;
       return { accelerator: null, description };
     }
   }
@@ -78,6 +84,6 @@ export const start: StartAccelerator = async ({ choice, precision, gpuDevice, co
     ? async (): Promise<ReadyDevice | string> => makeReady(await request(), core, isOwn)
     : null;
   const description = typeof ready === 'string' ? ready : ready.device.description;
-  const keeper = new DeviceKeeper(ready, renew);
-  return { accelerator: new WebGpuAccelerator(keeper, choice, precision), description };
+  const devices = new DeviceManager(ready, renew);
+  return { accelerator: new WebGpuAccelerator(devices, choice, precision), description };
 };

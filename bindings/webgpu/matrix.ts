@@ -1,4 +1,4 @@
-// Matrices in GPU memory, and their product with the kernel and the tiling that fit them.
+// Matrices in GPU memory, and their products with the kernel and tiling that fit them.
 import type { Device } from './device';
 import {
   type MultiplyKernel,
@@ -10,15 +10,17 @@ import {
 } from './kernels/multiply';
 import type { Binding, Recorder } from './recorder';
 
-/** In elements; one of the strides is 1. `outer`, `inner`: from one batch row, one head to the next. */
+/** Offset and strides are in elements; one of rowStride and columnStride is 1. */
 export interface Matrix {
   binding: Binding;
   offset: number;
   rowStride: number;
   columnStride: number;
+  /** From one batch row to the next. */
   outer: number;
+  /** From one head to the next. */
   inner: number;
-  /** Half-precision numbers, two in each 32 bits. */
+  /** True if the elements are float16, two in each 32 bits. */
   packed?: boolean;
 }
 
@@ -28,7 +30,7 @@ export const transposed = (matrix: Matrix): Matrix => ({
   columnStride: matrix.rowStride,
 });
 
-/** C = scale·A·B + bias; `bias` lies along C's rows or columns. */
+/** C = scale·A·B + bias, or C += scale·A·B if it accumulates. */
 export interface Product {
   a: Matrix;
   b: Matrix;
@@ -39,13 +41,17 @@ export interface Product {
   outer: number;
   inner: number;
   scale?: number;
+  /** One number for each row or column of C. */
   bias?: { binding: Binding; along: 'rows' | 'columns' };
   accumulates?: boolean;
-  /** Where B has fewer columns than C, and A, B are contiguous in depth: C's further columns are finite, and nobody's. */
+  /**
+   * Columns of B if it has fewer than C. A and B must then be contiguous in depth. The other columns of C
+   * become finite numbers without a meaning. Default: columns.
+   */
   columnsOfB?: number;
 }
 
-/** The same product, read the other way: Cᵀ = Bᵀ·Aᵀ. */
+/** Returns the same product as Cᵀ = Bᵀ·Aᵀ. */
 function exchanged(product: Product): Product {
   const { a, b, c, rows, columns, bias } = product;
   return {
@@ -61,7 +67,10 @@ function exchanged(product: Product): Product {
 
 const isContiguousInRows = ({ columnStride }: Matrix): boolean => columnStride === 1;
 
-/** In a form that the kernel takes: never A contiguous in rows with B contiguous in depth; C contiguous in columns if it can be. */
+/**
+ * Returns the product in a form that the kernel supports: not with A contiguous in rows and B contiguous in
+ * depth. C is contiguous in columns if possible.
+ */
 function canonical(product: Product): Product {
   const aInDepth = isContiguousInRows(product.a);
   const bInColumns = isContiguousInRows(product.b);
@@ -74,22 +83,22 @@ const strideOf = ({ rowStride, columnStride }: Matrix): number => Math.max(rowSt
 const isAligned = (matrix: Matrix): boolean =>
   [matrix.offset, strideOf(matrix), matrix.outer, matrix.inner].every((number) => number % 4 === 0);
 
-/** Below so many workgroups a device is not busy, and smaller tiles are taken. */
-const fewWorkgroups = 64;
+/** With fewer workgroups a device is not busy: smaller tiles are faster. */
+const minWorkgroups = 64;
 
-/** The larger of the tilings that has enough workgroups for the device; the last one where none has. */
+/** Returns the largest tiling with enough workgroups for the device; the smallest one if there is none. */
 function chooseTiling(tilings: readonly MultiplyTiling[], product: Product): MultiplyTiling {
   const workgroups = (tiling: MultiplyTiling): number =>
     Math.ceil(product.rows / workgroupRows(tiling)) *
     Math.ceil(product.columns / workgroupColumns(tiling)) *
     product.outer *
     product.inner;
-  return tilings.find((tiling) => workgroups(tiling) >= fewWorkgroups) ?? tilings.at(-1)!;
+  return tilings.find((tiling) => workgroups(tiling) >= minWorkgroups) ?? tilings.at(-1)!;
 }
 
-/** Records a product. `tilings`: from the largest tile to the smallest. */
-export function multiply(recorder: Recorder, tilings: readonly MultiplyTiling[], given: Product): void {
-  const product = canonical(given);
+/** Records a product. `tilings` are sorted from the largest tile to the smallest. */
+export function multiply(recorder: Recorder, tilings: readonly MultiplyTiling[], requested: Product): void {
+  const product = canonical(requested);
   const { a, b, c, rows, columns, depth, outer, inner, scale = 1, bias, accumulates = false } = product;
   if (rows === 0 || columns === 0) return;
   const layout = {
@@ -124,14 +133,17 @@ export function multiply(recorder: Recorder, tilings: readonly MultiplyTiling[],
   );
 }
 
-/** The tilings that a device's limits allow, the best guess first; calibration measures them. */
+/**
+ * Returns the tilings that a device's limits allow, the one that is probably the fastest first. Calibration
+ * measures them.
+ */
 export function possibleTilings({ gpu, isSoftware }: Device): MultiplyTiling[][] {
   const tile = (stage: MultiplyTiling['stage'], tileRows: number, tileColumns: number): MultiplyTiling => ({
     stage,
     tileRows,
     tileColumns,
   });
-  // A processor has caches, and waits at every barrier.
+  // A CPU has caches instead of workgroup memory, and barriers are slow.
   if (isSoftware) return [[tile('registers', 8, 16), tile('registers', 8, 8), tile('registers', 4, 4)]];
   const inRegisters = [tile('registers', 8, 8), tile('registers', 4, 4)];
   const inWorkgroup = [tile('workgroup', 8, 8), tile('workgroup', 4, 4)];

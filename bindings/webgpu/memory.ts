@@ -1,7 +1,8 @@
-// All buffers of a device: counted, so that a leak shows, and destroyed by whoever made them.
+// All buffers of a device, counted so that a leak is visible.
 import { messageOf, OutOfMemoryError } from '../package/errors';
+import { Shared } from './shared';
 
-/** GPUBufferUsage of the specification: the global is not there in every host. */
+/** GPUBufferUsage of the specification; not every host has the global. */
 export const usage = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
 
 const alignment = 16;
@@ -23,14 +24,17 @@ export class GpuMemory {
     return this.#buffers;
   }
 
-  /** Zeros. Throws OutOfMemoryError for more than the device takes; a device that has no memory left says so later. */
+  /**
+   * Returns a buffer of zeros. Throws OutOfMemoryError if it exceeds the device's limit; a device without
+   * free memory reports that later, to an error scope.
+   */
   create(label: string, bytes: number, flags: number): GpuBuffer {
     const size = roundUp(bytes);
-    const most = this.#device.limits.maxBufferSize;
-    if (size > most) {
-      throw new OutOfMemoryError(`${label} needs ${size} bytes in one GPU buffer; the device takes ${most}`);
+    const max = this.#device.limits.maxBufferSize;
+    if (size > max) {
+      throw new OutOfMemoryError(`${label} needs ${size} bytes in one GPU buffer; expected at most ${max}`);
     }
-    const buffer = this.#make(label, size, flags);
+    const buffer = this.#create(label, size, flags);
     this.#bytes += size;
     this.#buffers++;
     return new GpuBuffer(buffer, size, () => {
@@ -40,41 +44,37 @@ export class GpuMemory {
     });
   }
 
-  #make(label: string, size: number, flags: number): GPUBuffer {
+  #create(label: string, size: number, flags: number): GPUBuffer {
     try {
       return this.#device.createBuffer({ label, size, usage: flags });
     } catch (error) {
-      // Outside of an error scope, too, it is the card that failed, not the caller.
-      throw new OutOfMemoryError(`${label} needs ${size} bytes in GPU memory: ${messageOf(error)}`);
+      // Some hosts throw here instead of reporting to an error scope. Size and usage are valid, so the device is at
+      // fault.
+      throw new OutOfMemoryError(`${label} needs ${size} bytes of GPU memory: ${messageOf(error)}`);
     }
   }
 
-  /** Numbers that kernels read and write. */
+  /** Returns a buffer that kernels read and write. */
   createStorage(label: string, bytes: number): GpuBuffer {
     return this.create(label, bytes, usage.storage | usage.copySource | usage.copyTarget);
   }
 }
 
-/** A buffer with those who share it: the last one's release destroys it. */
-export class GpuBuffer {
+/** A buffer, destroyed with its last owner. */
+export class GpuBuffer extends Shared {
   readonly buffer: GPUBuffer;
   readonly bytes: number;
   readonly #destroy: () => void;
-  #owners = 1;
 
-  /** `destroy`: what the last owner does; nothing for a buffer that is the user's. */
+  /** `destroy` does nothing for a buffer that belongs to the user. */
   constructor(buffer: GPUBuffer, bytes: number, destroy: () => void) {
+    super();
     this.buffer = buffer;
     this.bytes = bytes;
     this.#destroy = destroy;
   }
 
-  share(): this {
-    this.#owners++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.#owners === 0) this.#destroy();
+  protected override free(): void {
+    this.#destroy();
   }
 }

@@ -1,10 +1,12 @@
-// Commands of one call, recorded and submitted at once.
-import type { Device } from './device';
-import { LimitError } from './device';
+// Commands of one call, recorded first and then submitted together.
+import { type Device, LimitError } from './device';
 import type { Kernel, Parameters } from './kernels/kernel';
 import { type GpuBuffer, usage } from './memory';
 
-/** A part of a buffer that a kernel sees, in bytes; the offset is what the device's alignment takes. */
+/**
+ * A range of a buffer that a kernel accesses, in bytes. `offset` is a multiple of the device's offset
+ * alignment.
+ */
 export interface Binding {
   buffer: GPUBuffer;
   offset?: number;
@@ -13,20 +15,23 @@ export interface Binding {
 
 interface Dispatch {
   pipeline: GPUComputePipeline;
-  /** In the order of the kernel's bindings from 1 on; null: the kernel has none there. */
+  /** In the order of the kernel's bindings from 1 on; null if the kernel does not declare that binding. */
   bindings: readonly (Binding | null)[];
-  /** Where its numbers lie. */
+  /** Index of its numbers in the buffer of parameters. */
   slot: number;
   workgroups: readonly [number, number, number];
 }
 
-/** A command: a dispatch, or a buffer to be filled with zeros. */
+/** A dispatch, or a buffer to fill with zeros. */
 type Command = Dispatch | { clears: GPUBuffer };
 
-/** Bytes from one dispatch's numbers to the next one's: every device takes that alignment. */
+/** Bytes of a dispatch's numbers: an offset alignment that every device supports. */
 const slotBytes = 256;
 
-/** Buffers of dispatches' numbers, one a call; given back once it is submitted, for the queue keeps what it was given. */
+/**
+ * Buffers for the numbers of dispatches. A call takes one and gives it back when it is submitted: later
+ * writes are queued behind it.
+ */
 export class ParameterBuffers {
   readonly #device: Device;
   readonly #free: GpuBuffer[] = [];
@@ -36,8 +41,8 @@ export class ParameterBuffers {
   }
 
   take(bytes: number): GpuBuffer {
-    const fits = this.#free.findIndex((buffer) => buffer.bytes >= bytes);
-    if (fits >= 0) return this.#free.splice(fits, 1)[0]!;
+    const index = this.#free.findIndex((buffer) => buffer.bytes >= bytes);
+    if (index >= 0) return this.#free.splice(index, 1)[0]!;
     const size = 2 ** Math.ceil(Math.log2(bytes));
     return this.#device.memory.create('parameters', size, usage.uniform | usage.copyTarget);
   }
@@ -51,8 +56,8 @@ export class ParameterBuffers {
   }
 }
 
-/** Commands that can be submitted again and again, until whoever keeps them releases them. */
-export interface KeptCommands {
+/** Commands that can be submitted any number of times until they are released. */
+export interface ReplayableCommands {
   submit(): void;
   release(): void;
 }
@@ -69,7 +74,9 @@ export class Recorder {
     this.#parameters = parameters;
   }
 
-  /** `floats`: places of those parameters that are no whole numbers. */
+  /**
+   * Records a dispatch. `floats` are the indices of those values that are not integers. Throws LimitError.
+   */
   dispatch(
     kernel: Kernel,
     values: Parameters,
@@ -78,20 +85,22 @@ export class Recorder {
     workgroups: readonly [number, number, number],
   ): void {
     if (workgroups.some((count) => count === 0)) return;
-    const most = this.#device.gpu.limits.maxComputeWorkgroupsPerDimension;
-    if (workgroups.some((count) => count > most)) {
-      throw new LimitError(`${kernel.label}: ${workgroups.join(' × ')} workgroups; the device takes ${most}`);
+    const max = this.#device.gpu.limits.maxComputeWorkgroupsPerDimension;
+    if (workgroups.some((count) => count > max)) {
+      throw new LimitError(
+        `${kernel.label} has ${workgroups.join(' × ')} workgroups; expected at most ${max} in each dimension`,
+      );
     }
     const slot = this.#numbers.push({ values, floats }) - 1;
     const command = this.#device
       .pipeline(kernel)
       .then((pipeline) => ({ pipeline, bindings, slot, workgroups }));
-    // Told by ready; a recording that is given up awaits nothing.
+    // `prepare` reports the error; an abandoned recording must not become an unhandled rejection.
     command.catch(() => {});
     this.#commands.push(command);
   }
 
-  /** Calls `work` once the commands are submitted: never, where the recording is given up. */
+  /** Calls `work` when the commands are submitted; never if the recording is abandoned. */
   afterSubmit(work: () => void): void {
     this.#afterSubmit.push(work);
   }
@@ -100,23 +109,26 @@ export class Recorder {
     this.#commands.push(Promise.resolve({ clears: buffer }));
   }
 
-  /** Waits for the pipelines; after it, `submit` waits for nothing. */
-  async ready(): Promise<() => void> {
+  /** Waits for the pipelines. Resolves to a function that submits the commands without waiting. */
+  async prepare(): Promise<() => void> {
     const commands = await Promise.all(this.#commands);
     return () => {
       if (commands.length === 0) return;
       const parameters = this.#parameters.take(this.#numberBytes);
-      this.#submit(commands, this.#bindAll(commands, parameters.buffer));
+      this.#submit(commands, this.#createBindGroups(commands, parameters.buffer));
       this.#parameters.give(parameters);
     };
   }
 
-  /** The same for commands that are submitted many times: `keep` makes their numbers and bind groups once. */
-  async readyToKeep(): Promise<() => KeptCommands> {
+  /**
+   * Waits for the pipelines. Resolves to a function that returns the commands for repeated submission:
+   * numbers and bind groups are created once.
+   */
+  async prepareReplay(): Promise<() => ReplayableCommands> {
     const commands = await Promise.all(this.#commands);
     return () => {
       const parameters = this.#parameters.take(this.#numberBytes);
-      const groups = this.#bindAll(commands, parameters.buffer);
+      const groups = this.#createBindGroups(commands, parameters.buffer);
       return {
         submit: () => this.#submit(commands, groups),
         release: () => this.#parameters.give(parameters),
@@ -128,8 +140,11 @@ export class Recorder {
     return Math.max(1, this.#numbers.length) * slotBytes;
   }
 
-  /** Bind groups of the dispatches, and their numbers in `parameters`. */
-  #bindAll(commands: readonly Command[], parameters: GPUBuffer): (GPUBindGroup | null)[] {
+  /**
+   * Uploads the numbers of all dispatches to `parameters` and returns the bind groups; null for other
+   * commands.
+   */
+  #createBindGroups(commands: readonly Command[], parameters: GPUBuffer): (GPUBindGroup | null)[] {
     const { gpu } = this.#device;
     this.#device.upload(parameters, 0, this.#packNumbers());
     return commands.map((command) => {
@@ -137,7 +152,9 @@ export class Recorder {
       const { pipeline, bindings, slot } = command;
       const entries = [
         { binding: 0, resource: { buffer: parameters, offset: slot * slotBytes, size: slotBytes } },
-        ...bindings.flatMap((resource, at) => (resource === null ? [] : [{ binding: at + 1, resource }])),
+        ...bindings.flatMap((resource, index) =>
+          resource === null ? [] : [{ binding: index + 1, resource }],
+        ),
       ];
       return gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
     });
@@ -147,7 +164,7 @@ export class Recorder {
     const { gpu } = this.#device;
     const encoder = gpu.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
-    for (const [at, command] of commands.entries()) {
+    for (const [index, command] of commands.entries()) {
       if ('clears' in command) {
         pass?.end();
         pass = null;
@@ -156,7 +173,7 @@ export class Recorder {
       }
       pass ??= encoder.beginComputePass();
       pass.setPipeline(command.pipeline);
-      pass.setBindGroup(0, groups[at]!);
+      pass.setBindGroup(0, groups[index]!);
       pass.dispatchWorkgroups(...command.workgroups);
     }
     pass?.end();
@@ -165,14 +182,14 @@ export class Recorder {
   }
 
   #packNumbers(): Uint32Array {
-    const whole = new Uint32Array((this.#numbers.length * slotBytes) / 4);
-    const floating = new Float32Array(whole.buffer);
+    const integers = new Uint32Array((this.#numbers.length * slotBytes) / 4);
+    const singles = new Float32Array(integers.buffer);
     this.#numbers.forEach(({ values, floats }, slot) => {
       const first = (slot * slotBytes) / 4;
-      values.forEach((value, place) => {
-        (floats.includes(place) ? floating : whole)[first + place] = value;
+      values.forEach((value, index) => {
+        (floats.includes(index) ? singles : integers)[first + index] = value;
       });
     });
-    return whole;
+    return integers;
   }
 }

@@ -1,4 +1,4 @@
-// What commands are recorded with: all that functions of forward.ts, backward.ts, folded.ts and attention.ts share.
+// What functions that record commands share: forward.ts, backward.ts, prepared_context.ts, attention.ts.
 import type { Device } from './device';
 import type { MultiplyTiling } from './kernels/multiply';
 import { multiply, type Product } from './matrix';
@@ -6,10 +6,11 @@ import type { Recorder } from './recorder';
 import type { Scratch } from './scratch';
 import type { LayerSizes } from './weights';
 
-/** How a device computes: found out by calibration. */
+/** How a device computes, chosen by calibration. Stored by calibration_store.ts. */
 export interface Strategy {
   /** From the largest tile to the smallest. */
   tilings: readonly MultiplyTiling[];
+  /** 'parts': products and a softmax over chunks of the tokens, with scores in memory. */
   attention: 'flash' | 'parts';
 }
 

@@ -1,17 +1,16 @@
-// A tensor's elements in GPU memory, as the package's Tensor holds them.
-import type { ResidentTensor } from '../package/accelerator';
+// The elements of a Tensor in GPU memory.
 import { DeviceError, ShapeError } from '../package/errors';
+import type { ResidentTensor } from '../package/resident';
+import { sizeOf } from '../package/shapes';
 import type { Device } from './device';
 import type { GpuBuffer } from './memory';
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((size, dimension) => size * dimension, 1);
 
 export class GpuTensor implements ResidentTensor {
   readonly device: Device;
   readonly storage: GpuBuffer;
   readonly #shape: readonly number[];
 
-  /** Takes over one ownership of the storage. */
+  /** Becomes an owner of `storage` in place of the caller. */
   constructor(device: Device, storage: GpuBuffer, shape: readonly number[]) {
     this.device = device;
     this.storage = storage;
@@ -26,17 +25,18 @@ export class GpuTensor implements ResidentTensor {
     return [...this.#shape];
   }
 
+  /** Returns a tensor that shares the elements. One dimension may be -1. Throws ShapeError. */
   reshaped(shape: readonly number[]): GpuTensor {
     const size = sizeOf(this.#shape);
     const known = sizeOf(shape.filter((dimension) => dimension !== -1));
-    const free = shape.filter((dimension) => dimension === -1).length;
+    const unknowns = shape.filter((dimension) => dimension === -1).length;
     const full =
-      free === 1 && known > 0
+      unknowns === 1 && known > 0
         ? shape.map((dimension) => (dimension === -1 ? size / known : dimension))
         : shape;
     if (sizeOf(full) !== size || full.some((dimension) => !Number.isInteger(dimension) || dimension < 0)) {
       throw new ShapeError(
-        `shape is [${shape.join(', ')}]; it takes one of ${size} elements, as [${this.#shape.join(', ')}] has`,
+        `shape is [${shape.join(', ')}]; expected one of ${size} elements, like [${this.#shape.join(', ')}]`,
       );
     }
     return new GpuTensor(this.device, this.storage.share(), full);
@@ -54,7 +54,7 @@ export class GpuTensor implements ResidentTensor {
     return new GpuTensor(this.device, copy, this.#shape);
   }
 
-  /** The elements, once all that was submitted before is done. Throws DeviceError where they went with the device. */
+  /** Resolves to the elements after all submitted work. Throws DeviceError if the device was lost. */
   async read(): Promise<Float32Array> {
     this.#requireDevice();
     return this.device.guarded(() => this.device.read(this.buffer, 0, 4 * sizeOf(this.#shape)));
@@ -66,6 +66,6 @@ export class GpuTensor implements ResidentTensor {
 
   #requireDevice(): void {
     const { lost } = this.device;
-    if (lost !== null) throw new DeviceError(`this Tensor was in GPU memory, and ${lost}`);
+    if (lost !== null) throw new DeviceError(`the elements of this Tensor were in GPU memory, and ${lost}`);
   }
 }

@@ -1,6 +1,6 @@
-// Which device takes a call. Where a kind of call was seen on both, the one that was faster; before, the one of which the cost
-// model says so – but where they are near each other, each is tried some times, so that neither a prediction nor a call that
-// was disturbed decides a close race.
+// Chooses the device of a call: the faster one if both were measured on calls of this kind, else the one that
+// the cost model predicts to be faster. If the predictions are close, each device is tried some times, so
+// that neither a prediction nor a single slow call decides.
 import {
   type Calibration,
   type CallWork,
@@ -10,14 +10,14 @@ import {
   type Work,
 } from './cost_model';
 
-/** What is expected of a device. */
+/** The expected cost of a call on one device. */
 export interface Estimate extends Work {
   milliseconds: number;
-  /** measured: by calls like this one; predicted: by the cost model. */
+  /** 'measured': the median of earlier calls of this kind. 'predicted': the cost model. */
   from: 'measured' | 'predicted';
 }
 
-/** A decision, with its figures. `wasm`, `webgpu`: null where nothing was weighed. */
+/** A decision with its figures. `wasm` and `webgpu` are null if there was no choice. */
 export interface Decision {
   device: DeviceName;
   reason: string;
@@ -25,10 +25,10 @@ export interface Decision {
   webgpu: Estimate | null;
 }
 
-/** A device is tried where it is predicted to take less than so many times what the other takes … */
-const worthATry = 3;
-/** … and judged by no fewer calls: the first tells nothing, and a single one may have been disturbed. */
-const enoughCalls = 4;
+/** A device is tried if its predicted time is less than this factor times that of the other one. */
+const maxPredictedRatio = 3;
+/** Calls before a device is judged: the first one is ignored, and a single one may have been disturbed. */
+const minCalls = 4;
 
 export class Scheduler {
   readonly #calibration: Calibration;
@@ -45,38 +45,38 @@ export class Scheduler {
     const slower: DeviceName = faster === 'wasm' ? 'webgpu' : 'wasm';
     const figures = { wasm, webgpu };
     const isPredicted = figures[faster].from === 'predicted';
-    if (this.#isToBeTried(call, faster, slower)) {
-      const reason = isPredicted ? 'predicted to be faster' : 'was faster so far';
+    if (this.#needsTrial(call, faster, slower)) {
+      const reason = isPredicted ? 'predicted to be faster' : 'faster so far';
       return { device: faster, reason, ...figures };
     }
-    if (this.#isToBeTried(call, slower, faster)) {
-      return { device: slower, reason: 'may be faster: it is tried', ...figures };
+    if (this.#needsTrial(call, slower, faster)) {
+      return { device: slower, reason: 'trial, it may be faster', ...figures };
     }
-    const isSeen = figures[slower].from === 'measured';
-    const reason = isSeen ? 'was faster' : 'was faster than is predicted of the other';
+    const isMeasured = figures[slower].from === 'measured';
+    const reason = isMeasured ? 'measured to be faster' : 'faster than predicted for the other device';
     return { device: faster, reason, ...figures };
   }
 
-  /** A call of this kind took so long. */
+  /** Records the time of a call. */
   observe(call: CallWork, device: DeviceName, milliseconds: number): void {
     this.#observations.add(call.key, device, milliseconds);
   }
 
   #estimate(call: CallWork, device: DeviceName): Estimate {
-    const seen = this.#observations.expected(call.key, device);
-    return seen === null
+    const measured = this.#observations.expected(call.key, device);
+    return measured === null
       ? { ...call[device], milliseconds: this.#predict(call, device), from: 'predicted' }
-      : { ...call[device], milliseconds: seen, from: 'measured' };
+      : { ...call[device], milliseconds: measured, from: 'measured' };
   }
 
   #predict(call: CallWork, device: DeviceName): number {
     return predict(this.#calibration[device], this.#calibration.transfer, call[device]);
   }
 
-  #isToBeTried(call: CallWork, device: DeviceName, other: DeviceName): boolean {
+  #needsTrial(call: CallWork, device: DeviceName, other: DeviceName): boolean {
     const calls = this.#observations.calls(call.key, device);
-    if (calls > 0) return calls < enoughCalls;
-    return this.#predict(call, device) < worthATry * this.#predict(call, other);
+    if (calls > 0) return calls < minCalls;
+    return this.#predict(call, device) < maxPredictedRatio * this.#predict(call, other);
   }
 }
 
@@ -90,7 +90,7 @@ function estimateText(name: string, estimate: Estimate): string {
   );
 }
 
-/** A decision for people. */
+/** Returns the text of `explain()`: device, reason and figures. */
 export function decisionText({ device, reason, wasm, webgpu }: Decision): string {
   const figures = [wasm && estimateText('wasm', wasm), webgpu && estimateText('webgpu', webgpu)];
   return [`${device}: ${reason}`, ...figures.filter((text) => text !== null)].join('; ');

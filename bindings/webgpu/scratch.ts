@@ -1,4 +1,5 @@
-// Buffers that a layer works in, kept from call to call: the queue does one call after another, so that calls may share them.
+// Scratch buffers of a layer, reused from call to call: the queue executes one call after another, so that
+// calls may share them.
 import type { Device } from './device';
 import type { GpuBuffer } from './memory';
 
@@ -10,11 +11,11 @@ export class Scratch {
     this.#device = device;
   }
 
-  /** At least so many bytes; what is in them is what the last call left. */
+  /** Returns the buffer of this name with at least so many bytes. Its contents are undefined. */
   take(name: string, bytes: number): GPUBuffer {
     const old = this.#buffers.get(name);
     if (old !== undefined && old.bytes >= bytes) return old.buffer;
-    // Of commands that were submitted the device takes care itself.
+    // The device keeps a destroyed buffer alive for commands that were submitted.
     old?.release();
     this.#buffers.delete(name);
     const buffer = this.#device.memory.createStorage(name, bytes);
@@ -22,7 +23,7 @@ export class Scratch {
     return buffer.buffer;
   }
 
-  /** Frees all; what is taken then is made anew. */
+  /** Frees all buffers. `take` can still be called; it creates new ones. */
   dispose(): void {
     for (const buffer of this.#buffers.values()) buffer.release();
     this.#buffers.clear();

@@ -1,15 +1,19 @@
-// Calls of a layer, one after another: they share their scratch, so that each must be submitted before the next is recorded.
+// The queue of a layer's calls. Calls share scratch buffers, so each must be submitted before the next is
+// recorded.
 import type { Device } from './device';
 import { ParameterBuffers, Recorder } from './recorder';
 import type { Scratch } from './scratch';
 
-/** A call in three steps. The first and the last two are each done at one go, under the device's eye. */
+/**
+ * A call in three steps. `record` runs in one error scope, `upload` and `read` without interruption in
+ * another.
+ */
 export interface Submission<Recorded, Result> {
   /** Takes buffers and records commands. */
   record: (recorder: Recorder) => Recorded;
   /** Fills buffers, right before the commands are submitted. */
   upload: () => void;
-  /** Begins to read results. */
+  /** Starts reading results. */
   read: (recorded: Recorded) => Promise<Result> | Result;
 }
 
@@ -17,7 +21,8 @@ export class Submissions {
   readonly #device: Device;
   readonly #scratch: Scratch;
   readonly #parameters: ParameterBuffers;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Resolves when the last call in the queue is submitted. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(device: Device, scratch: Scratch) {
     this.#device = device;
@@ -25,36 +30,39 @@ export class Submissions {
     this.#parameters = new ParameterBuffers(device);
   }
 
-  /** What `read` gives, once the device has done all of it without an error. Throws DeviceError, OutOfMemoryError. */
+  /**
+   * Resolves to the result of `read` when the device has executed the call without errors. Throws
+   * DeviceError, OutOfMemoryError.
+   */
   async run<Recorded, Result>({ record, upload, read }: Submission<Recorded, Result>): Promise<Result> {
-    const submitted = this.#turn.then(async () => {
+    const submitted = this.#last.then(async () => {
       const recorder = new Recorder(this.#device, this.#parameters);
       let recorded: Recorded;
-      let submitCommands: () => void;
+      let submit: () => void;
       try {
         recorded = await this.#device.guarded(async () => record(recorder));
-        submitCommands = await recorder.ready();
+        submit = await recorder.prepare();
       } catch (error) {
-        // A buffer that could not be had must not be found there next time.
+        // A buffer whose creation failed must not be used by the next call.
         this.#scratch.dispose();
         throw error;
       }
       const done = this.#device.guarded(async () => {
         upload();
-        submitCommands();
+        submit();
         return read(recorded);
       });
-      // Whoever waits for the result hears of it; the next in turn does not wait.
+      // The caller receives the error; the next call in the queue is not delayed.
       done.catch(() => this.#parameters.dispose());
       return { done };
     });
-    this.#turn = submitted.catch(() => {});
+    this.#last = submitted.catch(() => {});
     return (await submitted).done;
   }
 
-  /** Frees the scratch, too, once everything that was begun is submitted. */
+  /** Frees the scratch buffers, too, when all calls in the queue are submitted. */
   dispose(): void {
-    void this.#turn.then(() => {
+    void this.#last.then(() => {
       this.#parameters.dispose();
       this.#scratch.dispose();
     });

@@ -1,30 +1,31 @@
-// Sums over tokens, or over batch rows, as commands.
+// Commands that sum over tokens, or over batch rows.
 import { tokenSumFeatures, tokenSumKernel, tokenSumLanes } from './kernels/token_sums';
 import type { Binding, Recorder } from './recorder';
 
-/** Of values [outer][tokens][features]: [outer][features]. */
+/** Sums [outer][features] of values [outer][tokens][features]. */
 export interface TokenSum {
   outer: number;
   tokens: number;
   features: number;
-  /** Elements from a token to the next; default: features. */
+  /** Elements from one token to the next. Default: features. */
   tokenStride?: number;
   values: Binding;
-  /** Multiplied by these, element by element. */
+  /** Multiplied with the values, element by element. */
   factors?: Binding;
-  /** Where sums are written, or added to what is there. */
+  /** `adds`: true to add the sums to what the target contains. */
   target: { binding: Binding; adds: boolean };
-  /** In the target, of the first sum and from one outer row to the next; default 0, features. */
+  /** Of the first sum in the target. Default: 0. */
   offset?: number;
+  /** Elements in the target from one outer row to the next. Default: features. */
   outerStride?: number;
 }
 
-export function sumTokens(recorder: Recorder, given: TokenSum): void {
-  const { outer, tokens, features, tokenStride = features, values, factors, target } = given;
-  const { offset = 0, outerStride = features } = given;
+export function sumTokens(recorder: Recorder, sum: TokenSum): void {
+  const { outer, tokens, features, tokenStride = features, values, factors, target } = sum;
+  const { offset = 0, outerStride = features } = sum;
   const lanes = tokenSumLanes(tokens, features);
   recorder.dispatch(
-    tokenSumKernel({ hasFactors: factors !== undefined, adds: target.adds, lanes }),
+    tokenSumKernel({ hasFactors: factors !== undefined, accumulates: target.adds, lanes }),
     [tokens, features, tokenStride, offset, outerStride],
     [],
     [values, target.binding, factors ?? null],

@@ -1,12 +1,13 @@
-// A layer's parameters in GPU memory. They never change: other parameters are other Weights, so that a call that is under way
-// keeps those that it began with.
+// A layer's parameters in GPU memory. They are immutable: changed parameters become new Weights, so that
+// calls in progress keep the parameters they started with.
 import type { Device } from './device';
-import { largestHalf, packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
+import { maxHalf, packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
 import type { Matrix } from './matrix';
 import type { GpuBuffer } from './memory';
 import type { Binding, Recorder } from './recorder';
+import { Shared } from './shared';
 
-/** What of a layer stays the same. */
+/** The constant sizes of a layer. */
 export interface LayerSizes {
   readonly queryDim: number;
   readonly contextDim: number;
@@ -15,13 +16,16 @@ export interface LayerSizes {
   readonly scale: number;
 }
 
-/** How weights are kept: halves, in half the memory, where their numbers are some. Sums are single-precision. */
+/**
+ * Storage precision of the weights. Arithmetic is float32. Weights with values outside the float16 range stay
+ * float32.
+ */
 export type Precision = 'float32' | 'float16';
 
 export type WeightName = 'query' | 'key' | 'value' | 'output';
 export type ParameterName = WeightName | 'bias';
 
-/** Elements of each parameter, in their order. */
+/** Returns names and element counts of the parameters, in their order. */
 export function parameterCounts({ queryDim, contextDim }: LayerSizes): [ParameterName, number][] {
   return [
     ['query', queryDim * queryDim],
@@ -32,44 +36,32 @@ export function parameterCounts({ queryDim, contextDim }: LayerSizes): [Paramete
   ];
 }
 
-/** What the mathematics see of a layer's parameters. */
+/** A layer's parameters, as the functions that record commands use them. */
 export interface LayerWeights {
-  /** To be recorded before the weights are used. */
+  /** Records what must be done before the weights are used for the first time. */
   pack(recorder: Recorder): void;
-  /** [outFeatures × inFeatures]. */
+  /** Returns a matrix [outFeatures × inFeatures]. */
   matrix(name: WeightName): Matrix;
   readonly bias: Binding;
 }
 
-export class Weights implements LayerWeights {
-  /** Whether all is uploaded. Rejects with OutOfMemoryError, DeviceError. */
+export class Weights extends Shared implements LayerWeights {
+  /** Resolves when all parameters are uploaded. Rejects with OutOfMemoryError, DeviceError. */
   readonly ready: Promise<void>;
   readonly #device: Device;
   readonly #sizes: LayerSizes;
   readonly #singles = new Map<ParameterName, GpuBuffer>();
   readonly #halves = new Map<WeightName, GpuBuffer>();
-  /** Weights that the first call which is submitted packs. */
+  /** Weights that the first submitted call packs. */
   #toPack: WeightName[] = [];
-  #owners = 1;
 
-  /** Uploads `parameters`, flat, at once. */
+  /** Copies `parameters`, all in one array, before it returns. */
   constructor(device: Device, sizes: LayerSizes, precision: Precision, parameters: Float32Array) {
+    super();
     this.#device = device;
     this.#sizes = sizes;
     this.ready = device.guarded(async () => this.#upload(parameters, precision));
     this.ready.catch(() => {});
-  }
-
-  share(): this {
-    this.#owners++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.#owners > 0) return;
-    for (const buffer of [...this.#singles.values(), ...this.#halves.values()]) buffer.release();
-    this.#singles.clear();
-    this.#halves.clear();
   }
 
   pack(recorder: Recorder): void {
@@ -94,7 +86,6 @@ export class Weights implements LayerWeights {
     }
   }
 
-  /** [outFeatures × inFeatures], in halves where it was packed. */
   matrix(name: WeightName): Matrix {
     const halves = this.#halves.get(name);
     const { buffer } = halves ?? this.#singles.get(name)!;
@@ -111,6 +102,12 @@ export class Weights implements LayerWeights {
 
   get bias(): Binding {
     return { buffer: this.#singles.get('bias')!.buffer };
+  }
+
+  protected override free(): void {
+    for (const buffer of [...this.#singles.values(), ...this.#halves.values()]) buffer.release();
+    this.#singles.clear();
+    this.#halves.clear();
   }
 
   #inFeatures(name: WeightName): number {
@@ -131,9 +128,12 @@ export class Weights implements LayerWeights {
     }
   }
 
-  /** Vectors of four are loaded, of a head's rows, too; a number beyond the largest half would become an infinity. */
+  /**
+   * True if rows, and those of a head, start at multiples of 4, since kernels load packed numbers by fours,
+   * and if no value exceeds the float16 range.
+   */
   #canBePacked(name: WeightName, values: Float32Array): boolean {
     const isAligned = this.#inFeatures(name) % 4 === 0 && this.#sizes.headDim % 4 === 0;
-    return isAligned && values.every((value) => Math.abs(value) <= largestHalf);
+    return isAligned && values.every((value) => Math.abs(value) <= maxHalf);
   }
 }

@@ -5,12 +5,10 @@
  */
 import { CrossAttentionError, DeviceError, messageOf } from '../../package/errors';
 import type { StartTraining } from '../../package/denoiser/training_on_gpu';
-import { measureStrategies, measureTransfers } from '../calibrate';
+import { measureStrategies } from '../calibrate';
 import { Device } from '../device';
-import { requestDevice } from '../device_keeper';
+import { requestDevice } from '../device_manager';
 import { startTraining } from './training';
-
-export * as forTests from './for_tests';
 
 export const start: StartTraining = async (options) => {
   const { gpuDevice } = options;
@@ -23,8 +21,7 @@ export const start: StartTraining = async (options) => {
     if (gpuDevice === undefined) device.gpu.destroy();
   };
   try {
-    const { latency } = await measureTransfers(device);
-    const { strategy } = await measureStrategies(device, latency);
+    const { strategy } = await measureStrategies(device);
     return await startTraining(device, strategy, options, release);
   } catch (error) {
     release();

@@ -2,7 +2,7 @@
 import type { TrainingBatch, TrainingOnGpu, TrainingOptions } from '../../package/denoiser/training_on_gpu';
 import { DeviceError, messageOf } from '../../package/errors';
 import type { Device } from '../device';
-import { type KeptCommands, ParameterBuffers, Recorder } from '../recorder';
+import { type ReplayableCommands, ParameterBuffers, Recorder } from '../recorder';
 import type { Strategy } from '../recording';
 import { Checkpoint } from './checkpoint';
 import { Parameters } from './parameters';
@@ -18,7 +18,7 @@ interface Resources {
   checkpoint: Checkpoint;
   parameters: Parameters;
   step: TrainingStep;
-  commands: KeptCommands;
+  commands: ReplayableCommands;
   dispose: () => void;
 }
 
@@ -85,7 +85,7 @@ export async function startTraining(
   const recorder = new Recorder(device, numbers);
   const tape = new Tape(device, recorder, strategy);
   let parameters: Parameters | null = null;
-  let commands: KeptCommands | null = null;
+  let commands: ReplayableCommands | null = null;
   const dispose = (): void => {
     commands?.release();
     numbers.dispose();
@@ -99,7 +99,7 @@ export async function startTraining(
       parameters = new Parameters(device, checkpoint);
       return new TrainingStep(tape, parameters, checkpoint, options);
     });
-    const keep = await recorder.readyToKeep();
+    const keep = await recorder.prepareReplay();
     // Known before the device says whether it could: what it took is given back then, too.
     const kept = await device.guarded(async () => (commands = keep()));
     return new Training({ device, checkpoint, parameters: parameters!, step, commands: kept, dispose });

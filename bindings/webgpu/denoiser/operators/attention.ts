@@ -1,6 +1,6 @@
 // The layer itself, with the commands of its own forward and backward (../../forward, ../../backward).
 import { recordBackward } from '../../backward';
-import { checkCall } from '../../call';
+import { callSizes } from '../../call';
 import { padded, recordForward, type Saved } from '../../forward';
 import type { Binding } from '../../recorder';
 import type { LayerSizes, LayerWeights, ParameterName } from '../../weights';
@@ -34,7 +34,7 @@ export function attend(
   const headDim = queryDim / numHeads;
   const contextDim = parameters.key.shape[1]!;
   const sizes: LayerSizes = { queryDim, contextDim, numHeads, headDim, scale: headDim ** -0.5 };
-  const call = checkCall(sizes, tokens.shape, context?.shape ?? null, mask?.shape ?? null);
+  const call = callSizes(sizes, tokens.shape, context?.shape ?? null, mask?.shape ?? null);
   const recording = tape.recordingOf(sizes);
   const weights = weightsOf(parameters);
   const batch = tokens.shape[0]!;

@@ -1,0 +1,46 @@
+// A forward call without a backward pass, in groups of batch rows.
+import type { CallSizes } from './call';
+import { type BatchRows, recordForward } from './forward';
+import type { LayerResources } from './layer_resources';
+import { isResident, operandBuffer, type Operands, type Result } from './operands';
+import type { Weights } from './weights';
+
+/** Computes some batch rows of `result`. */
+export async function computeRows(
+  resources: LayerResources,
+  call: CallSizes,
+  operands: Operands,
+  weights: Weights,
+  rows: BatchRows,
+  result: Result,
+): Promise<void> {
+  const { scratch } = resources;
+  const { input, context, mask } = operands;
+  const contextRows = call.context.batch === 1 ? { first: 0, count: 1 } : rows;
+  const inputRow = call.input.tokens * call.input.channels;
+  const contextRow = call.context.tokens * call.context.channels;
+  // Scratch buffers contain only the rows of this group.
+  const firsts = {
+    input: isResident(input) ? rows.first : 0,
+    context: context && isResident(context) ? contextRows.first : 0,
+    output: 'storage' in result ? rows.first : 0,
+  };
+  await resources.submissions.run({
+    record: (recorder) => {
+      const buffers = {
+        input: operandBuffer(scratch, 'input', input, inputRow * rows.count),
+        context: context && operandBuffer(scratch, 'context', context, contextRow * contextRows.count),
+        mask: mask && operandBuffer(scratch, 'mask', mask, call.mask.elements),
+        output: resources.resultBuffer(result, 'output', inputRow * rows.count),
+      };
+      recordForward(resources.recording(recorder), weights, call, rows, firsts, buffers, null);
+      return buffers.output;
+    },
+    upload: () => {
+      resources.upload('input', input, rows.first * inputRow, rows.count * inputRow);
+      resources.upload('context', context, contextRows.first * contextRow, contextRows.count * contextRow);
+      resources.upload('mask', mask);
+    },
+    read: (output) => resources.readResult(result, output, inputRow * rows.count, rows.first * inputRow),
+  });
+}
