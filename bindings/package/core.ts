@@ -179,6 +179,7 @@ export const coreClasses = [
 export const coreFunctions = [
   'setThreads',
   'checkCall',
+  'checkOutputGradient',
   'saveFloat32',
   'saveFloat64',
   'exportGraphFloat32',
@@ -212,6 +213,8 @@ export interface Core extends CoreModule {
     context: readonly number[] | null,
     mask: readonly number[] | null,
   ): void;
+  /** Throws "CODE message" unless outputGradient has the shape of the last training forward's input. */
+  checkOutputGradient(outputGradient: readonly number[], input: readonly number[]): void;
   /**
    * `tokens` of all batch rows, each of which attends to `keys` keys; `projectedKeys` of all context rows.
    */

@@ -4,6 +4,8 @@
  *
  * @packageDocumentation
  */
+import type { FineTuner, FineTunerOptions } from './denoiser/fine_tuner';
+
 export {
   ArgumentError,
   CrossAttentionError,
@@ -28,8 +30,6 @@ export type { Scene } from './denoiser/scenes';
 export type { Trainer, TrainerOptions } from './denoiser/trainer';
 export type { ModuleOptions } from './module';
 export { version } from './version';
-
-import type { FineTuner, FineTunerOptions } from './denoiser/fine_tuner';
 
 /** @deprecated Use FineTuner. */
 export type Learner = FineTuner;

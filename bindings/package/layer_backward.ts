@@ -1,12 +1,11 @@
 // The backward pass of a layer, on the device of the training forward that it belongs to.
 import type { CallTensors, DeviceOptions, SavedForward } from './accelerator';
-import { show } from './checks';
 import { accelerator } from './current_accelerator';
-import { ArgumentError, ShapeError } from './errors';
+import { ArgumentError } from './errors';
 import { coreCall } from './layer_call';
 import { checkDeviceOptions } from './layer_options';
 import type { LayerState } from './layer_state';
-import { isSameShape } from './shapes';
+import { getCore } from './runtime';
 import { checkTensor, type Tensor, tensorHandle, wrapTensor } from './tensor';
 import { moveTo, withTensorsInWasm } from './transfer';
 
@@ -89,12 +88,7 @@ export class BackwardPass {
   async #onGpu(outputGradient: Tensor, options: DeviceOptions): Promise<Tensor | null> {
     const saved = this.#currentSaved();
     if (saved === null) return null;
-    if (!isSameShape(outputGradient.shape, saved.input.shape)) {
-      throw new ShapeError(
-        `outputGradient has shape ${show([...outputGradient.shape])}; ` +
-          `expected that of the last training forward's input, ${show([...saved.input.shape])}`,
-      );
-    }
+    getCore().checkOutputGradient(outputGradient.shape, saved.input.shape);
     const done = await accelerator()!.backward(this.#state.accelerated, saved, outputGradient, options);
     if (done === null) return null;
     if (this.#state.disposed) {

@@ -44,9 +44,9 @@ export const phrases = [
   [/\bfew(er)? yet\b|\bmore yet\b/i, 'even fewer'],
 ];
 
-/** In identifiers: the field's terms are max, min and index. */
+/** In identifiers: the field's terms are max, min and index. mostWords is a deprecated public name. */
 export const identifiers = [
-  [/\bk?[mM]ost(?!Frequent|Recent|Common|Significant)[A-Z]\w*|\bk[A-Z]\w*Most\b/, 'max…'],
+  [/\bk?[mM]ost(?!Words\b|Frequent|Recent|Common|Significant)[A-Z]\w*|\bk[A-Z]\w*Most\b/, 'max…'],
   [/\bk?[lL]east[A-Z]\w*|\bk?[fF]ewest[A-Z]\w*/, 'min…'],
   [
     /\b(passOn|sumShared|toPatches|fromPatches|timeWaves|slopes?)\b/,
