@@ -79,7 +79,7 @@ function end(status: 'finished' | 'stopped' | 'failed', text: string, note?: str
 function stabilityNote(json: BenchmarkJson): string {
   const spread = ceilingSpread(json);
   const wasBusy = spread !== null && spread > maxCalmSpread;
-  return wasBusy ? `The machine was busy: the ceiling varied by ${percent(spread)}` : '';
+  return wasBusy ? `Busy machine: ceiling varied by ${percent(spread)}` : '';
 }
 
 function setRunning(isRunning: boolean): void {
