@@ -33,8 +33,7 @@ constexpr std::array<T, static_cast<std::size_t>(Size)> halves() {
 template <class T>
 struct Panels {
   alignas(64) std::array<T, kTileRows<T> * kDepth<T>> rows = halves<T, kTileRows<T> * kDepth<T>>();
-  alignas(64) std::array<T, kTileColumns<T> * kDepth<T>> columns =
-      halves<T, kTileColumns<T> * kDepth<T>>();
+  alignas(64) std::array<T, kTileColumns<T> * kDepth<T>> columns = halves<T, kTileColumns<T> * kDepth<T>>();
   alignas(64) std::array<T, kTileRows<T> * kTileColumns<T>> tile{};
 };
 

@@ -17,12 +17,7 @@ using emscripten::memory_view;
 using emscripten::internal::TypeID;
 
 /// Embind's numbers for typed arrays.
-enum TypedArray : unsigned {
-  kUint8Array = 1,
-  kInt32Array = 4,
-  kFloat32Array = 6,
-  kFloat64Array = 7
-};
+enum TypedArray : unsigned { kUint8Array = 1, kInt32Array = 4, kFloat32Array = 6, kFloat64Array = 7 };
 
 template <class T>
 void registerInteger(const char* name) {

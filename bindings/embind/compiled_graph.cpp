@@ -34,8 +34,7 @@ void addInput(Source& source, const GraphNodes& nodes, int index, const val& sha
   if (constant64 != nullptr) constant = constant64;
   const auto number = static_cast<int>(source.inputs.size());
   if (constant != nullptr) source.constants.push_back(number);
-  const AnyTensor placeholder =
-      compiler::placeholder(Shape::checked(toDimensions(shape), "inputShapes"));
+  const AnyTensor placeholder = compiler::placeholder(Shape::checked(toDimensions(shape), "inputShapes"));
   source.tensors.push_back(constant != nullptr ? *constant : placeholder);
   source.inputs.push_back(nodes.at(index));
 }
@@ -53,15 +52,14 @@ enum Switch : int {
 /// Compiles the source, which is empty afterwards.
 CompiledGraph* compile(Source& source, int switches, int association) {
   const auto isSet = [switches](Switch flag) { return (switches & flag) != 0; };
-  return new CompiledGraph(
-      std::move(source),
-      {.shareSubexpressions = isSet(kShareSubexpressions),
-       .fuseAttention = isSet(kFuseAttention),
-       .keepLayout = isSet(kKeepLayout),
-       .foldConstants = isSet(kFoldConstants),
-       .attention = {.association = static_cast<compiler::Association>(association),
-                     .measure = isSet(kMeasure),
-                     .dropMaskedKeys = isSet(kDropMaskedKeys)}});
+  return new CompiledGraph(std::move(source),
+                           {.shareSubexpressions = isSet(kShareSubexpressions),
+                            .fuseAttention = isSet(kFuseAttention),
+                            .keepLayout = isSet(kKeepLayout),
+                            .foldConstants = isSet(kFoldConstants),
+                            .attention = {.association = static_cast<compiler::Association>(association),
+                                          .measure = isSet(kMeasure),
+                                          .dropMaskedKeys = isSet(kDropMaskedKeys)}});
 }
 
 /// The inputs of a run: at most an input, a context and a mask.
@@ -70,8 +68,7 @@ using Inputs = std::array<const AnyTensor*, 3>;
 template <class T>
 Tensor<T>* run(CompiledGraph& compiled, int output, const Tensor<T>* first, const Tensor<T>* second,
                const Tensor<T>* third) {
-  return new Tensor<T>(
-      compiled.run(static_cast<std::size_t>(output), Inputs{first, second, third}));
+  return new Tensor<T>(compiled.run(static_cast<std::size_t>(output), Inputs{first, second, third}));
 }
 
 template <class T>
@@ -125,9 +122,7 @@ val numbersOf(const CompiledGraph& compiled, int output) {
   return numbers;
 }
 
-double scratchBytes(const CompiledGraph& compiled) {
-  return static_cast<double>(compiled.scratchBytes());
-}
+double scratchBytes(const CompiledGraph& compiled) { return static_cast<double>(compiled.scratchBytes()); }
 
 }  // namespace
 

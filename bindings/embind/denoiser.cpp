@@ -18,16 +18,12 @@ using emscripten::val;
 
 // The caller owns returned pointers: JavaScript deletes them.
 
-DenoiserModel* load(const Bytes& file) {
-  return new DenoiserModel{denoiser::loadDenoiser(file), {}};
-}
+DenoiserModel* load(const Bytes& file) { return new DenoiserModel{denoiser::loadDenoiser(file), {}}; }
 
 /// `options`: all configurable fields of Configuration, and a seed. The vocabulary is that of the scenes'
 /// captions.
 DenoiserModel* create(const val& options) {
-  const auto number = [&](const char* name) {
-    return static_cast<Index>(options[name].as<double>());
-  };
+  const auto number = [&](const char* name) { return static_cast<Index>(options[name].as<double>()); };
   const Configuration configuration{.imageSize = number("imageSize"),
                                     .pixelFeatures = number("pixelFeatures"),
                                     .pixelBlocks = number("pixelBlocks"),
@@ -40,8 +36,7 @@ DenoiserModel* create(const val& options) {
                                     .textHeads = number("textHeads")};
   const auto seed = static_cast<std::uint64_t>(options["seed"].as<double>());
   return new DenoiserModel{
-      std::make_unique<denoiser::Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed),
-      {}};
+      std::make_unique<denoiser::Denoiser<float>>(configuration, denoiser::sceneVocabulary(), seed), {}};
 }
 
 Bytes* save(DenoiserModel& model, const std::string& dtype) {
@@ -52,9 +47,7 @@ Bytes* save(DenoiserModel& model, const std::string& dtype) {
 val describe(DenoiserModel& model) {
   const Configuration& configuration = model.denoiser->configuration();
   val result = val::object();
-  const auto set = [&](const char* name, Index value) {
-    result.set(name, static_cast<double>(value));
-  };
+  const auto set = [&](const char* name, Index value) { result.set(name, static_cast<double>(value)); };
   set("imageSize", configuration.imageSize);
   set("mapSize", configuration.tokensAcross());
   set("blocks", configuration.blocks);

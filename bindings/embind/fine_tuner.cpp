@@ -1,7 +1,6 @@
-#include "denoiser/learner.hpp"
-
 #include <emscripten/bind.h>
 
+#include "denoiser/learner.hpp"
 #include "embind/denoiser_model.hpp"
 
 namespace cross_attention::embind {
@@ -29,8 +28,7 @@ Tensor<float> toPictures(const val& pictures, Index size) {
   Tensor<float> tensor(Shape{count, denoiser::Configuration::kChannels, size, size});
   float* destination = tensor.data();
   for (Index picture = 0; picture < count; ++picture) {
-    const auto values =
-        emscripten::convertJSArrayToNumberVector<float>(pictures[static_cast<int>(picture)]);
+    const auto values = emscripten::convertJSArrayToNumberVector<float>(pictures[static_cast<int>(picture)]);
     destination = std::copy(values.begin(), values.end(), destination);
   }
   return tensor;
@@ -57,12 +55,12 @@ Learner::Captions toCaptions(const val& captions) {
 /// owns the result.
 FineTunerHandle* FineTunerHandle::create(DenoiserModel& model, const val& options) {
   const LearnerOptions learnerOptions{.word = options["word"].as<std::string>(),
-                             .like = options["like"].as<std::string>(),
-                             .learningRate = options["learningRate"].as<double>(),
-                             .batch = static_cast<Index>(options["batch"].as<double>()),
-                             .rehearsal = options["rehearsal"].as<double>(),
-                             .shift = static_cast<Index>(options["shift"].as<double>()),
-                             .seed = static_cast<std::uint64_t>(options["seed"].as<double>())};
+                                      .like = options["like"].as<std::string>(),
+                                      .learningRate = options["learningRate"].as<double>(),
+                                      .batch = static_cast<Index>(options["batch"].as<double>()),
+                                      .rehearsal = options["rehearsal"].as<double>(),
+                                      .shift = static_cast<Index>(options["shift"].as<double>()),
+                                      .seed = static_cast<std::uint64_t>(options["seed"].as<double>())};
   const bool isNew = model.lora == nullptr;
   if (isNew) {
     model.lora = std::make_shared<denoiser::Lora>(

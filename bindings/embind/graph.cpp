@@ -22,9 +22,9 @@ GraphNodes* exportAny(const layer::AnyLayer& layer, const layer::GraphOptions& o
 /// Exports a layer as a graph. If `shared` is not null, its node `context` is the context of this graph too.
 /// The caller owns the result.
 template <class T>
-GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const std::string& name,
-                        bool mask, const std::string& input, const std::string& tokens,
-                        const GraphNodes* shared, int context) {
+GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const std::string& name, bool mask,
+                        const std::string& input, const std::string& tokens, const GraphNodes* shared,
+                        int context) {
   return exportAny(layer, {.name = name,
                            .mask = mask,
                            .input = input,
@@ -83,8 +83,7 @@ EMSCRIPTEN_BINDINGS(graph) {
       .function("describe", &describe)
       .function("view", &view);
   emscripten::function("exportGraphFloat32", &exportGraph<float>, emscripten::allow_raw_pointers());
-  emscripten::function("exportGraphFloat64", &exportGraph<double>,
-                       emscripten::allow_raw_pointers());
+  emscripten::function("exportGraphFloat64", &exportGraph<double>, emscripten::allow_raw_pointers());
 }
 
 }  // namespace cross_attention::embind

@@ -21,9 +21,8 @@ using layer::ParameterId;
 
 /// `scale`: NaN for the default.
 template <class T>
-DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double numHeads,
-                                   double spatialSize, double seed, double scale, double blockSizeQ,
-                                   double blockSizeKV) {
+DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double numHeads, double spatialSize,
+                                   double seed, double scale, double blockSizeQ, double blockSizeKV) {
   return new DiffusionCrossAttention<T>(
       {.queryDim = static_cast<Index>(queryDim),
        .contextDim = static_cast<Index>(contextDim),
@@ -45,9 +44,8 @@ Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64) {
 }
 
 template <class T>
-Tensor<T>* forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
-                   const Tensor<T>* context, const Tensor<float>* mask32,
-                   const Tensor<double>* mask64) {
+Tensor<T>* forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
+                   const Tensor<float>* mask32, const Tensor<double>* mask64) {
   return new Tensor<T>(layer.forward(input, context, toMask<T>(mask32, mask64)));
 }
 
@@ -69,12 +67,10 @@ Tensor<T>* contextGradient(DiffusionCrossAttention<T>& layer) {
 }
 
 template <class T>
-Tensor<T>* attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input,
-                         const Tensor<T>* context, const Tensor<float>* mask32,
-                         const Tensor<double>* mask64, bool allHeads) {
-  return new Tensor<T>(
-      layer.attentionMaps(input, context, toMask<T>(mask32, mask64),
-                          allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean));
+Tensor<T>* attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
+                         const Tensor<float>* mask32, const Tensor<double>* mask64, bool allHeads) {
+  return new Tensor<T>(layer.attentionMaps(input, context, toMask<T>(mask32, mask64),
+                                           allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean));
 }
 
 template <class T>
@@ -115,8 +111,7 @@ void setParameters(DiffusionCrossAttention<T>& layer, const Tensor<T>& values) {
 }
 
 template <class T>
-bool setParameter(DiffusionCrossAttention<T>& layer, const std::string& name,
-                  const Tensor<T>& value) {
+bool setParameter(DiffusionCrossAttention<T>& layer, const std::string& name, const Tensor<T>& value) {
   return layer.setParameter(name, value);
 }
 
@@ -170,8 +165,7 @@ void bindLayer(const char* name) {
 }
 
 val parameterNames() {
-  return val::array(
-      std::vector<std::string>(layer::kParameterNames.begin(), layer::kParameterNames.end()));
+  return val::array(std::vector<std::string>(layer::kParameterNames.begin(), layer::kParameterNames.end()));
 }
 
 }  // namespace

@@ -13,9 +13,7 @@ inline void push(const emscripten::val& array, const emscripten::val& element) {
   array.call<void>("push", element);
 }
 
-inline void push(const emscripten::val& array, double number) {
-  push(array, emscripten::val(number));
-}
+inline void push(const emscripten::val& array, double number) { push(array, emscripten::val(number)); }
 
 inline void push(const emscripten::val& array, const std::string& text) {
   push(array, emscripten::val(text));

@@ -7,9 +7,7 @@
 /// Called by std::thread, std::mutex and others if the system lacks memory or threads. The user receives an
 /// OutOfMemoryError.
 _LIBCPP_BEGIN_NAMESPACE_STD
-[[noreturn]] void __throw_system_error(int /*error*/, const char* /*what*/) {
-  throw std::bad_alloc();
-}
+[[noreturn]] void __throw_system_error(int /*error*/, const char* /*what*/) { throw std::bad_alloc(); }
 _LIBCPP_END_NAMESPACE_STD
 
 /// Prints a message before the module aborts. Unreachable in this library: exceptions leave the module, and

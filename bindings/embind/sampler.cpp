@@ -51,13 +51,13 @@ denoiser::EditOptions toEdit(const val& edit) {
 /// result.
 SamplerHandle* SamplerHandle::create(DenoiserModel& model, const val& options) {
   SamplerOptions samplerOptions{.prompt = options["prompt"].as<std::string>(),
-                       .seed = static_cast<std::uint64_t>(options["seed"].as<double>()),
-                       .steps = static_cast<Index>(options["steps"].as<double>()),
-                       .guidance = options["guidance"].as<double>(),
-                       .eta = options["eta"].as<double>(),
-                       .wordWeights = toNumbers(options["wordWeights"]),
-                       .edit = {},
-                       .maps = options["maps"].as<bool>()};
+                                .seed = static_cast<std::uint64_t>(options["seed"].as<double>()),
+                                .steps = static_cast<Index>(options["steps"].as<double>()),
+                                .guidance = options["guidance"].as<double>(),
+                                .eta = options["eta"].as<double>(),
+                                .wordWeights = toNumbers(options["wordWeights"]),
+                                .edit = {},
+                                .maps = options["maps"].as<bool>()};
   if (!options["edit"].isUndefined()) samplerOptions.edit = toEdit(options["edit"]);
   return new SamplerHandle{model.denoiser, Sampler(*model.denoiser, samplerOptions), {}};
 }

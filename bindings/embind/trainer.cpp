@@ -54,10 +54,10 @@ TrainerHandle* TrainerHandle::create(DenoiserModel& model, const val& options) {
   const auto number = [&](const char* name) { return options[name].as<double>(); };
   const auto seed = static_cast<std::uint64_t>(number("seed"));
   const denoiser::TrainerOptions trainerOptions{.seed = seed,
-                                       .adam = {.emaDecay = number("averageDecay")},
-                                       .timeMean = number("timeMean"),
-                                       .timeDeviation = number("timeDeviation"),
-                                       .alignment = number("alignment")};
+                                                .adam = {.emaDecay = number("averageDecay")},
+                                                .timeMean = number("timeMean"),
+                                                .timeDeviation = number("timeDeviation"),
+                                                .alignment = number("alignment")};
   return new TrainerHandle{model.denoiser,
                            seed,
                            static_cast<Index>(number("batch")),

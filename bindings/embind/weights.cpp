@@ -19,8 +19,7 @@ using weights::StoredTensor;
 
 /// A parsed safetensors file, which owns its bytes.
 struct WeightFile {
-  explicit WeightFile(Bytes content)
-      : bytes(std::move(content)), tensors(weights::readSafetensors(bytes)) {}
+  explicit WeightFile(Bytes content) : bytes(std::move(content)), tensors(weights::readSafetensors(bytes)) {}
 
   Bytes bytes;
   std::vector<StoredTensor> tensors;
@@ -57,8 +56,7 @@ void addTensor(Candidates& candidates, const std::string& name, const std::strin
       {{name, sizeof(T) == 4 ? "F32" : "F64", tensor.shape(), std::as_bytes(values)}, parameter});
 }
 
-void addStored(Candidates& candidates, const std::string& parameter, const WeightFile& file,
-               int index) {
+void addStored(Candidates& candidates, const std::string& parameter, const WeightFile& file, int index) {
   candidates.all.push_back({file.tensors[static_cast<std::size_t>(index)], parameter});
 }
 
@@ -74,14 +72,12 @@ val load(const Candidates& candidates, DiffusionCrossAttention<T>& layer, bool s
 }
 
 template <class T>
-Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix,
-            const std::string& dtype) {
+Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix, const std::string& dtype) {
   std::array<weights::NamedValues<T>, layer::kParameterCount> all;
   for (Index index = 0; index < layer::kParameterCount; ++index) {
     const auto id = static_cast<layer::ParameterId>(index);
     all[static_cast<std::size_t>(index)] = {prefix + std::string(layer::nameOf(id)),
-                                            layer.parameters().shape(id),
-                                            layer.parameters().values(id)};
+                                            layer.parameters().shape(id), layer.parameters().values(id)};
   }
   return new Bytes(weights::writeSafetensors<T>(all, dtype));
 }

@@ -35,8 +35,7 @@ class TokenBlock {
         tokens_(tokens),
         panels_(ceilDivide(tokens, kColumns)),
         query_(task.query.panelRange(begin / kColumns, begin / kColumns + panels_)),
-        outputGradient_(
-            task.outputGradient.panelRange(begin / kColumns, begin / kColumns + panels_)) {
+        outputGradient_(task.outputGradient.panelRange(begin / kColumns, begin / kColumns + panels_)) {
     const Index headDim = task.query.depth;
     probabilities_ = scratch;
     scoreGradients_ = probabilities_ + task.keyBlock * task.tokenBlock;
@@ -82,32 +81,26 @@ class TokenBlock {
  private:
   Index keysFrom(Index key) const { return std::min(task_.keyBlock, task_.keys.rows - key); }
   T* output(Index panel) const { return task_.output.panel(begin_ / kColumns + panel); }
-  T* queryGradient(Index panel) const {
-    return task_.queryGradient.panel(begin_ / kColumns + panel);
-  }
+  T* queryGradient(Index panel) const { return task_.queryGradient.panel(begin_ / kColumns + panel); }
   RowPanels<T> keyRange(const RowPanels<T>& rows, Index key) const {
     return rows.panelRange(key / kTileRows<T>, ceilDivide(key + keysFrom(key), kTileRows<T>));
   }
   /// Returns one panel of tokens of a keys × tokens tile.
-  T* tilePanel(T* tile, Index key, Index panel) const {
-    return tile + panel * keysFrom(key) * kColumns;
-  }
+  T* tilePanel(T* tile, Index key, Index panel) const { return tile + panel * keysFrom(key) * kColumns; }
 
   void computeProbabilities(Index key) const {
     for (Index panel = 0; panel < panels_; ++panel) {
       T* probabilities = tilePanel(probabilities_, key, panel);
       const Index token = panel * kColumns;
-      computeScores(keyRange(task_.keys, key), query_.panel(panel),
-                    task_.mask.fromToken(begin_ + token), key, std::min(kColumns, tokens_ - token),
-                    probabilities);
+      computeScores(keyRange(task_.keys, key), query_.panel(panel), task_.mask.fromToken(begin_ + token), key,
+                    std::min(kColumns, tokens_ - token), probabilities);
       toProbabilities(probabilities, keysFrom(key), logSumExp_ + token);
     }
   }
 
   void normalize(Index key) const {
     for (Index panel = 0; panel < panels_; ++panel) {
-      scaleTokens(tilePanel(probabilities_, key, panel), keysFrom(key),
-                  inverseSums_ + panel * kColumns);
+      scaleTokens(tilePanel(probabilities_, key, panel), keysFrom(key), inverseSums_ + panel * kColumns);
     }
   }
 
@@ -127,14 +120,12 @@ class TokenBlock {
     const RowPanels<T> keys = task_.keysTransposed.depthRange(key, keysFrom(key));
     for (Index panel = 0; panel < panels_; ++panel) {
       T* gradients = tilePanel(scoreGradients_, key, panel);
-      linalg::multiply<T>(values,
-                          columnPanels(outputGradient_.panel(panel), values.depth, kColumns),
+      linalg::multiply<T>(values, columnPanels(outputGradient_.panel(panel), values.depth, kColumns),
                           columnPanels(gradients, values.rows, kColumns));
-      toScoreGradients(tilePanel(probabilities_, key, panel), keysFrom(key),
-                       delta_ + panel * kColumns, gradients);
+      toScoreGradients(tilePanel(probabilities_, key, panel), keysFrom(key), delta_ + panel * kColumns,
+                       gradients);
       linalg::multiply<T>(keys, columnPanels<const T>(gradients, keysFrom(key), kColumns),
-                          columnPanels(queryGradient(panel), keys.rows, kColumns),
-                          Start::kAccumulate);
+                          columnPanels(queryGradient(panel), keys.rows, kColumns), Start::kAccumulate);
     }
   }
 

@@ -56,8 +56,7 @@ void flashForward(const FlashForward<T>& task, T* scratch) {
     if (task.logSumExp != nullptr) {
       runningOf(panel).logSumExp(factors.data());
       const Index token = panel * kColumns;
-      std::copy_n(factors.data(), std::min(kColumns, task.query.columns - token),
-                  task.logSumExp + token);
+      std::copy_n(factors.data(), std::min(kColumns, task.query.columns - token), task.logSumExp + token);
     }
   }
 }

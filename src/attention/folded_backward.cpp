@@ -25,10 +25,9 @@ void foldedBackward(const FoldedBackward<T>& task) {
       T* gradients = task.scoreGradients.panel(panel) + offset;
       // Padding tokens of the last panel attend to no key.
       logSumExp.fill(std::numeric_limits<T>::infinity());
-      std::copy_n(task.logSumExp + head * task.logSumExpHeadStride + token, tokens,
-                  logSumExp.data());
-      addMask(task.mask.fromHead(head, task.maskHeadStride).fromToken(token), 0, tokens,
-              task.keysPerHead, probabilities);
+      std::copy_n(task.logSumExp + head * task.logSumExpHeadStride + token, tokens, logSumExp.data());
+      addMask(task.mask.fromHead(head, task.maskHeadStride).fromToken(token), 0, tokens, task.keysPerHead,
+              probabilities);
       toProbabilities(probabilities, task.keysPerHead, logSumExp.data());
       factors.fill(T(0));
       addRows(probabilities, task.keysPerHead, factors.data());

@@ -12,12 +12,12 @@ struct FoldedBackward {
   linalg::RowPanels<T> keys;    ///< heads · headStride × channels, · softmax scale · log2(e)
   linalg::RowPanels<T> values;  ///< heads · headStride × channels
   Index heads;
-  Index headStride;           ///< rows from one head to the next
-  Index keysPerHead;          ///< rows of a head that are keys; the others become zero
-  HeadMask<T> mask;           ///< of the first head, from the block's first token
-  Index maskHeadStride;       ///< elements of the mask from one head to the next
-  const T* logSumExp;         ///< one per token, from the forward pass
-  Index logSumExpHeadStride;  ///< elements from one head to the next
+  Index headStride;                        ///< rows from one head to the next
+  Index keysPerHead;                       ///< rows of a head that are keys; the others become zero
+  HeadMask<T> mask;                        ///< of the first head, from the block's first token
+  Index maskHeadStride;                    ///< elements of the mask from one head to the next
+  const T* logSumExp;                      ///< one per token, from the forward pass
+  Index logSumExpHeadStride;               ///< elements from one head to the next
   linalg::ColumnPanels<T> probabilities;   ///< heads · headStride × tokens, recomputed
   linalg::ColumnPanels<T> scoreGradients;  ///< heads · headStride × tokens
 };

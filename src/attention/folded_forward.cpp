@@ -20,8 +20,8 @@ void foldedForward(const FoldedForward<T>& task) {
     const Index tokens = std::min(kColumns, task.input.columns - token);
     for (Index head = 0; head < task.heads; ++head) {
       T* scores = task.probabilities.panel(panel) + head * task.headStride * kColumns;
-      addMask(task.mask.fromHead(head, task.maskHeadStride).fromToken(token), 0, tokens,
-              task.keysPerHead, scores);
+      addMask(task.mask.fromHead(head, task.maskHeadStride).fromToken(token), 0, tokens, task.keysPerHead,
+              scores);
       running.begin();
       running.add(scores, task.keysPerHead, factors.data());
       running.inverseSum(factors.data());
@@ -29,8 +29,7 @@ void foldedForward(const FoldedForward<T>& task) {
       std::fill(scores + task.keysPerHead * kColumns, scores + task.headStride * kColumns, T(0));
       if (task.logSumExp != nullptr) {
         running.logSumExp(factors.data());
-        std::copy_n(factors.data(), tokens,
-                    task.logSumExp + head * task.logSumExpHeadStride + token);
+        std::copy_n(factors.data(), tokens, task.logSumExp + head * task.logSumExpHeadStride + token);
       }
     }
   }

@@ -8,12 +8,12 @@ namespace cross_attention::attention {
 template <class T>
 struct FoldedForward {
   linalg::ColumnPanels<const T> input;  ///< channels × tokens
-  linalg::RowPanels<T> keys;  ///< heads · headStride × channels, · softmax scale · log2(e)
+  linalg::RowPanels<T> keys;            ///< heads · headStride × channels, · softmax scale · log2(e)
   Index heads;
-  Index headStride;      ///< rows from one head to the next
-  Index keysPerHead;     ///< rows of a head that are keys; the others become zero
-  HeadMask<T> mask;      ///< of the first head, from the block's first token
-  Index maskHeadStride;  ///< elements of the mask from one head to the next
+  Index headStride;                       ///< rows from one head to the next
+  Index keysPerHead;                      ///< rows of a head that are keys; the others become zero
+  HeadMask<T> mask;                       ///< of the first head, from the block's first token
+  Index maskHeadStride;                   ///< elements of the mask from one head to the next
   linalg::ColumnPanels<T> probabilities;  ///< heads · headStride × tokens
   T* logSumExp;                           ///< one per token, or null if not needed
   Index logSumExpHeadStride;              ///< elements from one head to the next

@@ -24,9 +24,8 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
     const auto forKeyBlocks = [&](auto use) {
       for (Index key = 0; key < task.keys.rows; key += task.keyBlock) {
         const Index keys = std::min(task.keyBlock, task.keys.rows - key);
-        computeScores(
-            task.keys.panelRange(key / kTileRows<T>, ceilDivide(key + keys, kTileRows<T>)),
-            task.query.panel(panel), task.mask.fromToken(token), key, tokens, scratch);
+        computeScores(task.keys.panelRange(key / kTileRows<T>, ceilDivide(key + keys, kTileRows<T>)),
+                      task.query.panel(panel), task.mask.fromToken(token), key, tokens, scratch);
         use(key, keys);
       }
     };
@@ -40,9 +39,8 @@ void addProbabilities(const Probabilities<T>& task, T* scratch) {
       for (Index key = 0; key < keys; ++key) {
         const Index row = task.keyIndices == nullptr ? first + key : task.keyIndices[first + key];
         for (Index column = 0; column < tokens; ++column) {
-          *task.map.at(row, token + column) += task.weight *
-                                               factors[static_cast<std::size_t>(column)] *
-                                               scratch[key * kColumns + column];
+          *task.map.at(row, token + column) +=
+              task.weight * factors[static_cast<std::size_t>(column)] * scratch[key * kColumns + column];
         }
       }
     });

@@ -65,8 +65,7 @@ Tokens<T> replaceMinusInfinity(const Tokens<T>& values, T replacement) {
 }  // namespace
 
 template <class T>
-[[gnu::noinline]] void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count,
-                               T* scores) {
+[[gnu::noinline]] void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* scores) {
   if (mask.data == nullptr) return;
   for (Index key = 0; key < count; ++key) {
     T* row = scores + key * kTileColumns<T>;
@@ -78,8 +77,8 @@ template <class T>
 }
 
 template <class T>
-void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey,
-                   Index tokens, T* scores) {
+void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey, Index tokens,
+                   T* scores) {
   linalg::multiply<T>(keys, linalg::columnPanels(query, keys.depth, kTileColumns<T>),
                       linalg::columnPanels(scores, keys.rows, kTileColumns<T>));
   addMask(mask, firstKey, tokens, keys.rows, scores);
@@ -149,8 +148,7 @@ bool RunningSoftmax<T>::add(T* scores, Index count, T* correction) const {
 template <class T>
 void RunningSoftmax<T>::logSumExp(T* result) const {
   for (Index token = 0; token < kTileColumns<T>; ++token) {
-    result[token] =
-        sum[token] == T(0) ? -kInfinity<T> : maximum[token] + logBaseTwo(sum[token]);
+    result[token] = sum[token] == T(0) ? -kInfinity<T> : maximum[token] + logBaseTwo(sum[token]);
   }
 }
 

@@ -55,8 +55,8 @@ void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* sco
 /// - `query`: one panel, headDim × `tokens` (≤ kTileColumns).
 /// - `mask`: starts at the panel's first token.
 template <class T>
-void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey,
-                   Index tokens, T* scores);
+void computeScores(linalg::RowPanels<T> keys, const T* query, HeadMask<T> mask, Index firstKey, Index tokens,
+                   T* scores);
 
 /// Replaces scores (count × kTileColumns) by 2^(score - shift of the token). If the shift is the log-sum-exp,
 /// the results are the softmax probabilities; if it is the maximum, they must still be divided by their sum.

@@ -44,8 +44,8 @@ void toScoreGradients(const T* probabilities, Index count, const T* delta, T* gr
     const simd::Vector<T> shift = simd::load(delta + at);
     for (Index key = 0; key < count; ++key) {
       const Index offset = key * linalg::kTileColumns<T> + at;
-      simd::store(gradients + offset, ln2 * simd::load(probabilities + offset) *
-                                          (simd::load(gradients + offset) - shift));
+      simd::store(gradients + offset,
+                  ln2 * simd::load(probabilities + offset) * (simd::load(gradients + offset) - shift));
     }
   });
 }

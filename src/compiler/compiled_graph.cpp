@@ -93,9 +93,8 @@ void CompiledGraph::requireFresh() const {
 }
 
 AnyTensor CompiledGraph::freeOutput(const Shape& shape) {
-  const auto known =
-      std::find_if(outputs_.begin(), outputs_.end(),
-                   [&shape](const AnyTensor& output) { return output.shape() == shape; });
+  const auto known = std::find_if(outputs_.begin(), outputs_.end(),
+                                  [&shape](const AnyTensor& output) { return output.shape() == shape; });
   const std::size_t elementBytes = bytesOf(source_.outputs[0]->type());
   if (known == outputs_.end()) {
     AnyTensor output(shape, elementBytes);
@@ -118,8 +117,7 @@ AnyTensor CompiledGraph::bind(Plan& plan, std::span<const AnyTensor* const> inpu
     const Shape& shape = inputs[number]->shape();
     const Shape& compiled = source_.tensors[input].shape();
     if (shape != compiled) {
-      failShape(
-          {"input '", name, "' has shape ", shape, "; expected ", compiled, ", as compiled"});
+      failShape({"input '", name, "' has shape ", shape, "; expected ", compiled, ", as compiled"});
     }
   }
   AnyTensor output = freeOutput(plan.outputShape());

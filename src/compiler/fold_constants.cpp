@@ -8,8 +8,8 @@ namespace cross_attention::compiler {
 void foldConstants(Program& program) {
   for (Operation& operation : program.operations) {
     if (operation.isLeaf() || operation.op == graph::Operator::kAttention) continue;
-    const bool isConstant = std::ranges::all_of(
-        operation.inputs, [&](int input) { return program.at(input).isConstant(); });
+    const bool isConstant =
+        std::ranges::all_of(operation.inputs, [&](int input) { return program.at(input).isConstant(); });
     if (!isConstant) continue;
     Operands operands;
     for (std::size_t number = 0; number < operation.inputs.size(); ++number) {

@@ -35,8 +35,8 @@ class Match {
     if (sum == nullptr) return false;
     const Operation* probabilities = program_.inputOf(*sum, 0, Operator::kSoftmax);
     const Operation* value = projectedHeads(*sum, 1, kHeadsFirst, ParameterId::kValue);
-    return probabilities != nullptr && value != nullptr && findScores(*probabilities) &&
-           value == key_ && fits();
+    return probabilities != nullptr && value != nullptr && findScores(*probabilities) && value == key_ &&
+           fits();
   }
 
   Operation attention() const {
@@ -64,8 +64,7 @@ class Match {
 
   /// Returns x if `product` is x·Wᵀ.
   const Operation* linearInput(const Operation& product, ParameterId weight) {
-    const Operation* transposed =
-        program_.inputOf(product, 1, Operator::kTranspose, kMatrixTransposed);
+    const Operation* transposed = program_.inputOf(product, 1, Operator::kTranspose, kMatrixTransposed);
     if (transposed == nullptr || !isPart(transposed->inputs[0], static_cast<int>(weight))) {
       return nullptr;
     }

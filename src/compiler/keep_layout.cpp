@@ -18,8 +18,7 @@ int originalLayout(const Program& program, int index) {
     return isImage ? operation->inputs[0] : -1;
   }
   const bool isSingle = operation->op == Operator::kReshape &&
-                        program.at(operation->inputs[0]).shape.rank() == 2 &&
-                        operation->shape.rank() == 3;
+                        program.at(operation->inputs[0]).shape.rank() == 2 && operation->shape.rank() == 3;
   return isSingle ? operation->inputs[0] : -1;
 }
 

@@ -42,14 +42,14 @@ class Lowering {
   void checkInputs() const {
     const auto& inputs = source_.inputs;
     if (source_.tensors.size() != inputs.size()) {
-      failArgument({"inputShapes has ", source_.tensors.size(),
-                    " shapes; expected one for each of the ", inputs.size(), " inputs"});
+      failArgument({"inputShapes has ", source_.tensors.size(), " shapes; expected one for each of the ",
+                    inputs.size(), " inputs"});
     }
     for (auto input = inputs.begin(); input != inputs.end(); ++input) {
       const Node& node = **input;
       if (node.op() != Operator::kInput) {
-        failArgument({"inputs contains node '", node.name(), "' (", nameOf(node.op()),
-                      "); expected Input nodes"});
+        failArgument(
+            {"inputs contains node '", node.name(), "' (", nameOf(node.op()), "); expected Input nodes"});
       }
       if (std::find(inputs.begin(), input, *input) != input) {
         failNode("inputs contains node '", node, "' twice; expected it once");
@@ -63,15 +63,14 @@ class Lowering {
 
   [[noreturn]] static void failInput(const Node& node, const Shape& shape,
                                      std::initializer_list<TextPart> why) {
-    failShape({"inputShapes has ", shape, " for node '", node.name(), "'; expected ",
-               toString(node.shape()), text(why)});
+    failShape({"inputShapes has ", shape, " for node '", node.name(), "'; expected ", toString(node.shape()),
+               text(why)});
   }
 
   /// The index of a node in the program; nodes that the output does not need have none.
   int& indexOf(const Node& node) {
     const auto found = std::find(nodes_.begin(), nodes_.end(), &node);
-    return found == nodes_.end() ? unused_
-                                 : indices_[static_cast<std::size_t>(found - nodes_.begin())];
+    return found == nodes_.end() ? unused_ : indices_[static_cast<std::size_t>(found - nodes_.begin())];
   }
 
   /// Appends an operator applied to the value at `index`.
@@ -86,10 +85,8 @@ class Lowering {
     const Node& node = *source_.inputs[number];
     const AnyTensor& tensor = source_.tensors[number];
     const Shape& shape = tensor.shape();
-    Operation input{.op = Operator::kInput,
-                    .name = node.name(),
-                    .shape = shape,
-                    .input = static_cast<int>(number)};
+    Operation input{
+        .op = Operator::kInput, .name = node.name(), .shape = shape, .input = static_cast<int>(number)};
     if (std::ranges::find(source_.constants, input.input) != source_.constants.end()) {
       input.op = Operator::kConstant;
       program_.setTensor(input, tensor);
@@ -130,9 +127,8 @@ class Lowering {
       Index& known = sizes_[dimension.nameIndex()];
       if (known < 0) known = size;
       if (size != known && !(size == 1 && axis == 0)) {
-        failInput(
-            node, input,
-            {" (its ", dimension.name(), " is ", size, ", that of another input is ", known, ")"});
+        failInput(node, input,
+                  {" (its ", dimension.name(), " is ", size, ", that of another input is ", known, ")"});
       }
     }
   }

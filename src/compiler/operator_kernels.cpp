@@ -96,17 +96,15 @@ std::array<Strides, 2> operandStrides(const Operation& operation, const Operands
   return strides;
 }
 
-Row rowOf(const Operation& operation, const Operands& operands,
-          const std::array<Strides, 2>& strides, void* value, Index number,
-          std::size_t elementBytes) {
+Row rowOf(const Operation& operation, const Operands& operands, const std::array<Strides, 2>& strides,
+          void* value, Index number, std::size_t elementBytes) {
   const Shape& shape = operation.shape;
   const auto at = [elementBytes](const void* elements, Index index) {
     return static_cast<const std::byte*>(elements) + index * static_cast<Index>(elementBytes);
   };
   Row row{};
   row.columns = columnsOf(shape);
-  row.value =
-      static_cast<std::byte*>(value) + number * row.columns * static_cast<Index>(elementBytes);
+  row.value = static_cast<std::byte*>(value) + number * row.columns * static_cast<Index>(elementBytes);
   row.depth = columnsOf(operands[0].shape);
   for (std::size_t input = 0; input < operation.inputs.size(); ++input) {
     row.elements[input] = at(operands[input].elements, rowOffset(shape, strides[input], number));
@@ -208,8 +206,8 @@ void compute(Operator op, const Row& row) {
 
 }  // namespace
 
-void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands,
-                 void* value, Index begin, Index end) {
+void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands, void* value,
+                 Index begin, Index end) {
   const std::array<Strides, 2> strides = operandStrides(operation, operands);
   for (Index number = begin; number < end; ++number) {
     const Row row = rowOf(operation, operands, strides, value, number, bytesOf(type));

@@ -24,7 +24,7 @@ inline Index rowsOf(const Shape& shape) {
 
 /// Computes rows [begin, end) of an operation's value by the operator's definition. Not optimized: it is the
 /// reference for fused kernels and the fallback for everything else. Does not support attention.
-void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands,
-                 void* value, Index begin, Index end);
+void computeRows(graph::ElementType type, const Operation& operation, const Operands& operands, void* value,
+                 Index begin, Index end);
 
 }  // namespace cross_attention::compiler

@@ -18,8 +18,7 @@ class OperatorStep final : public Step {
       : Step(program, operation), schedule_(workspace) {
     const Index rows = rowsOf(operation_.shape);
     if (rows == 0) return;
-    const double flops =
-        std::max(flopsOf(program, operation_), static_cast<double>(operation_.shape.size()));
+    const double flops = std::max(flopsOf(program, operation_), static_cast<double>(operation_.shape.size()));
     const Index taskRows =
         std::max<Index>(1, static_cast<Index>(kTaskFlops / (flops / static_cast<double>(rows))));
     schedule_.add(ceilDivide(rows, taskRows), 0, [=, this](Index task, Scratch&) {

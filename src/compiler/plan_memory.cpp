@@ -20,7 +20,7 @@ ByteCount bytesOf(const Program& program, std::size_t index) {
 
 /// Returns the first gap for the value at `index` between earlier values that are live at the same time.
 ByteCount firstGap(const Program& program, const MemoryPlan& plan, std::span<const int> lastUses,
-                std::size_t index) {
+                   std::size_t index) {
   const ByteCount bytes = bytesOf(program, index);
   ByteCount offset = 0;
   for (std::size_t other = 0; other < index;) {

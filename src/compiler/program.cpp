@@ -35,15 +35,13 @@ const Operation* Program::inputOf(const Operation& operation, std::size_t number
 }
 
 const void* Program::elements(const Operation& operation) const {
-  return operation.tensor >= 0 ? tensorOf(operation).elements()
-                               : operation.owner->elements(operation.part);
+  return operation.tensor >= 0 ? tensorOf(operation).elements() : operation.owner->elements(operation.part);
 }
 
 double flopsOf(const Program& program, const Operation& operation) {
   if (operation.op != Operator::kMatMul) return 0;
   const Shape& left = program.at(operation.inputs[0]).shape;
-  return 2.0 * static_cast<double>(operation.shape.size()) *
-         static_cast<double>(left[left.rank() - 1]);
+  return 2.0 * static_cast<double>(operation.shape.size()) * static_cast<double>(left[left.rank() - 1]);
 }
 
 double flopsOf(const Program& program) {

@@ -10,8 +10,8 @@ namespace cross_attention::compiler {
 
 /// A step of a plan, for output.
 struct StepDescription {
-  std::string_view step;    ///< name of the node
-  const char* kernel;       ///< name of its kernel
+  std::string_view step;  ///< name of the node
+  const char* kernel;     ///< name of its kernel
   /// The chosen bracketing of products; empty if there was no choice.
   std::string association;
   double flops;
@@ -22,8 +22,7 @@ struct StepDescription {
 class Step {
  public:
   /// `program` must not change while the step exists, except for its tensors.
-  Step(const Program& program, const Operation& operation)
-      : program_(program), operation_(operation) {}
+  Step(const Program& program, const Operation& operation) : program_(program), operation_(operation) {}
   virtual ~Step() = default;
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
@@ -39,9 +38,7 @@ class Step {
   virtual std::size_t cachedBytes() const = 0;
 
  protected:
-  const Operation& input(std::size_t number) const {
-    return program_.at(operation_.inputs[number]);
-  }
+  const Operation& input(std::size_t number) const { return program_.at(operation_.inputs[number]); }
 
   const Program& program_;
   const Operation& operation_;

@@ -18,8 +18,7 @@ std::atomic<std::size_t> peak{0};
 
 void* allocate(ByteCount elements, std::size_t elementBytes) {
   // Byte offsets within a buffer must fit in an Index.
-  constexpr std::size_t kMaxBytes =
-      static_cast<std::size_t>(std::numeric_limits<Index>::max()) - kAlignment;
+  constexpr std::size_t kMaxBytes = static_cast<std::size_t>(std::numeric_limits<Index>::max()) - kAlignment;
   void* pointer = nullptr;
   std::size_t bytes = 0;
   if (elements <= static_cast<ByteCount>(kMaxBytes / elementBytes)) {
@@ -28,8 +27,8 @@ void* allocate(ByteCount elements, std::size_t elementBytes) {
     pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   if (pointer == nullptr) {
-    failOutOfMemory({"out of memory: cannot allocate ", elements, " elements of ", elementBytes,
-                     " bytes; ", bytesInUse(), " bytes are in use"});
+    failOutOfMemory({"out of memory: cannot allocate ", elements, " elements of ", elementBytes, " bytes; ",
+                     bytesInUse(), " bytes are in use"});
   }
   const std::size_t now = inUse.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::size_t highest = peak.load(std::memory_order_relaxed);

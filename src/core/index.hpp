@@ -13,8 +13,6 @@ using Index = std::ptrdiff_t;
 using ByteCount = std::int64_t;
 
 constexpr Index ceilDivide(Index value, Index divisor) { return (value + divisor - 1) / divisor; }
-constexpr Index roundUp(Index value, Index multiple) {
-  return ceilDivide(value, multiple) * multiple;
-}
+constexpr Index roundUp(Index value, Index multiple) { return ceilDivide(value, multiple) * multiple; }
 
 }  // namespace cross_attention

@@ -27,8 +27,7 @@ Shape::Shape(std::initializer_list<Index> dimensions) {
 
 Shape Shape::checked(const std::vector<std::int64_t>& dimensions, const char* argument) {
   if (dimensions.size() > static_cast<std::size_t>(kMaxRank)) {
-    failShape({argument, " has rank ", dimensions.size(), "; expected at most ", kMaxRank,
-               " dimensions"});
+    failShape({argument, " has rank ", dimensions.size(), "; expected at most ", kMaxRank, " dimensions"});
   }
   Shape shape;
   // The product of the nonzero dimensions must be representable too, because strides are computed from it.
@@ -41,8 +40,7 @@ Shape Shape::checked(const std::vector<std::int64_t>& dimensions, const char* ar
     constexpr std::int64_t kLimit = std::numeric_limits<Index>::max() / sizeof(double);
     const std::int64_t factor = dimension == 0 ? 1 : dimension;
     if (factor > kLimit || size > kLimit / factor) {
-      failOutOfMemory(
-          {argument, " is ", list(dimensions), "; it has more elements than memory can address"});
+      failOutOfMemory({argument, " is ", list(dimensions), "; it has more elements than memory can address"});
     }
     size *= factor;
     shape.dimensions_[static_cast<std::size_t>(shape.rank_++)] = static_cast<Index>(dimension);

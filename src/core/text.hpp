@@ -29,8 +29,7 @@ class TextPart {
   friend std::string text(std::initializer_list<TextPart> parts);
   void appendTo(std::string& result) const;
 
-  std::variant<const char*, std::string_view, std::int64_t, std::uint64_t, double, const Shape*>
-      value_;
+  std::variant<const char*, std::string_view, std::int64_t, std::uint64_t, double, const Shape*> value_;
 };
 
 /// Concatenates the parts. Real numbers have up to six decimals; shapes look like "[2, 320, 64, 64]". All

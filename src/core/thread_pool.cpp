@@ -158,7 +158,7 @@ struct ThreadPool::Implementation {
   Mutex jobsMutex;
   Condition jobsChanged;
   std::vector<std::function<void()>> jobs;  // guarded by jobsMutex
-  bool jobsStopping = false;                    // guarded by jobsMutex
+  bool jobsStopping = false;                // guarded by jobsMutex
   std::optional<Thread> backgroundThread;
 
   void runWorker(int slot, unsigned long long seen) {
@@ -203,8 +203,7 @@ struct ThreadPool::Implementation {
       std::function<void()> job;
       {
         const Lock lock(pool.jobsMutex);
-        pool.jobsChanged.wait(pool.jobsMutex,
-                             [&] { return pool.jobsStopping || !pool.jobs.empty(); });
+        pool.jobsChanged.wait(pool.jobsMutex, [&] { return pool.jobsStopping || !pool.jobs.empty(); });
         if (pool.jobs.empty()) return nullptr;
         job = std::move(pool.jobs.front());
         pool.jobs.erase(pool.jobs.begin());

@@ -77,8 +77,8 @@ void Attention<T>::setUpdates(const Updates* updates) {
 }
 
 template <class T>
-Tensor<T> Attention<T>::forward(const Tensor<T>& tokens, const Tensor<T>* context,
-                                const Mask<T>& mask, bool keep) {
+Tensor<T> Attention<T>::forward(const Tensor<T>& tokens, const Tensor<T>* context, const Mask<T>& mask,
+                                bool keep) {
   layer().setTraining(keep);
   return layer_.forward(tokens, context, mask);
 }

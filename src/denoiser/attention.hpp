@@ -28,16 +28,14 @@ class Attention {
             Index numHeads);
 
   /// tokens: [batch, N, queryDim]; context: [batch | 1, L, contextDim], null for self-attention.
-  Tensor<T> forward(const Tensor<T>& tokens, const Tensor<T>* context, const Mask<T>& mask,
-                    bool keep);
+  Tensor<T> forward(const Tensor<T>& tokens, const Tensor<T>* context, const Mask<T>& mask, bool keep);
   /// dL/d(tokens) of the last forward that was kept; adds to the gradients, and to the context's where there was one.
   Tensor<T> backward(const Tensor<T>& outputGradient, Tensor<T>* contextGradient);
 
   /// The probabilities of such a forward: [batch, heads, N, L].
   Tensor<T> probabilities(const Tensor<T>& tokens, const Tensor<T>* context, const Mask<T>& mask);
   /// A forward whose probabilities are given, [batch, heads, N, L]: the values alone are the context's.
-  Tensor<T> forwardWith(const Tensor<T>& probabilities, const Tensor<T>& tokens,
-                        const Tensor<T>* context);
+  Tensor<T> forwardWith(const Tensor<T>& probabilities, const Tensor<T>& tokens, const Tensor<T>* context);
 
   const std::string& name() const { return name_; }
   /// One a weight, which must live as long; null: none.

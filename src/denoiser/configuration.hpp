@@ -9,8 +9,8 @@ struct Configuration {
   Index imageSize = 32;      ///< pixels a side
   Index pixelFeatures = 16;  ///< of a pixel
   Index pixelBlocks = 1;     ///< of convolutions at each resolution, before the transformer
-  Index patch = 4;  ///< pixels a side that make one token: a power of two that divides imageSize
-  Index features = 128;  ///< of a token; a multiple of numHeads
+  Index patch = 4;           ///< pixels a side that make one token: a power of two that divides imageSize
+  Index features = 128;      ///< of a token; a multiple of numHeads
   Index blocks = 5;
   Index numHeads = 4;
   Index textFeatures = 128;  ///< of a word; a multiple of textHeads

@@ -4,13 +4,13 @@
 
 namespace cross_attention::denoiser {
 
+using operators::add;
 using operators::addTo;
 using operators::Initial;
-using operators::add;
 
 template <class T>
-ConvolutionBlock<T>::ConvolutionBlock(ParameterSet<T>& parameters, const std::string& name,
-                                      Index side, Index features, Index timeFeatures)
+ConvolutionBlock<T>::ConvolutionBlock(ParameterSet<T>& parameters, const std::string& name, Index side,
+                                      Index features, Index timeFeatures)
     : in_(parameters, name + ".in", side, features, features),
       modulation_(parameters, name + ".modulation", timeFeatures, 2 * features, Initial::zero()),
       // Zero: every block begins as the identity.

@@ -11,9 +11,9 @@
 
 namespace cross_attention::denoiser {
 
+using operators::add;
 using operators::addTo;
 using operators::Initial;
-using operators::add;
 
 namespace {
 
@@ -64,8 +64,7 @@ void fillPositions(Parameter<T>& positions, Index across) {
     T* values = positions.values.data() + token * features;
     const Index row = token / across;
     for (Index wave = 0; wave < waves; ++wave) {
-      const double frequency =
-          std::pow(100.0, -static_cast<double>(wave) / static_cast<double>(waves));
+      const double frequency = std::pow(100.0, -static_cast<double>(wave) / static_cast<double>(waves));
       const double x = static_cast<double>(token % across) * frequency;
       const double y = static_cast<double>(row) * frequency;
       values[4 * wave] = static_cast<T>(std::sin(x));
@@ -87,8 +86,8 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
       pixelsIn_(parameters_, "pixels.in", configuration.imageSize, Configuration::kChannels,
                 configuration.pixelFeatures),
       patchIn_(parameters_, "patch_embedding", configuration.patchValues(), configuration.features),
-      positions_(parameters_.add("positions", {configuration.tokens(), configuration.features},
-                                 Initial::zero())),
+      positions_(
+          parameters_.add("positions", {configuration.tokens(), configuration.features}, Initial::zero())),
       timeIn_(parameters_, "time_embedding.in", kTimeFeatures, configuration.features),
       timeOut_(parameters_, "time_embedding.out", configuration.features, configuration.features),
       // Zero: every block begins as the identity but for its words (Peebles and Xie, 2023, "adaLN-Zero").
@@ -100,11 +99,10 @@ Denoiser<T>::Denoiser(const Configuration& configuration, Vocabulary vocabulary,
   Index side = configuration.imageSize;
   Index features = configuration.pixelFeatures;
   for (Index level = 0; side > configuration.tokensAcross(); ++level) {
-    const auto addBlocks = [&](std::deque<ConvolutionBlock<T>>& blocks, const char* place,
-                               Index count) {
+    const auto addBlocks = [&](std::deque<ConvolutionBlock<T>>& blocks, const char* place, Index count) {
       for (Index block = 0; block < count; ++block) {
-        blocks.emplace_back(parameters_, text({"pixels.", level, ".", place, ".", block}), side,
-                            features, configuration.features);
+        blocks.emplace_back(parameters_, text({"pixels.", level, ".", place, ".", block}), side, features,
+                            configuration.features);
       }
     };
     Level& added = levels_.emplace_back();
@@ -127,14 +125,13 @@ EncodedPrompts<T> Denoiser<T>::encode(const Prompts& prompts, bool keep) {
 
 template <class T>
 Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
-                               const EncodedPrompts<T>& prompts, bool keep,
-                               AttentionControl<T>* control) {
+                               const EncodedPrompts<T>& prompts, bool keep, AttentionControl<T>* control) {
   requirePictures(noisy.shape(), times.size(), prompts.context.shape(), configuration_);
   const Index batch = noisy.shape()[0];
   Tensor<T> time = timeSilu_.forward(timeIn_.forward(timestepEmbedding(times), keep), keep);
   time = modulationSilu_.forward(timeOut_.forward(time, keep), keep);
-  const Tensor<T> modulation = modulation_.forward(time, keep)
-                                   .reshaped({batch, kModulationParts<T>, configuration_.features});
+  const Tensor<T> modulation =
+      modulation_.forward(time, keep).reshaped({batch, kModulationParts<T>, configuration_.features});
 
   const bool keepBefore = keep && learnsBeforeTokens();
   if (keep) keptBefore_ = keepBefore;
@@ -159,15 +156,13 @@ Tensor<T> Denoiser<T>::forward(const Tensor<T>& noisy, std::span<const T> times,
     pixels = fromPatches(pixels, kHalving);
     for (ConvolutionBlock<T>& block : level->after) pixels = block.forward(pixels, time, keep);
   }
-  return fromPixels(
-      pixelsOut_.forward(pixelSilu_.forward(pixelNorm_.forward(pixels, keep), keep), keep));
+  return fromPixels(pixelsOut_.forward(pixelSilu_.forward(pixelNorm_.forward(pixels, keep), keep), keep));
 }
 
 template <class T>
 void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& middleGradient) {
   const Index batch = outputGradient.shape()[0];
-  Tensor<T> modulationGradient =
-      Tensor<T>::zeros(Shape{batch, kModulationParts<T>, configuration_.features});
+  Tensor<T> modulationGradient = Tensor<T>::zeros(Shape{batch, kModulationParts<T>, configuration_.features});
   Tensor<T> contextGradient = Tensor<T>::zeros(contextShape_);
 
   Tensor<T> timeGradient = Tensor<T>::zeros(Shape{batch, 1, configuration_.features});
@@ -203,9 +198,8 @@ void Denoiser<T>::backward(const Tensor<T>& outputGradient, const Tensor<T>& mid
 template <class T>
 bool Denoiser<T>::learnsBeforeTokens() const {
   return std::any_of(parameters_.begin(), parameters_.end(), [](const Parameter<T>& each) {
-    return each.trainable &&
-           (each.name.starts_with("pixels.") || each.name.starts_with("patch_embedding.") ||
-            each.name.starts_with("time_embedding."));
+    return each.trainable && (each.name.starts_with("pixels.") || each.name.starts_with("patch_embedding.") ||
+                              each.name.starts_with("time_embedding."));
   });
 }
 

@@ -34,9 +34,8 @@ class Denoiser {
   EncodedPrompts<T> encode(const Prompts& prompts, bool keep);
 
   /// noisy: [batch, 3, imageSize, imageSize]; times: one a batch row, 0 (noise) to 1 (clean). → the clean pictures.
-  Tensor<T> forward(const Tensor<T>& noisy, std::span<const T> times,
-                    const EncodedPrompts<T>& prompts, bool keep,
-                    AttentionControl<T>* control = nullptr);
+  Tensor<T> forward(const Tensor<T>& noisy, std::span<const T> times, const EncodedPrompts<T>& prompts,
+                    bool keep, AttentionControl<T>* control = nullptr);
   /// Adds to the gradients of all parameters that are trainable, those of the text encoder among them, and were when the
   /// last forward and encode were kept. `middleGradient`: of middleTokens, unless it is empty.
   void backward(const Tensor<T>& outputGradient, const Tensor<T>& middleGradient = Tensor<T>());

@@ -3,8 +3,8 @@
 namespace cross_attention::denoiser {
 
 template <class T>
-FeedForward<T>::FeedForward(operators::ParameterSet<T>& parameters, const std::string& name,
-                            Index features, Index hiddenFeatures, Index gridSide)
+FeedForward<T>::FeedForward(operators::ParameterSet<T>& parameters, const std::string& name, Index features,
+                            Index hiddenFeatures, Index gridSide)
     : in_(parameters, name + ".in", features, hiddenFeatures),
       out_(parameters, name + ".out", hiddenFeatures, features) {
   if (gridSide > 0) mix_.emplace(parameters, name + ".mix", gridSide, hiddenFeatures);

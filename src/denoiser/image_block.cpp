@@ -5,8 +5,8 @@
 
 namespace cross_attention::denoiser {
 
-using operators::addTo;
 using operators::add;
+using operators::addTo;
 
 namespace {
 
@@ -15,17 +15,16 @@ std::string nameOf(Index number) { return text({"transformer_blocks.", number});
 }  // namespace
 
 template <class T>
-ImageBlock<T>::ImageBlock(ParameterSet<T>& parameters, Index number,
-                          const Configuration& configuration)
+ImageBlock<T>::ImageBlock(ParameterSet<T>& parameters, Index number, const Configuration& configuration)
     : number_(number),
-      selfAttention_(parameters, nameOf(number) + ".attn1", configuration.features,
-                     configuration.features, configuration.numHeads),
+      selfAttention_(parameters, nameOf(number) + ".attn1", configuration.features, configuration.features,
+                     configuration.numHeads),
       crossAttention_(parameters, nameOf(number) + ".attn2", configuration.features,
                       configuration.textFeatures, configuration.numHeads),
       feedForward_(parameters, nameOf(number) + ".ff", configuration.features,
                    configuration.expansion * configuration.features, configuration.tokensAcross()),
-      table_(parameters.add(nameOf(number) + ".scale_shift_table",
-                            {kModulations, configuration.features}, operators::Initial::zero())) {}
+      table_(parameters.add(nameOf(number) + ".scale_shift_table", {kModulations, configuration.features},
+                            operators::Initial::zero())) {}
 
 /// Calls work(value, entry of the table) for the values of every batch row that the table has a part in.
 template <class T>
@@ -41,15 +40,13 @@ void ImageBlock<T>::forTable(Tensor<T>& modulation, Work work) const {
 
 template <class T>
 Tensor<T> ImageBlock<T>::forward(const Tensor<T>& tokens, const EncodedPrompts<T>& prompts,
-                                 const Tensor<T>& timeModulation, bool keep,
-                                 AttentionControl<T>* control) {
+                                 const Tensor<T>& timeModulation, bool keep, AttentionControl<T>* control) {
   Tensor<T> modulation = timeModulation.clone();
   forTable(modulation, [this](T& value, Index entry) { value += table_.values[entry]; });
 
   const Tensor<T> own = selfModulate_.forward(selfNorm_.forward(tokens, keep), modulation, keep);
-  const Tensor<T> fromPicture = control != nullptr
-                                    ? control->attendToPicture(number_, selfAttention_, own)
-                                    : selfAttention_.forward(own, nullptr, {}, keep);
+  const Tensor<T> fromPicture = control != nullptr ? control->attendToPicture(number_, selfAttention_, own)
+                                                   : selfAttention_.forward(own, nullptr, {}, keep);
   Tensor<T> state = selfSum_.forward(tokens, fromPicture, modulation, keep);
 
   const Tensor<T> asking = crossNorm_.forward(state, keep);
@@ -69,8 +66,7 @@ Tensor<T> ImageBlock<T>::backward(const Tensor<T>& outputGradient, Tensor<T>& co
                                   Tensor<T>& timeModulationGradient) {
   Tensor<T> modulationGradient = Tensor<T>::zeros(timeModulationGradient.shape());
 
-  Tensor<T> branch =
-      feedForward_.backward(feedForwardSum_.backward(outputGradient, modulationGradient));
+  Tensor<T> branch = feedForward_.backward(feedForwardSum_.backward(outputGradient, modulationGradient));
   branch = feedForwardNorm_.backward(feedForwardModulate_.backward(branch, modulationGradient));
   Tensor<T> gradient = add(outputGradient, branch);
 
@@ -81,8 +77,7 @@ Tensor<T> ImageBlock<T>::backward(const Tensor<T>& outputGradient, Tensor<T>& co
 
   addTo(timeModulationGradient, modulationGradient);
   if (table_.trainable) {
-    forTable(modulationGradient,
-             [this](T& slope, Index entry) { table_.gradient[entry] += slope; });
+    forTable(modulationGradient, [this](T& slope, Index entry) { table_.gradient[entry] += slope; });
   }
   return gradient;
 }

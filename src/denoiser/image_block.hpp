@@ -14,8 +14,7 @@ class AttentionControl {
  public:
   virtual ~AttentionControl() = default;
   /// `block` numbers the blocks. tokens: [batch, N, features].
-  virtual Tensor<T> attendToPicture(Index block, Attention<T>& attention,
-                                    const Tensor<T>& tokens) = 0;
+  virtual Tensor<T> attendToPicture(Index block, Attention<T>& attention, const Tensor<T>& tokens) = 0;
   virtual Tensor<T> attendToText(Index block, Attention<T>& attention, const Tensor<T>& tokens,
                                  const Tensor<T>& context, const Mask<T>& mask) = 0;
 };
@@ -39,8 +38,8 @@ class ImageBlock {
   ImageBlock(ParameterSet<T>& parameters, Index number, const Configuration& configuration);
 
   /// tokens: [batch, N, features]; modulation: [batch, kModulations or more, features].
-  Tensor<T> forward(const Tensor<T>& tokens, const EncodedPrompts<T>& prompts,
-                    const Tensor<T>& modulation, bool keep, AttentionControl<T>* control);
+  Tensor<T> forward(const Tensor<T>& tokens, const EncodedPrompts<T>& prompts, const Tensor<T>& modulation,
+                    bool keep, AttentionControl<T>* control);
   /// dL/d(tokens); adds to the gradients of context and modulation.
   Tensor<T> backward(const Tensor<T>& outputGradient, Tensor<T>& contextGradient,
                      Tensor<T>& modulationGradient);

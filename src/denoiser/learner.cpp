@@ -29,9 +29,8 @@ void requirePictures(const Tensor<float>& pictures, const Learner::Captions& cap
   const bool fits = pictures.rank() == 4 && shape[0] >= 1 && shape[0] <= kMostPictures &&
                     shape == Shape{shape[0], Configuration::kChannels, size, size};
   if (!fits) {
-    failShape({"pictures have shape ", shape, "; they take ",
-               Shape{1, Configuration::kChannels, size, size}, " with 1 to ", kMostPictures,
-               " of them"});
+    failShape({"pictures have shape ", shape, "; they take ", Shape{1, Configuration::kChannels, size, size},
+               " with 1 to ", kMostPictures, " of them"});
   }
   if (captions.size() != static_cast<std::size_t>(shape[0])) {
     failArgument({"captions are of ", captions.size(), " pictures; they take ", shape[0]});
@@ -111,8 +110,7 @@ Batch<float> Learner::drawBatch(Random& random) const {
   Batch<float> scenes = sceneBatch(denoiser_, remembered, random);
   const Index size = denoiser_.configuration().imageSize;
   const Index values = Configuration::kChannels * size * size;
-  Batch<float> batch{Tensor<float>(Shape{options_.batch, Configuration::kChannels, size, size}),
-                     {}};
+  Batch<float> batch{Tensor<float>(Shape{options_.batch, Configuration::kChannels, size, size}), {}};
   const auto below = [&](Index count) {
     return static_cast<Index>(random.uniform() * static_cast<double>(count));
   };
@@ -122,8 +120,7 @@ Batch<float> Learner::drawBatch(Random& random) const {
     const Index dy = below(2 * options_.shift + 1) - options_.shift;
     copyMoved(pictures_.data() + picture * values, batch.pictures.data() + row * values, dx, dy);
     const auto& prompts = prompts_[static_cast<std::size_t>(picture)];
-    batch.prompts.push_back(
-        prompts[static_cast<std::size_t>(below(static_cast<Index>(prompts.size())))]);
+    batch.prompts.push_back(prompts[static_cast<std::size_t>(below(static_cast<Index>(prompts.size())))]);
   }
   std::copy(scenes.pictures.begin(), scenes.pictures.end(), batch.pictures.data() + fresh * values);
   batch.prompts.insert(batch.prompts.end(), scenes.prompts.begin(), scenes.prompts.end());

@@ -26,8 +26,7 @@ class Learner {
 
   /// pictures: [count, 3, size, size]; `captions`: some for each picture, with the word in them. The word is added to the
   /// vocabulary if it is new. Throws kArgument or kShape, and then nothing has changed.
-  Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures,
-          const Captions& captions);
+  Learner(Lora& lora, const LearnerOptions& options, const Tensor<float>& pictures, const Captions& captions);
   ~Learner();
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;

@@ -30,8 +30,7 @@ Lora::Lora(Denoiser<float>& denoiser, Index rank, std::uint64_t seed)
       const Index out = weight.shape[0];
       const Index in = weight.shape[1];
       // Without ".weight"; PEFT's own initial values of A: those of PyTorch's Linear.
-      const std::string name =
-          "transformer." + weight.name.substr(0, weight.name.size() - kWeight.size());
+      const std::string name = "transformer." + weight.name.substr(0, weight.name.size() - kWeight.size());
       const Initial initial{Initial::Kind::kUniform, 1 / std::sqrt(static_cast<double>(in))};
       Parameter<float>& down = parameters_.add(name + ".lora_A.weight", {rank, in}, initial);
       Parameter<float>& up = parameters_.add(name + ".lora_B.weight", {out, rank}, Initial::zero());

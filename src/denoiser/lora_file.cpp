@@ -30,8 +30,8 @@ const StoredTensor* find(const std::vector<StoredTensor>& tensors, const std::st
 
 void requireShape(const StoredTensor& tensor, const Shape& shape) {
   if (tensor.shape == shape) return;
-  failWeights({"tensor '", tensor.name, "' of the file has shape ", tensor.shape,
-               "; the model takes ", shape});
+  failWeights(
+      {"tensor '", tensor.name, "' of the file has shape ", tensor.shape, "; the model takes ", shape});
 }
 
 Index rankOf(const std::vector<StoredTensor>& tensors) {
@@ -46,10 +46,9 @@ Index rankOf(const std::vector<StoredTensor>& tensors) {
 std::vector<std::byte> saveLora(Lora& lora) {
   std::vector<NamedValues<float>> tensors;
   for (const Parameter<float>& parameter : lora.parameters()) {
-    tensors.push_back(
-        {parameter.name,
-         parameter.shape,
-         {parameter.values.data(), static_cast<std::size_t>(parameter.values.size())}});
+    tensors.push_back({parameter.name,
+                       parameter.shape,
+                       {parameter.values.data(), static_cast<std::size_t>(parameter.values.size())}});
   }
   for (const std::string& word : lora.words) {
     const std::span<const float> embedding = embeddingOf(lora.denoiser(), word);
@@ -62,8 +61,7 @@ std::unique_ptr<Lora> loadLora(std::span<const std::byte> file, Denoiser<float>&
   const std::vector<StoredTensor> tensors = weights::readSafetensors(file);
   const Index rank = rankOf(tensors);
   if (rank > Lora::kMostRank) {
-    failWeights(
-        {"the file's updates have rank ", rank, "; the model takes at most ", Lora::kMostRank});
+    failWeights({"the file's updates have rank ", rank, "; the model takes at most ", Lora::kMostRank});
   }
   auto lora = std::make_unique<Lora>(denoiser, rank, 0);
   std::size_t used = 0;
@@ -71,8 +69,8 @@ std::unique_ptr<Lora> loadLora(std::span<const std::byte> file, Denoiser<float>&
     const StoredTensor* tensor = find(tensors, parameter.name);
     if (tensor == nullptr) failWeights({"the file lacks the tensor '", parameter.name, "'"});
     requireShape(*tensor, parameter.shape);
-    weights::decode<float>(
-        *tensor, {parameter.values.data(), static_cast<std::size_t>(parameter.values.size())});
+    weights::decode<float>(*tensor,
+                           {parameter.values.data(), static_cast<std::size_t>(parameter.values.size())});
     ++used;
   }
   const Index features = denoiser.configuration().textFeatures;
@@ -90,8 +88,7 @@ std::unique_ptr<Lora> loadLora(std::span<const std::byte> file, Denoiser<float>&
     ++used;
   }
   if (used != tensors.size()) {
-    failWeights(
-        {"the file has ", tensors.size() - used, " tensors that this model has no use for"});
+    failWeights({"the file has ", tensors.size() - used, " tensors that this model has no use for"});
   }
   // Nothing can fail from here on but for lack of memory.
   for (std::size_t index = 0; index < embeddings.size(); ++index) {
@@ -99,8 +96,7 @@ std::unique_ptr<Lora> loadLora(std::span<const std::byte> file, Denoiser<float>&
     if (denoiser.vocabulary().find(word) == Vocabulary::kFill) {
       denoiser.addWord(word, denoiser.vocabulary().words().front());
     }
-    std::copy(embeddings[index].begin(), embeddings[index].end(),
-              embeddingOf(denoiser, word).begin());
+    std::copy(embeddings[index].begin(), embeddings[index].end(), embeddingOf(denoiser, word).begin());
   }
   denoiser.parameters().touch();
   return lora;

@@ -9,8 +9,7 @@ namespace cross_attention::denoiser {
 namespace {
 
 char lowerCase(char character) {
-  return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a')
-                                              : character;
+  return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
 }
 
 /// Bytes of UTF-8 beyond ASCII are parts of words, too.
@@ -62,8 +61,7 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view prompt, Index maxW
     if (ids.back() == kFill) unknown += (unknown.empty() ? "'" : ", '") + word + "'";
   }
   if (!unknown.empty()) {
-    failArgument(
-        {argument, " has the unknown words ", unknown, "; it takes words of the vocabulary"});
+    failArgument({argument, " has the unknown words ", unknown, "; it takes words of the vocabulary"});
   }
   if (static_cast<Index>(ids.size()) > maxWords) {
     failArgument({argument, " has ", ids.size() - 1, " words; it takes at most ", maxWords - 1});

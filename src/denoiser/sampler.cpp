@@ -28,8 +28,8 @@ std::vector<double> tokenWeights(const char* name, const std::vector<double>& wo
   std::vector<double> weights(tokens, 1.0);
   if (wordWeights.empty()) return weights;
   if (wordWeights.size() != tokens - 1) {
-    failArgument({name, " has ", wordWeights.size(), " weights; it takes ", tokens - 1,
-                  ", one a word of the prompt"});
+    failArgument(
+        {name, " has ", wordWeights.size(), " weights; it takes ", tokens - 1, ", one a word of the prompt"});
   }
   for (const double weight : wordWeights) requireRange(name, weight, 0, kMostWeight);
   std::copy(wordWeights.begin(), wordWeights.end(), weights.begin() + 1);
@@ -44,8 +44,8 @@ std::vector<float> widened(const std::vector<float>& values, Index across) {
       float most = 0;
       for (Index row = std::max<Index>(y - 1, 0); row <= std::min(y + 1, across - 1); ++row) {
         const float* first = values.data() + row * across;
-        most = std::max(most, *std::max_element(first + std::max<Index>(x - 1, 0),
-                                                first + std::min(x + 2, across)));
+        most = std::max(
+            most, *std::max_element(first + std::max<Index>(x - 1, 0), first + std::min(x + 2, across)));
       }
       wide[static_cast<std::size_t>(y * across + x)] = most;
     }
@@ -71,8 +71,7 @@ Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
     requireRange("edit.crossSteps", options.edit->crossSteps, 0, 1);
     requireRange("edit.selfSteps", options.edit->selfSteps, 0, 1);
     ids_.push_back(encode(options.edit->from, "edit.from"));
-    weights_.push_back(
-        tokenWeights("edit.wordWeights", options.edit->wordWeights, ids_.back().size()));
+    weights_.push_back(tokenWeights("edit.wordWeights", options.edit->wordWeights, ids_.back().size()));
   }
   ids_.push_back(encode(options.prompt, "prompt"));
   weights_.push_back(tokenWeights("wordWeights", options.wordWeights, ids_.back().size()));
@@ -90,8 +89,8 @@ Sampler::Sampler(Denoiser<float>& denoiser, const SamplerOptions& options)
   for (std::vector<double>& list : weights) {
     list.resize(static_cast<std::size_t>(prompts.length), 1.0);
   }
-  attention_ = std::make_unique<SamplerAttention>(denoiser, denoiser.encode(prompts, false),
-                                                  prompts, weights, std::move(edit), options.maps);
+  attention_ = std::make_unique<SamplerAttention>(denoiser, denoiser.encode(prompts, false), prompts, weights,
+                                                  std::move(edit), options.maps);
   const Index size = configuration.imageSize;
   noisy_ = pictureNoise({prompts_, Configuration::kChannels, size, size}, random_);
   estimate_ = Tensor<float>::zeros(noisy_.shape());
@@ -104,8 +103,7 @@ Tensor<float> Sampler::guidedEstimate(float time) {
   Tensor<float> rows(Shape{batch, noisy_.shape()[1], noisy_.shape()[2], noisy_.shape()[3]});
   for (Index row = 0; row < batch; row += prompts_) setBatchRows(rows, row, noisy_);
   const std::vector<float> times(static_cast<std::size_t>(batch), time);
-  const Tensor<float> all =
-      denoiser_.forward(rows, times, attention_->encoded(), false, attention_.get());
+  const Tensor<float> all = denoiser_.forward(rows, times, attention_->encoded(), false, attention_.get());
   Tensor<float> estimate = batchRows(all, 0, prompts_);
   const auto guidance = static_cast<float>(options_.guidance);
   const float* empty = all.data() + estimate.size();
@@ -166,10 +164,8 @@ std::vector<float> Sampler::changedPlaces() const {
       value = std::max(value, map[token] / largest);
     }
   };
-  const std::vector<float> before =
-      attention_->maps(0, SamplerAttention::kAll, SamplerAttention::kAll);
-  const std::vector<float> after =
-      attention_->maps(1, SamplerAttention::kAll, SamplerAttention::kAll);
+  const std::vector<float> before = attention_->maps(0, SamplerAttention::kAll, SamplerAttention::kAll);
+  const std::vector<float> after = attention_->maps(1, SamplerAttention::kAll, SamplerAttention::kAll);
   std::vector<bool> isKept(ids_[0].size(), false);
   for (std::size_t place = 0; place < places_.size(); ++place) {
     const auto source = static_cast<std::size_t>(places_[place]);
@@ -195,8 +191,7 @@ std::vector<float> Sampler::picture() const {
 std::vector<float> Sampler::maps(Index block, Index head) const {
   const Configuration& configuration = denoiser_.configuration();
   const auto require = [](const char* name, Index value, Index count) {
-    requireRange(name, static_cast<double>(value), SamplerAttention::kAll,
-                 static_cast<double>(count - 1));
+    requireRange(name, static_cast<double>(value), SamplerAttention::kAll, static_cast<double>(count - 1));
   };
   require("block", block, configuration.blocks);
   require("head", head, configuration.numHeads);

@@ -12,8 +12,7 @@ namespace cross_attention::denoiser {
 namespace {
 
 /// The logarithms of the weights; filling is never attended to, and an empty prompt's words have no weights.
-Tensor<float> additiveMask(const Prompts& prompts,
-                           const std::vector<std::vector<double>>& weights) {
+Tensor<float> additiveMask(const Prompts& prompts, const std::vector<std::vector<double>>& weights) {
   Tensor<float> mask(Shape{prompts.batch, 1, 1, prompts.length});
   for (Index row = 0; row < prompts.batch; ++row) {
     for (Index place = 0; place < prompts.length; ++place) {
@@ -22,15 +21,14 @@ Tensor<float> additiveMask(const Prompts& prompts,
       if (weight > 0 && row < static_cast<Index>(weights.size())) {
         weight = weights[static_cast<std::size_t>(row)][static_cast<std::size_t>(place)];
       }
-      mask.data()[index] = weight > 0 ? static_cast<float>(std::log(weight))
-                                      : -std::numeric_limits<float>::infinity();
+      mask.data()[index] =
+          weight > 0 ? static_cast<float>(std::log(weight)) : -std::numeric_limits<float>::infinity();
     }
   }
   return mask;
 }
 
-std::unique_ptr<compiler::CompiledGraph> compileAttention(Attention<float>& attention,
-                                                          const Shape& tokens,
+std::unique_ptr<compiler::CompiledGraph> compileAttention(Attention<float>& attention, const Shape& tokens,
                                                           const Tensor<float>& context,
                                                           const Tensor<float>& mask) {
   graph::NodeInputs inputs;
@@ -41,16 +39,16 @@ std::unique_ptr<compiler::CompiledGraph> compileAttention(Attention<float>& atte
   source.tensors = {compiler::placeholder(tokens), context, mask};
   source.constants = {1, 2};
   // Not measured: the same prompt must give the same bits.
-  return std::make_unique<compiler::CompiledGraph>(
-      std::move(source), compiler::CompileOptions{.attention = {.measures = false}});
+  return std::make_unique<compiler::CompiledGraph>(std::move(source),
+                                                   compiler::CompileOptions{.attention = {.measure = false}});
 }
 
 }  // namespace
 
 SamplerAttention::SamplerAttention(Denoiser<float>& denoiser, EncodedPrompts<float> encoded,
                                    const Prompts& prompts,
-                                   const std::vector<std::vector<double>>& wordWeights,
-                                   AttentionEdit edit, bool collects)
+                                   const std::vector<std::vector<double>>& wordWeights, AttentionEdit edit,
+                                   bool collects)
     : configuration_(denoiser.configuration()),
       encoded_(std::move(encoded)),
       prompts_(static_cast<Index>(wordWeights.size())),
@@ -67,9 +65,8 @@ SamplerAttention::SamplerAttention(Denoiser<float>& denoiser, EncodedPrompts<flo
         compileAttention(denoiser.block(block).crossAttention(), tokens, encoded_.context, mask));
   }
   if (collects_) {
-    sums_.resize(static_cast<std::size_t>(prompts_ * configuration_.blocks *
-                                          configuration_.numHeads * length_ *
-                                          configuration_.tokens()));
+    sums_.resize(static_cast<std::size_t>(prompts_ * configuration_.blocks * configuration_.numHeads *
+                                          length_ * configuration_.tokens()));
   }
 }
 
@@ -93,8 +90,8 @@ Tensor<float> SamplerAttention::attendToPicture(Index, Attention<float>& attenti
 }
 
 Tensor<float> SamplerAttention::attendToText(Index block, Attention<float>& attention,
-                                             const Tensor<float>& tokens,
-                                             const Tensor<float>& context, const Mask<float>&) {
+                                             const Tensor<float>& tokens, const Tensor<float>& context,
+                                             const Mask<float>&) {
   const std::array<const AnyTensor*, 1> inputs{&tokens};
   Tensor<float> output(graphs_[static_cast<std::size_t>(block)]->run(0, inputs));
   if (!collects_) return output;
@@ -135,8 +132,8 @@ void SamplerAttention::collect(Index block, const Tensor<float>& probabilities) 
   const float* value = probabilities.data();
   for (Index prompt = 0; prompt < prompts_; ++prompt) {
     for (Index head = 0; head < heads; ++head) {
-      float* sums = sums_.data() +
-                    ((prompt * configuration_.blocks + block) * heads + head) * length_ * tokens;
+      float* sums =
+          sums_.data() + ((prompt * configuration_.blocks + block) * heads + head) * length_ * tokens;
       for (Index token = 0; token < tokens; ++token) {
         for (Index place = 0; place < length_; ++place) sums[place * tokens + token] += *value++;
       }
@@ -153,8 +150,7 @@ std::vector<float> SamplerAttention::maps(Index prompt, Index block, Index head)
     for (Index h = 0; h < configuration_.numHeads; ++h) {
       if ((block != kAll && b != block) || (head != kAll && h != head)) continue;
       const float* sums =
-          sums_.data() +
-          ((prompt * configuration_.blocks + b) * configuration_.numHeads + h) * size;
+          sums_.data() + ((prompt * configuration_.blocks + b) * configuration_.numHeads + h) * size;
       for (Index i = 0; i < size; ++i) mean[static_cast<std::size_t>(i)] += sums[i];
       ++count;
     }

@@ -12,7 +12,7 @@ namespace cross_attention::denoiser {
 struct AttentionEdit {
   std::vector<Index> places;  ///< alignWords of the two prompts; empty: no second prompt
   double crossSteps = 0;      ///< share of the steps in which words keep the first prompt's maps
-  double selfSteps = 0;  ///< share of the steps in which the picture keeps its attention to itself
+  double selfSteps = 0;       ///< share of the steps in which the picture keeps its attention to itself
 };
 
 /// The attention of a sampler's steps. Rows of the batch: the prompts, one or two, then as many empty ones if it is
@@ -23,8 +23,7 @@ class SamplerAttention final : public AttentionControl<float> {
   /// `wordWeights`: one list a prompt, one a token; they multiply the words' probabilities before those are made to sum up
   /// to 1: an additive mask of their logarithms.
   SamplerAttention(Denoiser<float>& denoiser, EncodedPrompts<float> encoded, const Prompts& prompts,
-                   const std::vector<std::vector<double>>& wordWeights, AttentionEdit edit,
-                   bool collects);
+                   const std::vector<std::vector<double>>& wordWeights, AttentionEdit edit, bool collects);
 
   void beginStep(double done);  ///< share of the steps that are done
   Tensor<float> attendToPicture(Index block, Attention<float>& attention,

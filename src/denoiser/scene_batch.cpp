@@ -32,8 +32,7 @@ scenes::Scene trainingScene(Random& random, const SceneShares& shares) {
 }  // namespace
 
 template <class T>
-Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random,
-                    const SceneShares& shares) {
+Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, const SceneShares& shares) {
   const Configuration& configuration = denoiser.configuration();
   const Index side = configuration.imageSize;
   const Index values = Configuration::kChannels * side * side;
@@ -45,9 +44,8 @@ Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random,
   for (Index row = 0; row < size; ++row) {
     const scenes::Scene scene = trainingScene(random, shares);
     scenes::draw(scene, side, picture);
-    describePlaces<T>(
-        scene, configuration,
-        {batch.places.data() + row * placeValues, static_cast<std::size_t>(placeValues)});
+    describePlaces<T>(scene, configuration,
+                      {batch.places.data() + row * placeValues, static_cast<std::size_t>(placeValues)});
     std::copy(picture.begin(), picture.end(), batch.pictures.data() + row * values);
     batch.prompts.push_back(
         denoiser.vocabulary().encode(scenes::caption(scene, random), configuration.maxWords));

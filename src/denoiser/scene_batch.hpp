@@ -17,7 +17,6 @@ struct SceneShares {
 
 /// So many training scenes with captions, drawn from `random`; the scenes beyond the shares are of all kinds.
 template <class T>
-Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random,
-                    const SceneShares& shares = {});
+Batch<T> sceneBatch(const Denoiser<T>& denoiser, Index size, Random& random, const SceneShares& shares = {});
 
 }  // namespace cross_attention::denoiser

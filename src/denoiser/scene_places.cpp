@@ -13,9 +13,7 @@ namespace {
 constexpr float kUnit = 4;
 constexpr float kMiddleRadius = 6;
 
-bool meets(const scenes::Box& one, const scenes::Box& other) {
-  return scenes::gapBetween(one, other) < 0;
-}
+bool meets(const scenes::Box& one, const scenes::Box& other) { return scenes::gapBetween(one, other) < 0; }
 
 /// Null where no object's box meets that of the token.
 const scenes::Object* objectAt(const scenes::Scene& scene, const scenes::Box& token) {
@@ -30,8 +28,7 @@ const scenes::Object* objectAt(const scenes::Scene& scene, const scenes::Box& to
 }  // namespace
 
 template <class T>
-void describePlaces(const scenes::Scene& scene, const Configuration& configuration,
-                    std::span<T> values) {
+void describePlaces(const scenes::Scene& scene, const Configuration& configuration, std::span<T> values) {
   const Index across = configuration.tokensAcross();
   const float side = scenes::kPictureSize / static_cast<float>(across);
   std::fill(values.begin(), values.end(), std::numeric_limits<T>::quiet_NaN());

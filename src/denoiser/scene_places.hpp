@@ -16,7 +16,6 @@ inline constexpr Index kPlaceValues = 1 + scenes::kShapeKinds + 3;
 /// values: [tokens, kPlaceValues]; NaN where nothing is to be known, beyond the first value of tokens without an object.
 /// Of several objects the smallest counts: it lies upon the others.
 template <class T>
-void describePlaces(const scenes::Scene& scene, const Configuration& configuration,
-                    std::span<T> values);
+void describePlaces(const scenes::Scene& scene, const Configuration& configuration, std::span<T> values);
 
 }  // namespace cross_attention::denoiser

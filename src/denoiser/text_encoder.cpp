@@ -26,8 +26,8 @@ Mask<T> causalMask(Index length) {
 template <class T>
 TextBlock<T>::TextBlock(ParameterSet<T>& parameters, const std::string& name,
                         const Configuration& configuration)
-    : attention_(parameters, name + ".attn1", configuration.textFeatures,
-                 configuration.textFeatures, configuration.textHeads),
+    : attention_(parameters, name + ".attn1", configuration.textFeatures, configuration.textFeatures,
+                 configuration.textHeads),
       feedForward_(parameters, name + ".ff", configuration.textFeatures,
                    configuration.expansion * configuration.textFeatures) {}
 
@@ -46,10 +46,8 @@ Tensor<T> TextBlock<T>::backward(const Tensor<T>& outputGradient) {
 }
 
 template <class T>
-TextEncoder<T>::TextEncoder(ParameterSet<T>& parameters, const Configuration& configuration,
-                            Index entries)
-    : embedding_(parameters, "text.embedding", entries, configuration.maxWords,
-                 configuration.textFeatures) {
+TextEncoder<T>::TextEncoder(ParameterSet<T>& parameters, const Configuration& configuration, Index entries)
+    : embedding_(parameters, "text.embedding", entries, configuration.maxWords, configuration.textFeatures) {
   for (Index block = 0; block < configuration.textBlocks; ++block) {
     blocks_.emplace_back(parameters, text({"text.blocks.", block}), configuration);
   }

@@ -16,8 +16,7 @@ namespace cross_attention::denoiser {
 template <class T>
 class TextBlock {
  public:
-  TextBlock(ParameterSet<T>& parameters, const std::string& name,
-            const Configuration& configuration);
+  TextBlock(ParameterSet<T>& parameters, const std::string& name, const Configuration& configuration);
 
   Tensor<T> forward(const Tensor<T>& words, const Mask<T>& mask, bool keep);
   Tensor<T> backward(const Tensor<T>& outputGradient);

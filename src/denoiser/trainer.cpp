@@ -51,8 +51,7 @@ NoisyBatch<T> Trainer<T>::addNoise(const Batch<T>& batch, Random& random) const 
     const T time = static_cast<T>(1 / (1 + std::exp(-normal)));
     const T noise = T(1) - time;
     result.times.push_back(time);
-    result.weights.push_back(T(1) /
-                             std::max(noise * noise, static_cast<T>(kLeastNoise * kLeastNoise)));
+    result.weights.push_back(T(1) / std::max(noise * noise, static_cast<T>(kLeastNoise * kLeastNoise)));
   }
   for (Index i = 0; i < result.noisy.size(); ++i) {
     const T time = result.times[static_cast<std::size_t>(i / values)];

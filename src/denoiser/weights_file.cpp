@@ -98,8 +98,8 @@ class Tensors {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) failWeights({"the file lacks the tensor '", name, "'"});
     if (found->second->shape != shape) {
-      failWeights({"tensor '", name, "' of the file has shape ", found->second->shape,
-                   "; the model takes ", shape});
+      failWeights(
+          {"tensor '", name, "' of the file has shape ", found->second->shape, "; the model takes ", shape});
     }
     return *found->second;
   }
@@ -113,25 +113,21 @@ void requirePixelBlocks(const Tensors& tensors, const Configuration& configurati
   Index features = configuration.pixelFeatures;
   for (Index level = 0; Index(1) << level < configuration.patch; ++level) {
     for (Index block = 0; block < configuration.pixelBlocksAfter(); ++block) {
-      tensors.require(text({"pixels.", level, ".after.", block, ".in.weight"}),
-                      {3, 3, features, features});
+      tensors.require(text({"pixels.", level, ".after.", block, ".in.weight"}), {3, 3, features, features});
     }
     features *= 4;
   }
 }
 
 /// A small file must not claim a model for which there is no memory: what every size is told by has to be in it.
-void requireSizes(const Tensors& tensors, const Configuration& configuration,
-                  const Vocabulary& vocabulary) {
+void requireSizes(const Tensors& tensors, const Configuration& configuration, const Vocabulary& vocabulary) {
   const auto requireBlocks = [&](const char* prefix, Index blocks, Index features) {
     for (Index block = 0; block < blocks; ++block) {
-      tensors.require(text({prefix, block, ".ff.in.weight"}),
-                      {configuration.expansion * features, features});
+      tensors.require(text({prefix, block, ".ff.in.weight"}), {configuration.expansion * features, features});
     }
   };
   tensors.require("text.embedding.weight", {vocabulary.entries(), configuration.textFeatures});
-  tensors.require("text.embedding.positions",
-                  {configuration.maxWords, configuration.textFeatures});
+  tensors.require("text.embedding.positions", {configuration.maxWords, configuration.textFeatures});
   tensors.require("patch_embedding.weight", {configuration.features, configuration.patchValues()});
   tensors.require("positions", {configuration.tokens(), configuration.features});
   requirePixelBlocks(tensors, configuration);
@@ -141,8 +137,7 @@ void requireSizes(const Tensors& tensors, const Configuration& configuration,
 
 /// The parts of a checkpoint of one parameter: a prefix, and where its values are.
 template <class Use>
-void forCheckpointParts(Parameter<float>& parameter, operators::Adam<float>::State& state,
-                        Use use) {
+void forCheckpointParts(Parameter<float>& parameter, operators::Adam<float>::State& state, Use use) {
   use("", parameter.values);
   use("adam.mean.", state.mean);
   use("adam.square.", state.square);
@@ -168,8 +163,7 @@ std::unique_ptr<Denoiser<float>> loadDenoiser(std::span<const std::byte> file) {
   requireSizes(tensors, configuration, vocabulary);
   auto denoiser = std::make_unique<Denoiser<float>>(configuration, std::move(vocabulary), 0);
   for (Parameter<float>& parameter : denoiser->parameters()) {
-    weights::decode<float>(tensors.require(parameter.name, parameter.shape),
-                           valuesOf(parameter.values));
+    weights::decode<float>(tensors.require(parameter.name, parameter.shape), valuesOf(parameter.values));
   }
   denoiser->parameters().touch();
   return denoiser;
@@ -191,8 +185,7 @@ std::vector<std::byte> saveCheckpoint(Denoiser<float>& denoiser, Trainer<float>&
   return weights::writeSafetensors<float>(tensors, "F32", metadata);
 }
 
-void loadCheckpoint(std::span<const std::byte> file, Denoiser<float>& denoiser,
-                    Trainer<float>& trainer) {
+void loadCheckpoint(std::span<const std::byte> file, Denoiser<float>& denoiser, Trainer<float>& trainer) {
   Metadata metadata;
   const std::vector<StoredTensor> stored = weights::readSafetensors(file, &metadata);
   const Tensors tensors(stored);

@@ -19,7 +19,6 @@ std::unique_ptr<Denoiser<float>> loadDenoiser(std::span<const std::byte> file);
 std::vector<std::byte> saveCheckpoint(Denoiser<float>& denoiser, Trainer<float>& trainer);
 /// Into a trainer of a denoiser of the same configuration. Throws kWeights where it is another one's; then nothing has
 /// changed.
-void loadCheckpoint(std::span<const std::byte> file, Denoiser<float>& denoiser,
-                    Trainer<float>& trainer);
+void loadCheckpoint(std::span<const std::byte> file, Denoiser<float>& denoiser, Trainer<float>& trainer);
 
 }  // namespace cross_attention::denoiser

@@ -5,8 +5,7 @@
 
 namespace cross_attention::denoiser {
 
-std::vector<Index> alignWords(std::span<const std::int32_t> from,
-                              std::span<const std::int32_t> to) {
+std::vector<Index> alignWords(std::span<const std::int32_t> from, std::span<const std::int32_t> to) {
   std::vector<Index> places(to.size(), kNone);
   if (from.size() == to.size()) {
     std::iota(places.begin(), places.end(), Index{0});
@@ -18,8 +17,8 @@ std::vector<Index> alignWords(std::span<const std::int32_t> from,
   const auto length = [&](std::size_t i, std::size_t j) -> int& { return lengths[i * width + j]; };
   for (std::size_t i = from.size(); i-- > 0;) {
     for (std::size_t j = to.size(); j-- > 0;) {
-      length(i, j) = from[i] == to[j] ? length(i + 1, j + 1) + 1
-                                      : std::max(length(i + 1, j), length(i, j + 1));
+      length(i, j) =
+          from[i] == to[j] ? length(i + 1, j + 1) + 1 : std::max(length(i + 1, j), length(i, j + 1));
     }
   }
   for (std::size_t i = 0, j = 0; i < from.size() && j < to.size();) {

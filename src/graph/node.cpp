@@ -8,9 +8,7 @@
 
 namespace cross_attention::graph {
 
-const char* nameOf(ElementType type) {
-  return type == ElementType::kFloat32 ? "float32" : "float64";
-}
+const char* nameOf(ElementType type) { return type == ElementType::kFloat32 ? "float32" : "float64"; }
 
 Node::Node(Operator op, const NodeName& name, ElementType type)
     : op_(op), type_(type), name_(text({name.layer, name.layer.empty() ? "" : ".", name.name})) {
@@ -22,8 +20,7 @@ std::shared_ptr<Node> Node::make(Operator op, const NodeName& name, ElementType 
   return std::shared_ptr<Node>(new Node(op, name, type));
 }
 
-NodePointer Node::input(const NodeName& name, ElementType type, const Dimensions& shape,
-                        bool broadcasts) {
+NodePointer Node::input(const NodeName& name, ElementType type, const Dimensions& shape, bool broadcasts) {
   std::shared_ptr<Node> node = make(Operator::kInput, name, type);
   node->shape_ = shape;
   node->broadcasts_ = broadcasts;
@@ -67,9 +64,7 @@ std::vector<const Node*> topologicalOrder(std::span<const NodePointer> outputs) 
   // before the nodes that use them, so all users of a node leave the heap before the node itself. Duplicates
   // are adjacent.
   std::vector<const Node*> open;
-  const auto wasCreatedBefore = [](const Node* left, const Node* right) {
-    return left->id() < right->id();
-  };
+  const auto wasCreatedBefore = [](const Node* left, const Node* right) { return left->id() < right->id(); };
   const auto add = [&](std::span<const NodePointer> nodes) {
     for (const NodePointer& pointer : nodes) {
       const Node* node = pointer.get();

@@ -15,8 +15,7 @@ namespace cross_attention::graph {
 
 enum class ElementType : std::uint8_t { kFloat32, kFloat64 };
 template <class T>
-inline constexpr ElementType kElementType = sizeof(T) == 4 ? ElementType::kFloat32
-                                                           : ElementType::kFloat64;
+inline constexpr ElementType kElementType = sizeof(T) == 4 ? ElementType::kFloat32 : ElementType::kFloat64;
 /// Returns "float32" or "float64".
 const char* nameOf(ElementType type);
 constexpr std::size_t bytesOf(ElementType type) {

@@ -12,18 +12,18 @@ struct OperatorInfo {
 };
 
 constexpr std::array<OperatorInfo, 13> kOperatorInfo{{{"Input", 0},
-                                        {"Constant", 0},
-                                        {"Add", 2},
-                                        {"Sub", 2},
-                                        {"Mul", 2},
-                                        {"Div", 2},
-                                        {"Log", 1},
-                                        {"Identity", 1},
-                                        {"MatMul", 2},
-                                        {"Softmax", 1},
-                                        {"Transpose", 1},
-                                        {"Reshape", 1},
-                                        {"CrossAttention", 0}}};
+                                                      {"Constant", 0},
+                                                      {"Add", 2},
+                                                      {"Sub", 2},
+                                                      {"Mul", 2},
+                                                      {"Div", 2},
+                                                      {"Log", 1},
+                                                      {"Identity", 1},
+                                                      {"MatMul", 2},
+                                                      {"Softmax", 1},
+                                                      {"Transpose", 1},
+                                                      {"Reshape", 1},
+                                                      {"CrossAttention", 0}}};
 
 }  // namespace
 

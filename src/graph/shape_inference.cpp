@@ -24,7 +24,8 @@ struct InferenceRequest {
     if (!condition) fail(expected);
   }
   void requireRank(std::size_t minimum) const {
-    for (const Dimensions& input : inputs) require(input.size() >= minimum, minimum == 1 ? "at least 1 dimension" : "at least 2 dimensions");
+    const char* expected = minimum == 1 ? "at least 1 dimension" : "at least 2 dimensions";
+    for (const Dimensions& input : inputs) require(input.size() >= minimum, expected);
   }
 };
 
@@ -52,8 +53,7 @@ Dimensions product(const InferenceRequest& request) {
   request.requireRank(2);
   const Dimensions& left = request.inputs[0];
   const Dimensions& right = request.inputs[1];
-  request.require(left.back() == fromBack(right, 2),
-                "equal inner dimensions");
+  request.require(left.back() == fromBack(right, 2), "equal inner dimensions");
   Dimensions result = broadcast(request, 2);
   result.push_back(fromBack(left, 2));
   result.push_back(right.back());
@@ -101,8 +101,7 @@ Dimensions resolveZeros(const InferenceRequest& request, const Attributes& shape
 
 Dimensions reshaped(const InferenceRequest& request, const Attributes& shape) {
   Dimensions result = resolveZeros(request, shape);
-  const auto unknown =
-      static_cast<std::size_t>(std::find(shape.begin(), shape.end(), -1) - shape.begin());
+  const auto unknown = static_cast<std::size_t>(std::find(shape.begin(), shape.end(), -1) - shape.begin());
   const bool hasUnknown = unknown < shape.size();
   // The input's dimensions without the named ones that the new shape contains.
   Dimensions left = request.inputs[0];
@@ -121,12 +120,11 @@ Dimensions reshaped(const InferenceRequest& request, const Attributes& shape) {
     request.require(fits && names == 0 && number == written, "a shape with the same number of elements");
     return result;
   }
-  fits = fits && written > 0 && number % written == 0 &&
-         (names == 0 || (names == 1 && number == written));
-  request.require(fits,
-                "a shape with the same number of elements, in which -1 stands for a number or one named size");
+  fits = fits && written > 0 && number % written == 0 && (names == 0 || (names == 1 && number == written));
+  request.require(
+      fits, "a shape with the same number of elements, in which -1 stands for a number or one named size");
   result[unknown] = names == 0 ? Dimension(static_cast<Index>(number / written))
-                            : *std::find_if(left.begin(), left.end(), isName);
+                               : *std::find_if(left.begin(), left.end(), isName);
   return result;
 }
 
@@ -145,7 +143,8 @@ Dimensions inferShape(Operator op, std::string_view node, std::span<const Dimens
     case Operator::kSoftmax: {
       request.requireRank(1);
       const auto last = static_cast<Index>(inputs[0].size()) - 1;
-      request.require(attributes.size() == 1 && (attributes[0] == -1 || attributes[0] == last), "the last axis as attribute");
+      request.require(attributes.size() == 1 && (attributes[0] == -1 || attributes[0] == last),
+                      "the last axis as attribute");
       return inputs[0];
     }
     default:

@@ -29,8 +29,7 @@ constexpr Index kRightBytes = Index{256} * 1024;
 /// group of column panels by group.
 template <class T, class Work>
 void forPanels(Index rows, Index depth, Index columnPanels, Work work) {
-  const Index panelBytes =
-      kTileColumns<T> * std::max<Index>(1, depth) * static_cast<Index>(sizeof(T));
+  const Index panelBytes = kTileColumns<T> * std::max<Index>(1, depth) * static_cast<Index>(sizeof(T));
   const Index group = std::max<Index>(1, kRightBytes / panelBytes);
   for (Index panel = 0; panel < columnPanels; panel += group) {
     for (Index row = 0; row < rows; row += kTileRows<T>) {
@@ -115,15 +114,13 @@ struct Tiles {
 /// Multiplies one block of the depth, if the right operand has several column panels or the result is a
 /// matrix.
 template <class T>
-void multiplyPart(RowPanels<T> left, ColumnPanels<const T> right, const Tiles<T>& result,
-                  Start start, const T* bias) {
-  forPanels<T>(left.rows, left.depth, right.panels(),
-               [&](Index row, Index rows, Index panel, Index end) {
-                 const T* rowPanel = left.panel(row / kTileRows<T>);
-                 const T* rowBias = biasOf(start, bias, row);
-                 const Index fullEnd = std::clamp(result.fullPanels, panel, end);
-                 multiplyTiles<T>(
-                     {.tiles = fullEnd - panel,
+void multiplyPart(RowPanels<T> left, ColumnPanels<const T> right, const Tiles<T>& result, Start start,
+                  const T* bias) {
+  forPanels<T>(left.rows, left.depth, right.panels(), [&](Index row, Index rows, Index panel, Index end) {
+    const T* rowPanel = left.panel(row / kTileRows<T>);
+    const T* rowBias = biasOf(start, bias, row);
+    const Index fullEnd = std::clamp(result.fullPanels, panel, end);
+    multiplyTiles<T>({.tiles = fullEnd - panel,
                       .rows = rows,
                       .depth = left.depth,
                       .rowPanel = rowPanel,
@@ -136,14 +133,13 @@ void multiplyPart(RowPanels<T> left, ColumnPanels<const T> right, const Tiles<T>
                       .start = start,
                       .bias = rowBias,
                       .biasStep = 0});
-                 for (Index tile = fullEnd; tile < end; ++tile) {
-                   const Index column = tile * kTileColumns<T>;
-                   const Index columns = std::min(kTileColumns<T>, result.matrix.columns - column);
-                   multiplyTileInto(rows, rowPanel, right.panel(tile), left.depth,
-                                    result.matrix.rowRange(row, rows).columnRange(column, columns),
-                                    start, rowBias);
-                 }
-               });
+    for (Index tile = fullEnd; tile < end; ++tile) {
+      const Index column = tile * kTileColumns<T>;
+      const Index columns = std::min(kTileColumns<T>, result.matrix.columns - column);
+      multiplyTileInto(rows, rowPanel, right.panel(tile), left.depth,
+                       result.matrix.rowRange(row, rows).columnRange(column, columns), start, rowBias);
+    }
+  });
 }
 
 }  // namespace

@@ -30,8 +30,7 @@ inline void forVectorsOfGroup(Work work) {
 /// Interleaves kLanes values from each of Width contiguous rows: blocks of kLanes × kLanes are transposed in
 /// registers.
 template <Index Width, class T>
-[[gnu::always_inline]] inline void interleaveBlock(const T* source, Index rowStride,
-                                                   T* destination) {
+[[gnu::always_inline]] inline void interleaveBlock(const T* source, Index rowStride, T* destination) {
   forVectorsOfGroup<Width, T>([&](Index row) {
     simd::transposeBlock(source + row * rowStride, rowStride, destination + row, Width);
   });
@@ -53,8 +52,7 @@ template <Index Width, class T>
 inline void interleaveCopy(MatrixView<const T> source, T* destination) {
   const T* from = source.data;
   for (Index depth = 0; depth < source.columns; ++depth) {
-    forVectorsOfGroup<Width, T>(
-        [&](Index row) { simd::store(destination + row, simd::load(from + row)); });
+    forVectorsOfGroup<Width, T>([&](Index row) { simd::store(destination + row, simd::load(from + row)); });
     from += source.columnStride;
     destination += Width;
   }
@@ -93,8 +91,7 @@ void interleavePanels(ColumnPanels<const T> source, T* destination) {
         }
       }
       interleave<Width>(
-          MatrixView<const T>{block, rows, std::min(kColumns, source.columns - column), kColumns,
-                              1},
+          MatrixView<const T>{block, rows, std::min(kColumns, source.columns - column), kColumns, 1},
           panel + column * Width);
     }
   }
@@ -148,14 +145,12 @@ void unpackColumns(ColumnPanels<const T> source, MatrixView<T> destination) {
   constexpr Index kLanes = simd::kLanes<T>;
   for (Index column = 0; column < source.columns; column += kWidth) {
     const T* panel = source.panel(column / kWidth);
-    const MatrixView<T> part =
-        destination.columnRange(column, std::min(kWidth, source.columns - column));
+    const MatrixView<T> part = destination.columnRange(column, std::min(kWidth, source.columns - column));
     Index row = 0;
     if (part.rowStride == 1 && part.columns == kWidth) {
       for (; row + kLanes <= part.rows; row += kLanes) {
         for (Index half = 0; half < kWidth; half += kLanes) {
-          simd::transposeBlock(panel + row * kWidth + half, kWidth, part.at(row, half),
-                               part.columnStride);
+          simd::transposeBlock(panel + row * kWidth + half, kWidth, part.at(row, half), part.columnStride);
         }
       }
     } else if (part.columnStride == 1 && part.columns == kWidth) {

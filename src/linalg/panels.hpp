@@ -27,8 +27,7 @@ struct RowPanels {
   RowPanels panelRange(Index begin, Index end) const {
     const Index first = begin * kTileRows<T>;
     const Index last = end * kTileRows<T>;
-    return {panel(begin), (last < rows ? last : rows) - first, depth, panelStride, blockDepth,
-            blockStride};
+    return {panel(begin), (last < rows ? last : rows) - first, depth, panelStride, blockDepth, blockStride};
   }
   /// Returns the elements from `data` to depth `begin` of the first panel.
   Index offset(Index begin) const {

@@ -16,7 +16,6 @@ inline constexpr Index kTileColumns = 2 * simd::kLanes<T>;
 /// first-level cache (32 KiB): (6 + 8) · 4 bytes · 384 = 21 KiB for float, (6 + 4) · 8 bytes · 192 = 15 KiB
 /// for double.
 template <class T>
-inline constexpr Index kMaxDepth = 384 * static_cast<Index>(sizeof(float)) /
-                                    static_cast<Index>(sizeof(T));
+inline constexpr Index kMaxDepth = 384 * static_cast<Index>(sizeof(float)) / static_cast<Index>(sizeof(T));
 
 }  // namespace cross_attention::linalg

@@ -85,8 +85,8 @@ Tensor<T> Activation<T, Kind>::forward(const Tensor<T>& input, bool saveForBackw
 template <class T, class Kind>
 Tensor<T> Activation<T, Kind>::backward(const Tensor<T>& outputGradient) {
   Tensor<T> gradient(input_.shape());
-  forVectors(input_.size(), static_cast<const T*>(input_.data()), outputGradient.data(),
-             gradient.data(), [](Vector<T> x, Vector<T> dy, const simd::PowerOfTwo<T>& power) {
+  forVectors(input_.size(), static_cast<const T*>(input_.data()), outputGradient.data(), gradient.data(),
+             [](Vector<T> x, Vector<T> dy, const simd::PowerOfTwo<T>& power) {
                const Vector<T> s = sigmoid<T>(Kind::gate(x), power);
                const Vector<T> inner = x * (splat(T(1)) - s) * Kind::gateDerivative(x);
                return dy * s * (splat(T(1)) + inner);

@@ -48,8 +48,8 @@ void Adam<T>::requireSameSizes() const {
     const Index size = index < states_.size() ? states_[index].ema.size() : 0;
     ++index;
     if (size != parameter.values.size() && (size != 0 || parameter.trainable)) {
-      failArgument({"parameter '", parameter.name, "' has ", parameter.values.size(),
-                    " values; expected ", size, ", as when this optimizer was created"});
+      failArgument({"parameter '", parameter.name, "' has ", parameter.values.size(), " values; expected ",
+                    size, ", as when this optimizer was created"});
     }
   }
 }

@@ -160,19 +160,16 @@ Tensor<T> convolve(const Tensor<T>& bordered, const Weights<T>& weights, Index s
   const ByteCount lineSize = ByteCount{maxPixels} * kWidth * depth;
   const ByteCount neighboursSize = columnPanelsSize<T>(kTaps * depth, maxPixels);
   const ByteCount resultSize = columnPanelsSize<T>(features, maxPixels);
-  const ByteCount scratchBytes = Scratch::bytesFor<T>(lineSize) +
-                              Scratch::bytesFor<T>(neighboursSize) +
-                              Scratch::bytesFor<T>(resultSize);
+  const ByteCount scratchBytes = Scratch::bytesFor<T>(lineSize) + Scratch::bytesFor<T>(neighboursSize) +
+                                 Scratch::bytesFor<T>(resultSize);
   schedule.add(batch * blocks, scratchBytes, [=](Index task, Scratch& scratch) {
     const Index picture = task / blocks;
     const Index top = task % blocks * taskRows;
     const Index pixels = std::min(taskRows, side - top) * side;
     T* line = scratch.take<T>(lineSize);
-    const ColumnPanels<T> neighbours =
-        columnPanels(scratch.take<T>(neighboursSize), kTaps * depth, pixels);
+    const ColumnPanels<T> neighbours = columnPanels(scratch.take<T>(neighboursSize), kTaps * depth, pixels);
     const ColumnPanels<T> result = columnPanels(scratch.take<T>(resultSize), features, pixels);
-    packNeighbours<T>(x + (picture * width + top) * width * stride, side, stride, depth, line,
-                      neighbours);
+    packNeighbours<T>(x + (picture * width + top) * width * stride, side, stride, depth, line, neighbours);
     linalg::multiply<T>(left, neighbours, result);
     T* to = y + (picture * side + top) * side * features;
     linalg::unpackColumns<T>(result, rowMajor(to, pixels, features).transposed());
@@ -189,24 +186,21 @@ Convolution<T>::Convolution(ParameterSet<T>& parameters, const std::string& name
     : side_(side),
       inFeatures_(inFeatures),
       outFeatures_(outFeatures),
-      weight_(parameters.add(
-          name + ".weight", {kWidth, kWidth, inFeatures, outFeatures},
-          weight.value_or(Initial::xavier(kTaps * inFeatures, kTaps * outFeatures)))) {}
+      weight_(parameters.add(name + ".weight", {kWidth, kWidth, inFeatures, outFeatures},
+                             weight.value_or(Initial::xavier(kTaps * inFeatures, kTaps * outFeatures)))) {}
 
 template <class T>
 Tensor<T> Convolution<T>::forward(const Tensor<T>& input, bool saveForBackward) {
   const Tensor<T> bordered = withBorder(input, side_);
   input_ = saveForBackward ? bordered : Tensor<T>();
-  return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, true},
-                  side_);
+  return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, true}, side_);
 }
 
 template <class T>
 Tensor<T> Convolution<T>::backward(const Tensor<T>& outputGradient) {
   const Tensor<T> bordered = withBorder(outputGradient, side_);
   if (weight_.trainable) addWeightGradient(bordered);
-  return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, false},
-                  side_);
+  return convolve(bordered, Weights<T>{weight_.values.data(), inFeatures_, outFeatures_, false}, side_);
 }
 
 /// Computes dw[tap, i, o] += Σ x[neighbour, i]·dy[pixel, o]. Each task computes one tap and one tile width of
@@ -238,8 +232,7 @@ void Convolution<T>::addWeightGradient(const Tensor<T>& borderedGradient) {
           for (Index i = 0; i < kTileRows; ++i) {
             neighbours[static_cast<std::size_t>(i)] = x + neighbour + std::min(begin + i, in - 1);
           }
-          const Index pixel =
-              ((picture * width + row + kReach) * width + kReach) * outStride + feature;
+          const Index pixel = ((picture * width + row + kReach) * width + kReach) * outStride + feature;
           tile.add(neighbours, inStride, dy + pixel, outStride, side);
         }
         for (Index i = 0; i < std::min(kTileRows, in - begin); ++i) {

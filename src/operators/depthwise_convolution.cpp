@@ -18,8 +18,7 @@ void forNeighbours(Index side, Work work) {
     const Index down = tap / kWidth - kReach;
     const Index right = tap % kWidth - kReach;
     for (Index row = std::max<Index>(0, -down); row < std::min(side, side - down); ++row) {
-      for (Index column = std::max<Index>(0, -right); column < std::min(side, side - right);
-           ++column) {
+      for (Index column = std::max<Index>(0, -right); column < std::min(side, side - right); ++column) {
         work(tap, row * side + column, (row + down) * side + column + right);
       }
     }
@@ -58,8 +57,7 @@ Tensor<T> convolve(const Tensor<T>& input, const T* weights, Index side, Directi
 template <class T>
 DepthwiseConvolution<T>::DepthwiseConvolution(ParameterSet<T>& parameters, const std::string& name,
                                               Index side, Index features)
-    : side_(side),
-      weight_(parameters.add(name + ".weight", {kWidth, kWidth, features}, Initial::zero())) {
+    : side_(side), weight_(parameters.add(name + ".weight", {kWidth, kWidth, features}, Initial::zero())) {
   T* middle = weight_.values.data() + kWidth * kWidth / 2 * features;
   std::fill(middle, middle + features, T(1));
 }

@@ -15,8 +15,7 @@ namespace cross_attention::operators {
 template <class T>
 class DepthwiseConvolution {
  public:
-  DepthwiseConvolution(ParameterSet<T>& parameters, const std::string& name, Index side,
-                       Index features);
+  DepthwiseConvolution(ParameterSet<T>& parameters, const std::string& name, Index side, Index features);
 
   Tensor<T> forward(const Tensor<T>& input, bool saveForBackward);
   /// Returns dL/dx, and adds to the weight's gradient if it is trainable. Requires that the last forward had

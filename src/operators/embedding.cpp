@@ -5,11 +5,10 @@
 namespace cross_attention::operators {
 
 template <class T>
-Embedding<T>::Embedding(ParameterSet<T>& parameters, const std::string& name, Index entries,
-                        Index maxTokens, Index features)
+Embedding<T>::Embedding(ParameterSet<T>& parameters, const std::string& name, Index entries, Index maxTokens,
+                        Index features)
     : table_(parameters.add(name + ".weight", {entries, features}, Initial::normal(0.5))),
-      positions_(
-          parameters.add(name + ".positions", {maxTokens, features}, Initial::normal(0.2))) {}
+      positions_(parameters.add(name + ".positions", {maxTokens, features}, Initial::normal(0.2))) {}
 
 template <class T>
 Tensor<T> Embedding<T>::forward(std::span<const std::int32_t> ids, Index tokens, bool saveForBackward) {

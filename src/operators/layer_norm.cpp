@@ -27,8 +27,7 @@ Tensor<T> LayerNorm<T>::forward(const Tensor<T>& input, bool saveForBackward) {
       const T* from = x + row * features;
       T* to = y + row * features;
       const T mean = sumOver<T>(features, [=](Index i) { return from[i]; }) / count;
-      const T variance =
-          sumOver<T>(features, [=](Index i) { return (from[i] - mean) * (from[i] - mean); });
+      const T variance = sumOver<T>(features, [=](Index i) { return (from[i] - mean) * (from[i] - mean); });
       const T factor = T(1) / std::sqrt(variance / count + static_cast<T>(kEpsilon));
       for (Index i = 0; i < features; ++i) to[i] = (from[i] - mean) * factor;
       inverse[row] = factor;
@@ -56,8 +55,7 @@ Tensor<T> LayerNorm<T>::backward(const Tensor<T>& outputGradient) {
       T* to = dx + row * features;
       const T mean = sumOver<T>(features, [=](Index i) { return from[i]; }) / count;
       const T projection = sumOver<T>(features, [=](Index i) { return from[i] * value[i]; }) / count;
-      for (Index i = 0; i < features; ++i)
-        to[i] = (from[i] - mean - value[i] * projection) * inverse[row];
+      for (Index i = 0; i < features; ++i) to[i] = (from[i] - mean - value[i] * projection) * inverse[row];
     }
   });
   return gradient;

@@ -29,8 +29,7 @@ constexpr Index kChunkRows = 1024;
 /// Computes destination (rows × n) = source (rows × k) · leftᵀ (n × k) + bias, as channels × tokens with the
 /// weights on the left.
 template <class T>
-void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* destination,
-                  const T* bias) {
+void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* destination, const T* bias) {
   const Index depth = left.columns;
   const Index features = left.rows;
   Buffer<T> memory(rowPanelsSize<T>(features, depth));
@@ -38,24 +37,21 @@ void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* dest
   const RowPanels<T> panels = linalg::rowPanels<T>(memory.data(), features, depth);
   T* packed = memory.data();
   const ByteCount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(depth, kTaskRows)) +
-                              Scratch::bytesFor<T>(columnPanelsSize<T>(features, kTaskRows));
+                                 Scratch::bytesFor<T>(columnPanelsSize<T>(features, kTaskRows));
   Schedule schedule(Workspace::shared());
   schedule.add(ceilDivide(features, kTaskFeatures<T>), 0, [=](Index task, Scratch&) {
     const Index begin = task * kTaskFeatures<T>;
-    packRows<T>(left.rowRange(begin, std::min(kTaskFeatures<T>, features - begin)),
-                packed + begin * depth);
+    packRows<T>(left.rowRange(begin, std::min(kTaskFeatures<T>, features - begin)), packed + begin * depth);
   });
   schedule.add(ceilDivide(rows, kTaskRows), scratchBytes, [=](Index task, Scratch& scratch) {
     const Index begin = task * kTaskRows;
     const Index count = std::min(kTaskRows, rows - begin);
-    const ColumnPanels<T> right =
-        packColumns<T>(rowMajor(source + begin * depth, count, depth).transposed(),
-                       scratch.take<T>(columnPanelsSize<T>(depth, count)));
+    const ColumnPanels<T> right = packColumns<T>(rowMajor(source + begin * depth, count, depth).transposed(),
+                                                 scratch.take<T>(columnPanelsSize<T>(depth, count)));
     const ColumnPanels<T> result =
         columnPanels(scratch.take<T>(columnPanelsSize<T>(features, count)), features, count);
     linalg::multiply<T>(panels, right, result, bias != nullptr ? Start::kBias : Start::kZero, bias);
-    linalg::unpackColumns<T>(
-        result, rowMajor(destination + begin * features, count, features).transposed());
+    linalg::unpackColumns<T>(result, rowMajor(destination + begin * features, count, features).transposed());
   });
   schedule.run();
 }
@@ -63,8 +59,8 @@ void multiplyRows(MatrixView<const T> left, const T* source, Index rows, T* dest
 }  // namespace
 
 template <class T>
-Linear<T>::Linear(ParameterSet<T>& parameters, const std::string& name, Index inFeatures,
-                  Index outFeatures, std::optional<Initial> weight)
+Linear<T>::Linear(ParameterSet<T>& parameters, const std::string& name, Index inFeatures, Index outFeatures,
+                  std::optional<Initial> weight)
     : inFeatures_(inFeatures),
       outFeatures_(outFeatures),
       weight_(parameters.add(name + ".weight", {outFeatures, inFeatures},
@@ -113,19 +109,18 @@ void Linear<T>::addWeightGradient(const Tensor<T>& outputGradient) {
     const Index count = std::min(kChunkRows, rows - begin);
     schedule.add(ceilDivide(in, kTaskColumns), 0, [=](Index task, Scratch&) {
       const Index column = task * kTaskColumns;
-      packColumns<T>(rowMajor(x + begin * in, count, in)
-                         .columnRange(column, std::min(kTaskColumns, in - column)),
-                     packed + column * count);
+      packColumns<T>(
+          rowMajor(x + begin * in, count, in).columnRange(column, std::min(kTaskColumns, in - column)),
+          packed + column * count);
     });
     schedule.add(
-        ceilDivide(out, kTaskFeatures<T>),
-        Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskFeatures<T>, count)),
+        ceilDivide(out, kTaskFeatures<T>), Scratch::bytesFor<T>(rowPanelsSize<T>(kTaskFeatures<T>, count)),
         [=](Index task, Scratch& scratch) {
           const Index feature = task * kTaskFeatures<T>;
           const Index features = std::min(kTaskFeatures<T>, out - feature);
-          const RowPanels<T> left = packRows<T>(
-              rowMajor(dy + begin * out, count, out).transposed().rowRange(feature, features),
-              scratch.take<T>(rowPanelsSize<T>(features, count)));
+          const RowPanels<T> left =
+              packRows<T>(rowMajor(dy + begin * out, count, out).transposed().rowRange(feature, features),
+                          scratch.take<T>(rowPanelsSize<T>(features, count)));
           linalg::multiply<T>(left, columnPanels(packed, count, in),
                               rowMajor(gradient + feature * in, features, in), Start::kAccumulate);
         });

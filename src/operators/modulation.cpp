@@ -71,8 +71,8 @@ Tensor<T> Modulate<T>::backward(const Tensor<T>& outputGradient, Tensor<T>& modu
 }
 
 template <class T>
-Tensor<T> GatedSum<T>::forward(const Tensor<T>& input, const Tensor<T>& branch,
-                               const Tensor<T>& modulation, bool saveForBackward) {
+Tensor<T> GatedSum<T>::forward(const Tensor<T>& input, const Tensor<T>& branch, const Tensor<T>& modulation,
+                               bool saveForBackward) {
   const Index features = featuresOf(input);
   Tensor<T> output(input.shape());
   const T* x = input.data();

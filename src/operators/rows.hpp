@@ -50,8 +50,7 @@ T sumOver(Index count, Term term) {
   std::array<T, kSums> sums{};
   Index i = 0;
   for (; i + kSums <= count; i += kSums) {
-    for (Index lane = 0; lane < kSums; ++lane)
-      sums[static_cast<std::size_t>(lane)] += term(i + lane);
+    for (Index lane = 0; lane < kSums; ++lane) sums[static_cast<std::size_t>(lane)] += term(i + lane);
   }
   for (; i < count; ++i) sums[0] += term(i);
   T total = 0;

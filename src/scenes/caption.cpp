@@ -95,8 +95,7 @@ class Writer {
 };
 
 /// Writes "a red circle above a blue square and left of a green star".
-void writeFromSubject(Writer& writer, const Object& subject,
-                      const std::vector<Companion>& companions) {
+void writeFromSubject(Writer& writer, const Object& subject, const std::vector<Companion>& companions) {
   writer.noun(subject);
   if (!companions.empty()) writer.verb();
   for (const Companion& companion : companions) {
@@ -107,8 +106,7 @@ void writeFromSubject(Writer& writer, const Object& subject,
 }
 
 /// Writes "a blue square below a red circle and a green star right of the red circle".
-void writeFromCompanions(Writer& writer, const Object& subject,
-                         const std::vector<Companion>& companions) {
+void writeFromCompanions(Writer& writer, const Object& subject, const std::vector<Companion>& companions) {
   for (const Companion& companion : companions) {
     const bool first = &companion == companions.data();
     if (!first) writer.words("and");

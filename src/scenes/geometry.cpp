@@ -28,8 +28,8 @@ bool precedes(float along, float gap, float across) {
 
 bool areLinkedByInside(const Scene& scene, int one, int other) {
   return std::any_of(scene.links.begin(), scene.links.end(), [&](const Link& link) {
-    return link.relation == Relation::kInside && ((link.subject == one && link.object == other) ||
-                                                  (link.subject == other && link.object == one));
+    return link.relation == Relation::kInside &&
+           ((link.subject == one && link.object == other) || (link.subject == other && link.object == one));
   });
 }
 

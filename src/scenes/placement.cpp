@@ -104,7 +104,8 @@ bool placeBeside(Random& random, const Object& subject, const Axis& axis, Object
   return true;
 }
 
-/// Places the subject of all links first, such that it leaves room for the others, then the objects next to it.
+/// Places the subject of all links first, such that it leaves room for the others, and then the objects next
+/// to it.
 bool placeInTheOpen(Random& random, Scene& scene) {
   Object& subject = scene.objects[0];
   const Extents extents = extentsOf(subject);

@@ -46,8 +46,8 @@ void validate(const Scene& scene) {
     failArgument({"scene.objects has ", objects, " objects; expected 1, 2 or 3"});
   }
   if (scene.links.size() + 1 != scene.objects.size()) {
-    failArgument({"scene.links has ", scene.links.size(), " links; expected ", objects - 1, " for ",
-                  objects, " objects"});
+    failArgument({"scene.links has ", scene.links.size(), " links; expected ", objects - 1, " for ", objects,
+                  " objects"});
   }
   for (const Link& link : scene.links) {
     for (const int index : {link.subject, link.object}) {
@@ -56,13 +56,13 @@ void validate(const Scene& scene) {
       }
     }
     if (link.subject == link.object) {
-      failArgument(
-          {"scene.links has a link of object ", link.subject, " to itself; expected two objects"});
+      failArgument({"scene.links has a link of object ", link.subject, " to itself; expected two objects"});
     }
   }
-  if (objects == 3 && (scene.links[0].subject != scene.links[1].subject ||
-                       scene.links[0].object == scene.links[1].object)) {
-    failArgument({"scene.links has two links without a common subject; expected one subject and two objects"});
+  if (objects == 3 &&
+      (scene.links[0].subject != scene.links[1].subject || scene.links[0].object == scene.links[1].object)) {
+    failArgument(
+        {"scene.links has two links without a common subject; expected one subject and two objects"});
   }
 }
 

@@ -40,9 +40,9 @@ struct Object {
   Colour colour = Colour::kRed;
   /// The painted colour: `colour` with a slight jitter.
   Rgb rgb{};
-  float x = 0;                      ///< centre of the bounding box
-  float y = 0;                      ///< centre of the bounding box
-  float radius = 0;                 ///< half the width of the bounding box
+  float x = 0;       ///< centre of the bounding box
+  float y = 0;       ///< centre of the bounding box
+  float radius = 0;  ///< half the width of the bounding box
   /// The size that captions mention; kNone: none.
   SizeWord size = SizeWord::kNone;
 };

@@ -20,8 +20,8 @@ struct PowerConstants<float> {
   /// Adding it rounds to an integer, and leaves that integer plus the exponent bias in the low bits.
   static constexpr float kRounder = 0x1.8p23f + kBias;
   /// Minimax polynomial on [-1/2, 1/2] for 1 + f·(…), highest power first. Relative error 9.2e-8.
-  static constexpr std::array kPolynomial = {0x1.5bba08p-10f, 0x1.3cea88p-7f, 0x1.c6b754p-5f,
-                                             0x1.ebf9bcp-3f, 0x1.62e42ap-1f};
+  static constexpr std::array kPolynomial = {0x1.5bba08p-10f, 0x1.3cea88p-7f, 0x1.c6b754p-5f, 0x1.ebf9bcp-3f,
+                                             0x1.62e42ap-1f};
 };
 
 template <>
@@ -72,8 +72,7 @@ class PowerOfTwo {
       value = multiplyAdd(value, fraction, polynomial_[term]);
     }
     value = multiplyAdd(value, fraction, one_);
-    const auto power = xsimd::bitwise_cast<typename Constants::Integer>(shifted)
-                       << Constants::kMantissaBits;
+    const auto power = xsimd::bitwise_cast<typename Constants::Integer>(shifted) << Constants::kMantissaBits;
     return value * xsimd::bitwise_cast<T>(power);
   }
 

@@ -9,8 +9,7 @@ namespace cross_attention::simd {
 /// Transposes a block of kLanes × kLanes values: row i of the destination receives value i of every source
 /// row. Rows are `sourceStride` and `destinationStride` elements apart.
 template <class T>
-inline void transposeBlock(const T* source, Index sourceStride, T* destination,
-                           Index destinationStride) {
+inline void transposeBlock(const T* source, Index sourceStride, T* destination, Index destinationStride) {
   constexpr Index kSize = kLanes<T>;
   std::array<Vector<T>, kSize> rows;
   for (Index row = 0; row < kSize; ++row) {

@@ -18,7 +18,7 @@ using layer::ParameterId;
 using Assignment = std::array<const CandidateDescription*, kParameterNames.size()>;
 
 Assignment assign(const layer::ParameterShapes& shapes,
-              const std::vector<const CandidateDescription*>& candidates, LoadReport& report) {
+                  const std::vector<const CandidateDescription*>& candidates, LoadReport& report) {
   Assignment assignment{};
   for (const CandidateDescription* candidate : candidates) {
     if (!candidate->parameter) continue;
@@ -29,13 +29,13 @@ Assignment assign(const layer::ParameterShapes& shapes,
     }
     const CandidateDescription*& assigned = assignment[static_cast<std::size_t>(*id)];
     if (assigned != nullptr) {
-      failWeights({"weights '", assigned->name, "' and '", candidate->name,
-                   "' both map to parameter ", *candidate->parameter, "; expected one"});
+      failWeights({"weights '", assigned->name, "' and '", candidate->name, "' both map to parameter ",
+                   *candidate->parameter, "; expected one"});
     }
     const Shape& expected = shapes[static_cast<std::size_t>(*id)];
     if (candidate->shape != expected) {
-      failWeights({"weight '", candidate->name, "' has shape ", candidate->shape, "; expected ",
-                   expected, " for parameter ", *candidate->parameter});
+      failWeights({"weight '", candidate->name, "' has shape ", candidate->shape, "; expected ", expected,
+                   " for parameter ", *candidate->parameter});
     }
     assigned = candidate;
   }
@@ -52,14 +52,15 @@ void checkStrictly(const Assignment& assignment, const LoadReport& report) {
   if (missing.empty() && unexpected.empty()) return;
   failWeights({"the weights do not match the layer:", missing.empty() ? "" : " missing", missing,
                missing.empty() ? "" : ";", unexpected.empty() ? "" : " unexpected", unexpected,
-               unexpected.empty() ? "" : ";", " expected exactly the layer's parameters because strict is true"});
+               unexpected.empty() ? "" : ";",
+               " expected exactly the layer's parameters because strict is true"});
 }
 
 }  // namespace
 
 template <class T>
-LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
-                       std::span<const Candidate<T>> candidates, bool strict) {
+LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer, std::span<const Candidate<T>> candidates,
+                       bool strict) {
   const layer::Parameters<T>& parameters = layer.parameters();
   LoadReport report;
   std::vector<const CandidateDescription*> descriptions;
@@ -82,9 +83,9 @@ LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
   return report;
 }
 
-template LoadReport loadWeights(layer::DiffusionCrossAttention<float>&,
-                                std::span<const Candidate<float>>, bool);
-template LoadReport loadWeights(layer::DiffusionCrossAttention<double>&,
-                                std::span<const Candidate<double>>, bool);
+template LoadReport loadWeights(layer::DiffusionCrossAttention<float>&, std::span<const Candidate<float>>,
+                                bool);
+template LoadReport loadWeights(layer::DiffusionCrossAttention<double>&, std::span<const Candidate<double>>,
+                                bool);
 
 }  // namespace cross_attention::weights

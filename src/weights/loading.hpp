@@ -27,7 +27,7 @@ struct Candidate : CandidateDescription {
 };
 
 struct LoadReport {
-  std::vector<std::string> loaded;   ///< names of parameters
+  std::vector<std::string> loaded;  ///< names of parameters
   /// Names of candidates that map to no parameter.
   std::vector<std::string> skipped;
 };
@@ -37,7 +37,7 @@ struct LoadReport {
 /// `strict`, for missing parameters or candidates that map to no parameter, as PyTorch's load_state_dict
 /// does.
 template <class T>
-LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer,
-                       std::span<const Candidate<T>> candidates, bool strict);
+LoadReport loadWeights(layer::DiffusionCrossAttention<T>& layer, std::span<const Candidate<T>> candidates,
+                       bool strict);
 
 }  // namespace cross_attention::weights

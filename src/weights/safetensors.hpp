@@ -30,8 +30,7 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 ///
 /// The bytes are untrusted. Lengths, JSON, names (unique), shapes and offsets (within the file, matching the
 /// shapes, without overlaps or holes) are all checked. Throws kWeights, naming the tensor.
-std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file,
-                                          Metadata* metadata = nullptr);
+std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file, Metadata* metadata = nullptr);
 
 /// Converts the values of a stored tensor (F64, F32, F16 or BF16) to T, rounded to nearest if T is narrower.
 /// `values` must have the shape's size. Throws kWeights for any other dtype.
@@ -49,7 +48,7 @@ struct NamedValues {
 /// "BF16" or "F64"; kArgument for any other). The metadata is {"format": "pt"}, as diffusers requires,
 /// followed by `metadata`.
 template <class T>
-std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
-                                        const std::string& dtype, const Metadata& metadata = {});
+std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors, const std::string& dtype,
+                                        const Metadata& metadata = {});
 
 }  // namespace cross_attention::weights

@@ -35,7 +35,8 @@ StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data)
   const std::uint64_t begin = entry.offsets[0];
   const std::uint64_t end = entry.offsets[1];
   if (begin > end || end > data.size()) {
-    failTensor(entry.name, {"has data_offsets [", begin, ", ", end, "]; the file has ", data.size(), " bytes of data"});
+    failTensor(entry.name,
+               {"has data_offsets [", begin, ", ", end, "]; the file has ", data.size(), " bytes of data"});
   }
   std::vector<std::int64_t> dimensions;
   std::uint64_t bytes = static_cast<std::uint64_t>(type->bytes);
@@ -48,8 +49,7 @@ StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data)
     dimensions.push_back(static_cast<std::int64_t>(dimension));
   }
   if (bytes != end - begin) {
-    failTensor(entry.name,
-               {"has ", bytes, " bytes by its shape, but ", end - begin, " by its data_offsets"});
+    failTensor(entry.name, {"has ", bytes, " bytes by its shape, but ", end - begin, " by its data_offsets"});
   }
   try {
     return {entry.name, entry.dtype, Shape::checked(dimensions, "shape"),
@@ -62,15 +62,10 @@ StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data)
 using Entries = std::vector<const HeaderEntry*>;
 
 /// Function pointers, so that both orders share one set type.
-bool liesBefore(const HeaderEntry* left, const HeaderEntry* right) {
-  return left->offsets < right->offsets;
-}
-bool isNamedBefore(const HeaderEntry* left, const HeaderEntry* right) {
-  return left->name < right->name;
-}
+bool liesBefore(const HeaderEntry* left, const HeaderEntry* right) { return left->offsets < right->offsets; }
+bool isNamedBefore(const HeaderEntry* left, const HeaderEntry* right) { return left->name < right->name; }
 auto sorted(const Entries& entries, bool (*before)(const HeaderEntry*, const HeaderEntry*)) {
-  return std::multiset<const HeaderEntry*, decltype(before)>(entries.begin(), entries.end(),
-                                                             before);
+  return std::multiset<const HeaderEntry*, decltype(before)>(entries.begin(), entries.end(), before);
 }
 
 /// Checks that the tensors' bytes cover the data without overlaps or holes.
@@ -79,9 +74,9 @@ void checkCoverage(const Entries& entries, std::size_t dataBytes) {
   for (const HeaderEntry* entry : sorted(entries, liesBefore)) {
     const std::uint64_t begin = entry->offsets[0];
     if (begin != expected) {
-      failTensor(entry->name, {"begins at byte ", begin,
-                               begin < expected ? " within another tensor"
-                                                : " after bytes that belong to no tensor"});
+      failTensor(entry->name,
+                 {"begins at byte ", begin,
+                  begin < expected ? " within another tensor" : " after bytes that belong to no tensor"});
     }
     expected = entry->offsets[1];
   }
@@ -117,8 +112,8 @@ std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file, Metad
   }
   const std::uint64_t length = readLength(file);
   if (length > kMaxHeaderBytes || length > file.size() - kLengthBytes) {
-    failWeights(
-        {"the file is not a safetensors file: its header length is ", length, "; the file has ", file.size(), " bytes"});
+    failWeights({"the file is not a safetensors file: its header length is ", length, "; the file has ",
+                 file.size(), " bytes"});
   }
   const auto headerBytes = static_cast<std::size_t>(length);
   const char* header = reinterpret_cast<const char*>(file.data()) + kLengthBytes;
@@ -150,8 +145,7 @@ void decode(const StoredTensor& tensor, std::span<T> values) {
   } else if (tensor.dtype == "BF16") {
     decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
   } else {
-    failTensor(tensor.name,
-               {"has dtype ", tensor.dtype, "; expected F64, F32, F16 or BF16 for a parameter"});
+    failTensor(tensor.name, {"has dtype ", tensor.dtype, "; expected F64, F32, F16 or BF16 for a parameter"});
   }
 }
 

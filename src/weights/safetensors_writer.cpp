@@ -37,8 +37,7 @@ std::string quoted(std::string_view name) {
 }
 
 /// Handwritten because RapidJSON's writer would add 2 KB to the download.
-std::string header(const std::vector<Entry>& entries, const StoredType& type,
-                   const Metadata& metadata) {
+std::string header(const std::vector<Entry>& entries, const StoredType& type, const Metadata& metadata) {
   std::string result = R"({"__metadata__":{"format":"pt")";
   for (const auto& [name, value] : metadata) {
     result += text({",", quoted(name), ":", quoted(value)});
@@ -110,8 +109,8 @@ std::byte* writeAs(std::byte* destination, std::span<const T> values, const Stor
 }  // namespace
 
 template <class T>
-std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
-                                        const std::string& dtype, const Metadata& metadata) {
+std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors, const std::string& dtype,
+                                        const Metadata& metadata) {
   const StoredType& type = writableType(dtype);
   std::vector<Entry> entries;
   for (const NamedValues<T>& tensor : tensors) entries.push_back({&tensor.name, &tensor.shape});
@@ -124,9 +123,9 @@ std::vector<std::byte> writeSafetensors(std::span<const NamedValues<T>> tensors,
   return file;
 }
 
-template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<float>>,
-                                                 const std::string&, const Metadata&);
-template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<double>>,
-                                                 const std::string&, const Metadata&);
+template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<float>>, const std::string&,
+                                                 const Metadata&);
+template std::vector<std::byte> writeSafetensors(std::span<const NamedValues<double>>, const std::string&,
+                                                 const Metadata&);
 
 }  // namespace cross_attention::weights
