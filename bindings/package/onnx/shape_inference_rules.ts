@@ -220,9 +220,9 @@ const einsum: Rule = (step) => {
   const [first, second] = [step.input(0).sizes, step.input(1).sizes];
   if (parts === null || first === null || second === null) return unknownValue;
   const [, letters, others, result] = parts as unknown as [string, string, string, string];
-  const sizeOf = (letter: string, axis: number) =>
+  const sizeOfAxis = (letter: string, axis: number) =>
     first[letters.indexOf(letter)] ?? second[others.indexOf(letter)] ?? newSize(step.value, axis);
-  return ofShape([...result].map(sizeOf));
+  return ofShape([...result].map(sizeOfAxis));
 };
 
 /** The result has the rows of the query and the channels of the value. */
