@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/text.hpp"
+#include "layer/call_check.hpp"
 #include "layer/computation_graph.hpp"
 #include "layer/forward_pass.hpp"
 
@@ -14,12 +15,15 @@ namespace cross_attention::compiler {
 namespace {
 
 using layer::Arguments;
+using layer::AttentionSizes;
+using layer::Choice;
 using layer::Context;
 using layer::DiffusionCrossAttention;
+using layer::ForwardPass;
 using layer::KeyMask;
-using layer::PackedWeight;
-using layer::ProjectedContext;
-using layer::TokenLayout;
+using layer::PackedWeights;
+using layer::PassInputs;
+using layer::PreparedContext;
 
 constexpr int kMeasuredRuns = 4;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -87,14 +91,9 @@ class TypedPass final : public Pass {
       : inputs_(inputs),
         tensors_{Tensor<T>(inputs.input), Tensor<T>(inputs.context), Tensor<T>(inputs.mask),
                  Tensor<T>(inputs.input)},
-        pass_(layer.configuration(), layer.parameters(), layer.packedWeights(), workspace,
-              arguments(layer.configuration()),
-              inputs.contextVaries ? nullptr : projectContext(layer, folds, workspace),
-              {.training = false,
-               .leastTasks = layer::tasksForThreads(),
-               .folds = folds,
-               .contextIsReady = !inputs.contextVaries,
-               .repeats = true}) {}
+        pass_({layer.configuration(), layer.parameters(), layer.packedWeights(), workspace},
+              arguments(layer.configuration()), prepareContext(layer, folds, workspace),
+              {.minTasks = layer::tasksForThreads(), .repeats = true}) {}
 
   void bind(const AnyTensor& input, const AnyTensor& context, const AnyTensor& mask,
             const AnyTensor& output) override {
@@ -116,30 +115,35 @@ class TypedPass final : public Pass {
     return Arguments<T>::check(configuration, tensors_[kInput], &tensors_[kContext], mask);
   }
 
-  std::shared_ptr<const ProjectedContext<T>> projectContext(
-      const DiffusionCrossAttention<T>& layer, bool folds,
-      const std::shared_ptr<Workspace>& workspace) const {
+  /// Returns the context of the runs. A constant context is projected here, once.
+  PreparedContext<T> prepareContext(DiffusionCrossAttention<T>& layer, bool folds,
+                                    const std::shared_ptr<Workspace>& workspace) const {
     const layer::Configuration& configuration = layer.configuration();
-    const Context<T> context{tensors_[kContext], TokenLayout::ofContext(inputs_.context.shape(),
-                                                                        configuration.contextDim)};
+    const Context<T> context = arguments(configuration).context;
+    const PassInputs<T> inputs{configuration, layer.parameters(), layer.packedWeights(), workspace};
+    const layer::PackedWeightSet passWeights = ForwardPass<T>::requiredWeights(folds);
+    if (inputs_.contextVaries) {
+      return layer::prepareContext<T>(inputs, context, inputs_.keyMask, {.folded = folds, .repeats = true},
+                                      passWeights, nullptr);
+    }
     // Packs weights only for this projection; runs do not use them.
-    layer::PackedWeights<T> weights(configuration, layer.parameters());
-    weights.require({PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads}, workspace);
-    if (folds) weights.require({PackedWeight::kQueryTransposed, PackedWeight::kOutput}, workspace);
-    auto projected = std::make_shared<ProjectedContext<T>>(
-        configuration, layer.parameters(), context, inputs_.keyMask,
-        typename ProjectedContext<T>::Forms{.transposed = false, .folded = folds});
+    const PassInputs<T> once{configuration, layer.parameters(),
+                             std::make_shared<PackedWeights<T>>(configuration, layer.parameters()),
+                             workspace};
+    const PreparedContext<T> prepared =
+        layer::prepareContext<T>(once, context, inputs_.keyMask, {.folded = folds}, {}, nullptr);
     Schedule schedule(workspace);
-    projected->addStages(schedule, weights, context);
+    prepared.addStages(schedule, *once.weights, context);
     schedule.run();
-    return projected;
+    inputs.weights->require(passWeights, workspace);
+    return {.projected = prepared.projected, .folded = folds};
   }
 
   const AttentionInputs& inputs_;
   /// The tensors of the run; before the first run, those that it is compiled for. Members, because
   /// temporaries would double the code.
   std::array<Tensor<T>, 4> tensors_;
-  layer::ForwardPass<T> pass_;
+  ForwardPass<T> pass_;
 };
 
 class AttentionStep final : public Step {
@@ -148,8 +152,7 @@ class AttentionStep final : public Step {
                 const std::shared_ptr<Workspace>& workspace)
       : Step(program, operation),
         isSingle_(program.type == graph::ElementType::kFloat32),
-        configuration_(isSingle_ ? layerOf<float>().configuration()
-                                 : layerOf<double>().configuration()),
+        configuration_(isSingle_ ? layerOf<float>().configuration() : layerOf<double>().configuration()),
         inputs_(collectInputs(options)),
         sizes_(sizes()),
         association_(options.association) {
@@ -163,8 +166,7 @@ class AttentionStep final : public Step {
   }
 
   void bind() override {
-    pass_->bind(tensorOf(0), tensorOf(1), tensorOf(inputs_.hasMask ? 2 : 0),
-                program_.tensorOf(operation_));
+    pass_->bind(tensorOf(0), tensorOf(1), tensorOf(inputs_.hasMask ? 2 : 0), program_.tensorOf(operation_));
   }
   void release() override {
     const AnyTensor none = placeholder(Shape{0});
@@ -195,12 +197,12 @@ class AttentionStep final : public Step {
     const bool hasMask = operation_.inputs.size() > 2;
     const Operation& mask = input(hasMask ? 2 : 0);
     AttentionInputs inputs{tensorOf(0),
-                tensorOf(1),
-                program_.tensorOf(mask),
-                hasMask,
-                !input(1).isConstant(),
-                hasMask && !mask.isConstant(),
-                nullptr};
+                           tensorOf(1),
+                           program_.tensorOf(mask),
+                           hasMask,
+                           !input(1).isConstant(),
+                           hasMask && !mask.isConstant(),
+                           nullptr};
     if (hasMask && mask.isConstant() && options.dropMaskedKeys) {
       inputs.keyMask = asKeyMask(program_.type, inputs.mask);
     }
@@ -208,28 +210,22 @@ class AttentionStep final : public Step {
   }
 
   AttentionSizes sizes() const {
-    const TokenLayout tokens =
-        TokenLayout::ofInput(inputs_.input.shape(), configuration_.queryDim, "input");
-    const TokenLayout context =
-        TokenLayout::ofContext(inputs_.context.shape(), configuration_.contextDim);
-    AttentionSizes sizes{.batch = tokens.batch,
-                         .tokens = tokens.tokens,
-                         .keyValueBatches = context.batch,
-                         .keys = context.tokens,
+    const layer::CallLayout layout =
+        layer::checkCall(configuration_, inputs_.input.shape(), &inputs_.context.shape(), nullptr);
+    AttentionSizes sizes{.batch = layout.input.batch,
+                         .tokens = layout.input.tokens,
+                         .kvBatches = layout.context.batch,
+                         .keys = layout.context.tokens,
                          .contextIsConstant = !inputs_.contextVaries,
                          .elementBytes = static_cast<Index>(bytesOf(program_.type))};
     if (const KeyMask* mask = inputs_.keyMask.get()) {
-      sizes.keys = 0;
-      for (const auto& row : mask->attended) {
-        sizes.keys = std::max(sizes.keys, static_cast<Index>(row.size()));
-      }
-      sizes.keyValueBatches = std::max(sizes.keyValueBatches, mask->batch);
+      sizes.keys = mask->maxKeys();
+      sizes.kvBatches = std::max(sizes.kvBatches, mask->batch);
     }
     return sizes;
   }
 
-  std::unique_ptr<Pass> makePass(Association association,
-                                 const std::shared_ptr<Workspace>& workspace) const {
+  std::unique_ptr<Pass> makePass(Association association, const std::shared_ptr<Workspace>& workspace) const {
     const bool folds = association == Association::kFolded;
     if (isSingle_) {
       return std::make_unique<TypedPass<float>>(layerOf<float>(), inputs_, folds, workspace);
@@ -255,8 +251,8 @@ class AttentionStep final : public Step {
     constexpr std::byte kByte{0x3d};
     const std::size_t bytes = bytesOf(program_.type);
     AnyTensor tensor(shape, bytes);
-    std::fill_n(static_cast<std::byte*>(tensor.elements()),
-                static_cast<std::size_t>(shape.size()) * bytes, kByte);
+    std::fill_n(static_cast<std::byte*>(tensor.elements()), static_cast<std::size_t>(shape.size()) * bytes,
+                kByte);
     return tensor;
   }
 

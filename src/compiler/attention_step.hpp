@@ -2,11 +2,13 @@
 
 #include <memory>
 
-#include "compiler/association.hpp"
 #include "compiler/program.hpp"
 #include "compiler/step.hpp"
+#include "layer/cost.hpp"
 
 namespace cross_attention::compiler {
+
+using layer::Association;
 
 /// Options for compiling attentions.
 struct AttentionOptions {

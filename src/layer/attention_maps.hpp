@@ -1,15 +1,14 @@
 #pragma once
 
 #include "layer/diffusion_cross_attention.hpp"
-#include "layer/forward_pass.hpp"
+#include "layer/prepared_context.hpp"
 
 namespace cross_attention::layer {
 
-/// The softmax probabilities of a call, as tensors [B, L, …] or [B, heads, L, …] (see attentionMaps of the layer).
+/// Returns the softmax probabilities of a call as a tensor [B, L, …] or [B, heads, L, …]: see attentionMaps
+/// of the layer.
 template <class T>
-Tensor<T> computeAttentionMaps(const Configuration& configuration, const Parameters<T>& parameters,
-                               PackedWeights<T>& weights, std::shared_ptr<Workspace> workspace,
-                               const Arguments<T>& arguments,
-                               std::shared_ptr<const ProjectedContext<T>> ready, MapHeads heads);
+Tensor<T> computeAttentionMaps(const PassInputs<T>& inputs, const Arguments<T>& arguments,
+                               const ContextCache<T>& cache, MapHeads heads);
 
 }  // namespace cross_attention::layer

@@ -1,6 +1,7 @@
 #include "layer/computation_graph.hpp"
 
 #include <array>
+#include <initializer_list>
 
 #include "core/error.hpp"
 
@@ -14,87 +15,123 @@ using graph::Node;
 using graph::NodePointer;
 using graph::Operator;
 
-/// Dimensions of reshapes that are the layer's.
+/// Dimensions of a reshape that depend on the layer.
 enum Size : std::int16_t { kHeads = 100, kHeadDim, kChannels };
 
-/// An operator of the layer's graph. Its inputs are places: those of Given, then those of the operators in their order.
-struct Row {
-  Operator op;
-  const char* name;
-  std::int8_t first;
-  std::int8_t second = -1;
-  std::int8_t listSize = 0;
-  std::array<std::int16_t, 4> list{};
-};
-
-enum Given : std::int8_t {
-  kInput,
-  kContext,
-  kMask,
-  kToQ,
-  kToK,
-  kToV,
-  kToOut,
-  kBias,
-  kScale,
-  kGiven
-};
+/// The index of a node: those of the inputs and constants first, then those of the steps in their order.
+using NodeIndex = std::int8_t;
+constexpr NodeIndex kNone = -1;
+enum GivenNode : NodeIndex { kInput, kContext, kMask, kToQ, kToK, kToV, kToOut, kBias, kScale, kGivenCount };
 static_assert(kScale - kToQ == kParameterCount);
 
-/// q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo.
-constexpr std::array kRows{
-    Row{Operator::kTranspose, "query.weight", kToQ, -1, 2, {1, 0}},               // 9
-    Row{Operator::kMatMul, "query", kInput, 9},                                   // 10
-    Row{Operator::kReshape, "query.split", 10, -1, 4, {0, 0, kHeads, kHeadDim}},  // 11
-    Row{Operator::kTranspose, "query.heads", 11, -1, 4, {0, 2, 1, 3}},            // 12
-    Row{Operator::kTranspose, "key.weight", kToK, -1, 2, {1, 0}},                 // 13
-    Row{Operator::kMatMul, "key", kContext, 13},                                  // 14
-    Row{Operator::kReshape, "key.split", 14, -1, 4, {0, 0, kHeads, kHeadDim}},    // 15
-    Row{Operator::kTranspose, "key.heads", 15, -1, 4, {0, 2, 3, 1}},              // 16
-    Row{Operator::kTranspose, "value.weight", kToV, -1, 2, {1, 0}},               // 17
-    Row{Operator::kMatMul, "value", kContext, 17},                                // 18
-    Row{Operator::kReshape, "value.split", 18, -1, 4, {0, 0, kHeads, kHeadDim}},  // 19
-    Row{Operator::kTranspose, "value.heads", 19, -1, 4, {0, 2, 1, 3}},            // 20
-    Row{Operator::kMatMul, "products", 12, 16},                                   // 21
-    Row{Operator::kMul, "scores", 21, kScale},                                    // 22
-    Row{Operator::kAdd, "scores.masked", 22, kMask},                              // 23
-    Row{Operator::kSoftmax, "probabilities", 23, -1, 1, {-1}},                    // 24
-    Row{Operator::kMatMul, "attended.heads", 24, 20},                             // 25
-    Row{Operator::kTranspose, "attended.split", 25, -1, 4, {0, 2, 1, 3}},         // 26
-    Row{Operator::kReshape, "attended", 26, -1, 3, {0, 0, kChannels}},            // 27
-    Row{Operator::kTranspose, "projected.weight", kToOut, -1, 2, {1, 0}},         // 28
-    Row{Operator::kMatMul, "projected", 27, 28},                                  // 29
-    Row{Operator::kAdd, "output", 29, kBias}};                                    // 30
+/// An operator of the layer's graph.
+struct GraphStep {
+  Operator op{};
+  const char* name = nullptr;
+  NodeIndex first = kNone;
+  NodeIndex second = kNone;
+  std::int8_t attributeCount = 0;
+  std::array<std::int16_t, 4> attributes{};
+};
 
-graph::List listOf(const Row& row, const Configuration& configuration) {
-  graph::List list;
-  for (int place = 0; place < row.listSize; ++place) {
-    Index number = row.list[static_cast<std::size_t>(place)];
-    if (number == kHeads) number = configuration.numHeads;
-    if (number == kHeadDim) number = configuration.headDim();
-    if (number == kChannels) number = configuration.queryDim;
-    list.push_back(number);
+/// Builds the steps at compile time: as a table they are smaller than as calls.
+class GraphBuilder {
+ public:
+  static constexpr std::size_t kStepCount = 22;
+
+  constexpr NodeIndex add(const char* name, NodeIndex left, NodeIndex right) {
+    return append({Operator::kAdd, name, left, right});
   }
-  return list;
+  constexpr NodeIndex mul(const char* name, NodeIndex left, NodeIndex right) {
+    return append({Operator::kMul, name, left, right});
+  }
+  constexpr NodeIndex matMul(const char* name, NodeIndex left, NodeIndex right) {
+    return append({Operator::kMatMul, name, left, right});
+  }
+  constexpr NodeIndex transpose(const char* name, NodeIndex node, std::initializer_list<std::int16_t> axes) {
+    return append({Operator::kTranspose, name, node}, axes);
+  }
+  constexpr NodeIndex reshape(const char* name, NodeIndex node, std::initializer_list<std::int16_t> shape) {
+    return append({Operator::kReshape, name, node}, shape);
+  }
+  constexpr NodeIndex softmax(const char* name, NodeIndex node) {
+    return append({Operator::kSoftmax, name, node}, {-1});
+  }
+
+  constexpr std::array<GraphStep, kStepCount> steps() const { return steps_; }
+
+ private:
+  constexpr NodeIndex append(GraphStep step, std::initializer_list<std::int16_t> attributes = {}) {
+    for (const std::int16_t attribute : attributes) {
+      step.attributes[static_cast<std::size_t>(step.attributeCount++)] = attribute;
+    }
+    steps_[count_] = step;
+    return static_cast<NodeIndex>(kGivenCount + count_++);
+  }
+
+  std::array<GraphStep, kStepCount> steps_{};
+  std::size_t count_ = 0;
+};
+
+/// q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo.
+constexpr std::array<GraphStep, GraphBuilder::kStepCount> buildSteps() {
+  GraphBuilder graph;
+  const NodeIndex queryWeight = graph.transpose("query.weight", kToQ, {1, 0});
+  const NodeIndex query = graph.matMul("query", kInput, queryWeight);
+  const NodeIndex querySplit = graph.reshape("query.split", query, {0, 0, kHeads, kHeadDim});
+  const NodeIndex queryHeads = graph.transpose("query.heads", querySplit, {0, 2, 1, 3});
+  const NodeIndex keyWeight = graph.transpose("key.weight", kToK, {1, 0});
+  const NodeIndex key = graph.matMul("key", kContext, keyWeight);
+  const NodeIndex keySplit = graph.reshape("key.split", key, {0, 0, kHeads, kHeadDim});
+  const NodeIndex keyHeads = graph.transpose("key.heads", keySplit, {0, 2, 3, 1});
+  const NodeIndex valueWeight = graph.transpose("value.weight", kToV, {1, 0});
+  const NodeIndex value = graph.matMul("value", kContext, valueWeight);
+  const NodeIndex valueSplit = graph.reshape("value.split", value, {0, 0, kHeads, kHeadDim});
+  const NodeIndex valueHeads = graph.transpose("value.heads", valueSplit, {0, 2, 1, 3});
+  const NodeIndex products = graph.matMul("products", queryHeads, keyHeads);
+  const NodeIndex scores = graph.mul("scores", products, kScale);
+  const NodeIndex maskedScores = graph.add("scores.masked", scores, kMask);
+  const NodeIndex probabilities = graph.softmax("probabilities", maskedScores);
+  const NodeIndex attendedHeads = graph.matMul("attended.heads", probabilities, valueHeads);
+  const NodeIndex attendedSplit = graph.transpose("attended.split", attendedHeads, {0, 2, 1, 3});
+  const NodeIndex attended = graph.reshape("attended", attendedSplit, {0, 0, kChannels});
+  const NodeIndex outputWeight = graph.transpose("projected.weight", kToOut, {1, 0});
+  const NodeIndex projected = graph.matMul("projected", attended, outputWeight);
+  graph.add("output", projected, kBias);
+  return graph.steps();
+}
+constexpr std::array kSteps = buildSteps();
+
+graph::Attributes attributesOf(const GraphStep& step, const Configuration& configuration) {
+  graph::Attributes attributes;
+  for (int index = 0; index < step.attributeCount; ++index) {
+    Index attribute = step.attributes[static_cast<std::size_t>(index)];
+    if (attribute == kHeads) attribute = configuration.numHeads;
+    if (attribute == kHeadDim) attribute = configuration.headDim();
+    if (attribute == kChannels) attribute = configuration.queryDim;
+    attributes.push_back(attribute);
+  }
+  return attributes;
 }
 
-/// What is given, then one node an operator.
-using Nodes = std::array<NodePointer, kGiven + kRows.size()>;
+/// The nodes of the inputs and constants, then one for each step.
+using Nodes = std::array<NodePointer, kGivenCount + kSteps.size()>;
 
-/// Adds the operators to what is given and returns the last of them.
+/// Adds the operators to the inputs and constants and returns the last of them.
 NodePointer addOperators(const Configuration& configuration, std::string_view layer, Nodes& nodes) {
-  std::size_t next = kGiven;
-  for (const Row& row : kRows) {
-    const NodePointer& first = nodes[static_cast<std::size_t>(row.first)];
+  std::size_t next = kGivenCount;
+  for (const GraphStep& step : kSteps) {
+    const NodePointer& first = nodes[static_cast<std::size_t>(step.first)];
     NodePointer& node = nodes[next++];
-    if (row.second == kMask && nodes[kMask] == nullptr) {
+    // Without a mask, the masked scores are the scores.
+    if (step.second == kMask && nodes[kMask] == nullptr) {
       node = first;
       continue;
     }
     graph::NodeInputs inputs;
     inputs.push_back(first);
-    if (row.second >= 0) inputs.push_back(nodes[static_cast<std::size_t>(row.second)]);
-    node = Node::apply(row.op, {layer, row.name}, inputs, listOf(row, configuration));
+    if (step.second != kNone) inputs.push_back(nodes[static_cast<std::size_t>(step.second)]);
+    node = Node::apply(step.op, {layer, step.name}, inputs, attributesOf(step, configuration));
   }
   return nodes.back();
 }
@@ -111,9 +148,7 @@ void addConstants(const AnyLayer& layer, std::string_view name, Nodes& nodes) {
   }
 }
 
-Dimensions batchesOf(std::string_view tokens, Index channels) {
-  return {"batch", tokens, channels};
-}
+Dimensions batchesOf(std::string_view tokens, Index channels) { return {"batch", tokens, channels}; }
 
 }  // namespace
 
@@ -130,8 +165,7 @@ bool LayerConstants::isAlive() const {
 
 std::uint64_t LayerConstants::version() const {
   if (!isAlive()) return 0;
-  return isSingle_ ? layer<float>()->parameters().version()
-                   : layer<double>()->parameters().version();
+  return isSingle_ ? layer<float>()->parameters().version() : layer<double>()->parameters().version();
 }
 
 const void* LayerConstants::elements(int part) const {
@@ -151,18 +185,16 @@ NodePointer exportComputationGraph(const AnyLayer& layer, const GraphOptions& op
   const Configuration& configuration = layer.configuration;
   const Dimensions contextShape = batchesOf("contextLength", configuration.contextDim);
   if (options.context && options.context->shape() != contextShape) {
-    failShape({"context is a node of shape ", graph::toString(options.context->shape()),
-               "; the layer '", options.name, "' takes ", graph::toString(contextShape)});
+    failShape({"context has shape ", graph::toString(options.context->shape()), "; expected ",
+               graph::toString(contextShape), " for layer '", options.name, "'"});
   }
   Nodes nodes;
-  nodes[kInput] =
-      Node::input(options.input, layer.type, batchesOf(options.tokens, configuration.queryDim));
+  nodes[kInput] = Node::input(options.input, layer.type, batchesOf(options.tokens, configuration.queryDim));
   nodes[kContext] = options.context;
   if (!options.context) nodes[kContext] = Node::input("context", layer.type, contextShape);
   if (options.mask) {
-    nodes[kMask] =
-        Node::input("mask", layer.type,
-                    {"batch", configuration.numHeads, options.tokens, "contextLength"}, true);
+    nodes[kMask] = Node::input("mask", layer.type,
+                               {"batch", configuration.numHeads, options.tokens, "contextLength"}, true);
   }
   addConstants(layer, options.name, nodes);
   NodePointer output = addOperators(configuration, options.name, nodes);

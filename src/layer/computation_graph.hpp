@@ -9,7 +9,7 @@
 
 namespace cross_attention::layer {
 
-/// A layer whose type of elements is known at run time only.
+/// A layer whose dtype is known at run time only.
 struct AnyLayer {
   template <class T>
   AnyLayer(const DiffusionCrossAttention<T>& layer)
@@ -21,10 +21,11 @@ struct AnyLayer {
   const Configuration& configuration;
   const ParameterShapes& shapes;
   graph::ElementType type;
-  std::shared_ptr<const void> self;  ///< the layer's self()
+  /// The layer's self().
+  std::shared_ptr<const void> self;
 };
 
-/// A layer's parameters, in the order of ParameterId, and after them its softmax scale as constants of a graph.
+/// The constants of a layer's graph: its parameters in the order of ParameterId, then its softmax scale.
 class LayerConstants final : public graph::ConstantOwner {
  public:
   LayerConstants(std::string_view name, const AnyLayer& layer);
@@ -36,7 +37,7 @@ class LayerConstants final : public graph::ConstantOwner {
   void finishBeforeChange(const std::shared_ptr<Finishable>& pending) const override;
   bool isLayer() const override { return true; }
 
-  /// Of the type that was given. Null once it was disposed of.
+  /// Returns the layer, or null if it was disposed. `T` is its element type.
   template <class T>
   DiffusionCrossAttention<T>* layer() const {
     return *static_cast<DiffusionCrossAttention<T>* const*>(layer_.get());
@@ -47,23 +48,27 @@ class LayerConstants final : public graph::ConstantOwner {
   bool isSingle_;
   float singleScale_;
   double scale_;
-  std::shared_ptr<const void> layer_;  ///< its self()
+  /// The layer's self().
+  std::shared_ptr<const void> layer_;
 };
 
-/// How a layer's graph is to be written.
 struct GraphOptions {
-  std::string_view name = "cross_attention";  ///< before the names of all nodes but the inputs
-  bool mask =
-      false;  ///< with a third input, which is added to the scores: [batch, heads, tokens, contextLength], broadcast
-  std::string_view input = "input";    ///< the name of the input
-  std::string_view tokens = "tokens";  ///< the name of its number of tokens
-  graph::NodePointer context =
-      {};  ///< an input of another layer's graph to be shared; null: one of its own
+  /// The prefix of the names of all nodes except the inputs.
+  std::string_view name = "cross_attention";
+  /// Adds a third input, which is added to the scores: [batch, heads, tokens, contextLength], broadcast.
+  bool mask = false;
+  /// The name of the input.
+  std::string_view input = "input";
+  /// The name of the input's dimension of tokens.
+  std::string_view tokens = "tokens";
+  /// A context input to share with another layer's graph; null: the graph has its own.
+  graph::NodePointer context = {};
 };
 
-/// The layer as a graph of ONNX's operators on tokens [batch, tokens, queryDim] and a context [batch, contextLength,
-/// contextDim]. Pushes the inputs' nodes (input, context, mask if wanted) onto `inputs` and returns the output's. Throws
-/// kShape where a shared context is none of this layer's contextDim.
+/// Builds the layer as a graph of ONNX operators on tokens [batch, tokens, queryDim] and a context [batch,
+/// contextLength, contextDim]. Appends the nodes of the inputs (input, the context unless it is shared, and
+/// the mask if wanted) to `inputs` and returns the node of the output. Throws kShape if a shared context has
+/// not the layer's contextDim.
 graph::NodePointer exportComputationGraph(const AnyLayer& layer, const GraphOptions& options,
                                           graph::NodeInputs& inputs);
 

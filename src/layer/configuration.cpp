@@ -1,7 +1,6 @@
 #include "layer/configuration.hpp"
 
 #include <cmath>
-#include <string>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -10,12 +9,12 @@ namespace cross_attention::layer {
 
 namespace {
 
-/// Dimensions beyond it could not be multiplied with each other in 32 bits, nor their weights be held.
+/// The product of two dimensions must fit into 32 bits, and their weights into memory.
 constexpr Index kMaxDimension = 32768;
 
-void requireRange(const char* name, Index value, Index least, Index most) {
-  if (value >= least && value <= most) return;
-  failArgument({name, " is ", value, "; it takes an integer from ", least, " to ", most});
+void requireRange(const char* name, Index value, Index min, Index max) {
+  if (value >= min && value <= max) return;
+  failArgument({name, " is ", value, "; expected an integer from ", min, " to ", max});
 }
 
 }  // namespace
@@ -32,11 +31,11 @@ void validate(const Configuration& configuration) {
   requireRange("blockSizeQ", configuration.tokenBlock, 0, kMaxDimension);
   requireRange("blockSizeKV", configuration.keyBlock, 0, kMaxDimension);
   if (configuration.queryDim % configuration.numHeads != 0) {
-    failArgument({"numHeads is ", configuration.numHeads,
-                  "; it takes a divisor of queryDim, which is ", configuration.queryDim});
+    failArgument({"numHeads is ", configuration.numHeads, "; expected a divisor of queryDim (",
+                  configuration.queryDim, ")"});
   }
   if (configuration.scale && !std::isfinite(*configuration.scale)) {
-    failArgument({"scale is not finite; it takes a finite number"});
+    failArgument({"scale is not finite; expected a finite number"});
   }
 }
 

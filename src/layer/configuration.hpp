@@ -7,22 +7,30 @@
 
 namespace cross_attention::layer {
 
-/// What a layer is built from; checked by validate.
+/// The configuration of a layer; validate checks it.
 struct Configuration {
-  Index queryDim = 0;      ///< channels of the input and of the output
-  Index contextDim = 0;    ///< channels of the context
-  Index numHeads = 8;      ///< divides queryDim
-  Index spatialSize = 64;  ///< the usual height and width of the image; tells people, binds nobody
-  std::uint64_t seed = 0;  ///< of the initial weights
-  std::optional<double> scale;  ///< of the scores; default 1/√headDim
-  Index tokenBlock = 0;  ///< tokens a task works on at a time (blockSizeQ); 0: the planner's choice
-  Index keyBlock = 0;    ///< keys a tile holds (blockSizeKV); 0: the planner's choice
+  /// Channels of the input and of the output.
+  Index queryDim = 0;
+  /// Channels of the context.
+  Index contextDim = 0;
+  /// Divides queryDim.
+  Index numHeads = 8;
+  /// The usual height and width of the image. Shown in diagnostics only; inputs may have any size.
+  Index spatialSize = 64;
+  /// The seed of the initial weights.
+  std::uint64_t seed = 0;
+  /// The factor of the scores before the softmax; by default 1/√headDim.
+  std::optional<double> scale;
+  /// Tokens per task (blockSizeQ in the API); 0: the planner chooses.
+  Index tokenBlock = 0;
+  /// Keys per attention tile (blockSizeKV in the API); 0: the planner chooses.
+  Index keyBlock = 0;
 
   Index headDim() const { return queryDim / numHeads; }
   double softmaxScale() const;
 };
 
-/// Throws kArgument, naming the argument, where such a layer cannot be.
+/// Throws kArgument, naming the argument, if a value of the configuration is not allowed.
 void validate(const Configuration& configuration);
 
 }  // namespace cross_attention::layer

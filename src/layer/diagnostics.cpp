@@ -8,7 +8,7 @@ namespace cross_attention::layer {
 
 namespace {
 
-/// "input [2, 320, 64, 64], context [2, 77, 768]"
+/// Returns for example "input [2, 320, 64, 64], context [2, 77, 768]".
 std::string describe(const std::array<NamedShape, 3>& shapes) {
   std::string result;
   for (const NamedShape& named : shapes) {
@@ -22,8 +22,8 @@ std::string describe(const std::array<NamedShape, 3>& shapes) {
 
 void addPass(Diagnostics& result, const char* name, const PassStatistics& pass) {
   if (!pass.happened) return;
-  const auto add = [&](const char* what, TextPart value) {
-    result.emplace_back(text({name, what}), text({value}));
+  const auto add = [&](const char* suffix, TextPart value) {
+    result.emplace_back(text({name, suffix}), text({value}));
   };
   add("Shapes", describe(pass.shapes));
   add("Flops", static_cast<std::int64_t>(pass.flops));
@@ -36,15 +36,13 @@ void addPass(Diagnostics& result, const char* name, const PassStatistics& pass) 
 
 }  // namespace
 
-Diagnostics diagnose(const Configuration& configuration, const Facts& facts,
+Diagnostics diagnose(const Configuration& configuration, const LayerInfo& info,
                      const Statistics& statistics) {
   Diagnostics result;
-  const auto add = [&](const char* name, TextPart value) {
-    result.emplace_back(name, text({value}));
-  };
-  add("dtype", facts.dtype);
+  const auto add = [&](const char* name, TextPart value) { result.emplace_back(name, text({value})); };
+  add("dtype", info.dtype);
   add("simd", simd::kInstructionSet);
-  add("tile", text({facts.tileRows, " × ", facts.tileColumns}));
+  add("tile", text({info.tileRows, " × ", info.tileColumns}));
   add("threads", ThreadPool::shared().threads());
   add("queryDim", configuration.queryDim);
   add("contextDim", configuration.contextDim);
@@ -52,15 +50,15 @@ Diagnostics diagnose(const Configuration& configuration, const Facts& facts,
   add("headDim", configuration.headDim());
   add("spatialSize", configuration.spatialSize);
   add("scale", configuration.softmaxScale());
-  add("parameters", facts.parameters);
-  add("training", facts.training ? "true" : "false");
+  add("parameters", info.parameters);
+  add("training", info.training ? "true" : "false");
   addPass(result, "forward", statistics.forward);
   addPass(result, "backward", statistics.backward);
   add("contextHits", statistics.contextHits);
-  add("parameterBytes", facts.parameterBytes);
-  add("packedWeightBytes", facts.packedWeightBytes);
-  add("contextBytes", facts.contextBytes);
-  add("activationBytes", facts.activationBytes);
+  add("parameterBytes", info.parameterBytes);
+  add("packedWeightBytes", info.packedWeightBytes);
+  add("contextBytes", info.contextBytes);
+  add("activationBytes", info.activationBytes);
   return result;
 }
 

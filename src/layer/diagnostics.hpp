@@ -9,24 +9,26 @@
 
 namespace cross_attention::layer {
 
-/// What a layer is and holds, whatever its type.
-struct Facts {
+/// The sizes and state of a layer of either dtype.
+struct LayerInfo {
   const char* dtype;
   Index tileRows;
   Index tileColumns;
   Index parameters;
   bool training;
-  std::size_t parameterBytes;  ///< values and gradients
+  /// Values and gradients.
+  std::size_t parameterBytes;
   std::size_t packedWeightBytes;
-  std::size_t contextBytes;     ///< keys and values of a context that is remembered
-  std::size_t activationBytes;  ///< what a training forward keeps beside its input and context
+  /// Keys and values of the cached context.
+  std::size_t contextBytes;
+  /// What a training forward pass saves, except its input and context.
+  std::size_t activationBytes;
 };
 
-/// Names and values, for people, in an order to be read in. The names are stable; what a pass that has not happened would
-/// tell is left out.
+/// Names and values for people, in reading order. The names are stable. Entries about a pass that has not
+/// happened yet are left out.
 using Diagnostics = std::vector<std::pair<std::string, std::string>>;
 
-Diagnostics diagnose(const Configuration& configuration, const Facts& facts,
-                     const Statistics& statistics);
+Diagnostics diagnose(const Configuration& configuration, const LayerInfo& info, const Statistics& statistics);
 
 }  // namespace cross_attention::layer

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "layer/attention_maps.hpp"
 #include "layer/backward_pass.hpp"
+#include "layer/call_check.hpp"
 #include "layer/forward_pass.hpp"
 #include "layer/pending_forward.hpp"
 
@@ -22,10 +24,11 @@ double millisecondsSince(Clock::time_point start) {
 
 void checkShape(std::string_view parameter, const Shape& value, const Shape& expected) {
   if (value == expected) return;
-  failShape({"value for ", parameter, " has shape ", value, "; it takes ", expected});
+  failShape({"value for ", parameter, " has shape ", value, "; expected ", expected});
 }
 
-/// The statistics of a pass that has come to its end. Nothing is allocated: what the pass has computed must not be lost.
+/// Returns the statistics of a finished pass. Allocates nothing, because an error would lose the result of
+/// the pass.
 template <class Pass>
 PassStatistics finished(Pass& pass, double milliseconds) {
   const std::size_t peak = memory::peakBytes();
@@ -58,31 +61,42 @@ std::shared_ptr<PackedWeights<T>> DiffusionCrossAttention<T>::packedWeights() {
 }
 
 template <class T>
-Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tensor<T>* context,
-                                              const Mask<T>& mask) {
-  const auto start = Clock::now();
-  memory::resetPeak();
-  ForwardPass<T> pass(configuration_, parameters_, packedWeights(), workspace_,
-                      Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
-                      {.training = training_, .leastTasks = tasksForThreads()});
-  pass.schedule().run();
-  commit(pass, millisecondsSince(start));
-  return pass.output();
+PassInputs<T> DiffusionCrossAttention<T>::passInputs() {
+  return {configuration_, parameters_, packedWeights(), workspace_};
 }
 
 template <class T>
-std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward>
-DiffusionCrossAttention<T>::startForward(const Tensor<T>& input, const Tensor<T>* context,
-                                         const Mask<T>& mask) {
+std::unique_ptr<ForwardPass<T>> DiffusionCrossAttention<T>::makeForward(const Tensor<T>& input,
+                                                                        const Tensor<T>* context,
+                                                                        const Mask<T>& mask, Index minTasks) {
   memory::resetPeak();
-  auto pending = std::make_shared<PendingForward>(
-      *this,
-      std::make_unique<ForwardPass<T>>(
-          configuration_, parameters_, packedWeights(), workspace_,
-          Arguments<T>::check(configuration_, input, context, mask), projectedContext_,
-          ForwardOptions{.training = training_,
-                         .leastTasks = ThreadPool::shared().canRunBehind() ? tasksForThreads()
-                                                                           : kTasksForSlices}));
+  Arguments<T> arguments = Arguments<T>::check(configuration_, input, context, mask);
+  const bool folded = arguments.foldsContext(configuration_);
+  const PassInputs<T> inputs = passInputs();
+  // A training step changes the parameters, and with them all keys and values: a copy of the context would be
+  // useless.
+  const ContextForms forms{.transposed = training_, .folded = folded, .cacheable = !training_};
+  const PreparedContext<T> prepared = prepareContext(inputs, arguments.context, arguments.mask.keys, forms,
+                                                     ForwardPass<T>::requiredWeights(folded), &contextCache_);
+  return std::make_unique<ForwardPass<T>>(inputs, std::move(arguments), prepared,
+                                          ForwardOptions{.training = training_, .minTasks = minTasks});
+}
+
+template <class T>
+Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tensor<T>* context,
+                                              const Mask<T>& mask) {
+  const auto start = Clock::now();
+  const auto pass = makeForward(input, context, mask, tasksForThreads());
+  pass->schedule().run();
+  commit(*pass, millisecondsSince(start));
+  return pass->output();
+}
+
+template <class T>
+std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> DiffusionCrossAttention<T>::startForward(
+    const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask) {
+  const Index minTasks = ThreadPool::shared().canRunInBackground() ? tasksForThreads() : kTasksForSlices;
+  auto pending = std::make_shared<PendingForward>(*this, makeForward(input, context, mask, minTasks));
   finishBeforeChange(pending);
   return pending;
 }
@@ -96,8 +110,8 @@ void DiffusionCrossAttention<T>::finishBeforeChange(const std::shared_ptr<Finish
 template <class T>
 void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, double milliseconds) {
   if (auto activations = pass.takeActivations()) activations_ = std::move(activations);
-  if (pass.contextWasReady()) ++statistics_.contextHits;
-  projectedContext_ = pass.projected()->isRemembered() ? pass.projected() : nullptr;
+  if (pass.contextWasFinished()) ++statistics_.contextHits;
+  contextCache_.store(pass.projected());
   statistics_.forward = finished(pass, milliseconds);
 }
 
@@ -114,21 +128,14 @@ template <class T>
 Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) {
   finishPending();
   if (!activations_ || activations_->parametersVersion != parameters_.version()) {
-    failArgument({activations_
-                      ? "backward was called after the parameters changed; it takes a forward "
-                        "with training = true after that"
-                      : "backward was called without a training forward; it takes a forward "
-                        "with training = true before it"});
+    failArgument({activations_ ? "backward was called after the parameters changed"
+                               : "backward was called without a training forward pass",
+                  "; expected a forward pass with training = true before it"});
   }
-  const Shape& expected = activations_->arguments.layout.shape;
-  if (outputGradient.shape() != expected) {
-    failShape({"outputGradient has shape ", outputGradient.shape(),
-               "; it takes that of the last training forward's input, ", expected});
-  }
+  checkOutputGradient(outputGradient.shape(), activations_->arguments.layout.shape);
   const auto start = Clock::now();
   memory::resetPeak();
-  BackwardPass<T> pass(configuration_, parameters_, packedWeights(), workspace_, *activations_,
-                       outputGradient);
+  BackwardPass<T> pass(passInputs(), parameters_, *activations_, outputGradient);
   pass.run();
   contextGradient_ = pass.contextGradient();
   statistics_.backward = finished(pass, millisecondsSince(start));
@@ -136,26 +143,24 @@ Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) 
 }
 
 template <class T>
-Tensor<T> DiffusionCrossAttention<T>::attentionMaps(const Tensor<T>& input,
-                                                    const Tensor<T>* context, const Mask<T>& mask,
-                                                    MapHeads heads) {
-  return computeAttentionMaps(configuration_, parameters_, *packedWeights(), workspace_,
-                              Arguments<T>::check(configuration_, input, context, mask),
-                              projectedContext_, heads);
+Tensor<T> DiffusionCrossAttention<T>::attentionMaps(const Tensor<T>& input, const Tensor<T>* context,
+                                                    const Mask<T>& mask, MapHeads heads) {
+  return computeAttentionMaps(passInputs(), Arguments<T>::check(configuration_, input, context, mask),
+                              contextCache_, heads);
 }
 
 template <class T>
 void DiffusionCrossAttention<T>::parametersChanged() {
   parameters_.touch();
   packedWeights_.reset();
-  projectedContext_.reset();
+  contextCache_.clear();
 }
 
 template <class T>
 template <class U>
 void DiffusionCrossAttention<T>::setParameters(std::span<const U> values) {
   if (static_cast<Index>(values.size()) != parameters_.size()) {
-    failShape({"parameters has ", values.size(), " elements; it takes ", parameters_.size()});
+    failShape({"parameters has ", values.size(), " elements; expected ", parameters_.size()});
   }
   finishPending();
   std::transform(values.begin(), values.end(), parameters_.mutableValues().begin(),
@@ -187,7 +192,7 @@ void DiffusionCrossAttention<T>::clearGradients() {
 template <class T>
 void DiffusionCrossAttention<T>::updateParameters(double learningRate) {
   finishPending();
-  parameters_.descend(static_cast<T>(learningRate));
+  parameters_.stepGradientDescent(static_cast<T>(learningRate));
   parametersChanged();
 }
 
@@ -196,15 +201,13 @@ void DiffusionCrossAttention<T>::resetState() {
   finishPending();
   activations_.reset();
   contextGradient_.reset();
-  projectedContext_.reset();
+  contextCache_.clear();
 }
 
 template <class T>
 Diagnostics DiffusionCrossAttention<T>::diagnostics() const {
-  const auto bytesOf = [](Index elements) {
-    return static_cast<std::size_t>(elements) * sizeof(T);
-  };
-  const Facts facts{
+  const auto bytesOf = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
+  const LayerInfo info{
       .dtype = sizeof(T) == 4 ? "float32" : "float64",
       .tileRows = linalg::kTileRows<T>,
       .tileColumns = linalg::kTileColumns<T>,
@@ -212,12 +215,11 @@ Diagnostics DiffusionCrossAttention<T>::diagnostics() const {
       .training = training_,
       .parameterBytes = 2 * bytesOf(parameters_.size()),
       .packedWeightBytes = packedWeights_ ? packedWeights_->bytes() : 0,
-      .contextBytes = projectedContext_ ? projectedContext_->bytes() : 0,
+      .contextBytes = contextCache_.bytes(),
       .activationBytes =
-          activations_ ? bytesOf(activations_->logSumExp.size()) + activations_->projected->bytes()
-                       : 0,
+          activations_ ? bytesOf(activations_->logSumExp.size()) + activations_->projected->bytes() : 0,
   };
-  return diagnose(configuration_, facts, statistics_);
+  return diagnose(configuration_, info, statistics_);
 }
 
 template class DiffusionCrossAttention<float>;

@@ -12,6 +12,7 @@
 #include "core/scratch.hpp"
 #include "core/tensor.hpp"
 #include "layer/configuration.hpp"
+#include "layer/context_cache.hpp"
 #include "layer/diagnostics.hpp"
 #include "layer/mask.hpp"
 #include "layer/parameters.hpp"
@@ -26,16 +27,20 @@ struct Activations;
 template <class T>
 class PackedWeights;
 template <class T>
-class ProjectedContext;
+struct PassInputs;
 
-/// How attentionMaps treats the heads.
+/// Which maps attentionMaps returns: the mean over the heads, or those of all heads.
 enum class MapHeads { kMean, kAll };
 
-/// Multi-head cross-attention as diffusion models use it (Rombach et al., 2022, section 3.3):
+/// Multi-head cross-attention of diffusion models.
+/// Based on: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models (2022),
+/// section 3.3.
 ///   q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo.
-/// input: [B, C, H, W], [B, N, C] or [N, C] with C = queryDim; context: [B | 1, L, contextDim], [L, contextDim], or none
-/// for self-attention over the input's own tokens. Every method checks its arguments before it changes anything and
-/// throws Error: kShape, kArgument or kOutOfMemory. Not to be used by two threads at once.
+/// input: [B, C, H, W], [B, N, C] or [N, C] with C = queryDim. context: [B, L, contextDim], where B may be 1,
+/// or [L, contextDim]; null for self-attention over the tokens of the input.
+///
+/// Each method checks its arguments before it changes anything, and throws Error: kShape, kArgument or
+/// kOutOfMemory. Not thread-safe.
 template <class T>
 class DiffusionCrossAttention {
  public:
@@ -47,54 +52,64 @@ class DiffusionCrossAttention {
   const Configuration& configuration() const { return configuration_; }
   const Parameters<T>& parameters() const { return parameters_; }
 
-  /// While training, a forward keeps what backward needs: its input and context (references, not copies), the packed
-  /// keys and values, and one log-sum-exp a token and head.
+  /// While training is on, forward saves what backward requires: its input and context (references, not
+  /// copies), the packed keys and values, and one log-sum-exp per token and head.
   bool training() const { return training_; }
   void setTraining(bool training) { training_ = training; }
 
-  /// The output has the input's shape. `context` null: self-attention.
+  /// Returns the output, which has the shape of the input. `context` is null for self-attention.
   Tensor<T> forward(const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask = {});
 
-  /// The same forward as work that is yet to be done: on a thread behind the caller's where there are threads, else
-  /// by calls of PendingForward::advance. The layer finishes it first wherever it would be in the way.
+  /// Starts the same forward pass without running it. PendingForward runs it on the background thread, or in
+  /// slices of time if there are no threads. The layer finishes it before any change that would affect it.
   class PendingForward;
   std::shared_ptr<PendingForward> startForward(const Tensor<T>& input, const Tensor<T>* context,
                                                const Mask<T>& mask = {});
 
-  /// dL/d(input); adds to the parameters' gradients. Takes the last training forward, and may be called again for it.
-  /// Throws kArgument where there was none since the last change of the parameters or resetState.
+  /// Returns dL/d(input) of the last training forward pass and adds to the gradients of the parameters. May
+  /// be called more than once for the same forward pass. Throws kArgument if there was no training forward
+  /// pass since the last change of the parameters or the last resetState.
   Tensor<T> backward(const Tensor<T>& outputGradient);
-  /// dL/d(context) of the last backward, of the context's shape; null for self-attention and before any backward.
+  /// Returns dL/d(context) of the last backward pass, which has the shape of the context. Null for
+  /// self-attention and before the first backward pass.
   const std::optional<Tensor<T>>& contextGradient() const { return contextGradient_; }
 
-  /// [B, L, H, W] or [B, L, N] for the mean over the heads, [B, heads, L, …] for all of them.
+  /// Returns the softmax probabilities: [B, L, H, W] or [B, L, N] for the mean over the heads, [B, heads, L,
+  /// …] for all heads.
   Tensor<T> attentionMaps(const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask,
                           MapHeads heads);
 
-  /// `values`: as many as parameters().size().
+  /// Throws kShape unless `values` has parameters().size() elements.
   template <class U>
   void setParameters(std::span<const U> values);
-  /// `values`: as many as the parameter has. The shape is the caller's to check.
+  /// `values` has as many elements as the parameter; the caller checks this.
   void setParameter(ParameterId id, std::span<const T> values);
-  /// Returns false, having done nothing, where no parameter has that name. Throws kShape for another shape than its own.
+  /// Returns false and does nothing if no parameter has this name. Throws kShape if `value` has another
+  /// shape.
   bool setParameter(std::string_view name, const Tensor<T>& value);
   void clearGradients();
-  /// p ← p - learningRate·dp, then the gradients are cleared.
+  /// Updates p ← p - learningRate·dp and clears the gradients.
   void updateParameters(double learningRate);
-  /// Forgets activations, the context's gradient and cached contexts.
+  /// Frees the activations, the gradient of the context and the cached context.
   void resetState();
 
-  /// What the layer is and did, for people.
+  /// Returns the sizes of the layer and the statistics of its last passes, for people.
   Diagnostics diagnostics() const;
 
-  /// This layer, or null once it is no more: for those that refer to it and may live longer.
+  /// Returns a pointer to this layer that is null after its destruction, for objects that may outlive the
+  /// layer.
   std::shared_ptr<DiffusionCrossAttention* const> self() const { return self_; }
-  /// Something that reads the parameters is under way: it is finished before they change or go.
+  /// Registers work that reads the parameters. The layer finishes it before the parameters change or are
+  /// freed.
   void finishBeforeChange(const std::shared_ptr<Finishable>& pending);
-  /// The weights of the present parameters, packed as passes have required them.
+  /// Returns the packed weights of the current parameters.
   std::shared_ptr<PackedWeights<T>> packedWeights();
 
  private:
+  PassInputs<T> passInputs();
+  std::unique_ptr<ForwardPass<T>> makeForward(const Tensor<T>& input, const Tensor<T>* context,
+                                              const Mask<T>& mask, Index minTasks);
+  /// Takes over what a finished forward pass leaves: activations, context and statistics.
   void commit(ForwardPass<T>& pass, double milliseconds);
   void finishPending();
   void parametersChanged();
@@ -105,33 +120,35 @@ class DiffusionCrossAttention {
   bool training_ = false;
 
   std::shared_ptr<PackedWeights<T>> packedWeights_;
-  std::shared_ptr<const ProjectedContext<T>> projectedContext_;
+  ContextCache<T> contextCache_;
   std::shared_ptr<const Activations<T>> activations_;
   std::optional<Tensor<T>> contextGradient_;
   std::vector<std::weak_ptr<Finishable>> pending_;
   Statistics statistics_;
-  std::shared_ptr<DiffusionCrossAttention*> self_ =
-      std::make_shared<DiffusionCrossAttention*>(this);
+  std::shared_ptr<DiffusionCrossAttention*> self_ = std::make_shared<DiffusionCrossAttention*>(this);
 };
 
-/// A forward under way: see PendingWork.
+/// A forward pass that was started: see PendingWork.
 template <class T>
 class DiffusionCrossAttention<T>::PendingForward final : public Finishable {
  public:
   PendingForward(DiffusionCrossAttention& layer, std::unique_ptr<ForwardPass<T>> pass);
 
-  bool runBehind(std::function<void()> done);
+  bool runInBackground(std::function<void()> done);
   bool advance(double milliseconds);
-  /// Does or awaits what is left and hands what is kept over to the layer. Once.
+  /// Runs the rest or waits for it, then passes activations and statistics to the layer. Does nothing the
+  /// second time.
   void finish() override;
-  /// The output; finishes first. Throws what the work threw.
+  /// Finishes the pass and returns its output. Throws what the work threw.
   Tensor<T> result();
 
  private:
   struct Work;
   DiffusionCrossAttention& layer_;
-  ForwardPass<T>* pass_;               ///< the work's
-  std::unique_ptr<PendingWork> work_;  ///< until it is finished
+  /// Owned by work_.
+  ForwardPass<T>* pass_;
+  /// Null after finish.
+  std::unique_ptr<PendingWork> work_;
   std::exception_ptr failure_;
   std::optional<Tensor<T>> output_;
 };

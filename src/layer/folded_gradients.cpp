@@ -27,36 +27,28 @@ constexpr Index kPackedChannelsPerTask = 16 * kTileColumns<T>;
 }  // namespace
 
 template <class T>
-FoldedGradients<T>::FoldedGradients(const Task& task) : task_(task) {
+FoldedGradients<T>::FoldedGradients(const GradientTask<T>& task) : task_(task) {
   const Index chunk = task.plan.chunk;
-  const Index mostRows =
-      task.configuration.numHeads * roundUp(projected().mostKeys(), kTileRows<T>);
+  const Index maxRows = task.configuration.numHeads * roundUp(projected().maxKeys(), kTileRows<T>);
   const auto allocate = [](ByteCount size, std::initializer_list<Buffer<T>*> buffers) {
     for (Buffer<T>* buffer : buffers) *buffer = Buffer<T>(size);
   };
   allocate(columnPanelsSize<T>(queryDim(), chunk), {&input_, &outputGradient_});
-  allocate(columnPanelsSize<T>(mostRows, chunk), {&probabilities_, &scoreGradients_});
+  allocate(columnPanelsSize<T>(maxRows, chunk), {&probabilities_, &scoreGradients_});
   allocate(columnPanelsSize<T>(chunk, queryDim()), {&inputTransposed_, &outputGradientTransposed_});
-  allocate(columnPanelsSize<T>(mostRows, queryDim()), {&foldedKeyGradient_, &foldedValueGradient_});
+  allocate(columnPanelsSize<T>(maxRows, queryDim()), {&foldedKeyGradient_, &foldedValueGradient_});
 }
 
 template <class T>
-MatrixView<const T> FoldedGradients<T>::tokens(const Tensor<T>& tensor, Index batchRow, Index begin,
-                                               Index count) const {
-  const TokenLayout& layout = task_.activations.arguments.layout;
-  return layout.channelsByTokens(tensor.data(), batchRow).columnRange(begin, count);
-}
-
-template <class T>
-ColumnPanels<const T> FoldedGradients<T>::ofHead(Buffer<T>& gradient, Index set, Index head) {
-  return columnPanels<const T>(gradient.data(), rows(set), queryDim())
-      .depthRange(head * folded().headStride(set), projected().keyCount(set));
+ColumnPanels<const T> FoldedGradients<T>::ofHead(Buffer<T>& gradient, Index kvBatch, Index head) {
+  return columnPanels<const T>(gradient.data(), rows(kvBatch), queryDim())
+      .depthRange(head * folded().headStride(kvBatch), projected().keyCount(kvBatch));
 }
 
 template <class T>
 void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begin, Index count,
                                   bool isFirst) {
-  const Index set = projected().setOf(batchRow);
+  const Index kvBatch = projected().kvBatchOf(batchRow);
   const Index tokenBlock = task_.plan.tokenBlock;
   const Index blocks = ceilDivide(count, tokenBlock);
   const Index packings = ceilDivide(queryDim(), kPackedChannelsPerTask<T>);
@@ -69,54 +61,51 @@ void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begi
       const Index channels = std::min(kPackedChannelsPerTask<T>, queryDim() - channel);
       packTokens(batchRow, begin, count, channel, channels);
       task_.parameters.addBiasGradient(
-          tokens(task_.outputGradient, batchRow, begin, count).rowRange(channel, channels),
-          channel);
+          task_.tokens(task_.outputGradient, batchRow, begin, count).rowRange(channel, channels), channel);
     }
   });
-  const Index taskRows = planTaskRows<T>(rows(set));
-  schedule.add(ceilDivide(rows(set), taskRows),
-               Scratch::bytesFor<T>(rowPanelsSize<T>(taskRows, count)),
+  const Index taskRows = planTaskRows<T>(rows(kvBatch));
+  schedule.add(ceilDivide(rows(kvBatch), taskRows), Scratch::bytesFor<T>(rowPanelsSize<T>(taskRows, count)),
                [=, this](Index task, Scratch& scratch) {
                  const Index row = task * taskRows;
-                 addFoldedGradients(set, count, row, std::min(taskRows, rows(set) - row),
+                 addFoldedGradients(kvBatch, count, row, std::min(taskRows, rows(kvBatch) - row),
                                     isFirst ? Start::kZero : Start::kAccumulate, scratch);
                });
 }
 
 template <class T>
 void FoldedGradients<T>::computeBlock(Index batchRow, Index chunk, Index begin, Index count) {
-  const Arguments<T>& arguments = task_.activations.arguments;
-  const Index set = projected().setOf(batchRow);
+  const Arguments<T>& arguments = task_.arguments();
+  const Index kvBatch = projected().kvBatchOf(batchRow);
   const Index panel = begin / kTileColumns<T>;
   const Index lastPanel = panel + ceilDivide(count, kTileColumns<T>);
   const auto block = [&](Buffer<T>& buffer, Index depth) {
     return columnPanels(buffer.data(), depth, begin + count).panelRange(panel, lastPanel);
   };
   const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
-    return linalg::packColumns<T>(tokens(tensor, batchRow, chunk + begin, count),
+    return linalg::packColumns<T>(task_.tokens(tensor, batchRow, chunk + begin, count),
                                   block(buffer, queryDim()).data);
   };
   const ColumnPanels<T> input = pack(arguments.input, input_);
-  const ColumnPanels<T> scoreGradients = block(scoreGradients_, rows(set));
+  const ColumnPanels<T> scoreGradients = block(scoreGradients_, rows(kvBatch));
   attention::foldedBackward<T>(
       {.input = input,
        .outputGradient = pack(task_.outputGradient, outputGradient_),
-       .keys = folded().keys(set),
-       .values = folded().values(set),
+       .keys = folded().keys(kvBatch),
+       .values = folded().values(kvBatch),
        .heads = task_.configuration.numHeads,
-       .headStride = folded().headStride(set),
-       .keysPerHead = projected().keyCount(set),
+       .headStride = folded().headStride(kvBatch),
+       .keysPerHead = projected().keyCount(kvBatch),
        .mask = arguments.headMask(batchRow, 0).fromToken(chunk + begin),
        .maskHeadStride = arguments.maskHeadStride(),
        .logSumExp = task_.activations.logSumExpOf(task_.configuration, batchRow, 0) + chunk + begin,
        .logSumExpHeadStride = arguments.layout.tokens,
-       .probabilities = block(probabilities_, rows(set)),
+       .probabilities = block(probabilities_, rows(kvBatch)),
        .scoreGradients = scoreGradients});
-  // The packed input has been used: its gradient takes its place on the way to an image.
-  linalg::multiply<T>(folded().keysTransposed(set), scoreGradients, input);
-  linalg::unpackColumns<T>(input,
-                           arguments.layout.channelsByTokens(task_.inputGradient.data(), batchRow)
-                               .columnRange(chunk + begin, count));
+  // The packed input is no longer needed. Its memory takes the gradient before it is unpacked: see
+  // ForwardPass.
+  linalg::multiply<T>(folded().keysTransposed(kvBatch), scoreGradients, input);
+  linalg::unpackColumns<T>(input, task_.inputGradientTokens(batchRow, chunk + begin, count));
 }
 
 template <class T>
@@ -124,22 +113,21 @@ void FoldedGradients<T>::packTokens(Index batchRow, Index chunk, Index count, In
                                     Index channels) {
   const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
     linalg::packColumns<T>(
-        tokens(tensor, batchRow, chunk, count).rowRange(firstChannel, channels).transposed(),
+        task_.tokens(tensor, batchRow, chunk, count).rowRange(firstChannel, channels).transposed(),
         buffer.data() + firstChannel * count);
   };
-  pack(task_.activations.arguments.input, inputTransposed_);
+  pack(task_.arguments().input, inputTransposed_);
   pack(task_.outputGradient, outputGradientTransposed_);
 }
 
 template <class T>
-void FoldedGradients<T>::addFoldedGradients(Index set, Index count, Index firstRow, Index rows,
+void FoldedGradients<T>::addFoldedGradients(Index kvBatch, Index count, Index firstRow, Index rows,
                                             Start start, Scratch& scratch) {
   T* memory = scratch.take<T>(rowPanelsSize<T>(rows, count));
   const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, Buffer<T>& gradient) {
-    const Index allRows = this->rows(set);
+    const Index allRows = this->rows(kvBatch);
     linalg::multiply<T>(
-        packRows<T>(columnPanels<const T>(left.data(), allRows, count).depthRange(firstRow, rows),
-                    memory),
+        packRows<T>(columnPanels<const T>(left.data(), allRows, count).depthRange(firstRow, rows), memory),
         columnPanels<const T>(right.data(), count, queryDim()),
         columnPanels(gradient.data(), allRows, queryDim()).depthRange(firstRow, rows), start);
   };
@@ -148,66 +136,61 @@ void FoldedGradients<T>::addFoldedGradients(Index set, Index count, Index firstR
 }
 
 template <class T>
-void FoldedGradients<T>::addSetEnd(Schedule& schedule, Index set) {
-  const Index keys = projected().keyCount(set);
+void FoldedGradients<T>::addEnd(Schedule& schedule, Index kvBatch) {
+  const Index keys = projected().keyCount(kvBatch);
   const Index headDim = task_.configuration.headDim();
   const auto rowsBytes = [](Index rows, Index depth) {
     return Scratch::bytesFor<T>(rowPanelsSize<T>(rows, depth));
   };
   const ByteCount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(queryDim(), keys)) +
-                              rowsBytes(queryDim(), keys) +
-                              Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
-  schedule.add(2 * task_.configuration.numHeads, scratchBytes,
-               [=, this](Index task, Scratch& scratch) {
-                 if (task % 2 == 0) {
-                   unfoldKeys(set, task / 2, scratch);
-                 } else {
-                   unfoldValues(set, task / 2, scratch);
-                 }
-               });
+                                 rowsBytes(queryDim(), keys) +
+                                 Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
+  schedule.add(2 * task_.configuration.numHeads, scratchBytes, [=, this](Index task, Scratch& scratch) {
+    if (task % 2 == 0) {
+      unfoldKeys(kvBatch, task / 2, scratch);
+    } else {
+      unfoldValues(kvBatch, task / 2, scratch);
+    }
+  });
 }
 
 template <class T>
-void FoldedGradients<T>::unfoldKeys(Index set, Index head, Scratch& scratch) {
+void FoldedGradients<T>::unfoldKeys(Index kvBatch, Index head, Scratch& scratch) {
   const Index channels = queryDim();
   const Index headDim = task_.configuration.headDim();
-  const Index keys = projected().keyCount(set);
-  const ColumnPanels<const T> gradient = ofHead(foldedKeyGradient_, set, head);
-  T* weightGradient =
-      task_.parameters.gradients(ParameterId::kQuery).data() + head * headDim * channels;
-  linalg::multiply<T>(projected().keysTransposed(set, head), gradient,
+  const Index keys = projected().keyCount(kvBatch);
+  const ColumnPanels<const T> gradient = ofHead(foldedKeyGradient_, kvBatch, head);
+  T* weightGradient = task_.parameters.gradients(ParameterId::kQuery).data() + head * headDim * channels;
+  linalg::multiply<T>(projected().keysTransposed(kvBatch, head), gradient,
                       rowMajor(weightGradient, headDim, channels), Start::kAccumulate);
 
   linalg::multiply<T>(
-      task_.weights.ofHead(PackedWeight::kQueryOfHeads, head),
+      task_.weights.ofHead(PackedWeight::kQueryPerHead, head),
       linalg::packTransposed<T>(gradient, scratch.take<T>(columnPanelsSize<T>(channels, keys))),
       task_.keyGradients.rows(task_.keyGradients.keys, head * headDim, headDim,
                               roundUp(keys, kTileColumns<T>)));
 }
 
 template <class T>
-void FoldedGradients<T>::unfoldValues(Index set, Index head, Scratch& scratch) {
+void FoldedGradients<T>::unfoldValues(Index kvBatch, Index head, Scratch& scratch) {
   const Index channels = queryDim();
   const Index headDim = task_.configuration.headDim();
-  const Index keys = projected().keyCount(set);
-  const ColumnPanels<T> gradient =
-      linalg::packTransposed<T>(ofHead(foldedValueGradient_, set, head),
-                                scratch.take<T>(columnPanelsSize<T>(channels, keys)));
-  const RowPanels<T> gradientRows =
-      packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys)));
-  linalg::multiply<T>(
-      gradientRows,
-      linalg::packTransposed<T>(projected().valueColumns(set, head),
-                                scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
-      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels, channels)
-          .columnRange(head * headDim, headDim),
-      Start::kAccumulate);
-  linalg::multiply<T>(task_.weights.ofHead(PackedWeight::kOutputTransposedOfHeads, head), gradient,
+  const Index keys = projected().keyCount(kvBatch);
+  const ColumnPanels<T> gradient = linalg::packTransposed<T>(
+      ofHead(foldedValueGradient_, kvBatch, head), scratch.take<T>(columnPanelsSize<T>(channels, keys)));
+  const RowPanels<T> gradientRows = packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys)));
+  linalg::multiply<T>(gradientRows,
+                      linalg::packTransposed<T>(projected().valueColumns(kvBatch, head),
+                                                scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
+                      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels, channels)
+                          .columnRange(head * headDim, headDim),
+                      Start::kAccumulate);
+  linalg::multiply<T>(task_.weights.ofHead(PackedWeight::kOutputTransposedPerHead, head), gradient,
                       task_.keyGradients.rows(task_.keyGradients.values, head * headDim, headDim,
                                               roundUp(keys, kTileColumns<T>)));
 }
 
-// For the formats of kFoldsGradients.
+// Only for the types of kFoldsGradients.
 template class FoldedGradients<float>;
 
 }  // namespace cross_attention::layer

@@ -1,72 +1,41 @@
 #include "layer/forward_pass.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "attention/flash_forward.hpp"
 #include "attention/folded_forward.hpp"
+#include "layer/cost.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
 
-namespace {
-
 template <class T>
-std::shared_ptr<const PackedWeights<T>> require(std::shared_ptr<PackedWeights<T>> weights,
-                                                const std::shared_ptr<Workspace>& workspace,
-                                                bool folded, bool contextIsReady) {
-  if (!contextIsReady) {
-    weights->require(
-        {folded ? PackedWeight::kQueryTransposed : PackedWeight::kQuery, PackedWeight::kOutput,
-         PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads},
-        workspace);
-  } else if (!folded) {
-    weights->require({PackedWeight::kQuery, PackedWeight::kOutput}, workspace);
-  }
-  return weights;
-}
-
-}  // namespace
-
-template <class T>
-ForwardPass<T>::ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
-                            std::shared_ptr<PackedWeights<T>> weights,
-                            std::shared_ptr<Workspace> workspace, Arguments<T> arguments,
-                            std::shared_ptr<const ProjectedContext<T>> ready,
+ForwardPass<T>::ForwardPass(PassInputs<T> inputs, Arguments<T> arguments, const PreparedContext<T>& context,
                             const ForwardOptions& options)
-    : configuration_(configuration),
+    : configuration_(inputs.configuration),
+      weights_(std::move(inputs.weights)),
       arguments_(std::move(arguments)),
-      folded_(options.folds.value_or(arguments_.foldsContext(configuration))),
-      weights_(require(std::move(weights), workspace, folded_, options.contextIsReady)),
+      projected_(context.projected),
+      folded_(context.folded),
+      contextWasFinished_(context.isFinished()),
+      bytesBefore_(context.bytesBefore),
       output_(options.repeats ? Tensor<T>(AnyTensor(arguments_.layout.shape, nullptr, 0))
                               : Tensor<T>(arguments_.layout.shape)),
-      bias_(parameters.values(ParameterId::kOutputBias).data()),
-      schedule_(std::move(workspace)) {
-  const Context<T>& context = arguments_.context;
-  const typename ProjectedContext<T>::Forms forms{
-      .transposed = options.training, .folded = folded_, .repeats = options.repeats};
-  if (options.contextIsReady ||
-      (ready && ready->matches(parameters, context, arguments_.mask.keys.get(), forms))) {
-    projected_ = std::move(ready);
-    contextWasReady_ = true;
-  } else {
-    auto projected = std::make_shared<ProjectedContext<T>>(configuration, parameters, context,
-                                                           arguments_.mask.keys, forms);
-    // A training step changes the parameters, and with them every key and value: not worth a copy.
-    if (!options.training && !options.repeats) projected->remember(context);
-    projected->addStages(schedule_, *weights_, context);
-    projected_ = std::move(projected);
-  }
+      bias_(inputs.parameters.values(ParameterId::kOutputBias).data()),
+      schedule_(std::move(inputs.workspace)) {
+  context.addStages(schedule_, *weights_, arguments_.context);
+  const TokenLayout& layout = arguments_.layout;
   if (options.training) {
-    const TokenLayout& layout = arguments_.layout;
     activations_ = std::make_shared<Activations<T>>(
-        Activations<T>{arguments_, projected_, parameters.version(),
-                       Buffer<T>(ByteCount{layout.batch} * configuration.numHeads * layout.tokens)});
+        Activations<T>{arguments_, projected_, inputs.parameters.version(),
+                       Buffer<T>(ByteCount{layout.batch} * configuration_.numHeads * layout.tokens)});
   }
-  plan_ = planForward<T>(configuration, {.batch = arguments_.layout.batch,
-                                         .tokens = arguments_.layout.tokens,
-                                         .keys = projected_->mostKeys(),
-                                         .folded = folded_,
-                                         .leastTasks = options.leastTasks});
+  plan_ = planForward<T>(configuration_, {.batch = layout.batch,
+                                          .tokens = layout.tokens,
+                                          .keys = projected_->maxKeys(),
+                                          .folded = folded_,
+                                          .minTasks = options.minTasks});
   addTokenBlocks();
   statistics_ = {.happened = true,
                  .shapes = arguments_.shapes(),
@@ -94,12 +63,11 @@ void ForwardPass<T>::addTokenBlocks() {
   };
   ByteCount scratchBytes = panelsBytes(configuration_.queryDim);
   if (folded_) {
-    const Index headStride = roundUp(projected_->mostKeys(), linalg::kTileRows<T>);
+    const Index headStride = roundUp(projected_->maxKeys(), linalg::kTileRows<T>);
     scratchBytes += panelsBytes(configuration_.numHeads * headStride);
   } else {
-    scratchBytes +=
-        panelsBytes(configuration_.queryDim) +
-        Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
+    scratchBytes += panelsBytes(configuration_.queryDim) +
+                    Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
   }
   schedule_.add(layout.batch * blocks, scratchBytes, [=, this](Index task, Scratch& scratch) {
     const Index batchRow = task / blocks;
@@ -117,8 +85,7 @@ template <class T>
 linalg::ColumnPanels<T> ForwardPass<T>::packInput(Index batchRow, Index begin, Index count,
                                                   Scratch& scratch) const {
   return linalg::packColumns<T>(
-      arguments_.layout.channelsByTokens(arguments_.input.data(), batchRow)
-          .columnRange(begin, count),
+      arguments_.layout.channelsByTokens(arguments_.input.data(), batchRow).columnRange(begin, count),
       scratch.take<T>(linalg::columnPanelsSize<T>(configuration_.queryDim, count)));
 }
 
@@ -130,14 +97,14 @@ T* ForwardPass<T>::logSumExpOf(Index batchRow, Index head, Index token) {
 }
 
 template <class T>
-void ForwardPass<T>::projectOutput(linalg::RowPanels<T> weight,
-                                   linalg::ColumnPanels<const T> attended,
+void ForwardPass<T>::projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPanels<const T> attended,
                                    linalg::ColumnPanels<T> result, Index batchRow, Index begin) {
-  // Not straight into the output: an image's rows lie a power of two apart, where the sums, read and written once for
-  // each block of the depth, would drive each other out of the cache.
+  // Not directly into the output: the rows of an image are often a power of two apart, so that the sums,
+  // which are read and written once for each block of the depth, would evict each other from the cache.
   linalg::multiply<T>(weight, attended, result, linalg::Start::kBias, bias_);
-  linalg::unpackColumns<T>(result, arguments_.layout.channelsByTokens(output_.data(), batchRow)
-                                       .columnRange(begin, result.columns));
+  linalg::unpackColumns<T>(
+      result,
+      arguments_.layout.channelsByTokens(output_.data(), batchRow).columnRange(begin, result.columns));
 }
 
 template <class T>
@@ -149,14 +116,14 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
       scratch.take<T>(linalg::columnPanelsSize<T>(input.depth, count)), input.depth, count);
   linalg::multiply<T>((*weights_)[PackedWeight::kQuery], input, query);
 
-  // The input has been used: the heads' outputs take its place.
+  // The input is no longer needed: the outputs of the heads reuse its memory.
   const ColumnPanels<T> attended = input;
   T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock));
-  const Index set = projected_->setOf(batchRow);
+  const Index kvBatch = projected_->kvBatchOf(batchRow);
   for (Index head = 0; head < configuration_.numHeads; ++head) {
     attention::flashForward<T>({.query = query.depthRange(head * headDim, headDim),
-                                .keys = projected_->keys(set, head),
-                                .valuesTransposed = projected_->valuesTransposed(set, head),
+                                .keys = projected_->keys(kvBatch, head),
+                                .valuesTransposed = projected_->valuesTransposed(kvBatch, head),
                                 .mask = arguments_.headMask(batchRow, head).fromToken(begin),
                                 .keyBlock = plan_.keyBlock,
                                 .output = attended.depthRange(head * headDim, headDim),
@@ -167,25 +134,24 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
 }
 
 template <class T>
-void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index count,
-                                         Scratch& scratch) {
-  const Index set = projected_->setOf(batchRow);
+void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch) {
+  const Index kvBatch = projected_->kvBatchOf(batchRow);
   const FoldedContext<T>& folded = *projected_->folded();
-  const Index rows = folded.keys(set).rows;
+  const Index rows = folded.keys(kvBatch).rows;
   const linalg::ColumnPanels<T> probabilities =
       linalg::columnPanels(scratch.take<T>(linalg::columnPanelsSize<T>(rows, count)), rows, count);
   const linalg::ColumnPanels<T> input = packInput(batchRow, begin, count, scratch);
   attention::foldedForward<T>({.input = input,
-                               .keys = folded.keys(set),
+                               .keys = folded.keys(kvBatch),
                                .heads = configuration_.numHeads,
-                               .headStride = folded.headStride(set),
-                               .keysPerHead = projected_->keyCount(set),
+                               .headStride = folded.headStride(kvBatch),
+                               .keysPerHead = projected_->keyCount(kvBatch),
                                .mask = arguments_.headMask(batchRow, 0).fromToken(begin),
                                .maskHeadStride = arguments_.maskHeadStride(),
                                .probabilities = probabilities,
                                .logSumExp = logSumExpOf(batchRow, 0, begin),
                                .logSumExpHeadStride = arguments_.layout.tokens});
-  projectOutput(folded.valuesTransposed(set), probabilities, input, batchRow, begin);
+  projectOutput(folded.valuesTransposed(kvBatch), probabilities, input, batchRow, begin);
 }
 
 template <class T>
@@ -195,19 +161,15 @@ std::shared_ptr<const Activations<T>> ForwardPass<T>::takeActivations() {
 
 template <class T>
 double ForwardPass<T>::flops() const {
-  const auto c = static_cast<double>(configuration_.queryDim);
-  const auto d = static_cast<double>(configuration_.contextDim);
-  const auto n = static_cast<double>(arguments_.layout.tokens);
-  const auto heads = static_cast<double>(configuration_.numHeads);
+  const auto tokens = static_cast<double>(arguments_.layout.tokens);
+  const auto keysOf = [this](Index kvBatch) { return static_cast<double>(projected_->keyCount(kvBatch)); };
   double flops = 0;
   for (Index row = 0; row < arguments_.layout.batch; ++row) {
-    const auto l = static_cast<double>(projected_->keyCount(projected_->setOf(row)));
-    flops += folded_ ? 4 * n * heads * l * c : 4 * n * c * c + 4 * n * c * l;
+    flops += tokenFlops(configuration_, tokens, keysOf(projected_->kvBatchOf(row)), folded_);
   }
-  if (contextWasReady_) return flops;
-  for (Index set = 0; set < projected_->sets(); ++set) {
-    const auto l = static_cast<double>(projected_->keyCount(set));
-    flops += 4 * d * c * l + (folded_ ? 4 * l * c * c : 0);
+  if (contextWasFinished_) return flops;
+  for (Index kvBatch = 0; kvBatch < projected_->kvBatches(); ++kvBatch) {
+    flops += contextFlops(configuration_, keysOf(kvBatch), folded_);
   }
   return flops;
 }

@@ -1,112 +1,73 @@
 #pragma once
 
-#include <optional>
-
-#include "attention/scores.hpp"
 #include "core/schedule.hpp"
-#include "layer/mask.hpp"
-#include "layer/packed_weights.hpp"
+#include "layer/activations.hpp"
 #include "layer/planner.hpp"
-#include "layer/projected_context.hpp"
-#include "layer/statistics.hpp"
-#include "layer/token_layout.hpp"
+#include "layer/prepared_context.hpp"
 
 namespace cross_attention::layer {
 
-/// The checked arguments of a call.
-template <class T>
-struct Arguments {
-  Tensor<T> input;
-  TokenLayout layout;
-  Context<T> context;
-  Mask<T> mask;
-
-  /// Throws kShape where input, context and mask do not fit the layer or each other.
-  static Arguments check(const Configuration& configuration, const Tensor<T>& input,
-                         const Tensor<T>* context, const Mask<T>& mask);
-
-  /// The additive mask as one head of one batch row sees it.
-  attention::HeadMask<T> headMask(Index batchRow, Index head) const;
-  /// Elements of the additive mask from one head to the next; 0: the same for all.
-  Index maskHeadStride() const;
-  /// Whether a pass folds the context with the weights.
-  bool foldsContext(const Configuration& configuration) const;
-  /// input, context and mask, as far as they are given.
-  std::array<NamedShape, 3> shapes() const;
-};
-
-/// What a training forward keeps for the way back.
-template <class T>
-struct Activations {
-  Arguments<T> arguments;
-  std::shared_ptr<const ProjectedContext<T>> projected;
-  std::uint64_t parametersVersion;
-  Buffer<T> logSumExp;  ///< [B, heads, N]
-
-  const T* logSumExpOf(const Configuration& configuration, Index batchRow, Index head) const {
-    return logSumExp.data() + (batchRow * configuration.numHeads + head) * arguments.layout.tokens;
-  }
-};
-
-/// What kind of forward it is.
 struct ForwardOptions {
-  bool training = false;           ///< activations are kept
-  Index leastTasks = 1;            ///< see ForwardWork
-  std::optional<bool> folds = {};  ///< whether the context is folded; none: as the shapes decide
-  bool contextIsReady = false;     ///< `ready` is taken unseen
-  bool repeats = false;            ///< the schedule is run again and again: see bind
+  /// The pass saves its activations for a backward pass.
+  bool training = false;
+  /// See ForwardWork.
+  Index minTasks = 1;
+  /// The schedule runs more than once, each time after bind: the pass allocates no output.
+  bool repeats = false;
 };
 
-/// One forward over all tokens. A task takes a block of tokens through all of it: query projection, attention of all
-/// heads, output projection – or, with a folded context, all heads' probabilities and the output from them – so that
-/// nothing of the size of the image exists but input and output.
+/// One forward pass over all tokens. A task computes everything for a block of tokens: query projection,
+/// attention of all heads, output projection; or, with a folded context, the probabilities of all heads and
+/// the output. Therefore only the input and the output have the size of the image.
 template <class T>
 class ForwardPass {
  public:
-  /// `ready`: a projected context that may be taken if it matches, or null. Allocates; the work is the schedule's.
-  /// Weights and parameters must stay as they are until it is done.
-  ForwardPass(const Configuration& configuration, const Parameters<T>& parameters,
-              std::shared_ptr<PackedWeights<T>> weights, std::shared_ptr<Workspace> workspace,
-              Arguments<T> arguments, std::shared_ptr<const ProjectedContext<T>> ready,
+  /// The weights that the pass itself reads, which prepareContext packs.
+  static constexpr PackedWeightSet requiredWeights(bool folded) {
+    if (folded) return {};
+    return {PackedWeight::kQuery, PackedWeight::kOutput};
+  }
+
+  /// The pass computes folded attention if `context.folded`. Allocates all memory; the schedule does the
+  /// work. Parameters and weights must not change until it is done.
+  ForwardPass(PassInputs<T> inputs, Arguments<T> arguments, const PreparedContext<T>& context,
               const ForwardOptions& options);
 
-  /// Other tensors of the same shapes in place of the arguments and the output, and the schedule from its beginning.
-  /// `context` and `mask` (an additive one): null where there is none, or where it stays. Allocates nothing.
-  void bind(const Tensor<T>& input, const Tensor<T>* context, const Tensor<T>* mask,
-            const Tensor<T>& output);
+  /// Replaces the arguments and the output by tensors of the same shapes and rewinds the schedule. `context`
+  /// and `mask` (an additive one) are null if there is none or if it does not change. Allocates nothing.
+  void bind(const Tensor<T>& input, const Tensor<T>* context, const Tensor<T>* mask, const Tensor<T>& output);
 
   Schedule& schedule() { return schedule_; }
   const Tensor<T>& output() const { return output_; }
   const Arguments<T>& arguments() const { return arguments_; }
   const std::shared_ptr<const ProjectedContext<T>>& projected() const { return projected_; }
-  bool contextWasReady() const { return contextWasReady_; }
-  /// What backward needs, once; null where this was no training forward.
+  /// True if the pass was given a finished context.
+  bool contextWasFinished() const { return contextWasFinished_; }
+  /// Returns what a backward pass needs and gives it up; null if this is not a training pass.
   std::shared_ptr<const Activations<T>> takeActivations();
-  /// What the pass is to do. How it went is the caller's to add.
+  /// The sizes of the pass. The caller adds time and memory.
   PassStatistics& statistics() { return statistics_; }
   std::size_t bytesBefore() const { return bytesBefore_; }
 
  private:
   void addTokenBlocks();
-  /// Floating-point operations that the schedule does.
+  /// Returns the FLOPs of the schedule.
   double flops() const;
   void runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
   void runFoldedTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
-  linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count,
-                                    Scratch& scratch) const;
+  linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count, Scratch& scratch) const;
   T* logSumExpOf(Index batchRow, Index head, Index token);
-  /// `result`: queryDim × tokens, for a while.
+  /// `result`: working memory of queryDim × tokens.
   void projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPanels<const T> attended,
                      linalg::ColumnPanels<T> result, Index batchRow, Index begin);
 
   Configuration configuration_;
+  std::shared_ptr<const PackedWeights<T>> weights_;
   Arguments<T> arguments_;
-  bool folded_;
-  std::shared_ptr<const PackedWeights<T>> weights_;  ///< those that its kind takes are packed
-  /// After the weights were packed: they stay.
-  std::size_t bytesBefore_ = memory::bytesInUse();
   std::shared_ptr<const ProjectedContext<T>> projected_;
-  bool contextWasReady_ = false;
+  bool folded_;
+  bool contextWasFinished_;
+  std::size_t bytesBefore_;
   Plan plan_{};
   std::shared_ptr<Activations<T>> activations_;
   Tensor<T> output_;

@@ -6,17 +6,17 @@
 
 namespace cross_attention::layer {
 
-/// The gradients of one set's keys and values, both queryDim × keys. The keys' lacks the factor that the keys have.
+/// The gradients of the keys and values of one key/value batch, both queryDim × keys. The gradient of the
+/// keys lacks the factor by which the keys are multiplied.
 template <class T>
 struct KeyGradients {
-  /// Of at most `mostKeys` keys. Rows have room for another tile: products write whole ones.
-  KeyGradients(Index queryDim, Index mostKeys)
-      : stride(roundUp(mostKeys, linalg::kTileColumns<T>) + linalg::kTileColumns<T>),
+  /// Rows have space for one more tile, because products write whole tiles.
+  KeyGradients(Index queryDim, Index maxKeys)
+      : stride(roundUp(maxKeys, linalg::kTileColumns<T>) + linalg::kTileColumns<T>),
         keys(ByteCount{queryDim} * stride),
         values(ByteCount{queryDim} * stride) {}
 
-  linalg::MatrixView<T> rows(Buffer<T>& gradient, Index firstChannel, Index channels,
-                             Index columns) const {
+  linalg::MatrixView<T> rows(Buffer<T>& gradient, Index firstChannel, Index channels, Index columns) const {
     return {gradient.data() + firstChannel * stride, channels, columns, stride, 1};
   }
 

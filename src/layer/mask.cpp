@@ -1,10 +1,10 @@
 #include "layer/mask.hpp"
 
-#include <string>
+#include <algorithm>
 #include <type_traits>
 
 #include "core/error.hpp"
-#include "core/text.hpp"
+#include "layer/call_check.hpp"
 
 namespace cross_attention::layer {
 
@@ -22,8 +22,8 @@ std::shared_ptr<const KeyMask> readKeyMask(const Tensor<U>& tensor) {
       if (value == U(1)) {
         mask->attended[static_cast<std::size_t>(row)].push_back(key);
       } else if (value != U(0)) {
-        failArgument({"mask [B, L] holds ", static_cast<double>(value),
-                      "; a key mask takes 1 (attend) and 0 (ignore)"});
+        failArgument(
+            {"mask [B, L] contains ", static_cast<double>(value), "; expected 1 (attend) or 0 (ignore)"});
       }
     }
   }
@@ -32,24 +32,32 @@ std::shared_ptr<const KeyMask> readKeyMask(const Tensor<U>& tensor) {
 
 }  // namespace
 
+Index KeyMask::maxKeys() const {
+  Index keys = 0;
+  for (const auto& list : attended) keys = std::max(keys, static_cast<Index>(list.size()));
+  return keys;
+}
+
 template <class T>
 template <class U>
 Mask<T> Mask<T>::from(const Tensor<U>& tensor) {
+  checkMaskRank(tensor.shape());
   Mask mask;
   if (tensor.rank() == 2) {
     mask.keys = readKeyMask(tensor);
-  } else if (tensor.rank() == 4) {
-    if constexpr (std::is_same_v<T, U>) {
-      mask.additive = tensor;
-    } else {
-      failArgument({"mask is of another dtype than the layer; an additive mask takes the layer's"});
-    }
+  } else if constexpr (std::is_same_v<T, U>) {
+    mask.additive = tensor;
   } else {
-    failShape(
-        {"mask has shape ", tensor.shape(),
-         "; it takes a key mask [B | 1, L] or an additive mask [B | 1, heads | 1, N | 1, L]"});
+    failArgument({"mask [B, heads, N, L] has another dtype than the layer; expected the layer's dtype"});
   }
   return mask;
+}
+
+template <class T>
+std::optional<Shape> Mask<T>::shape() const {
+  if (keys) return Shape{keys->batch, keys->length};
+  if (additive) return additive->shape();
+  return std::nullopt;
 }
 
 #define CROSS_ATTENTION_INSTANTIATE(T)                  \

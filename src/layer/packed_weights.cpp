@@ -1,6 +1,8 @@
 #include "layer/packed_weights.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 namespace cross_attention::layer {
 
@@ -10,33 +12,44 @@ using linalg::MatrixView;
 using linalg::RowPanels;
 
 /// Row panels that one task packs.
-constexpr Index kPanelsAtATime = 8;
+constexpr Index kPanelsPerTask = 8;
 
-bool isOfHeads(PackedWeight weight) { return weight >= PackedWeight::kKeyOfHeads; }
+/// How a weight is packed.
+struct Packing {
+  ParameterId parameter;
+  bool transposed = false;
+  bool perHead = false;
+};
 
-/// What is packed: the parameter, or its transpose.
-template <class T>
-MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight) {
-  const auto view = [&](ParameterId id) {
-    const Shape shape = parameters.shape(id);
-    return linalg::rowMajor(parameters.values(id).data(), shape[0], shape[1]);
-  };
+constexpr Packing packingOf(PackedWeight weight) {
   switch (weight) {
     case PackedWeight::kQuery:
-    case PackedWeight::kQueryOfHeads:
-      return view(ParameterId::kQuery);
+      return {.parameter = ParameterId::kQuery};
     case PackedWeight::kQueryTransposed:
-      return view(ParameterId::kQuery).transposed();
+      return {.parameter = ParameterId::kQuery, .transposed = true};
+    case PackedWeight::kQueryPerHead:
+      return {.parameter = ParameterId::kQuery, .perHead = true};
+    case PackedWeight::kKeyPerHead:
+      return {.parameter = ParameterId::kKey, .perHead = true};
+    case PackedWeight::kValuePerHead:
+      return {.parameter = ParameterId::kValue, .perHead = true};
     case PackedWeight::kOutput:
-      return view(ParameterId::kOutput);
+      return {.parameter = ParameterId::kOutput};
     case PackedWeight::kOutputTransposed:
-    case PackedWeight::kOutputTransposedOfHeads:
-      return view(ParameterId::kOutput).transposed();
-    case PackedWeight::kKeyOfHeads:
-      return view(ParameterId::kKey);
+      return {.parameter = ParameterId::kOutput, .transposed = true};
     default:
-      return view(ParameterId::kValue);
+      return {.parameter = ParameterId::kOutput, .transposed = true, .perHead = true};
   }
+}
+
+/// Returns the matrix that is packed: the parameter or its transpose.
+template <class T>
+MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight) {
+  const Packing packing = packingOf(weight);
+  const Shape& shape = parameters.shape(packing.parameter);
+  const MatrixView<const T> matrix =
+      linalg::rowMajor(parameters.values(packing.parameter).data(), shape[0], shape[1]);
+  return packing.transposed ? matrix.transposed() : matrix;
 }
 
 }  // namespace
@@ -44,30 +57,30 @@ MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight)
 template <class T>
 ByteCount PackedWeights<T>::elements(PackedWeight weight) const {
   const MatrixView<const T> matrix = source(parameters_, weight);
-  if (!isOfHeads(weight)) return linalg::rowPanelsSize<T>(matrix.rows, matrix.columns);
-  return configuration_.numHeads *
-         linalg::rowPanelsSize<T>(configuration_.headDim(), matrix.columns);
+  if (!packingOf(weight).perHead) return linalg::rowPanelsSize<T>(matrix.rows, matrix.columns);
+  return configuration_.numHeads * linalg::rowPanelsSize<T>(configuration_.headDim(), matrix.columns);
 }
 
-/// Blocks of the depth hold whole heads: folding takes the channels of one head out of them.
+/// Blocks of the depth contain whole heads, because folding reads the channels of one head from them. The
+/// depth of the weights of keys and values is contextDim, which has no heads.
 template <class T>
 RowPanels<T> PackedWeights<T>::layout(PackedWeight weight, const T* data, Index rows) const {
   const Index depth = source(parameters_, weight).columns;
-  const bool isOfContext =
-      weight == PackedWeight::kKeyOfHeads || weight == PackedWeight::kValueOfHeads;
-  return linalg::blockedRowPanels(data, rows, depth, isOfContext ? 1 : configuration_.headDim());
+  const ParameterId parameter = packingOf(weight).parameter;
+  const bool depthIsContextDim = parameter == ParameterId::kKey || parameter == ParameterId::kValue;
+  return linalg::blockedRowPanels(data, rows, depth, depthIsContextDim ? 1 : configuration_.headDim());
 }
 
 template <class T>
 void PackedWeights<T>::addStage(Schedule& schedule, PackedWeight weight, T* destination) const {
   const MatrixView<const T> matrix = source(parameters_, weight);
   const Index headDim = configuration_.headDim();
-  const bool ofHeads = isOfHeads(weight);
-  const Index taskRows = ofHeads ? headDim : kPanelsAtATime * linalg::kTileRows<T>;
+  const bool perHead = packingOf(weight).perHead;
+  const Index taskRows = perHead ? headDim : kPanelsPerTask * linalg::kTileRows<T>;
   schedule.add(ceilDivide(matrix.rows, taskRows), 0, [=, this](Index task, Scratch&) {
     const Index row = task * taskRows;
     const MatrixView<const T> rows = matrix.rowRange(row, std::min(taskRows, matrix.rows - row));
-    if (ofHeads) {
+    if (perHead) {
       T* head = destination + task * linalg::rowPanelsSize<T>(headDim, matrix.columns);
       linalg::packRowsInto<T>(rows, head, layout(weight, head, headDim), 0, 0);
     } else {
@@ -77,22 +90,24 @@ void PackedWeights<T>::addStage(Schedule& schedule, PackedWeight weight, T* dest
 }
 
 template <class T>
-void PackedWeights<T>::require(std::initializer_list<PackedWeight> weights,
-                               const std::shared_ptr<Workspace>& workspace) {
-  if (std::ranges::none_of(weights, [&](PackedWeight weight) { return at(weight).empty(); }))
-    return;
+void PackedWeights<T>::require(PackedWeightSet weights, const std::shared_ptr<Workspace>& workspace) {
+  std::array<bool, kPackedWeightCount> missing{};
+  for (std::size_t index = 0; index < kPackedWeightCount; ++index) {
+    missing[index] = weights.contains(static_cast<PackedWeight>(index)) && buffers_[index].empty();
+  }
+  if (std::ranges::none_of(missing, std::identity())) return;
   Schedule schedule(workspace);
-  std::array<Buffer<T>, std::tuple_size_v<decltype(buffers_)>> packed;
-  for (const PackedWeight weight : weights) {
-    if (!at(weight).empty()) continue;
-    Buffer<T>& buffer = packed[static_cast<std::size_t>(weight)];
-    buffer = Buffer<T>(elements(weight));
-    addStage(schedule, weight, buffer.data());
+  std::array<Buffer<T>, kPackedWeightCount> packed;
+  for (std::size_t index = 0; index < kPackedWeightCount; ++index) {
+    if (!missing[index]) continue;
+    const auto weight = static_cast<PackedWeight>(index);
+    packed[index] = Buffer<T>(elements(weight));
+    addStage(schedule, weight, packed[index].data());
   }
   schedule.run();
-  // Only now: had there been no memory for one of them, none would count as packed.
-  for (std::size_t index = 0; index < packed.size(); ++index) {
-    if (!packed[index].empty()) buffers_[index] = std::move(packed[index]);
+  // Not earlier: if memory runs out for one of them, none counts as packed.
+  for (std::size_t index = 0; index < kPackedWeightCount; ++index) {
+    if (missing[index]) buffers_[index] = std::move(packed[index]);
   }
 }
 

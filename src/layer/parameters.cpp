@@ -18,13 +18,12 @@ ParameterLayout::ParameterLayout(const Configuration& configuration)
     : shapes_{Shape{configuration.queryDim, configuration.queryDim},
               Shape{configuration.queryDim, configuration.contextDim},
               Shape{configuration.queryDim, configuration.contextDim},
-              Shape{configuration.queryDim, configuration.queryDim},
-              Shape{configuration.queryDim}} {
-  // Checked, so that a sum beyond the machine's word is an error of its own instead of a small buffer.
+              Shape{configuration.queryDim, configuration.queryDim}, Shape{configuration.queryDim}} {
+  // Checked, so that a sum that does not fit into an Index is an error instead of a small buffer.
   for (std::size_t id = 0; id < shapes_.size(); ++id) {
     offsets_[id] = size_;
     const std::int64_t total = std::int64_t{size_} + shapes_[id].size();
-    size_ = Shape::checked({total}, "the parameters' size").size();
+    size_ = Shape::checked({total}, "size of the parameters").size();
   }
 }
 
@@ -45,8 +44,7 @@ Parameters<T>::Parameters(const Configuration& configuration)
 }
 
 template <class T>
-void Parameters<T>::addBiasGradient(linalg::MatrixView<const T> outputGradient,
-                                    Index firstChannel) {
+void Parameters<T>::addBiasGradient(linalg::MatrixView<const T> outputGradient, Index firstChannel) {
   T* bias = gradients(ParameterId::kOutputBias).data() + firstChannel;
   for (Index channel = 0; channel < outputGradient.rows; ++channel) {
     T sum = T(0);
@@ -58,7 +56,7 @@ void Parameters<T>::addBiasGradient(linalg::MatrixView<const T> outputGradient,
 }
 
 template <class T>
-void Parameters<T>::descend(T learningRate) {
+void Parameters<T>::stepGradientDescent(T learningRate) {
   T* values = values_.data();
   T* gradients = gradients_.data();
   const simd::Vector<T> rate = simd::splat(learningRate);

@@ -12,22 +12,20 @@
 
 namespace cross_attention::layer {
 
-/// The parameters in the order of the flat array; weights are [outFeatures, inFeatures], as diffusers keeps them.
+/// The parameters in the order of the flat array. Weights are [outFeatures, inFeatures], as in diffusers.
 enum class ParameterId { kQuery, kKey, kValue, kOutput, kOutputBias };
 
 inline constexpr std::array<std::string_view, 5> kParameterNames = {
     "to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias"};
 inline constexpr Index kParameterCount = static_cast<Index>(kParameterNames.size());
 
-/// One a parameter, in their order.
+/// One shape per parameter, in their order.
 using ParameterShapes = std::array<Shape, kParameterNames.size()>;
 
 std::optional<ParameterId> findParameter(std::string_view name);
-inline std::string_view nameOf(ParameterId id) {
-  return kParameterNames[static_cast<std::size_t>(id)];
-}
+inline std::string_view nameOf(ParameterId id) { return kParameterNames[static_cast<std::size_t>(id)]; }
 
-/// Where each parameter lies in the flat array.
+/// The position of each parameter in the flat array.
 class ParameterLayout {
  public:
   explicit ParameterLayout(const Configuration& configuration);
@@ -43,12 +41,12 @@ class ParameterLayout {
   Index size_ = 0;
 };
 
-/// A layer's parameters and their gradients, each one flat array.
+/// The parameters of a layer and their gradients, each as one flat array.
 template <class T>
 class Parameters {
  public:
-  /// Xavier-uniform weights (Glorot and Bengio, 2010): within ±√(6 / (inFeatures + outFeatures)), bias 0; zero
-  /// gradients.
+  /// Initializes the weights uniformly within ±√(6 / (inFeatures + outFeatures)) (Xavier; Glorot and Bengio,
+  /// 2010), the bias and all gradients with zeros.
   explicit Parameters(const Configuration& configuration);
 
   Index size() const { return layout_.size(); }
@@ -57,22 +55,22 @@ class Parameters {
 
   std::span<const T> values() const { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<const T> values(ParameterId id) const { return part(values(), id); }
-  /// Whoever writes values must call touch() afterwards.
+  // Call touch() after writing values.
   std::span<T> mutableValues() { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<T> mutableValues(ParameterId id) { return part(mutableValues(), id); }
   std::span<T> gradients() { return {gradients_.data(), static_cast<std::size_t>(size())}; }
-  std::span<const T> gradients() const {
-    return {gradients_.data(), static_cast<std::size_t>(size())};
-  }
+  std::span<const T> gradients() const { return {gradients_.data(), static_cast<std::size_t>(size())}; }
   std::span<T> gradients(ParameterId id) { return part(gradients(), id); }
 
-  /// Adds Σ over the columns of `outputGradient` (channels from `firstChannel` on × tokens) to the gradient of the bias.
+  /// Adds the sums over the tokens to the gradient of the bias. `outputGradient`: channels × tokens, where
+  /// the first row is channel `firstChannel`.
   void addBiasGradient(linalg::MatrixView<const T> outputGradient, Index firstChannel);
   void clearGradients() { gradients_.clear(); }
-  /// Plain gradient descent: p ← p - learningRate·dp, then the gradients are cleared. Whoever calls it calls touch().
-  void descend(T learningRate);
+  /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients. Call touch()
+  /// afterwards.
+  void stepGradientDescent(T learningRate);
 
-  /// Counts the changes of the values: what was derived from an older version is stale.
+  /// Counts the changes of the values. What was computed from an older version is stale.
   std::uint64_t version() const { return version_; }
   void touch() { ++version_; }
 

@@ -10,8 +10,8 @@ DiffusionCrossAttention<T>::PendingForward::PendingForward(DiffusionCrossAttenti
       work_(std::make_unique<PendingWork>(std::make_unique<Work>(std::move(pass)))) {}
 
 template <class T>
-bool DiffusionCrossAttention<T>::PendingForward::runBehind(std::function<void()> done) {
-  return work_->runBehind(std::move(done));
+bool DiffusionCrossAttention<T>::PendingForward::runInBackground(std::function<void()> done) {
+  return work_->runInBackground(std::move(done));
 }
 
 template <class T>
@@ -28,7 +28,7 @@ void DiffusionCrossAttention<T>::PendingForward::finish() {
     layer_.commit(*pass_, work_->milliseconds());
     output_ = pass_->output();
   }
-  // What the pass has taken of memory goes, whoever still holds this object.
+  // Frees the memory of the pass, even if this object lives longer.
   work_.reset();
 }
 

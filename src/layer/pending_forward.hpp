@@ -8,7 +8,7 @@ namespace cross_attention::layer {
 
 template <class T>
 struct DiffusionCrossAttention<T>::PendingForward::Work final : PendingWork::Work {
-  explicit Work(std::unique_ptr<ForwardPass<T>> given) : pass(std::move(given)) {}
+  explicit Work(std::unique_ptr<ForwardPass<T>> forward) : pass(std::move(forward)) {}
   void run(int slot) override { pass->schedule().run(slot); }
   bool advance(double milliseconds) override { return pass->schedule().advance(milliseconds); }
 

@@ -12,27 +12,27 @@ namespace {
 using linalg::kTileColumns;
 using linalg::kTileRows;
 
-/// What a forward's block of tokens takes, at the most: see planForward.
+/// The maximum size of a forward pass's block of tokens: see planForward.
 constexpr Index kForwardBytes = Index{1280} * 1024;
-/// Each of the matrices of a backward's chunk takes so much, nearly; twice as much where the context is folded, for
-/// then the depth of the products that are summed up over the chunks is a chunk's tokens.
+/// The approximate size of each matrix of a backward pass's chunk. Twice as much if the context is folded,
+/// because the depth of the products that are summed over the chunks is then a chunk's number of tokens.
 constexpr Index kChunkBytes = Index{1024} * 1024;
-/// Weights of few channels stay in the second-level cache: reading them once more costs next to nothing.
+/// Weights of few channels stay in the second-level cache, so that reading them again costs almost nothing.
 constexpr Index kFewChannels = 512;
-constexpr Index kMostTokensOfFewChannels = 96;
-constexpr Index kMostTokens = 128;
-/// Of a backward that is not folded: a head's tiles of tokens × keys are held twice and transposed.
-constexpr Index kMostTokensOfTiles = 64;
-constexpr Index kBlocksTogether = 4;
-/// Fewer would read the weights too often.
-constexpr Index kLeastTokens = 32;
-/// So many keys are one tile: a prompt's context is (77 and its multiples up to three).
-constexpr Index kSingleTileKeys = 256;
+constexpr Index kMaxTokensOfFewChannels = 96;
+constexpr Index kMaxTokens = 128;
+/// For a backward pass without folding: it stores a head's tiles of tokens × keys twice, and transposed.
+constexpr Index kMaxTokensOfTiles = 64;
+/// Chunks and rows are split into multiples of so many blocks, which two and four threads share evenly.
+constexpr Index kBlockGroup = 4;
+/// Smaller blocks would read the weights too often.
+constexpr Index kMinTokens = 32;
+/// Keys of one tile if there are several tiles.
 constexpr Index kTileKeys = 128;
 
-/// The size of equal blocks, none above `most`, that cover `count`: rounded up to whole tiles.
-Index evenBlock(Index count, Index most, Index multiple) {
-  const Index blocks = std::max<Index>(1, ceilDivide(count, most));
+/// Returns the size of equal blocks of at most `max` that cover `count`, rounded up to whole tiles.
+Index evenBlock(Index count, Index max, Index multiple) {
+  const Index blocks = std::max<Index>(1, ceilDivide(count, max));
   return std::max(multiple, roundUp(ceilDivide(count, blocks), multiple));
 }
 
@@ -49,61 +49,46 @@ Index planKeyBlock(const Configuration& configuration, Index keys) {
 Index tasksForThreads() { return Index{2} * ThreadPool::shared().threads(); }
 
 template <class T>
-bool foldsContext(const Configuration& configuration, Index tokens, Index keys) {
-  // A folded context is one tile of keys.
-  if (keys > kSingleTileKeys || configuration.keyBlock > 0) return false;
-  const auto n = static_cast<double>(tokens);
-  const auto c = static_cast<double>(configuration.queryDim);
-  const auto l = static_cast<double>(roundUp(keys, kTileRows<T>));
-  const double asWritten = n * c * c + n * l * c;
-  const double folded = l * c * c + n * static_cast<double>(configuration.numHeads) * l * c;
-  return folded < asWritten;
-}
-
-template <class T>
 Plan planForward(const Configuration& configuration, const ForwardWork& work) {
   constexpr Index kColumns = kTileColumns<T>;
-  const Index rows = work.folded ? configuration.queryDim + configuration.numHeads * work.keys
-                                 : 2 * configuration.queryDim;
+  const Index rows =
+      work.folded ? configuration.queryDim + configuration.numHeads * work.keys : 2 * configuration.queryDim;
   const Index fitting = kForwardBytes / (rows * static_cast<Index>(sizeof(T)));
-  const Index shared = ceilDivide(work.batch * work.tokens, std::max<Index>(1, work.leastTasks));
-  const Index useful =
-      configuration.queryDim < kFewChannels ? kMostTokensOfFewChannels : kMostTokens;
-  const Index wanted = std::min({fitting, useful, std::max(shared, kLeastTokens)});
-  Index most = std::max(wanted / kColumns, Index{2}) * kColumns;
-  if (configuration.tokenBlock > 0) most = roundUp(configuration.tokenBlock, kColumns);
-  return {evenBlock(work.tokens, most, kColumns), planKeyBlock<T>(configuration, work.keys)};
+  const Index perTask = ceilDivide(work.batch * work.tokens, std::max<Index>(1, work.minTasks));
+  const Index useful = configuration.queryDim < kFewChannels ? kMaxTokensOfFewChannels : kMaxTokens;
+  const Index wanted = std::min({fitting, useful, std::max(perTask, kMinTokens)});
+  Index max = std::max(wanted / kColumns, Index{2}) * kColumns;
+  if (configuration.tokenBlock > 0) max = roundUp(configuration.tokenBlock, kColumns);
+  return {evenBlock(work.tokens, max, kColumns), planKeyBlock<T>(configuration, work.keys)};
 }
 
 template <class T>
-BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
-                          bool folded) {
+BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys, bool folded) {
   constexpr Index kColumns = kTileColumns<T>;
-  // A small picture's tokens, too, are work for several threads.
-  const Index shared = roundUp(ceilDivide(tokens, kBlocksTogether), kColumns);
-  Index tokenBlock = std::max(kColumns, std::min(folded ? kMostTokens : kMostTokensOfTiles,
-                                                 std::max(shared, kLeastTokens)));
+  // The tokens of a small image are split, too, so that several threads have work.
+  const Index perBlock = roundUp(ceilDivide(tokens, kBlockGroup), kColumns);
+  Index tokenBlock =
+      std::max(kColumns, std::min(folded ? kMaxTokens : kMaxTokensOfTiles, std::max(perBlock, kMinTokens)));
   if (configuration.tokenBlock > 0) tokenBlock = roundUp(configuration.tokenBlock, kColumns);
   tokenBlock = std::min(tokenBlock, roundUp(std::max<Index>(1, tokens), kColumns));
-  const Index fitting = (folded ? 2 : 1) * kChunkBytes /
-                        (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
+  const Index fitting =
+      (folded ? 2 : 1) * kChunkBytes / (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
   const Index blocks = ceilDivide(std::max<Index>(1, tokens), tokenBlock);
-  // Where it takes little more memory, blocks by fours: two or four threads have as many each.
-  const bool byFours = !folded && fitting >= kBlocksTogether - 1;
-  const Index chunkBlocks = std::min(
-      blocks, evenBlock(blocks, std::max<Index>(1, fitting), byFours ? kBlocksTogether : 1));
+  // If it costs little more memory, chunks are groups of blocks: two or four threads then have as many blocks
+  // each.
+  const bool groupsBlocks = !folded && fitting >= kBlockGroup - 1;
+  const Index chunkBlocks =
+      std::min(blocks, evenBlock(blocks, std::max<Index>(1, fitting), groupsBlocks ? kBlockGroup : 1));
   return {chunkBlocks * tokenBlock, tokenBlock, planKeyBlock<T>(configuration, keys)};
 }
 
 template <class T>
 Index planTaskRows(Index rows) {
-  constexpr Index kMost = 8 * kTileRows<T>;
-  const Index shared = ceilDivide(std::max<Index>(1, rows), kBlocksTogether);
-  return std::min(kMost, roundUp(shared, kTileRows<T>));
+  constexpr Index kMaxRows = 8 * kTileRows<T>;
+  const Index perTask = ceilDivide(std::max<Index>(1, rows), kBlockGroup);
+  return std::min(kMaxRows, roundUp(perTask, kTileRows<T>));
 }
 
-template bool foldsContext<float>(const Configuration&, Index, Index);
-template bool foldsContext<double>(const Configuration&, Index, Index);
 template Plan planForward<float>(const Configuration&, const ForwardWork&);
 template Plan planForward<double>(const Configuration&, const ForwardWork&);
 template BackwardPlan planBackward<float>(const Configuration&, Index, Index, bool);

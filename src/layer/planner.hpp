@@ -4,53 +4,58 @@
 
 namespace cross_attention::layer {
 
-/// Tasks that keep all threads of the pool busy to the end, nearly.
+/// Returns the number of tasks that keeps all threads of the pool busy almost to the end.
 Index tasksForThreads();
-/// Tasks that leave each short enough for a thread that has to answer in between.
+/// The number of tasks that makes each short enough for a thread that has to respond in between.
 inline constexpr Index kTasksForSlices = 32;
 
-/// The sizes of the blocks that a pass works in.
+/// Up to this many keys are one tile: the context of a prompt has 77 keys, or two or three times as many. A
+/// folded context is always one tile.
+inline constexpr Index kSingleTileKeys = 256;
+
+/// The block sizes of a forward pass.
 struct Plan {
-  Index tokenBlock;  ///< tokens of one task, a multiple of kTileColumns
-  Index keyBlock;    ///< keys of one attention tile, a multiple of kTileRows
+  /// Tokens of one task, a multiple of kTileColumns.
+  Index tokenBlock;
+  /// Keys of one attention tile, a multiple of kTileRows.
+  Index keyBlock;
 };
 
-/// What a forward has to do.
+/// The sizes of a forward pass.
 struct ForwardWork {
   Index batch;
-  Index tokens;  ///< of a batch row
+  /// Tokens of one batch row.
+  Index tokens;
   Index keys;
-  bool folded;  ///< see foldsContext
-  Index
-      leastTasks;  ///< at least so many, as far as there are tokens: for threads, or for short slices of time
+  /// See foldsContext in layer/cost.
+  bool folded;
+  /// The pass is split into at least this many tasks if it has enough tokens, for threads or for short slices
+  /// of time.
+  Index minTasks;
 };
 
-/// Blocks of as many tokens as a second-level cache of 1 MiB takes well: of a block's input and queries (or, where the
-/// context is folded, the probabilities of all heads) a product works on no more than 384 rows at a time. Larger blocks
-/// read the weights less often. The results do not depend on tokenBlock; on keyBlock only by rounding.
+/// Plans blocks of as many tokens as fit well into a second-level cache of 1 MiB: a product reads at most 384
+/// rows at a time of a block's input and queries (or, if the context is folded, of the probabilities of all
+/// heads). Larger blocks read the weights less often. The results do not depend on tokenBlock, and on
+/// keyBlock only by rounding.
 template <class T>
 Plan planForward(const Configuration& configuration, const ForwardWork& work);
 
-/// Whether it is less work to fold the context's keys and values with the weights first (see FoldedContext), for `tokens`
-/// of the image that share a context of `keys` keys:
-///   4·N·C² + 4·N·L·C operations as written, 4·L·C² + 4·N·heads·L·C folded.
-/// Decided by the shapes and the number of attended keys alone, not by what is cached: the same call gives the same bits.
-template <class T>
-bool foldsContext(const Configuration& configuration, Index tokens, Index keys);
-
-/// The sizes of a backward: chunks of tokens whose six matrices of queryDim × chunk are held at a time, worked on in
-/// blocks. Never by the number of threads: chunks decide in which order gradients are summed.
+/// The sizes of a backward pass. They do not depend on the number of threads, because the chunks decide the
+/// order in which gradients are summed.
 struct BackwardPlan {
-  Index chunk;       ///< tokens, a multiple of tokenBlock
-  Index tokenBlock;  ///< tokens of one block, a multiple of kTileColumns
-  Index keyBlock;    ///< keys of one attention tile, a multiple of kTileRows
+  /// Tokens whose six matrices of queryDim × chunk are in memory at a time; a multiple of tokenBlock.
+  Index chunk;
+  /// Tokens of one block, a multiple of kTileColumns.
+  Index tokenBlock;
+  /// Keys of one attention tile, a multiple of kTileRows.
+  Index keyBlock;
 };
 template <class T>
-BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys,
-                          bool folded);
+BackwardPlan planBackward(const Configuration& configuration, Index tokens, Index keys, bool folded);
 
-/// Rows of a gradient that one task of a backward sums up, a multiple of kTileRows: few rows have work for several
-/// threads, too.
+/// Returns the rows of a gradient that one task of a backward pass sums, a multiple of kTileRows. Few rows
+/// are split, too, so that several threads have work.
 template <class T>
 Index planTaskRows(Index rows);
 

@@ -3,8 +3,8 @@
 #include "support/comparison.hpp"
 #include "support/folding.hpp"
 
-/// Layers whose context is folded with the weights: the same call gives the same bits, whatever is cached or packed
-/// already, in whichever layout the tokens lie. (For any number of threads: threads_test.)
+/// Layers that fold the context into the weights: the same call gives the same bits, independent of what is
+/// cached or packed and of the layout of the tokens. (threads_test checks the number of threads.)
 namespace cross_attention::test::layer_folded_bits_test {
 
 namespace {
@@ -17,22 +17,22 @@ CaseShape batchShape() {
 }
 
 template <class T>
-std::string contextHits(const LayerCase<T>& one) {
-  for (const auto& [name, value] : one.layer.diagnostics()) {
+std::string contextHits(const LayerCase<T>& layerCase) {
+  for (const auto& [name, value] : layerCase.layer.diagnostics()) {
     if (name == "contextHits") return value;
   }
   return "";
 }
 
-/// Another image on the same layer, too small to fold.
+/// Runs another image on the same layer, one that is too small to fold.
 template <class T>
-Tensor<T> smallForward(LayerCase<T>& one) {
+Tensor<T> smallForward(LayerCase<T>& layerCase) {
   Random random(8);
-  const Tensor<T> input = normalTensor<T>(random, Shape{2, 3, one.shape.queryDim});
-  LayerCase<T> small(one.shape);
+  const Tensor<T> input = normalTensor<T>(random, Shape{2, 3, layerCase.shape.queryDim});
+  LayerCase<T> small(layerCase.shape);
   small.input = input;
   EXPECT_FALSE(foldsContext(small));
-  return one.layer.forward(input, one.contextPointer());
+  return layerCase.layer.forward(input, layerCase.contextPointer());
 }
 
 }  // namespace
@@ -40,152 +40,150 @@ Tensor<T> smallForward(LayerCase<T>& one) {
 template <class T>
 class FoldedBitsTest : public testing::Test {
  protected:
-  LayerCase<T> one_{batchShape()};
-  void SetUp() override { ASSERT_TRUE(foldsContext(one_)); }
+  LayerCase<T> layerCase_{batchShape()};
+  void SetUp() override { ASSERT_TRUE(foldsContext(layerCase_)); }
 };
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(FoldedBitsTest, Formats);
 
-TYPED_TEST(FoldedBitsTest, ForwardAgainAndTraining) {
+TYPED_TEST(FoldedBitsTest, TheSecondForwardAndTrainingGiveTheSameBits) {
   using T = TypeParam;
-  auto& one = this->one_;
-  const Tensor<T> expected = one.forward();
-  EXPECT_TRUE(isIdentical(one.forward(), expected));
-  EXPECT_EQ(contextHits(one), "1");
-  one.layer.setTraining(true);
-  EXPECT_TRUE(isIdentical(one.forward(), expected));
-  one.layer.setTraining(false);
-  EXPECT_TRUE(isIdentical(one.forward(), expected));
-  EXPECT_TRUE(isIdentical(one.forward(), expected));
-  EXPECT_EQ(contextHits(one), "2");
+  auto& layerCase = this->layerCase_;
+  const Tensor<T> expected = layerCase.forward();
+  EXPECT_TRUE(isIdentical(layerCase.forward(), expected));
+  EXPECT_EQ(contextHits(layerCase), "1");
+  layerCase.layer.setTraining(true);
+  EXPECT_TRUE(isIdentical(layerCase.forward(), expected));
+  layerCase.layer.setTraining(false);
+  EXPECT_TRUE(isIdentical(layerCase.forward(), expected));
+  EXPECT_TRUE(isIdentical(layerCase.forward(), expected));
+  EXPECT_EQ(contextHits(layerCase), "2");
 }
 
 TYPED_TEST(FoldedBitsTest, TheCachedContextServesMapsAndSmallImages) {
   using T = TypeParam;
-  auto& one = this->one_;
-  const Tensor<T> maps = one.maps(layer::MapHeads::kAll);
-  const Tensor<T> small = smallForward(one);
-  // The one that was projected for the small image has nothing folded.
-  const Tensor<T> output = one.forward();
-  EXPECT_EQ(contextHits(one), "0");
-  EXPECT_TRUE(isIdentical(one.forward(), output));
-  EXPECT_EQ(contextHits(one), "1");
-  EXPECT_TRUE(isIdentical(one.maps(layer::MapHeads::kAll), maps));
-  EXPECT_TRUE(isIdentical(smallForward(one), small));
-  EXPECT_EQ(contextHits(one), "2");
-  EXPECT_TRUE(isIdentical(one.forward(), output));
-  LayerCase<T> fresh(one.shape);
+  auto& layerCase = this->layerCase_;
+  const Tensor<T> maps = layerCase.maps(layer::MapHeads::kAll);
+  const Tensor<T> small = smallForward(layerCase);
+  // The context that was projected for the small image has no folded form.
+  const Tensor<T> output = layerCase.forward();
+  EXPECT_EQ(contextHits(layerCase), "0");
+  EXPECT_TRUE(isIdentical(layerCase.forward(), output));
+  EXPECT_EQ(contextHits(layerCase), "1");
+  EXPECT_TRUE(isIdentical(layerCase.maps(layer::MapHeads::kAll), maps));
+  EXPECT_TRUE(isIdentical(smallForward(layerCase), small));
+  EXPECT_EQ(contextHits(layerCase), "2");
+  EXPECT_TRUE(isIdentical(layerCase.forward(), output));
+  LayerCase<T> fresh(layerCase.shape);
   EXPECT_TRUE(isIdentical(fresh.forward(), output));
 }
 
-TYPED_TEST(FoldedBitsTest, CachedContextsFollowContextMaskAndParameters) {
+TYPED_TEST(FoldedBitsTest, CachedContextsDependOnContextMaskAndParameters) {
   using T = TypeParam;
-  auto& one = this->one_;
-  const auto expectLikeFresh = [&one] {
-    LayerCase<T> fresh(one.shape);
-    fresh.context = one.context;
-    fresh.mask = one.mask;
-    fresh.layer.setParameters(one.layer.parameters().values());
-    ASSERT_TRUE(foldsContext(one));
-    EXPECT_TRUE(isIdentical(one.forward(), fresh.forward()));
+  auto& layerCase = this->layerCase_;
+  const auto expectSameAsNewLayer = [&layerCase] {
+    LayerCase<T> fresh(layerCase.shape);
+    fresh.context = layerCase.context;
+    fresh.mask = layerCase.mask;
+    fresh.layer.setParameters(layerCase.layer.parameters().values());
+    ASSERT_TRUE(foldsContext(layerCase));
+    EXPECT_TRUE(isIdentical(layerCase.forward(), fresh.forward()));
   };
-  one.forward();
-  one.context->data()[150] += T(0.5);
-  expectLikeFresh();
+  layerCase.forward();
+  layerCase.context->data()[150] += T(0.5);
+  expectSameAsNewLayer();
   Tensor<T> values = Tensor<T>::full(Shape{2, 7}, T(1));
   for (const Index key : {2, 3, 8}) {
     values.data()[key] = T(0);
-    one.mask = layer::Mask<T>::from(values);
-    expectLikeFresh();
+    layerCase.mask = layer::Mask<T>::from(values);
+    expectSameAsNewLayer();
   }
-  one.layer.setParameter("to_q.weight", Tensor<T>::full(Shape{46, 46}, T(0.125)));
-  expectLikeFresh();
-  one.forwardAndBackward();
-  one.layer.updateParameters(0.5);
-  one.layer.setTraining(false);
-  expectLikeFresh();
-  EXPECT_EQ(contextHits(one), "0");
+  layerCase.layer.setParameter("to_q.weight", Tensor<T>::full(Shape{46, 46}, T(0.125)));
+  expectSameAsNewLayer();
+  layerCase.forwardAndBackward();
+  layerCase.layer.updateParameters(0.5);
+  layerCase.layer.setTraining(false);
+  expectSameAsNewLayer();
+  EXPECT_EQ(contextHits(layerCase), "0");
 }
 
-TYPED_TEST(FoldedBitsTest, AKeyMaskOfOnesAndAMaskOfZerosChangeNothing) {
+TYPED_TEST(FoldedBitsTest, AKeyMaskOfOnesAndAMaskOfZerosDoNotChangeBits) {
   using T = TypeParam;
   for (const Shape& context : {Shape{7, 20}, Shape{2, 7, 20}}) {
     CaseShape shape = batchShape();
     shape.context = context;
-    LayerCase<T> one(shape);
-    const Tensor<T> plain = one.forward();
+    LayerCase<T> layerCase(shape);
+    const Tensor<T> plain = layerCase.forward();
     for (const Tensor<T>& mask :
          {Tensor<T>::full(Shape{2, 7}, T(1)), Tensor<T>::full(Shape{1, 7}, T(1)),
           Tensor<T>::zeros(Shape{1, 1, 1, 7}), Tensor<T>::zeros(Shape{2, 2, 63, 7})}) {
-      one.mask = layer::Mask<T>::from(mask);
-      ASSERT_TRUE(foldsContext(one));
-      EXPECT_TRUE(isIdentical(one.forward(), plain));
+      layerCase.mask = layer::Mask<T>::from(mask);
+      ASSERT_TRUE(foldsContext(layerCase));
+      EXPECT_TRUE(isIdentical(layerCase.forward(), plain));
     }
   }
 }
 
-TYPED_TEST(FoldedBitsTest, TokensGiveTheSameAsAnImage) {
+TYPED_TEST(FoldedBitsTest, TokensGiveTheSameBitsAsAnImage) {
   using T = TypeParam;
-  auto& image = this->one_;
+  auto& image = this->layerCase_;
   CaseShape shape = image.shape;
   shape.layout = Layout::kBatches;
   LayerCase<T> tokens(shape);
   const auto copyRows = [&](const Tensor<T>& from, Tensor<T>& to) {
     const std::vector<double> rows = image.rows(from);
-    std::transform(rows.begin(), rows.end(), to.begin(),
-                   [](double value) { return static_cast<T>(value); });
+    std::transform(rows.begin(), rows.end(), to.begin(), [](double value) { return static_cast<T>(value); });
   };
   copyRows(image.input, tokens.input);
   copyRows(image.outputGradient, tokens.outputGradient);
   tokens.context = image.context;
   tokens.layer.setParameters(image.layer.parameters().values());
   EXPECT_TRUE(isIdentical(tokens.rows(tokens.forward()), image.rows(image.forward())));
-  EXPECT_TRUE(
-      isIdentical(tokens.rows(tokens.forwardAndBackward()), image.rows(image.forwardAndBackward())));
+  EXPECT_TRUE(isIdentical(tokens.rows(tokens.forwardAndBackward()), image.rows(image.forwardAndBackward())));
   EXPECT_TRUE(isIdentical(*tokens.layer.contextGradient(), *image.layer.contextGradient()));
   EXPECT_TRUE(isIdentical(tokens.parameterGradients(), image.parameterGradients()));
 }
 
-TYPED_TEST(FoldedBitsTest, TokenBlocksChangeNothing) {
+TYPED_TEST(FoldedBitsTest, TokenBlocksDoNotChangeBits) {
   using T = TypeParam;
-  CaseShape shape = this->one_.shape;
-  const Tensor<T> expected = this->one_.forward();
+  CaseShape shape = this->layerCase_.shape;
+  const Tensor<T> expected = this->layerCase_.forward();
   for (const Index tokenBlock : {1, 40, 1000}) {
     shape.tokenBlock = tokenBlock;
     EXPECT_TRUE(isIdentical(LayerCase<T>(shape).forward(), expected)) << tokenBlock;
   }
 }
 
-TYPED_TEST(FoldedBitsTest, BackwardAgainAddsUp) {
+TYPED_TEST(FoldedBitsTest, ASecondBackwardAddsToTheGradients) {
   using T = TypeParam;
-  auto& one = this->one_;
-  const Tensor<T> first = one.forwardAndBackward();
-  const Tensor<T> contextGradient = one.layer.contextGradient()->clone();
-  const std::vector<T> once = one.parameterGradients();
-  EXPECT_TRUE(isIdentical(one.layer.backward(one.outputGradient), first));
-  EXPECT_TRUE(isIdentical(*one.layer.contextGradient(), contextGradient));
+  auto& layerCase = this->layerCase_;
+  const Tensor<T> first = layerCase.forwardAndBackward();
+  const Tensor<T> contextGradient = layerCase.layer.contextGradient()->clone();
+  const std::vector<T> once = layerCase.parameterGradients();
+  EXPECT_TRUE(isIdentical(layerCase.layer.backward(layerCase.outputGradient), first));
+  EXPECT_TRUE(isIdentical(*layerCase.layer.contextGradient(), contextGradient));
   std::vector<double> twice;
   for (const T gradient : once) twice.push_back(2 * static_cast<double>(gradient));
-  // Sums of the same terms in another order.
+  // The same terms, summed in another order.
   EXPECT_TRUE(
-      isRelativelyNear(one.parameterGradients(), twice, 32 * std::numeric_limits<T>::epsilon()));
-  one.layer.clearGradients();
-  one.layer.backward(one.outputGradient);
-  EXPECT_TRUE(isIdentical(one.parameterGradients(), once));
+      isRelativelyNear(layerCase.parameterGradients(), twice, 32 * std::numeric_limits<T>::epsilon()));
+  layerCase.layer.clearGradients();
+  layerCase.layer.backward(layerCase.outputGradient);
+  EXPECT_TRUE(isIdentical(layerCase.parameterGradients(), once));
 }
 
-TYPED_TEST(FoldedBitsTest, AlternatingWithBackwardsThatDoNotFold) {
+TYPED_TEST(FoldedBitsTest, AlternatesWithBackwardsThatDoNotFold) {
   using T = TypeParam;
-  auto& one = this->one_;
-  LayerCase<T> fresh(one.shape);
+  auto& layerCase = this->layerCase_;
+  LayerCase<T> fresh(layerCase.shape);
   const Tensor<T> expected = fresh.forwardAndBackward();
-  one.layer.setTraining(true);
-  const Tensor<T> small = smallForward(one);
-  one.layer.backward(small);
-  one.layer.clearGradients();
-  EXPECT_TRUE(isIdentical(one.forwardAndBackward(), expected));
-  EXPECT_TRUE(isIdentical(one.parameterGradients(), fresh.parameterGradients()));
-  EXPECT_TRUE(isIdentical(*one.layer.contextGradient(), *fresh.layer.contextGradient()));
+  layerCase.layer.setTraining(true);
+  const Tensor<T> small = smallForward(layerCase);
+  layerCase.layer.backward(small);
+  layerCase.layer.clearGradients();
+  EXPECT_TRUE(isIdentical(layerCase.forwardAndBackward(), expected));
+  EXPECT_TRUE(isIdentical(layerCase.parameterGradients(), fresh.parameterGradients()));
+  EXPECT_TRUE(isIdentical(*layerCase.layer.contextGradient(), *fresh.layer.contextGradient()));
 }
 
 }  // namespace cross_attention::test::layer_folded_bits_test

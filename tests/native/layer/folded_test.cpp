@@ -7,8 +7,8 @@
 #include "support/folding.hpp"
 #include "support/gradients.hpp"
 
-/// Layers whose context is folded with the weights (layer/folded_context), against the reference, and their neighbours
-/// that just do not fold.
+/// Layers that fold the context into the weights (layer/folded_context), compared with the reference, and
+/// similar layers that just do not fold.
 namespace cross_attention::test::layer_folded_test {
 
 namespace {
@@ -28,22 +28,22 @@ std::vector<CaseShape> foldingCalls() {
   add([](CaseShape& shape) { shape.layout = Layout::kBatches; });
   add([](CaseShape& shape) { shape.layout = Layout::kSingle; });
   add([](CaseShape& shape) { shape.numHeads = 1; });
-  // Heads of 17 channels; contexts as wide as the image and wider.
+  // Heads of 17 channels; contexts with as many channels as the image, and with more.
   add([](CaseShape& shape) {
     shape.queryDim = 51;
     shape.numHeads = 3;
     shape.context = Shape{7, 51};
   });
   add([](CaseShape& shape) { shape.context = Shape{1, 7, 133}; });
-  // Around the rows of a tile.
-  for (const Index keys : {Index(1), kTileRows<T> - 1, kTileRows<T>, kTileRows<T> + 1,
-                           2 * kTileRows<T>, 3 * kTileRows<T>}) {
+  // Numbers of keys close to the rows of a tile.
+  for (const Index keys :
+       {Index(1), kTileRows<T> - 1, kTileRows<T>, kTileRows<T> + 1, 2 * kTileRows<T>, 3 * kTileRows<T>}) {
     add([keys](CaseShape& shape) {
       shape.numHeads = 1;
       shape.context = Shape{keys, 20};
     });
   }
-  // One token each, which all share a context.
+  // Batch rows of one token each that share a context.
   add([](CaseShape& shape) {
     shape.batch = 40;
     shape.height = 1;
@@ -52,7 +52,7 @@ std::vector<CaseShape> foldingCalls() {
   });
   add([](CaseShape& shape) { shape.tokenBlock = 1; });
   add([](CaseShape& shape) { shape.tokenBlock = 48; });
-  // Several blocks of tokens, each with its own part of the mask.
+  // Several blocks of tokens, each with its part of the mask.
   for (const Index tokenBlock : {0, 1, 70}) {
     for (const Index heads : {1, 2}) {
       add([&](CaseShape& shape) {
@@ -63,7 +63,7 @@ std::vector<CaseShape> foldingCalls() {
       });
     }
   }
-  // As many keys as a tile takes.
+  // The maximum number of keys of one tile.
   add([](CaseShape& shape) {
     shape.numHeads = 1;
     shape.queryDim = 24;
@@ -103,8 +103,9 @@ std::vector<CaseShape> foldingCalls() {
   return all;
 }
 
-/// One step from folding: too many keys, heads or too few tokens, self-attention, a tile of the caller's choice.
-std::vector<CaseShape> neighbours() {
+/// Calls that just do not fold: too many keys or heads, too few tokens, self-attention, a keyBlock of the
+/// caller.
+std::vector<CaseShape> almostFoldingCalls() {
   std::vector<CaseShape> all;
   const auto add = [&all](auto change) {
     CaseShape shape = foldingShape();
@@ -129,7 +130,7 @@ std::vector<CaseShape> neighbours() {
     shape.width = 17;
     shape.context = Shape{257, 5};
   });
-  // Each row has its own key mask: 5 tokens a set instead of 3 · 5, which would fold.
+  // Each batch row has its own key mask: 5 tokens per context instead of 3 · 5, which would fold.
   add([](CaseShape& shape) {
     shape.batch = 3;
     shape.height = 1;
@@ -139,42 +140,43 @@ std::vector<CaseShape> neighbours() {
   return all;
 }
 
+/// The largest errors, relative to the allowed ones.
 template <class T>
-struct Worst {
+struct LargestErrors {
   double forward = 0;
   double gradients = 0;
 
-  /// Output and gradients like the reference's.
-  void check(LayerCase<T>& one) {
-    SCOPED_TRACE(one.shape.describe());
+  /// Expects output and gradients to match the reference.
+  void check(LayerCase<T>& layerCase) {
+    SCOPED_TRACE(layerCase.shape.describe());
     const double epsilon = std::numeric_limits<T>::epsilon();
-    const ReferenceLayer reference = one.reference();
+    const ReferenceLayer reference = layerCase.reference();
     const double tolerance = reference.tolerance(epsilon);
-    one.layer.setTraining(false);
-    const Tensor<T> output = one.forward();
+    layerCase.layer.setTraining(false);
+    const Tensor<T> output = layerCase.forward();
     const std::vector<double> expected = reference.output();
-    EXPECT_EQ(output.shape(), one.shape.inputShape());
-    EXPECT_TRUE(isNear(one.rows(output), expected, tolerance));
-    forward = std::max(forward, largestDifference(one.rows(output), expected) / tolerance);
-    gradients = std::max(gradients,
-                         expectGradientsMatchReference(one, gradientTolerance(reference, epsilon)));
+    EXPECT_EQ(output.shape(), layerCase.shape.inputShape());
+    EXPECT_TRUE(isNear(layerCase.rows(output), expected, tolerance));
+    forward = std::max(forward, largestDifference(layerCase.rows(output), expected) / tolerance);
+    gradients =
+        std::max(gradients, expectGradientsMatchReference(layerCase, gradientTolerance(reference, epsilon)));
   }
-  void print(const char* what) const {
-    std::printf("%s, %zu bytes: forward at most %.2g of what is allowed, gradients %.2g\n", what,
+  void print(const char* title) const {
+    std::printf("%s, %zu bytes: largest error of forward %.2g of the allowed one, of gradients %.2g\n", title,
                 sizeof(T), forward, gradients);
   }
 };
 
-/// All of them fold, or none.
+/// Expects that all calls fold, or that none does, and checks them.
 template <class T>
-void checkAll(const std::vector<CaseShape>& shapes, bool fold, const char* title) {
-  Worst<T> worst;
+void checkAll(const std::vector<CaseShape>& shapes, bool folds, const char* title) {
+  LargestErrors<T> errors;
   for (const CaseShape& shape : shapes) {
-    LayerCase<T> one(shape);
-    ASSERT_EQ(foldsContext(one), fold) << shape.describe();
-    worst.check(one);
+    LayerCase<T> layerCase(shape);
+    ASSERT_EQ(foldsContext(layerCase), folds) << shape.describe();
+    errors.check(layerCase);
   }
-  worst.print(title);
+  errors.print(title);
 }
 
 }  // namespace
@@ -184,51 +186,52 @@ class FoldedTest : public testing::Test {};
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(FoldedTest, Formats);
 
-TYPED_TEST(FoldedTest, OutputAndGradientsLikeTheReference) {
+TYPED_TEST(FoldedTest, OutputAndGradientsMatchTheReference) {
   checkAll<TypeParam>(foldingCalls<TypeParam>(), true, "folded");
 }
 
-TYPED_TEST(FoldedTest, NeighboursThatDoNotFold) {
-  checkAll<TypeParam>(neighbours(), false, "not folded");
+TYPED_TEST(FoldedTest, CallsThatJustDoNotFoldMatchTheReference) {
+  checkAll<TypeParam>(almostFoldingCalls(), false, "not folded");
 }
 
-TYPED_TEST(FoldedTest, KeyMasksOfDifferentCounts) {
+TYPED_TEST(FoldedTest, KeyMasksThatDifferInTheirNumberOfKeys) {
   using T = TypeParam;
-  // One key, none, all, some: by themselves as many as fold. And a context too long to fold, of which few are attended to.
+  // One key, none, all, some, of a context that folds even without the mask, and of one that is too long to
+  // fold.
   for (const Index length : {7, 600}) {
     for (const bool shared : {false, true}) {
       CaseShape shape = foldingShape();
       shape.batch = 4;
       shape.context = Shape{shared ? 1 : 4, length, 20};
-      LayerCase<T> one(shape);
+      LayerCase<T> layerCase(shape);
       Tensor<T> mask = Tensor<T>::zeros(Shape{4, length});
       mask.data()[length - 1] = T(1);
       for (Index key = 0; key < 7; ++key) mask.data()[2 * length + key * (length / 7)] = T(1);
       for (const Index key : {1, 2, 5}) mask.data()[3 * length + key] = T(1);
-      one.maskTensor = mask;
-      one.mask = layer::Mask<T>::from(mask);
-      ASSERT_TRUE(foldsContext(one)) << length;
-      Worst<T> worst;
-      worst.check(one);
-      one.mask = {};
-      EXPECT_EQ(foldsContext(one), length == 7);
+      layerCase.maskTensor = mask;
+      layerCase.mask = layer::Mask<T>::from(mask);
+      ASSERT_TRUE(foldsContext(layerCase)) << length;
+      LargestErrors<T> errors;
+      errors.check(layerCase);
+      layerCase.mask = {};
+      EXPECT_EQ(foldsContext(layerCase), length == 7);
     }
   }
 }
 
-TYPED_TEST(FoldedTest, NothingToAttendTo) {
+TYPED_TEST(FoldedTest, NoKeysToAttendTo) {
   using T = TypeParam;
   CaseShape shape = foldingShape();
   shape.context = Shape{0, 20};
   LayerCase<T> none(shape);
-  Worst<T> worst;
-  worst.check(none);
+  LargestErrors<T> errors;
+  errors.check(none);
   shape = foldingShape();
   shape.batch = 2;
   LayerCase<T> ignored(shape);
   ignored.maskTensor = Tensor<T>::zeros(Shape{1, 7});
   ignored.mask = layer::Mask<T>::from(*ignored.maskTensor);
-  worst.check(ignored);
+  errors.check(ignored);
 }
 
 TYPED_TEST(FoldedTest, SeveralChunksOfABackward) {
@@ -237,7 +240,7 @@ TYPED_TEST(FoldedTest, SeveralChunksOfABackward) {
     reportSkipped("several chunks of a folded backward");
     return;
   }
-  // A chunk's matrix of queryDim × tokens takes at most 2 MiB, 1 MiB where the way back is not folded.
+  // A chunk's matrix of queryDim × tokens has at most 2 MiB, or 1 MiB if the backward pass is not folded.
   CaseShape shape = foldingShape();
   shape.queryDim = 128;
   shape.batch = 2;
@@ -245,21 +248,20 @@ TYPED_TEST(FoldedTest, SeveralChunksOfABackward) {
   shape.height = 3;
   shape.width = chunkTokens / 3 + 7;
   shape.context = Shape{4, 11};
-  Worst<T> worst;
+  LargestErrors<T> errors;
   LayerCase<T> shared(shape);
   ASSERT_TRUE(foldsContext(shared));
-  ASSERT_LT(layer::planBackward<T>(shared.layer.configuration(), shape.tokens(), 4,
-                                   layer::kFoldsGradients<T>)
+  ASSERT_LT(layer::planBackward<T>(shared.layer.configuration(), shape.tokens(), 4, layer::kFoldsGradients<T>)
                 .chunk,
             shape.tokens());
-  worst.check(shared);
+  errors.check(shared);
   shape.layout = Layout::kBatches;
   shape.context = Shape{2, 4, 11};
   shape.mask = Shape{2, 2, shape.tokens(), 4};
   LayerCase<T> own(shape);
   ASSERT_TRUE(foldsContext(own));
-  worst.check(own);
-  worst.print("several chunks, folded");
+  errors.check(own);
+  errors.print("several chunks, folded");
 }
 
 TYPED_TEST(FoldedTest, LargeInputsGiveNoNaN) {
@@ -269,44 +271,44 @@ TYPED_TEST(FoldedTest, LargeInputsGiveNoNaN) {
     shape.batch = 2;
     shape.bound = bound;
     shape.mask = Shape{2, 7};
-    LayerCase<T> one(shape);
-    ASSERT_TRUE(foldsContext(one));
-    const Tensor<T> output = one.forward();
+    LayerCase<T> layerCase(shape);
+    ASSERT_TRUE(foldsContext(layerCase));
+    const Tensor<T> output = layerCase.forward();
     ASSERT_TRUE(isFinite(output));
-    // Weighted means of values cannot leave their range, but for rounding.
-    ASSERT_LE(largestMagnitude(output), one.reference().outputBound() * (1 + 1e-4));
-    ASSERT_TRUE(isFinite(one.forwardAndBackward()));
-    ASSERT_TRUE(isFinite(one.parameterGradients()));
+    // Weighted means of values stay within their range, except for rounding.
+    ASSERT_LE(largestMagnitude(output), layerCase.reference().outputBound() * (1 + 1e-4));
+    ASSERT_TRUE(isFinite(layerCase.forwardAndBackward()));
+    ASSERT_TRUE(isFinite(layerCase.parameterGradients()));
   }
 }
 
-/// Not so yet: where all scores of a token are -infinity, it looks like one that a mask leaves nothing, and its output is
-/// the bias. With one key that is so for half of all weights; without folding it takes a head of one channel.
-TYPED_TEST(FoldedTest, InfinityOfTheInputShowsWithFewKeys) {
-  GTEST_SKIP()
-      << "an infinite input can vanish where few keys are folded: its scores are all -infinity";
+/// A known limitation. If all scores of a token are -infinity, the token cannot be distinguished from one
+/// whose keys are all masked, and its output is the bias. With one key this happens for half of all weights;
+/// without folding it requires a head of one channel.
+TYPED_TEST(FoldedTest, InfinityInTheInputReachesTheOutputWithFewKeys) {
+  GTEST_SKIP() << "an infinite input can have no effect if few keys are folded: all its scores are -infinity";
   using T = TypeParam;
   CaseShape shape = foldingShape();
   shape.numHeads = 1;
   shape.context = Shape{1, 20};
   for (const T value : {std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity()}) {
-    LayerCase<T> one(shape);
-    ASSERT_TRUE(foldsContext(one));
-    one.input.data()[3] = value;
-    EXPECT_TRUE(std::isnan(one.forward().data()[3])) << value;
+    LayerCase<T> layerCase(shape);
+    ASSERT_TRUE(foldsContext(layerCase));
+    layerCase.input.data()[3] = value;
+    EXPECT_TRUE(std::isnan(layerCase.forward().data()[3])) << value;
   }
 }
 
-TYPED_TEST(FoldedTest, NaNAndInfinityOfTheInputShowInTheirTokenAlone) {
+TYPED_TEST(FoldedTest, NaNAndInfinityInTheInputAffectOnlyTheirToken) {
   using T = TypeParam;
   for (const T value : {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(),
                         -std::numeric_limits<T>::infinity()}) {
-    LayerCase<T> one(foldingShape());
-    const Tensor<T> clean = one.forward();
-    one.input.data()[3] = value;
-    const Tensor<T> output = one.forward();
+    LayerCase<T> layerCase(foldingShape());
+    const Tensor<T> clean = layerCase.forward();
+    layerCase.input.data()[3] = value;
+    const Tensor<T> output = layerCase.forward();
     for (Index index = 0; index < output.size(); ++index) {
-      if (index % one.shape.tokens() == 3) {
+      if (index % layerCase.shape.tokens() == 3) {
         ASSERT_TRUE(std::isnan(output.data()[index])) << value;
       } else {
         ASSERT_EQ(output.data()[index], clean.data()[index]);

@@ -10,7 +10,7 @@ namespace cross_attention::test::layer_forward_test {
 
 namespace {
 
-/// Every way to broadcast an additive mask, or a key mask.
+/// Returns the shape of a key mask or of an additive mask with random broadcast dimensions.
 Shape randomMaskShape(Random& random, const CaseShape& shape) {
   const Index batch = shape.layout == Layout::kSingle ? 1 : shape.batch;
   const auto full = [&random](Index size) { return random.next() % 2 == 0 ? size : Index(1); };
@@ -18,21 +18,22 @@ Shape randomMaskShape(Random& random, const CaseShape& shape) {
   return {full(batch), full(shape.numHeads), full(shape.tokens()), shape.length()};
 }
 
-/// Sizes from 1 to `most`, odd ones, L = 1, N = 1, H ≠ W, heads 1 to 8, contexts that the batch shares or not.
-CaseShape randomShape(std::uint64_t seed, Index most) {
+/// Returns sizes from 1 to `max`, including odd ones, L = 1, N = 1, H ≠ W, 1 to 8 heads, and contexts with
+/// and without a batch dimension.
+CaseShape randomShape(std::uint64_t seed, Index max) {
   Random random(seed);
   constexpr Layout kLayouts[] = {Layout::kImage, Layout::kBatches, Layout::kSingle};
   CaseShape shape;
   shape.seed = seed;
   shape.layout = oneOf(random, kLayouts);
   shape.batch = shape.layout == Layout::kSingle ? 1 : between(random, 1, 3);
-  const Index tokens = random.next() % 8 == 0 ? 1 : between(random, 1, most);
+  const Index tokens = random.next() % 8 == 0 ? 1 : between(random, 1, max);
   shape.height = between(random, 1, std::min<Index>(tokens, 9));
   shape.width = std::max<Index>(1, tokens / shape.height);
   shape.numHeads = between(random, 1, 8);
-  shape.queryDim = shape.numHeads * between(random, 1, std::max<Index>(1, most / shape.numHeads));
-  const Index length = random.next() % 8 == 0 ? 1 : between(random, 1, most);
-  const Index contextDim = between(random, 1, most);
+  shape.queryDim = shape.numHeads * between(random, 1, std::max<Index>(1, max / shape.numHeads));
+  const Index length = random.next() % 8 == 0 ? 1 : between(random, 1, max);
+  const Index contextDim = between(random, 1, max);
   switch (random.next() % 4) {
     case 0:
       shape.context.reset();
@@ -57,37 +58,38 @@ CaseShape randomShape(std::uint64_t seed, Index most) {
   return shape;
 }
 
-/// [B, heads, L, N] → [B, L, N], the mean over the heads.
+/// Returns the mean over the heads: [B, L, N] from [B, heads, L, N].
 std::vector<double> meanOverHeads(const std::vector<double>& maps, Index heads, Index mapSize) {
   std::vector<double> mean(maps.size() / static_cast<std::size_t>(heads), 0.0);
   for (std::size_t element = 0; element < maps.size(); ++element) {
     const auto map = static_cast<Index>(element) / mapSize;
-    const Index place = map / heads * mapSize + static_cast<Index>(element) % mapSize;
-    mean[static_cast<std::size_t>(place)] += maps[element] / static_cast<double>(heads);
+    const Index index = map / heads * mapSize + static_cast<Index>(element) % mapSize;
+    mean[static_cast<std::size_t>(index)] += maps[element] / static_cast<double>(heads);
   }
   return mean;
 }
 
 template <class T>
-void expectLikeReference(const CaseShape& shape) {
+void expectOutputAndMapsMatchReference(const CaseShape& shape) {
   SCOPED_TRACE(shape.describe());
-  LayerCase<T> one(shape);
-  const ReferenceLayer reference = one.reference();
+  LayerCase<T> layerCase(shape);
+  const ReferenceLayer reference = layerCase.reference();
   const double epsilon = std::numeric_limits<T>::epsilon();
   const double tolerance = reference.tolerance(epsilon);
-  const Tensor<T> output = one.forward();
+  const Tensor<T> output = layerCase.forward();
   EXPECT_EQ(output.shape(), shape.inputShape());
-  EXPECT_TRUE(isNear(one.rows(output), reference.output(), tolerance));
+  EXPECT_TRUE(isNear(layerCase.rows(output), reference.output(), tolerance));
 
   const std::vector<double> maps = reference.probabilities();
-  const Tensor<T> all = one.maps(layer::MapHeads::kAll);
-  const Tensor<T> mean = one.maps(layer::MapHeads::kMean);
-  // Probabilities are at most 1 and depend on the values not at all: the tolerance of the output over its magnitude.
+  const Tensor<T> all = layerCase.maps(layer::MapHeads::kAll);
+  const Tensor<T> mean = layerCase.maps(layer::MapHeads::kMean);
+  // Probabilities are at most 1 and do not depend on the values: the tolerance of the output over its
+  // magnitude.
   const double mapTolerance =
       std::min(0.5, tolerance / std::max(1e-3, largestMagnitude(reference.outputBias)));
   EXPECT_TRUE(isNear(all, maps, mapTolerance));
-  EXPECT_TRUE(isNear(mean, meanOverHeads(maps, shape.numHeads, shape.length() * shape.tokens()),
-                     mapTolerance));
+  EXPECT_TRUE(
+      isNear(mean, meanOverHeads(maps, shape.numHeads, shape.length() * shape.tokens()), mapTolerance));
 }
 
 }  // namespace
@@ -100,9 +102,9 @@ TYPED_TEST_SUITE(ForwardTest, Formats);
 TYPED_TEST(ForwardTest, RandomShapes) {
   const int cases = reduced(150, 100);
   for (int number = 0; number < cases; ++number) {
-    // Most shapes small, where edges are dense; every fifth up to 130.
+    // Most shapes are small, so that many blocks are partial; every fifth has sizes up to 130.
     const bool large = number % 5 == 0;
-    expectLikeReference<TypeParam>(
+    expectOutputAndMapsMatchReference<TypeParam>(
         randomShape(static_cast<std::uint64_t>(number), large ? reduced<Index>(130, 90) : 24));
     if (this->HasFailure()) break;
   }
@@ -119,11 +121,11 @@ TYPED_TEST(ForwardTest, EveryBroadcastOfBothMasks) {
       shape.ignoresWholeRow = ignoring;
       for (const Index batch : {1, 3}) {
         shape.mask = Shape{batch, 9};
-        expectLikeReference<TypeParam>(shape);
+        expectOutputAndMapsMatchReference<TypeParam>(shape);
         for (const Index heads : {1, 4}) {
           for (const Index tokens : {Index(1), shape.tokens()}) {
             shape.mask = Shape{batch, heads, tokens, 9};
-            expectLikeReference<TypeParam>(shape);
+            expectOutputAndMapsMatchReference<TypeParam>(shape);
           }
         }
       }
@@ -138,56 +140,55 @@ TYPED_TEST(ForwardTest, MasksOfSelfAttention) {
   for (const Shape& mask : {Shape{2, 15}, Shape{1, 15}, Shape{2, 2, 15, 15}, Shape{1, 1, 15, 15}}) {
     shape.mask = mask;
     shape.ignoresWholeRow = true;
-    expectLikeReference<TypeParam>(shape);
+    expectOutputAndMapsMatchReference<TypeParam>(shape);
   }
 }
 
-TYPED_TEST(ForwardTest, AFullyIgnoredRowGivesTheBiasAlone) {
+TYPED_TEST(ForwardTest, AFullyMaskedRowGivesTheBias) {
   using T = TypeParam;
   for (const Shape& mask : {Shape{2, 7}, Shape{2, 1, 1, 7}}) {
     CaseShape shape;
     shape.batch = 2;
-    LayerCase<T> one(shape);
+    LayerCase<T> layerCase(shape);
     Tensor<T> values(mask);
     const T ignored = mask.rank() == 2 ? T(0) : -std::numeric_limits<T>::infinity();
     std::fill(values.begin(), values.end(), mask.rank() == 2 ? T(1) : T(0));
     std::fill_n(values.data() + 7, 7, ignored);
-    one.mask = layer::Mask<T>::from(values);
-    const Tensor<T> output = one.forward();
-    const std::span<const T> bias = one.layer.parameters().values(layer::ParameterId::kOutputBias);
+    layerCase.mask = layer::Mask<T>::from(values);
+    const Tensor<T> output = layerCase.forward();
+    const std::span<const T> bias = layerCase.layer.parameters().values(layer::ParameterId::kOutputBias);
     const T* second = output.data() + shape.queryDim * shape.tokens();
     for (Index channel = 0; channel < shape.queryDim; ++channel) {
       for (Index token = 0; token < shape.tokens(); ++token) {
-        EXPECT_EQ(second[channel * shape.tokens() + token],
-                  bias[static_cast<std::size_t>(channel)]);
+        EXPECT_EQ(second[channel * shape.tokens() + token], bias[static_cast<std::size_t>(channel)]);
       }
     }
     EXPECT_NE(output.data()[0], bias[0]);
-    const Tensor<T> maps = one.maps(layer::MapHeads::kAll);
+    const Tensor<T> maps = layerCase.maps(layer::MapHeads::kAll);
     for (Index index = maps.size() / 2; index < maps.size(); ++index) {
       ASSERT_EQ(maps.data()[index], T(0));
     }
   }
 }
 
-TYPED_TEST(ForwardTest, AKeyMaskOfOnesAndAMaskOfZerosChangeNothing) {
+TYPED_TEST(ForwardTest, AKeyMaskOfOnesAndAMaskOfZerosDoNotChangeBits) {
   using T = TypeParam;
   CaseShape shape;
   shape.batch = 2;
-  LayerCase<T> one(shape);
-  const Tensor<T> plain = one.forward();
-  one.mask = layer::Mask<T>::from(Tensor<T>::full(Shape{2, 7}, T(1)));
-  EXPECT_TRUE(isIdentical(one.forward(), plain));
-  one.mask = layer::Mask<T>::from(Tensor<T>::zeros(Shape{1, 1, 1, 7}));
-  EXPECT_TRUE(isIdentical(one.forward(), plain));
+  LayerCase<T> layerCase(shape);
+  const Tensor<T> plain = layerCase.forward();
+  layerCase.mask = layer::Mask<T>::from(Tensor<T>::full(Shape{2, 7}, T(1)));
+  EXPECT_TRUE(isIdentical(layerCase.forward(), plain));
+  layerCase.mask = layer::Mask<T>::from(Tensor<T>::zeros(Shape{1, 1, 1, 7}));
+  EXPECT_TRUE(isIdentical(layerCase.forward(), plain));
   // A key mask may be of either dtype.
-  one.mask = layer::Mask<T>::from(Tensor<float>::full(Shape{1, 7}, 1));
-  EXPECT_TRUE(isIdentical(one.forward(), plain));
-  one.mask = layer::Mask<T>::from(Tensor<double>::full(Shape{1, 7}, 1));
-  EXPECT_TRUE(isIdentical(one.forward(), plain));
+  layerCase.mask = layer::Mask<T>::from(Tensor<float>::full(Shape{1, 7}, 1));
+  EXPECT_TRUE(isIdentical(layerCase.forward(), plain));
+  layerCase.mask = layer::Mask<T>::from(Tensor<double>::full(Shape{1, 7}, 1));
+  EXPECT_TRUE(isIdentical(layerCase.forward(), plain));
 }
 
-TYPED_TEST(ForwardTest, LayoutsAgree) {
+TYPED_TEST(ForwardTest, AllLayoutsGiveTheSameBits) {
   using T = TypeParam;
   CaseShape shape;
   shape.queryDim = 24;
@@ -210,7 +211,7 @@ TYPED_TEST(ForwardTest, LayoutsAgree) {
   }
 }
 
-TYPED_TEST(ForwardTest, BlockSizesChangeNothingButRounding) {
+TYPED_TEST(ForwardTest, BlockSizesChangeRoundingOnly) {
   using T = TypeParam;
   CaseShape shape;
   shape.height = 11;
@@ -229,7 +230,7 @@ TYPED_TEST(ForwardTest, BlockSizesChangeNothingButRounding) {
       ASSERT_TRUE(isNear(blocks.forward(), expected, tolerance)) << shape.describe();
     }
   }
-  // The planner's promise: token blocks change no bits at all.
+  // As the planner guarantees, token blocks do not change bits.
   shape.keyBlock = 0;
   for (const Index tokenBlock : {1, 40, 1000}) {
     shape.tokenBlock = tokenBlock;
@@ -244,21 +245,21 @@ TYPED_TEST(ForwardTest, LargeInputsGiveNoNaN) {
     CaseShape shape = randomShape(5000 + static_cast<std::uint64_t>(number), 40);
     shape.bound = 1e4;
     SCOPED_TRACE(shape.describe());
-    LayerCase<T> one(shape);
-    const Tensor<T> output = one.forward();
+    LayerCase<T> layerCase(shape);
+    const Tensor<T> output = layerCase.forward();
     ASSERT_TRUE(isFinite(output));
-    // Weighted means of values cannot leave their range; 1e-4 for the rounding of sums of up to 80 terms.
-    ASSERT_LE(largestMagnitude(output), one.reference().outputBound() * (1 + 1e-4));
-    const Tensor<T> maps = one.maps(layer::MapHeads::kAll);
+    // Weighted means of values stay within their range; 1e-4 is for the rounding of sums of up to 80 terms.
+    ASSERT_LE(largestMagnitude(output), layerCase.reference().outputBound() * (1 + 1e-4));
+    const Tensor<T> maps = layerCase.maps(layer::MapHeads::kAll);
     ASSERT_TRUE(isFinite(maps));
-    one.layer.setTraining(true);
-    one.forward();
-    ASSERT_TRUE(isFinite(one.layer.backward(one.outputGradient)));
-    ASSERT_TRUE(isFinite(one.parameterGradients()));
+    layerCase.layer.setTraining(true);
+    layerCase.forward();
+    ASSERT_TRUE(isFinite(layerCase.layer.backward(layerCase.outputGradient)));
+    ASSERT_TRUE(isFinite(layerCase.parameterGradients()));
     if constexpr (std::is_same_v<T, double>) {
-      // Scores of 1e8 still leave float64 eight digits.
-      const ReferenceLayer reference = one.reference();
-      ASSERT_TRUE(isNear(one.rows(output), reference.output(),
+      // With scores of 1e8, float64 still has eight digits.
+      const ReferenceLayer reference = layerCase.reference();
+      ASSERT_TRUE(isNear(layerCase.rows(output), reference.output(),
                          reference.tolerance(std::numeric_limits<T>::epsilon())));
     }
   }
@@ -273,8 +274,8 @@ TYPED_TEST(ForwardTest, MapsAreProbabilities) {
     shape.numHeads = 4;
     shape.context = Shape{2, 77, 48};
     shape.bound = bound;
-    LayerCase<T> one(shape);
-    const Tensor<T> maps = one.maps(layer::MapHeads::kAll);
+    LayerCase<T> layerCase(shape);
+    const Tensor<T> maps = layerCase.maps(layer::MapHeads::kAll);
     ASSERT_EQ(maps.shape(), (Shape{2, 4, 77, 3, 5}));
     double worst = 0;
     for (Index map = 0; map < 2 * 4; ++map) {
@@ -288,20 +289,20 @@ TYPED_TEST(ForwardTest, MapsAreProbabilities) {
         worst = std::max(worst, std::abs(sum - 1));
       }
     }
-    // Rounding of 77 weights, each off by a few epsilon.
+    // 77 probabilities, each with a rounding error of a few epsilon.
     EXPECT_LE(worst, 77 * 4 * std::numeric_limits<T>::epsilon()) << "inputs within ± " << bound;
   }
 }
 
-TYPED_TEST(ForwardTest, NaNAndInfinityOfTheInputShow) {
+TYPED_TEST(ForwardTest, NaNAndInfinityInTheInputAffectTheirToken) {
   using T = TypeParam;
   for (const T value : {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity()}) {
-    LayerCase<T> one((CaseShape()));
-    const Tensor<T> clean = one.forward();
-    one.input.data()[3] = value;
-    const Tensor<T> output = one.forward();
+    LayerCase<T> layerCase((CaseShape()));
+    const Tensor<T> clean = layerCase.forward();
+    layerCase.input.data()[3] = value;
+    const Tensor<T> output = layerCase.forward();
     for (Index index = 0; index < output.size(); ++index) {
-      const Index token = index % one.shape.tokens();
+      const Index token = index % layerCase.shape.tokens();
       if (token == 3) {
         EXPECT_TRUE(std::isnan(output.data()[index]));
       } else {
@@ -311,11 +312,11 @@ TYPED_TEST(ForwardTest, NaNAndInfinityOfTheInputShow) {
   }
 }
 
-TYPED_TEST(ForwardTest, NothingToAttendToOrToComputeIsNoError) {
+TYPED_TEST(ForwardTest, NoKeysNoTokensOrNoBatchIsNoError) {
   using T = TypeParam;
   CaseShape noKeys;
   noKeys.context = Shape{0, 6};
-  expectLikeReference<T>(noKeys);
+  expectOutputAndMapsMatchReference<T>(noKeys);
   CaseShape noTokens;
   noTokens.height = 0;
   EXPECT_EQ(LayerCase<T>(noTokens).forward().size(), 0);
@@ -324,7 +325,7 @@ TYPED_TEST(ForwardTest, NothingToAttendToOrToComputeIsNoError) {
   EXPECT_EQ(LayerCase<T>(noBatch).forward().size(), 0);
 }
 
-TYPED_TEST(ForwardTest, AnEmptyBatchReadsNoContext) {
+TYPED_TEST(ForwardTest, AnEmptyBatchDoesNotReadTheContext) {
   using T = TypeParam;
   CaseShape shape;
   shape.batch = 0;

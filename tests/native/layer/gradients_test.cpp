@@ -12,7 +12,7 @@ namespace cross_attention::test::layer_gradients_test {
 
 namespace {
 
-/// The calls whose gradients are checked: every kind of context, mask and layout.
+/// Returns calls with all kinds of contexts, masks and layouts.
 std::vector<CaseShape> calls() {
   std::vector<CaseShape> all;
   const auto add = [&all](auto change) {
@@ -36,8 +36,8 @@ std::vector<CaseShape> calls() {
     shape.layout = Layout::kBatches;
     shape.context.reset();
   });
-  for (const Shape& mask : {Shape{2, 5}, Shape{1, 5}, Shape{2, 2, 6, 5}, Shape{1, 1, 1, 5},
-                            Shape{2, 1, 6, 5}, Shape{1, 2, 1, 5}}) {
+  for (const Shape& mask : {Shape{2, 5}, Shape{1, 5}, Shape{2, 2, 6, 5}, Shape{1, 1, 1, 5}, Shape{2, 1, 6, 5},
+                            Shape{1, 2, 1, 5}}) {
     for (const bool ignoring : {false, true}) {
       add([&](CaseShape& shape) {
         shape.mask = mask;
@@ -57,7 +57,7 @@ std::vector<CaseShape> calls() {
       shape.ignoresWholeRow = true;
     });
   }
-  // Keys that do not fit one tile, so that the scores are computed twice.
+  // Keys that do not fit into one tile, so that the scores are computed twice.
   add([](CaseShape& shape) {
     shape.context = Shape{2, 23, 4};
     shape.keyBlock = 6;
@@ -77,18 +77,18 @@ std::vector<CaseShape> calls() {
   return all;
 }
 
-/// Σ outputGradient ∘ output, of which backward gives the gradients.
-double loss(LayerCase<double>& one) {
-  const Tensor<double> output = one.forward();
+/// Returns Σ outputGradient ∘ output, whose gradients backward computes.
+double loss(LayerCase<double>& layerCase) {
+  const Tensor<double> output = layerCase.forward();
   double sum = 0;
   for (Index index = 0; index < output.size(); ++index) {
-    sum += one.outputGradient.data()[index] * output.data()[index];
+    sum += layerCase.outputGradient.data()[index] * output.data()[index];
   }
   return sum;
 }
 
-/// (f(x + h) - f(x - h)) / 2h for each element: with h = 1e-5 the third derivative leaves h² ≈ 1e-10 of it and rounding
-/// leaves ε·|f|/h ≈ 1e-10: four digits better than the 1e-6 that is asked for.
+/// Returns (f(x + h) - f(x - h)) / 2h for each element. With h = 1e-5, the error of the third derivative is
+/// h² ≈ 1e-10 and that of rounding is ε·|f|/h ≈ 1e-10: four digits better than the required 1e-6.
 std::vector<double> centralDifferences(std::span<double> elements, auto evaluate) {
   constexpr double kStep = 1e-5;
   std::vector<double> result;
@@ -110,64 +110,63 @@ std::span<double> elementsOf(Tensor<double>& tensor) {
 
 }  // namespace
 
-TEST(GradientsTest, Float64AgainstCentralDifferences) {
+TEST(GradientsTest, Float64MatchesCentralDifferences) {
   constexpr double kRelative = 1e-6;
   double worst = 0;
   for (const CaseShape& shape : calls()) {
     SCOPED_TRACE(shape.describe());
-    LayerCase<double> one(shape);
-    const Tensor<double> inputGradient = one.forwardAndBackward();
-    const std::vector<double> parameterGradients = one.parameterGradients();
-    const std::optional<Tensor<double>> contextGradient = one.layer.contextGradient();
-    one.layer.setTraining(false);
+    LayerCase<double> layerCase(shape);
+    const Tensor<double> inputGradient = layerCase.forwardAndBackward();
+    const std::vector<double> parameterGradients = layerCase.parameterGradients();
+    const std::optional<Tensor<double>> contextGradient = layerCase.layer.contextGradient();
+    layerCase.layer.setTraining(false);
     const auto check = [&](const char* name, std::span<const double> actual,
-                           const std::vector<double>& wanted) {
-      const double tolerance = allowedGradientError(kRelative, wanted);
-      EXPECT_TRUE(isNear(actual, wanted, tolerance)) << name;
-      worst = std::max(worst, kRelative * largestDifference(actual, wanted) / tolerance);
+                           const std::vector<double>& expected) {
+      const double tolerance = allowedGradientError(kRelative, expected);
+      EXPECT_TRUE(isNear(actual, expected, tolerance)) << name;
+      worst = std::max(worst, kRelative * largestDifference(actual, expected) / tolerance);
     };
     check("input", values(inputGradient),
-          centralDifferences(elementsOf(one.input), [&] { return loss(one); }));
+          centralDifferences(elementsOf(layerCase.input), [&] { return loss(layerCase); }));
     if (shape.context) {
       ASSERT_TRUE(contextGradient);
       check("context", values(*contextGradient),
-            centralDifferences(elementsOf(*one.context), [&] { return loss(one); }));
+            centralDifferences(elementsOf(*layerCase.context), [&] { return loss(layerCase); }));
     } else {
       EXPECT_FALSE(contextGradient);
     }
-    std::vector<double> parameters(one.layer.parameters().values().begin(),
-                                   one.layer.parameters().values().end());
+    std::vector<double> parameters(layerCase.layer.parameters().values().begin(),
+                                   layerCase.layer.parameters().values().end());
     const std::vector<double> differences = centralDifferences(parameters, [&] {
-      one.layer.setParameters(std::span<const double>(parameters));
-      return loss(one);
+      layerCase.layer.setParameters(std::span<const double>(parameters));
+      return loss(layerCase);
     });
-    // Each of the five by itself: one parameter's large gradient must not hide another's error.
+    // Each of the five separately: a large gradient of one parameter must not hide an error of another.
     std::size_t begin = 0;
     for (std::size_t id = 0; id < layer::kParameterNames.size(); ++id) {
       const auto size = static_cast<std::size_t>(
-          one.layer.parameters().shape(static_cast<layer::ParameterId>(id)).size());
+          layerCase.layer.parameters().shape(static_cast<layer::ParameterId>(id)).size());
       const std::span<const double> actual = std::span(parameterGradients).subspan(begin, size);
-      const std::span<const double> wanted = std::span(differences).subspan(begin, size);
-      check(std::string(layer::kParameterNames[id]).c_str(), actual,
-            {wanted.begin(), wanted.end()});
+      const std::span<const double> expected = std::span(differences).subspan(begin, size);
+      check(std::string(layer::kParameterNames[id]).c_str(), actual, {expected.begin(), expected.end()});
       begin += size;
     }
   }
-  std::printf("float64 gradients against central differences: at most %.2g relative\n", worst);
+  std::printf("float64 gradients compared with central differences: largest relative error %.2g\n", worst);
 }
 
-TEST(GradientsTest, Float64AgainstTheReference) {
-  // Rounding alone: sums of some hundred terms.
+TEST(GradientsTest, Float64MatchesTheReference) {
+  // Only rounding errors of sums of several hundred terms.
   for (const CaseShape& shape : calls()) expectGradientsMatchReference<double>(shape, 1e-12);
 }
 
-TEST(GradientsTest, Float32AgainstTheReference) {
+TEST(GradientsTest, Float32MatchesTheReference) {
   for (const CaseShape& shape : calls()) expectGradientsMatchReference<float>(shape, 1e-4);
 }
 
-TEST(GradientsTest, LargerShapes) {
+TEST(GradientsTest, LargerShapesMatchTheReference) {
   std::vector<CaseShape> shapes;
-  // tiny of the measured shapes, its chunks and blocks not all full.
+  // The measured shape "tiny", some of whose chunks and blocks are partial.
   CaseShape tiny;
   tiny.queryDim = 64;
   tiny.numHeads = 4;

@@ -14,86 +14,85 @@ namespace {
 
 constexpr std::size_t kMegabyte = 1024 * 1024;
 
-/// The most that a new layer's first forward holds beyond its arguments, parameters and output: packed weights, keys
-/// and values, scratch. The scratch of earlier layers is gone with them.
+/// Returns the peak memory of a new layer's first forward pass without arguments, parameters and output:
+/// packed weights, keys and values, scratch. The scratch of earlier layers was freed with them.
 template <class T>
-std::size_t bytesOfForward(LayerCase<T>& one) {
+std::size_t bytesOfForward(LayerCase<T>& layerCase) {
   const std::size_t before = memory::bytesInUse();
   memory::resetPeak();
-  const Tensor<T> output = one.forward();
+  const Tensor<T> output = layerCase.forward();
   return memory::peakBytes() - before - static_cast<std::size_t>(output.size()) * sizeof(T);
 }
 
 const MeasuredShape& measured(const std::vector<MeasuredShape>& all, const std::string& name) {
-  return *std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+  return *std::find_if(all.begin(), all.end(), [&](const auto& shape) { return shape.name == name; });
 }
 
-void expectAtMost(const char* what, std::size_t bytes, std::size_t most) {
-  EXPECT_LE(bytes, most) << what;
-  std::printf("%s: %.2f MB; allowed are %.2f MB\n", what, static_cast<double>(bytes) / kMegabyte,
-              static_cast<double>(most) / kMegabyte);
+void expectAtMost(const char* title, std::size_t bytes, std::size_t max) {
+  EXPECT_LE(bytes, max) << title;
+  std::printf("%s: %.2f MB, allowed %.2f MB\n", title, static_cast<double>(bytes) / kMegabyte,
+              static_cast<double>(max) / kMegabyte);
 }
 
 }  // namespace
 
-TEST(LayerMemoryTest, ForwardAtSd15TakesAtMostFourMegabytesAThread) {
+TEST(LayerMemoryTest, ForwardAtSd15UsesAtMostFourMegabytesPerThread) {
   const std::vector<MeasuredShape> all = measuredShapes();
   for (const int threads : {1, 2}) {
     const ThreadsInScope scope(threads);
-    LayerCase<float> one(measured(all, "sd15-64").shape);
-    const std::string what =
+    LayerCase<float> layerCase(measured(all, "sd15-64").shape);
+    const std::string title =
         "forward at sd15-64, packed weights included, threads: " + std::to_string(threads);
-    expectAtMost(what.c_str(), bytesOfForward(one),
-                 static_cast<std::size_t>(threads) * 4 * kMegabyte);
+    expectAtMost(title.c_str(), bytesOfForward(layerCase), static_cast<std::size_t>(threads) * 4 * kMegabyte);
   }
 }
 
-TEST(LayerMemoryTest, SelfAttentionTakesAtMostEightMegabytesBeyondKeysAndValues) {
+TEST(LayerMemoryTest, SelfAttentionUsesAtMostEightMegabytesBesidesKeysAndValues) {
   if (kSanitized) {
     reportSkipped("self-attention over 4096 tokens (1024 instead)");
   }
   CaseShape shape = measured(measuredShapes(), "self-64").shape;
   if (kSanitized) shape.height = 16;
-  LayerCase<float> one(shape);
+  LayerCase<float> layerCase(shape);
   const std::size_t keysAndValues =
       static_cast<std::size_t>(2 * shape.tokens() * shape.queryDim) * sizeof(float);
-  expectAtMost("forward at self-64, beyond keys and values, packed weights included",
-               bytesOfForward(one) - keysAndValues, 8 * kMegabyte);
+  expectAtMost("forward at self-64, without keys and values, packed weights included",
+               bytesOfForward(layerCase) - keysAndValues, 8 * kMegabyte);
 }
 
 TEST(LayerMemoryTest, ScratchDoesNotGrowWithTokensTimesKeys) {
-  // From 16² tokens on, N·L grows 16-fold, then 16-fold again (only once with sanitizers); keys and values as they are
-  // packed, which grow with L, are taken off.
+  // From 16² tokens on, N·L grows 16-fold and then 16-fold again (only once with sanitizers). The packed keys
+  // and values, which grow with L, are subtracted.
   std::vector<std::size_t> bytes;
   for (const Index side : {16, 32, 64}) {
     if (kSanitized && side == 64) {
       reportSkipped("64² tokens");
       continue;
     }
-    LayerCase<float> one(squareShape(1, 64, side, 0, 0, 4));
-    const auto keysAndValues = 4 * (linalg::rowPanelsSize<float>(one.shape.tokens(), 16) +
-                                    linalg::rowPanelsSize<float>(16, one.shape.tokens()));
-    bytes.push_back(bytesOfForward(one) - static_cast<std::size_t>(keysAndValues) * sizeof(float));
-    std::printf("self-attention over %d² tokens, beyond keys and values: %.0f KB\n",
-                static_cast<int>(side), static_cast<double>(bytes.back()) / 1024);
+    LayerCase<float> layerCase(squareShape(1, 64, side, 0, 0, 4));
+    const auto keysAndValues = 4 * (linalg::rowPanelsSize<float>(layerCase.shape.tokens(), 16) +
+                                    linalg::rowPanelsSize<float>(16, layerCase.shape.tokens()));
+    bytes.push_back(bytesOfForward(layerCase) - static_cast<std::size_t>(keysAndValues) * sizeof(float));
+    std::printf("self-attention over %d² tokens, without keys and values: %.0f KB\n", static_cast<int>(side),
+                static_cast<double>(bytes.back()) / 1024);
   }
-  // 480 instead of 256 keys are projected at a time: 56 KB; and tiles differ in their keys.
-  for (const std::size_t more : bytes) EXPECT_LE(more, bytes.front() + 64 * 1024);
+  // 480 instead of 256 keys are projected at a time (56 KB), and tiles differ in their number of keys.
+  for (const std::size_t other : bytes) EXPECT_LE(other, bytes.front() + 64 * 1024);
 }
 
-TEST(LayerMemoryTest, FoldedForwardsScratchDoesNotGrowWithTokens) {
+TEST(LayerMemoryTest, ScratchOfFoldedForwardDoesNotGrowWithTokens) {
   std::vector<std::size_t> bytes;
   for (const Index side : {32, 64}) {
-    LayerCase<float> one(squareShape(1, 256, side, 64, 64, 4));
-    ASSERT_TRUE(foldsContext(one));
-    bytes.push_back(bytesOfForward(one));
+    LayerCase<float> layerCase(squareShape(1, 256, side, 64, 64, 4));
+    ASSERT_TRUE(foldsContext(layerCase));
+    bytes.push_back(bytesOfForward(layerCase));
   }
   EXPECT_EQ(bytes[0], bytes[1]);
 }
 
-TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
-  // 32² tokens of 256 channels fill a chunk of 1 MB, 64 × 32 one of 2 MB, which are folded: more tokens are more chunks,
-  // one after another.
+TEST(LayerMemoryTest, ScratchOfBackwardDoesNotGrowWithTokensTimesKeys) {
+  // 32² tokens of 256 channels fill a chunk of 1 MB; folded, 64 × 32 tokens fill one of 2 MB. More tokens are
+  // more chunks, one after another.
   for (const bool folded : {false, true}) {
     std::vector<std::size_t> bytes;
     for (const Index chunks : {1, 2, 3}) {
@@ -103,109 +102,110 @@ TEST(LayerMemoryTest, BackwardsScratchDoesNotGrowWithTokensTimesKeys) {
       }
       CaseShape shape = squareShape(1, 256, 32, 64, 64, folded ? 4 : 8);
       shape.width *= folded ? 2 * chunks : chunks;
-      LayerCase<float> one(shape);
-      ASSERT_EQ(foldsContext(one), folded);
-      one.layer.setTraining(true);
-      one.forward();
+      LayerCase<float> layerCase(shape);
+      ASSERT_EQ(foldsContext(layerCase), folded);
+      layerCase.layer.setTraining(true);
+      layerCase.forward();
       const std::size_t before = memory::bytesInUse();
       memory::resetPeak();
-      const Tensor<float> gradient = one.layer.backward(one.outputGradient);
+      const Tensor<float> gradient = layerCase.layer.backward(layerCase.outputGradient);
       bytes.push_back(memory::peakBytes() - before -
                       static_cast<std::size_t>(gradient.size()) * sizeof(float));
-      std::printf("backward over %d tokens%s, beyond the input's gradient: %.0f KB\n",
+      std::printf("backward over %d tokens%s, without the input's gradient: %.0f KB\n",
                   static_cast<int>(shape.tokens()), folded ? ", folded" : "",
                   static_cast<double>(bytes.back()) / 1024);
     }
-    for (const std::size_t more : bytes) EXPECT_LE(more, bytes.front());
-    // Eight matrices of a chunk, and what belongs to weights and keys. Folded: six, two of them of as many rows as there
-    // are keys of all heads.
+    for (const std::size_t other : bytes) EXPECT_LE(other, bytes.front());
+    // Eight matrices of a chunk, and those of weights and keys. Folded: six matrices, two of which have a row
+    // for each key of each head.
     EXPECT_LE(bytes.front(), (folded ? 16 : 12) * kMegabyte);
   }
 }
 
-TEST(LayerMemoryTest, TrainingKeepsLogSumExpAndNoProbabilities) {
-  LayerCase<float> one(squareShape(2, 64, 32, 77, 64, 4));
-  one.layer.setTraining(true);
-  one.forward();
-  one.forward();
-  const std::size_t kept = memory::bytesInUse();
-  one.layer.resetState();
-  const std::size_t freed = kept - memory::bytesInUse();
+TEST(LayerMemoryTest, TrainingSavesLogSumExpAndNoProbabilities) {
+  LayerCase<float> layerCase(squareShape(2, 64, 32, 77, 64, 4));
+  layerCase.layer.setTraining(true);
+  layerCase.forward();
+  layerCase.forward();
+  const std::size_t before = memory::bytesInUse();
+  layerCase.layer.resetState();
+  const std::size_t freed = before - memory::bytesInUse();
   const auto logSumExp = static_cast<std::size_t>(2 * 4 * 1024) * sizeof(float);
-  // Keys and values, each twice, rounded up to whole panels of at most 6 rows.
-  const auto keysAndValues =
-      static_cast<std::size_t>(4 * 2 * 4 * (77 + 6) * (16 + 6)) * sizeof(float);
+  // Keys and values, both in two forms, rounded up to whole panels of at most 6 rows.
+  const auto keysAndValues = static_cast<std::size_t>(4 * 2 * 4 * (77 + 6) * (16 + 6)) * sizeof(float);
   EXPECT_GE(freed, logSumExp);
   EXPECT_LE(freed, logSumExp + keysAndValues);
 }
 
-TEST(LayerMemoryTest, FoldedTrainingKeepsNothingOfTheImagesSizeButLogSumExp) {
-  std::vector<std::size_t> kept;
+TEST(LayerMemoryTest, FoldedTrainingSavesOnlyLogSumExpInTheSizeOfTheImage) {
+  std::vector<std::size_t> saved;
   for (const Index side : {32, 64}) {
-    LayerCase<float> one(squareShape(1, 256, side, 64, 64, 4));
-    ASSERT_TRUE(foldsContext(one));
-    one.layer.setTraining(true);
-    one.forward();
+    LayerCase<float> layerCase(squareShape(1, 256, side, 64, 64, 4));
+    ASSERT_TRUE(foldsContext(layerCase));
+    layerCase.layer.setTraining(true);
+    layerCase.forward();
     const std::size_t all = memory::bytesInUse();
-    one.layer.resetState();
-    kept.push_back(all - memory::bytesInUse() -
-                   static_cast<std::size_t>(4 * one.shape.tokens()) * sizeof(float));
+    layerCase.layer.resetState();
+    saved.push_back(all - memory::bytesInUse() -
+                    static_cast<std::size_t>(4 * layerCase.shape.tokens()) * sizeof(float));
   }
-  EXPECT_EQ(kept[0], kept[1]);
-  // Keys and values, each twice, and once more as columns; each folded twice: heads · keys rows of all channels.
+  EXPECT_EQ(saved[0], saved[1]);
+  // Keys and values, both in two forms and once as columns; both folded in two forms of heads · keys ×
+  // channels.
   const auto keysAndValues = static_cast<std::size_t>(5 * 4 * (64 + 32) * (64 + 6));
   const auto folded = static_cast<std::size_t>(4 * 4 * (64 + 6) * (256 + 6));
-  EXPECT_LE(kept[0], (keysAndValues + folded) * sizeof(float));
+  EXPECT_LE(saved[0], (keysAndValues + folded) * sizeof(float));
 }
 
-TEST(LayerMemoryTest, EverythingGoesWithLayerAndTensors) {
+TEST(LayerMemoryTest, LayersAndTensorsFreeAllMemory) {
   const std::size_t before = memory::bytesInUse();
   for (const int threads : {1, 2}) {
     const ThreadsInScope scope(threads);
     {
       CaseShape shape;
       shape.mask = Shape{1, 7};
-      LayerCase<float> one(shape);
+      LayerCase<float> layerCase(shape);
       CaseShape self;
       self.context.reset();
       LayerCase<double> two(self);
-      one.forward();
-      one.forwardAndBackward();
-      one.maps(layer::MapHeads::kMean);
+      layerCase.forward();
+      layerCase.forwardAndBackward();
+      layerCase.maps(layer::MapHeads::kMean);
       two.forwardAndBackward();
-      one.layer.updateParameters(0.1);
-      one.layer.startForward(one.input, one.contextPointer(), one.mask);
-      const auto pending = one.layer.startForward(one.input, one.contextPointer(), one.mask);
+      layerCase.layer.updateParameters(0.1);
+      layerCase.layer.startForward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
+      const auto pending =
+          layerCase.layer.startForward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
       EXPECT_GT(memory::bytesInUse(), before);
     }
     EXPECT_EQ(memory::bytesInUse(), before);
   }
 }
 
-TEST(LayerMemoryTest, ResetStateGivesBackWhatCallsLeft) {
-  LayerCase<float> one((CaseShape()));
-  one.forward();
-  one.forwardAndBackward();
-  one.layer.resetState();
-  // What stays: parameters, packed weights, scratch.
+TEST(LayerMemoryTest, ResetStateFreesTheMemoryOfCalls) {
+  LayerCase<float> layerCase((CaseShape()));
+  layerCase.forward();
+  layerCase.forwardAndBackward();
+  layerCase.layer.resetState();
+  // Parameters, packed weights and scratch remain.
   const std::size_t once = memory::bytesInUse();
   for (int round = 0; round < 3; ++round) {
-    one.forwardAndBackward();
-    one.forward();
-    one.layer.resetState();
+    layerCase.forwardAndBackward();
+    layerCase.forward();
+    layerCase.layer.resetState();
     EXPECT_EQ(memory::bytesInUse(), once);
   }
 }
 
-TEST(LayerMemoryTest, AFailedCallLeavesNothingBehind) {
-  LayerCase<float> one((CaseShape()));
-  one.forward();
+TEST(LayerMemoryTest, AFailedCallLeaksNoMemory) {
+  LayerCase<float> layerCase((CaseShape()));
+  layerCase.forward();
   const std::size_t before = memory::bytesInUse();
   const Tensor<float> wrong(Shape{3, 4});
   const std::size_t withTensor = memory::bytesInUse();
   EXPECT_TRUE(
-      failsWith(ErrorCode::kShape, [&] { one.layer.forward(wrong, one.contextPointer()); }));
-  EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] { one.layer.forward(one.input, &wrong); }));
+      failsWith(ErrorCode::kShape, [&] { layerCase.layer.forward(wrong, layerCase.contextPointer()); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] { layerCase.layer.forward(layerCase.input, &wrong); }));
   EXPECT_EQ(memory::bytesInUse(), withTensor);
   EXPECT_EQ(withTensor, before + 48);
 }

@@ -15,10 +15,10 @@ using linalg::kTileRows;
 using linalg::MatrixView;
 using linalg::RowPanels;
 
-/// Heads of 13 channels: no whole number of panels.
+/// Heads of 13 channels, which do not fill whole panels.
 constexpr Configuration kConfiguration = configurationOf(65, 21, 5, 3);
 
-/// The rows and the zeros that fill up the last panel.
+/// Expects the rows of the matrix, and zeros as the padding of the last panel.
 template <class T>
 void expectPanels(RowPanels<T> panels, MatrixView<const T> matrix) {
   ASSERT_EQ(panels.rows, matrix.rows);
@@ -26,8 +26,7 @@ void expectPanels(RowPanels<T> panels, MatrixView<const T> matrix) {
   for (Index row = 0; row < roundUp(matrix.rows, kTileRows<T>); ++row) {
     for (Index column = 0; column < matrix.columns; ++column) {
       const T packed = panels.panel(row / kTileRows<T>)[column * kTileRows<T> + row % kTileRows<T>];
-      ASSERT_EQ(packed, row < matrix.rows ? *matrix.at(row, column) : T(0))
-          << row << ", " << column;
+      ASSERT_EQ(packed, row < matrix.rows ? *matrix.at(row, column) : T(0)) << row << ", " << column;
     }
   }
 }
@@ -55,75 +54,75 @@ struct Fixture {
 template <class T>
 class PackedWeightsTest : public testing::Test {
  protected:
-  Fixture<T> one_;
+  Fixture<T> fixture_;
 };
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(PackedWeightsTest, Formats);
 
-TYPED_TEST(PackedWeightsTest, EachKindHoldsItsParameter) {
+TYPED_TEST(PackedWeightsTest, EachWeightContainsItsParameter) {
   for (const int threads : {1, 3}) {
     const ThreadsInScope scope(threads);
-    Fixture<TypeParam> one;
-    const auto query = one.matrix(ParameterId::kQuery);
-    const auto output = one.matrix(ParameterId::kOutput);
-    one.weights.require(
+    Fixture<TypeParam> fixture;
+    const auto query = fixture.matrix(ParameterId::kQuery);
+    const auto output = fixture.matrix(ParameterId::kOutput);
+    fixture.weights.require(
         {PackedWeight::kQuery, PackedWeight::kQueryTransposed, PackedWeight::kOutput,
-         PackedWeight::kOutputTransposed, PackedWeight::kKeyOfHeads, PackedWeight::kValueOfHeads,
-         PackedWeight::kQueryOfHeads, PackedWeight::kOutputTransposedOfHeads},
-        one.workspace);
-    expectPanels(one.weights[PackedWeight::kQuery], query);
-    expectPanels(one.weights[PackedWeight::kQueryTransposed], query.transposed());
-    expectPanels(one.weights[PackedWeight::kOutput], output);
-    expectPanels(one.weights[PackedWeight::kOutputTransposed], output.transposed());
-    one.expectHeads(PackedWeight::kKeyOfHeads, one.matrix(ParameterId::kKey));
-    one.expectHeads(PackedWeight::kValueOfHeads, one.matrix(ParameterId::kValue));
-    one.expectHeads(PackedWeight::kQueryOfHeads, query);
-    one.expectHeads(PackedWeight::kOutputTransposedOfHeads, output.transposed());
+         PackedWeight::kOutputTransposed, PackedWeight::kKeyPerHead, PackedWeight::kValuePerHead,
+         PackedWeight::kQueryPerHead, PackedWeight::kOutputTransposedPerHead},
+        fixture.workspace);
+    expectPanels(fixture.weights[PackedWeight::kQuery], query);
+    expectPanels(fixture.weights[PackedWeight::kQueryTransposed], query.transposed());
+    expectPanels(fixture.weights[PackedWeight::kOutput], output);
+    expectPanels(fixture.weights[PackedWeight::kOutputTransposed], output.transposed());
+    fixture.expectHeads(PackedWeight::kKeyPerHead, fixture.matrix(ParameterId::kKey));
+    fixture.expectHeads(PackedWeight::kValuePerHead, fixture.matrix(ParameterId::kValue));
+    fixture.expectHeads(PackedWeight::kQueryPerHead, query);
+    fixture.expectHeads(PackedWeight::kOutputTransposedPerHead, output.transposed());
   }
 }
 
-TYPED_TEST(PackedWeightsTest, IsPackedWhenFirstRequiredAndOnce) {
+TYPED_TEST(PackedWeightsTest, PacksAWeightOnceWhenItIsFirstRequired) {
   using T = TypeParam;
-  Fixture<T>& one = this->one_;
-  EXPECT_EQ(one.weights.bytes(), 0u);
+  Fixture<T>& fixture = this->fixture_;
+  EXPECT_EQ(fixture.weights.bytes(), 0u);
   const std::size_t before = memory::bytesInUse();
-  one.weights.require({PackedWeight::kQuery}, one.workspace);
+  fixture.weights.require({PackedWeight::kQuery}, fixture.workspace);
   const auto ofQuery = static_cast<std::size_t>(linalg::rowPanelsSize<T>(65, 65)) * sizeof(T);
-  EXPECT_EQ(one.weights.bytes(), ofQuery);
+  EXPECT_EQ(fixture.weights.bytes(), ofQuery);
   EXPECT_EQ(memory::bytesInUse(), before + ofQuery);
-  const T* data = one.weights[PackedWeight::kQuery].data;
-  one.weights.require({PackedWeight::kKeyOfHeads, PackedWeight::kQuery}, one.workspace);
-  EXPECT_EQ(one.weights[PackedWeight::kQuery].data, data);
+  const T* data = fixture.weights[PackedWeight::kQuery].data;
+  fixture.weights.require({PackedWeight::kKeyPerHead, PackedWeight::kQuery}, fixture.workspace);
+  EXPECT_EQ(fixture.weights[PackedWeight::kQuery].data, data);
   const auto ofKeys = static_cast<std::size_t>(5 * linalg::rowPanelsSize<T>(13, 21)) * sizeof(T);
-  EXPECT_EQ(one.weights.bytes(), ofQuery + ofKeys);
-  one.expectHeads(PackedWeight::kKeyOfHeads, one.matrix(ParameterId::kKey));
+  EXPECT_EQ(fixture.weights.bytes(), ofQuery + ofKeys);
+  fixture.expectHeads(PackedWeight::kKeyPerHead, fixture.matrix(ParameterId::kKey));
 }
 
-TYPED_TEST(PackedWeightsTest, IsOfTheVersionItWasMadeFor) {
-  Fixture<TypeParam>& one = this->one_;
-  EXPECT_EQ(one.weights.version(), one.parameters.version());
-  one.parameters.touch();
-  EXPECT_NE(one.weights.version(), one.parameters.version());
+TYPED_TEST(PackedWeightsTest, HasTheVersionOfItsParameters) {
+  Fixture<TypeParam>& fixture = this->fixture_;
+  EXPECT_EQ(fixture.weights.version(), fixture.parameters.version());
+  fixture.parameters.touch();
+  EXPECT_NE(fixture.weights.version(), fixture.parameters.version());
 }
 
-TYPED_TEST(PackedWeightsTest, ALayerPacksOnlyWhatItsCallsTake) {
+TYPED_TEST(PackedWeightsTest, ALayerPacksOnlyTheWeightsOfItsCalls) {
   using T = TypeParam;
-  LayerCase<T> one((CaseShape()));
-  const auto packedBytes = [&one] {
-    for (const auto& [name, value] : one.layer.diagnostics()) {
+  LayerCase<T> layerCase((CaseShape()));
+  const auto packedBytes = [&layerCase] {
+    for (const auto& [name, value] : layerCase.layer.diagnostics()) {
       if (name == "packedWeightBytes") return std::stol(value);
     }
     return -1L;
   };
   EXPECT_EQ(packedBytes(), 0);
-  one.forward();
+  layerCase.forward();
   const long ofForward = packedBytes();
   EXPECT_GT(ofForward, 0);
-  one.forward();
+  layerCase.forward();
   EXPECT_EQ(packedBytes(), ofForward);
-  one.forwardAndBackward();
+  layerCase.forwardAndBackward();
   EXPECT_GT(packedBytes(), ofForward);
-  one.layer.updateParameters(0.1);
+  layerCase.layer.updateParameters(0.1);
   EXPECT_EQ(packedBytes(), 0);
 }
 

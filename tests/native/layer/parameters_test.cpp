@@ -28,8 +28,7 @@ TYPED_TEST_SUITE(ParametersTest, Formats);
 TYPED_TEST(ParametersTest, NamesShapesAndOrder) {
   const auto& parameters = this->layer_.parameters();
   EXPECT_EQ(parameters.size(), 48 * 48 + 2 * 48 * 20 + 48 * 48 + 48);
-  const std::array<Shape, 5> shapes = {Shape{48, 48}, Shape{48, 20}, Shape{48, 20}, Shape{48, 48},
-                                       Shape{48}};
+  const std::array<Shape, 5> shapes = {Shape{48, 48}, Shape{48, 20}, Shape{48, 20}, Shape{48, 48}, Shape{48}};
   const TypeParam* expected = parameters.values().data();
   for (std::size_t id = 0; id < shapes.size(); ++id) {
     const auto parameter = static_cast<ParameterId>(id);
@@ -59,8 +58,7 @@ TYPED_TEST(ParametersTest, XavierUniformFromTheSeedInOrder) {
     // Variance bound²/3 = 2 / (in + out): five standard errors (of a uniform's square: bound²·√(4/45)).
     const auto count = static_cast<double>(shape.size());
     EXPECT_NEAR(sum / count, 0, 5 * bound / std::sqrt(3 * count));
-    EXPECT_NEAR(squares / count, bound * bound / 3,
-                5 * bound * bound * std::sqrt(4 / (45 * count)));
+    EXPECT_NEAR(squares / count, bound * bound / 3, 5 * bound * bound * std::sqrt(4 / (45 * count)));
   }
   for (const T value : this->layer_.parameters().values(ParameterId::kOutputBias)) {
     ASSERT_EQ(value, T(0));
@@ -77,37 +75,35 @@ TYPED_TEST(ParametersTest, SeedsDiffer) {
   EXPECT_FALSE(isIdentical(different.parameters().values(), this->layer_.parameters().values()));
 }
 
-TYPED_TEST(ParametersTest, SetAsAWhole) {
+TYPED_TEST(ParametersTest, SetsAllParameters) {
   using T = TypeParam;
   auto& layer = this->layer_;
   Random random(1);
   const auto size = layer.parameters().size();
-  const std::vector<T> given = normalValues<T>(random, size);
-  layer.setParameters(std::span<const T>(given));
-  EXPECT_TRUE(isIdentical(layer.parameters().values(), given));
+  const std::vector<T> exact = normalValues<T>(random, size);
+  layer.setParameters(std::span<const T>(exact));
+  EXPECT_TRUE(isIdentical(layer.parameters().values(), exact));
   const std::vector<double> wider = normalValues<double>(random, size);
   layer.setParameters(std::span<const double>(wider));
   for (std::size_t index = 0; index < wider.size(); ++index) {
     ASSERT_EQ(layer.parameters().values()[index], static_cast<T>(wider[index]));
   }
-  const std::vector<T> before(layer.parameters().values().begin(),
-                              layer.parameters().values().end());
-  for (const std::size_t wrong : {std::size_t(0), given.size() - 1}) {
-    EXPECT_TRUE(failsWith(ErrorCode::kShape,
-                          [&] { layer.setParameters(std::span<const T>(given).first(wrong)); }));
+  const std::vector<T> before(layer.parameters().values().begin(), layer.parameters().values().end());
+  for (const std::size_t wrong : {std::size_t(0), exact.size() - 1}) {
+    EXPECT_TRUE(
+        failsWith(ErrorCode::kShape, [&] { layer.setParameters(std::span<const T>(exact).first(wrong)); }));
   }
   EXPECT_TRUE(isIdentical(layer.parameters().values(), before));
 }
 
-TYPED_TEST(ParametersTest, SetByName) {
+TYPED_TEST(ParametersTest, SetsParametersByName) {
   using T = TypeParam;
   auto& layer = this->layer_;
-  const std::vector<T> before(layer.parameters().values().begin(),
-                              layer.parameters().values().end());
+  const std::vector<T> before(layer.parameters().values().begin(), layer.parameters().values().end());
   EXPECT_FALSE(layer.setParameter("to_v.bias", Tensor<T>::zeros(Shape{48})));
   for (const Shape& wrong : {Shape{20, 48}, Shape{48 * 20}, Shape{48, 20, 1}, Shape{48, 48}}) {
-    EXPECT_TRUE(failsWith(ErrorCode::kShape,
-                          [&] { layer.setParameter("to_v.weight", Tensor<T>::zeros(wrong)); }));
+    EXPECT_TRUE(
+        failsWith(ErrorCode::kShape, [&] { layer.setParameter("to_v.weight", Tensor<T>::zeros(wrong)); }));
   }
   EXPECT_TRUE(isIdentical(layer.parameters().values(), before));
   EXPECT_TRUE(layer.setParameter("to_v.weight", Tensor<T>::full(Shape{48, 20}, T(0.5))));
@@ -116,24 +112,24 @@ TYPED_TEST(ParametersTest, SetByName) {
   EXPECT_TRUE(isIdentical(layer.parameters().values(), expected));
 }
 
-TYPED_TEST(ParametersTest, UpdateIsPlainGradientDescent) {
+TYPED_TEST(ParametersTest, UpdateParametersIsPlainGradientDescent) {
   using T = TypeParam;
-  LayerCase<T> one((CaseShape()));
-  one.forwardAndBackward();
-  const std::vector<T> before(one.layer.parameters().values().begin(),
-                              one.layer.parameters().values().end());
-  const std::vector<T> gradients = one.parameterGradients();
-  one.layer.updateParameters(0.01);
+  LayerCase<T> layerCase((CaseShape()));
+  layerCase.forwardAndBackward();
+  const std::vector<T> before(layerCase.layer.parameters().values().begin(),
+                              layerCase.layer.parameters().values().end());
+  const std::vector<T> gradients = layerCase.parameterGradients();
+  layerCase.layer.updateParameters(0.01);
   for (std::size_t index = 0; index < before.size(); ++index) {
-    ASSERT_EQ(one.layer.parameters().values()[index],
+    ASSERT_EQ(layerCase.layer.parameters().values()[index],
               before[index] - static_cast<T>(0.01) * gradients[index]);
   }
-  for (const T gradient : one.layer.parameters().gradients()) ASSERT_EQ(gradient, T(0));
+  for (const T gradient : layerCase.layer.parameters().gradients()) ASSERT_EQ(gradient, T(0));
 }
 
-TYPED_TEST(ParametersTest, DescentTakesEveryElementAndClearsTheGradients) {
+TYPED_TEST(ParametersTest, AStepUpdatesEveryElementAndClearsTheGradients) {
   using T = TypeParam;
-  // Sizes with every rest that vectors leave: 2·n² + 2·n + n of n channels and a context of one.
+  // Sizes with all remainders of a vector: 2·n² + 2·n + n for n channels and a context of one channel.
   for (Index channels = 1; channels <= 20; ++channels) {
     layer::Parameters<T> parameters(configurationOf(channels, 1, 1, 7));
     const std::vector<T> before(parameters.values().begin(), parameters.values().end());
@@ -141,28 +137,28 @@ TYPED_TEST(ParametersTest, DescentTakesEveryElementAndClearsTheGradients) {
     const std::vector<T> gradients = normalValues<T>(random, parameters.size());
     std::copy(gradients.begin(), gradients.end(), parameters.gradients().begin());
     const std::uint64_t version = parameters.version();
-    parameters.descend(T(0.25));
+    parameters.stepGradientDescent(T(0.25));
     for (std::size_t index = 0; index < before.size(); ++index) {
       ASSERT_EQ(parameters.values()[index], before[index] - T(0.25) * gradients[index]) << index;
       ASSERT_EQ(parameters.gradients()[index], T(0)) << index;
     }
-    // The caller's to count.
+    // The caller counts the change.
     EXPECT_EQ(parameters.version(), version);
   }
 }
 
-TYPED_TEST(ParametersTest, DescentLearnsATarget) {
+TYPED_TEST(ParametersTest, GradientDescentLearnsATarget) {
   using T = TypeParam;
   CaseShape shape;
   shape.queryDim = 16;
   shape.context = Shape{9, 12};
-  LayerCase<T> one(shape);
-  one.layer.setTraining(true);
-  const Tensor<T> target = one.outputGradient;
-  // The mean square of the differences, and its gradient into `gradient`.
+  LayerCase<T> layerCase(shape);
+  layerCase.layer.setTraining(true);
+  const Tensor<T> target = layerCase.outputGradient;
+  // Returns the mean squared error and writes its gradient to `gradient`.
   Tensor<T> gradient(target.shape());
   const auto loss = [&] {
-    const Tensor<T> output = one.forward();
+    const Tensor<T> output = layerCase.forward();
     double sum = 0;
     for (Index index = 0; index < output.size(); ++index) {
       const T difference = output.data()[index] - target.data()[index];
@@ -172,19 +168,19 @@ TYPED_TEST(ParametersTest, DescentLearnsATarget) {
     return sum / static_cast<double>(output.size());
   };
   const auto step = [&](double rate) {
-    one.layer.backward(gradient);
+    layerCase.layer.backward(gradient);
     double squares = 0;
-    for (const T slope : one.layer.parameters().gradients()) {
-      squares += static_cast<double>(slope) * static_cast<double>(slope);
+    for (const T element : layerCase.layer.parameters().gradients()) {
+      squares += static_cast<double>(element) * static_cast<double>(element);
     }
-    one.layer.updateParameters(rate);
+    layerCase.layer.updateParameters(rate);
     return rate * squares;
   };
-  // A small step lowers the loss by rate · |gradient|², but for the curvature: a few percent of it at this rate.
+  // A small step lowers the loss by rate · |gradient|², except for the curvature: a few percent at this rate.
   const double first = loss();
-  const double promised = step(1e-3);
-  EXPECT_NEAR(first - loss(), promised, 0.05 * promised);
-  for (int more = 0; more < 300; ++more) {
+  const double expected = step(1e-3);
+  EXPECT_NEAR(first - loss(), expected, 0.05 * expected);
+  for (int count = 0; count < 300; ++count) {
     step(0.1);
     loss();
   }

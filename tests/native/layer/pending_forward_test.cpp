@@ -22,12 +22,12 @@ CaseShape callShape() {
 }
 
 template <class T>
-auto start(LayerCase<T>& one) {
-  return one.layer.startForward(one.input, one.contextPointer(), one.mask);
+auto start(LayerCase<T>& layerCase) {
+  return layerCase.layer.startForward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
 }
 
-/// Waits until all earlier jobs behind are over.
-void awaitThreadBehind() {
+/// Waits until the background thread has finished all earlier jobs.
+void awaitBackgroundThread() {
   std::promise<void> idle;
   ThreadPool::shared().runInBackground([&idle] { idle.set_value(); });
   idle.get_future().get();
@@ -35,34 +35,35 @@ void awaitThreadBehind() {
 
 }  // namespace
 
-/// With 1 and 2 threads; all of it in float32, for nothing here depends on the dtype.
+/// With 1 and 2 threads. Only in float32, because none of this depends on the dtype.
 class PendingForwardTest : public testing::TestWithParam<int> {
  protected:
   ThreadsInScope threads_{GetParam()};
-  LayerCase<float> one_{callShape()};
+  LayerCase<float> layerCase_{callShape()};
   const Tensor<float> expected_ = LayerCase<float>(callShape()).forward();
 };
 INSTANTIATE_TEST_SUITE_P(Threads, PendingForwardTest, testing::Values(1, 2));
 
-TEST_P(PendingForwardTest, ResultFinishesWhatIsLeft) {
-  EXPECT_TRUE(isIdentical(start(one_)->result(), expected_));
-  const auto sliced = start(one_);
+TEST_P(PendingForwardTest, ResultFinishesTheWork) {
+  EXPECT_TRUE(isIdentical(start(layerCase_)->result(), expected_));
+  const auto sliced = start(layerCase_);
   EXPECT_FALSE(sliced->advance(0));
   EXPECT_TRUE(isIdentical(sliced->result(), expected_));
   EXPECT_TRUE(sliced->advance(0));
-  const auto behind = start(one_);
-  ASSERT_TRUE(behind->runInBackground([] {}));
-  EXPECT_TRUE(isIdentical(behind->result(), expected_));
-  // Again, and the same.
-  EXPECT_TRUE(isIdentical(behind->result(), expected_));
+  const auto background = start(layerCase_);
+  ASSERT_TRUE(background->runInBackground([] {}));
+  EXPECT_TRUE(isIdentical(background->result(), expected_));
+  // A second call returns the same.
+  EXPECT_TRUE(isIdentical(background->result(), expected_));
 }
 
-TEST_P(PendingForwardTest, SeveralAtATime) {
+TEST_P(PendingForwardTest, SeveralAtTheSameTime) {
   std::vector<std::shared_ptr<layer::DiffusionCrossAttention<float>::PendingForward>> all;
   std::atomic<int> done = 0;
   for (int number = 0; number < 6; ++number) {
-    all.push_back(start(one_));
-    // Behind, in slices, or not begun at all; never two of them, for the schedule is one thread's at a time.
+    all.push_back(start(layerCase_));
+    // In the background, in slices, or not started. Never two of these, because only one thread may run a
+    // schedule.
     if (number % 2 == 0) {
       ASSERT_TRUE(all.back()->runInBackground([&done] { ++done; }));
     } else if (number > 1) {
@@ -72,92 +73,91 @@ TEST_P(PendingForwardTest, SeveralAtATime) {
   for (auto pending = all.rbegin(); pending != all.rend(); ++pending) {
     EXPECT_TRUE(isIdentical((*pending)->result(), expected_));
   }
-  awaitThreadBehind();
+  awaitBackgroundThread();
   EXPECT_EQ(done, 3);
 }
 
-TEST_P(PendingForwardTest, IsOfTheParametersThatItStartedWith) {
-  for (const bool behind : {false, true}) {
-    LayerCase<float> one(callShape());
-    const auto pending = start(one);
-    if (behind) {
+TEST_P(PendingForwardTest, UsesTheParametersAtItsStart) {
+  for (const bool inBackground : {false, true}) {
+    LayerCase<float> layerCase(callShape());
+    const auto pending = start(layerCase);
+    if (inBackground) {
       ASSERT_TRUE(pending->runInBackground([] {}));
     }
-    one.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{32}, 100));
+    layerCase.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{32}, 100));
     EXPECT_TRUE(isIdentical(pending->result(), expected_));
-    EXPECT_GT(one.forward().data()[0], 50);
+    EXPECT_GT(layerCase.forward().data()[0], 50);
   }
 }
 
 TEST_P(PendingForwardTest, IsFinishedByUpdateResetAndBackward) {
-  one_.layer.setTraining(true);
+  layerCase_.layer.setTraining(true);
   const Tensor<float> gradient = LayerCase<float>(callShape()).forwardAndBackward();
-  const auto pending = start(one_);
-  // The training forward counts from its start: backward finishes it.
-  EXPECT_TRUE(isIdentical(one_.layer.backward(one_.outputGradient), gradient));
+  const auto pending = start(layerCase_);
+  // backward finishes the training forward pass that was started before.
+  EXPECT_TRUE(isIdentical(layerCase_.layer.backward(layerCase_.outputGradient), gradient));
   EXPECT_TRUE(isIdentical(pending->result(), expected_));
-  const auto second = start(one_);
-  one_.layer.updateParameters(0.1);
+  const auto second = start(layerCase_);
+  layerCase_.layer.updateParameters(0.1);
   EXPECT_TRUE(isIdentical(second->result(), expected_));
-  const auto third = start(one_);
-  one_.layer.resetState();
-  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one_.layer.backward(one_.outputGradient); }));
+  const auto third = start(layerCase_);
+  layerCase_.layer.resetState();
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { layerCase_.layer.backward(layerCase_.outputGradient); }));
   EXPECT_EQ(third->result().size(), expected_.size());
 }
 
-TEST_P(PendingForwardTest, OneThatIsDroppedLeavesNoTrace) {
+TEST_P(PendingForwardTest, ADroppedForwardHasNoEffect) {
   const std::size_t before = memory::bytesInUse();
   {
-    LayerCase<float> one(callShape());
-    one.layer.setTraining(true);
-    start(one);
-    start(one)->advance(0.01);
-    EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { one.layer.backward(one.outputGradient); }));
-    EXPECT_TRUE(isIdentical(one.forward(), expected_));
+    LayerCase<float> layerCase(callShape());
+    layerCase.layer.setTraining(true);
+    start(layerCase);
+    start(layerCase)->advance(0.01);
+    EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { layerCase.layer.backward(layerCase.outputGradient); }));
+    EXPECT_TRUE(isIdentical(layerCase.forward(), expected_));
   }
   EXPECT_EQ(memory::bytesInUse(), before);
 }
 
-TEST_P(PendingForwardTest, OneThatIsDroppedWhileItRunsBehindIsWaitedFor) {
+TEST_P(PendingForwardTest, ADroppedForwardInTheBackgroundIsWaitedFor) {
   for (int round = 0; round < 20; ++round) {
     std::atomic<bool> done = false;
     {
-      LayerCase<float> one(callShape());
-      const auto pending = start(one);
+      LayerCase<float> layerCase(callShape());
+      const auto pending = start(layerCase);
       ASSERT_TRUE(pending->runInBackground([&done] { done = true; }));
     }
-    awaitThreadBehind();
+    awaitBackgroundThread();
     EXPECT_TRUE(done);
   }
 }
 
 TEST_P(PendingForwardTest, OutlivesItsLayer) {
-  for (const bool behind : {false, true}) {
-    auto one = std::make_unique<LayerCase<float>>(callShape());
-    const auto pending = start(*one);
-    if (behind) {
+  for (const bool inBackground : {false, true}) {
+    auto layerCase = std::make_unique<LayerCase<float>>(callShape());
+    const auto pending = start(*layerCase);
+    if (inBackground) {
       ASSERT_TRUE(pending->runInBackground([] {}));
     }
-    one.reset();
+    layerCase.reset();
     EXPECT_TRUE(isIdentical(pending->result(), expected_));
-    awaitThreadBehind();
+    awaitBackgroundThread();
   }
 }
 
-TEST_P(PendingForwardTest, HoldsNoMemoryOnceItWasDoneAndDropped) {
-  const auto runAndDrop = [&](const std::function<void()>& inDone,
-                              const std::function<void()>& atDone) {
-    LayerCase<float> one(callShape());
-    const auto pending = start(one);
+TEST_P(PendingForwardTest, FreesItsMemoryAfterItWasFinishedAndDropped) {
+  const auto runAndDrop = [&](const std::function<void()>& inDone, const std::function<void()>& atDone) {
+    LayerCase<float> layerCase(callShape());
+    const auto pending = start(layerCase);
     ASSERT_TRUE(pending->runInBackground(inDone));
     atDone();
     EXPECT_TRUE(isIdentical(pending->result(), expected_));
   };
-  // Once before, so that the scratch of the thread behind is there.
+  // The first run allocates the scratch of the background thread.
   runAndDrop([] {}, [] {});
-  awaitThreadBehind();
+  awaitBackgroundThread();
   const std::size_t before = memory::bytesInUse();
-  // The thread behind is slow to return from `done`: the owner need not wait for that.
+  // The background thread returns late from `done`; the owner does not wait for that.
   std::promise<void> reachedDone;
   std::promise<void> mayEnd;
   runAndDrop(
@@ -168,13 +168,13 @@ TEST_P(PendingForwardTest, HoldsNoMemoryOnceItWasDoneAndDropped) {
       [&] { reachedDone.get_future().get(); });
   EXPECT_EQ(memory::bytesInUse(), before);
   mayEnd.set_value();
-  awaitThreadBehind();
+  awaitBackgroundThread();
   EXPECT_EQ(memory::bytesInUse(), before);
 }
 
-TEST_P(PendingForwardTest, TheInputMayGoBeforeItIsDone) {
-  auto input = std::make_unique<Tensor<float>>(one_.input.clone());
-  const auto pending = one_.layer.startForward(*input, one_.contextPointer());
+TEST_P(PendingForwardTest, TheInputMayBeFreedBeforeItIsFinished) {
+  auto input = std::make_unique<Tensor<float>>(layerCase_.input.clone());
+  const auto pending = layerCase_.layer.startForward(*input, layerCase_.contextPointer());
   input.reset();
   EXPECT_TRUE(isIdentical(pending->result(), expected_));
 }

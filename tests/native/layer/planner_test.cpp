@@ -22,7 +22,7 @@ Index tasks(const Plan& plan, const ForwardWork& work) {
 
 }  // namespace
 
-TEST(TasksForThreadsTest, FollowThePool) {
+TEST(TasksForThreadsTest, IsAMultipleOfThePoolsThreads) {
   for (const int threads : {1, 2, 5}) {
     const ThreadsInScope scope(threads);
     EXPECT_GE(tasksForThreads(), threads);
@@ -35,19 +35,16 @@ class PlannerTest : public testing::Test {};
 using Formats = testing::Types<float, double>;
 TYPED_TEST_SUITE(PlannerTest, Formats);
 
-TYPED_TEST(PlannerTest, ForwardBlocksAreWholeTilesAndLeaveNoSmallRest) {
+TYPED_TEST(PlannerTest, ForwardBlocksAreEvenAndWholeTiles) {
   using T = TypeParam;
   for (const Index queryDim : {8, 320, 1280, 32768}) {
     const Configuration configuration = configurationOf(queryDim, 64, 8);
     for (const bool folded : {false, true}) {
       for (const Index tokens : {0, 1, 31, 64, 77, 256, 4096, 5000}) {
         for (const Index keys : {0, 1, 77, 256, 257, 1000, 4096}) {
-          for (const Index leastTasks : {Index(0), Index(1), Index(4), Index(32), kManyTasks}) {
-            const ForwardWork work{.batch = 2,
-                                   .tokens = tokens,
-                                   .keys = keys,
-                                   .folded = folded,
-                                   .leastTasks = leastTasks};
+          for (const Index minTasks : {Index(0), Index(1), Index(4), Index(32), kManyTasks}) {
+            const ForwardWork work{
+                .batch = 2, .tokens = tokens, .keys = keys, .folded = folded, .minTasks = minTasks};
             const Plan plan = planForward<T>(configuration, work);
             ASSERT_GE(plan.tokenBlock, kTileColumns<T>);
             ASSERT_EQ(plan.tokenBlock % kTileColumns<T>, 0);
@@ -55,7 +52,7 @@ TYPED_TEST(PlannerTest, ForwardBlocksAreWholeTilesAndLeaveNoSmallRest) {
             ASSERT_GE(plan.keyBlock, kTileRows<T>);
             ASSERT_EQ(plan.keyBlock % kTileRows<T>, 0);
             ASSERT_LE(plan.keyBlock, 256 + kTileRows<T>);
-            // Even blocks: one more tile each would need a block less, or not.
+            // Even blocks: the last one is not empty.
             const Index blocks = ceilDivide(tokens, plan.tokenBlock);
             ASSERT_GE(blocks * plan.tokenBlock, tokens);
             ASSERT_LT((blocks - 1) * plan.tokenBlock, std::max<Index>(tokens, 1));
@@ -66,19 +63,19 @@ TYPED_TEST(PlannerTest, ForwardBlocksAreWholeTilesAndLeaveNoSmallRest) {
   }
 }
 
-TYPED_TEST(PlannerTest, ForwardHasTasksAsFarAsThereAreTokens) {
+TYPED_TEST(PlannerTest, ForwardHasEnoughTasksIfThereAreEnoughTokens) {
   using T = TypeParam;
   const Configuration configuration = configurationOf(320, 768, 8);
   for (const bool folded : {false, true}) {
     for (const Index tokens : {64, 256, 1024, 4096}) {
       Index before = 0;
-      for (const Index leastTasks : {1, 2, 4, 8, 32}) {
+      for (const Index minTasks : {1, 2, 4, 8, 32}) {
         const ForwardWork work{
-            .batch = 2, .tokens = tokens, .keys = 77, .folded = folded, .leastTasks = leastTasks};
+            .batch = 2, .tokens = tokens, .keys = 77, .folded = folded, .minTasks = minTasks};
         const Plan plan = planForward<T>(configuration, work);
-        // Blocks of fewer than 32 tokens, or two tiles, are for no number of tasks.
-        const Index most = 2 * tokens / std::max(Index(32), 2 * kTileColumns<T>);
-        EXPECT_GE(tasks(plan, work), std::min(leastTasks, most)) << tokens << ", " << leastTasks;
+        // Blocks have at least 32 tokens and two tiles, whatever the number of tasks.
+        const Index max = 2 * tokens / std::max(Index(32), 2 * kTileColumns<T>);
+        EXPECT_GE(tasks(plan, work), std::min(minTasks, max)) << tokens << ", " << minTasks;
         EXPECT_GE(tasks(plan, work), before);
         before = tasks(plan, work);
       }
@@ -86,39 +83,16 @@ TYPED_TEST(PlannerTest, ForwardHasTasksAsFarAsThereAreTokens) {
   }
 }
 
-TYPED_TEST(PlannerTest, TheCallersBlocksAreTaken) {
+TYPED_TEST(PlannerTest, UsesTheBlockSizesOfTheConfiguration) {
   using T = TypeParam;
   Configuration configuration = configurationOf(64, 64, 4);
   configuration.tokenBlock = 3 * kTileColumns<T> - 1;
   configuration.keyBlock = 4 * kTileRows<T> - 1;
   const Plan plan = planForward<T>(
       configuration,
-      {.batch = 1, .tokens = 6 * kTileColumns<T>, .keys = 500, .folded = false, .leastTasks = 1});
+      {.batch = 1, .tokens = 6 * kTileColumns<T>, .keys = 500, .folded = false, .minTasks = 1});
   EXPECT_EQ(plan.tokenBlock, 3 * kTileColumns<T>);
   EXPECT_EQ(plan.keyBlock, 4 * kTileRows<T>);
-  EXPECT_FALSE(foldsContext<T>(configuration, 4096, 1));
-}
-
-TYPED_TEST(PlannerTest, FoldsWhereThatIsLessWork) {
-  using T = TypeParam;
-  const auto folds = [](Index queryDim, Index heads, Index tokens, Index keys) {
-    return foldsContext<T>(configurationOf(queryDim, 768, heads), tokens, keys);
-  };
-  // Stable Diffusion's cross-attention at 77 keys: the wide layers with few heads.
-  EXPECT_FALSE(folds(320, 8, 4096, 77));
-  EXPECT_TRUE(folds(640, 8, 1024, 77));
-  EXPECT_TRUE(folds(1280, 8, 256, 77));
-  EXPECT_FALSE(folds(1280, 20, 1024, 77));
-  // The context is folded once: too few tokens do not pay for it. With one head: keys < tokens.
-  const Index wholeTiles = 12 * kTileRows<T>;
-  EXPECT_FALSE(folds(64, 1, wholeTiles, wholeTiles));
-  EXPECT_TRUE(folds(64, 1, wholeTiles + 1, wholeTiles));
-  EXPECT_FALSE(folds(64, 1, wholeTiles + 1, wholeTiles + 1));
-  // One tile of keys, at most.
-  EXPECT_TRUE(folds(64, 1, 4096, 256));
-  EXPECT_FALSE(folds(64, 1, 4096, 257));
-  EXPECT_FALSE(folds(64, 1, 0, 77));
-  EXPECT_FALSE(folds(64, 1, 0, 0));
 }
 
 TYPED_TEST(PlannerTest, BackwardChunksAreWholeBlocksOfBoundedSize) {
@@ -137,7 +111,7 @@ TYPED_TEST(PlannerTest, BackwardChunksAreWholeBlocksOfBoundedSize) {
           ASSERT_EQ(plan.keyBlock % kTileRows<T>, 0);
           const Index bytes = plan.chunk * queryDim * static_cast<Index>(sizeof(T));
           ASSERT_TRUE(bytes <= 2 * 1024 * 1024 || plan.chunk == plan.tokenBlock);
-          // Not for the number of threads.
+          // The number of threads has no effect.
           const ThreadsInScope scope(3);
           ASSERT_EQ(planBackward<T>(configuration, tokens, 77, folded).chunk, plan.chunk);
         }

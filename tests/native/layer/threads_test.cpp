@@ -13,7 +13,7 @@ namespace cross_attention::test::layer_threads_test {
 
 namespace {
 
-/// Shapes with several blocks, chunks and sets of keys.
+/// Returns shapes with several blocks, chunks and key/value batches.
 std::vector<CaseShape> calls() {
   CaseShape image;
   image.batch = 2;
@@ -53,15 +53,15 @@ struct Results {
 
   Results(const CaseShape& shape, int threads) {
     const ThreadsInScope scope(threads);
-    LayerCase<T> one(shape);
-    output = one.forward();
-    maps = one.maps(layer::MapHeads::kAll);
-    meanMaps = one.maps(layer::MapHeads::kMean);
-    one.layer.setTraining(true);
-    trainedOutput = one.forward();
-    inputGradient = one.layer.backward(one.outputGradient);
-    contextGradient = one.layer.contextGradient();
-    parameterGradients = one.parameterGradients();
+    LayerCase<T> layerCase(shape);
+    output = layerCase.forward();
+    maps = layerCase.maps(layer::MapHeads::kAll);
+    meanMaps = layerCase.maps(layer::MapHeads::kMean);
+    layerCase.layer.setTraining(true);
+    trainedOutput = layerCase.forward();
+    inputGradient = layerCase.layer.backward(layerCase.outputGradient);
+    contextGradient = layerCase.layer.contextGradient();
+    parameterGradients = layerCase.parameterGradients();
   }
 };
 
@@ -81,35 +81,36 @@ TYPED_TEST(ThreadsTest, SomeCallsFoldAndSomeDoNot) {
 TYPED_TEST(ThreadsTest, ResultsAreTheSameBitsForAnyNumberOfThreads) {
   for (const CaseShape& shape : calls()) {
     SCOPED_TRACE(shape.describe());
-    const Results<TypeParam> one(shape, 1);
-    EXPECT_TRUE(isIdentical(one.trainedOutput, one.output));
+    const Results<TypeParam> single(shape, 1);
+    EXPECT_TRUE(isIdentical(single.trainedOutput, single.output));
     for (const int threads : {2, 3, 5}) {
       const Results<TypeParam> many(shape, threads);
-      EXPECT_TRUE(isIdentical(many.output, one.output)) << threads;
-      EXPECT_TRUE(isIdentical(many.trainedOutput, one.trainedOutput)) << threads;
-      EXPECT_TRUE(isIdentical(many.inputGradient, one.inputGradient)) << threads;
-      EXPECT_TRUE(isIdentical(many.maps, one.maps)) << threads;
-      EXPECT_TRUE(isIdentical(many.meanMaps, one.meanMaps)) << threads;
-      EXPECT_TRUE(isIdentical(many.parameterGradients, one.parameterGradients)) << threads;
-      ASSERT_EQ(many.contextGradient.has_value(), one.contextGradient.has_value());
-      if (one.contextGradient) {
-        EXPECT_TRUE(isIdentical(*many.contextGradient, *one.contextGradient)) << threads;
+      EXPECT_TRUE(isIdentical(many.output, single.output)) << threads;
+      EXPECT_TRUE(isIdentical(many.trainedOutput, single.trainedOutput)) << threads;
+      EXPECT_TRUE(isIdentical(many.inputGradient, single.inputGradient)) << threads;
+      EXPECT_TRUE(isIdentical(many.maps, single.maps)) << threads;
+      EXPECT_TRUE(isIdentical(many.meanMaps, single.meanMaps)) << threads;
+      EXPECT_TRUE(isIdentical(many.parameterGradients, single.parameterGradients)) << threads;
+      ASSERT_EQ(many.contextGradient.has_value(), single.contextGradient.has_value());
+      if (single.contextGradient) {
+        EXPECT_TRUE(isIdentical(*many.contextGradient, *single.contextGradient)) << threads;
       }
     }
   }
 }
 
-TYPED_TEST(ThreadsTest, BehindAndInSlicesGiveTheSameBits) {
+TYPED_TEST(ThreadsTest, InBackgroundAndInSlicesGiveTheSameBits) {
   for (const CaseShape& shape : calls()) {
     SCOPED_TRACE(shape.describe());
     const Results<TypeParam> expected(shape, 1);
     for (const int threads : {1, 2, 3}) {
       const ThreadsInScope scope(threads);
-      for (const bool behind : {true, false}) {
-        LayerCase<TypeParam> one(shape);
-        one.layer.setTraining(true);
-        const auto pending = one.layer.startForward(one.input, one.contextPointer(), one.mask);
-        if (behind) {
+      for (const bool inBackground : {true, false}) {
+        LayerCase<TypeParam> layerCase(shape);
+        layerCase.layer.setTraining(true);
+        const auto pending =
+            layerCase.layer.startForward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
+        if (inBackground) {
           std::promise<void> done;
           ASSERT_TRUE(pending->runInBackground([&done] { done.set_value(); }));
           done.get_future().get();
@@ -118,15 +119,15 @@ TYPED_TEST(ThreadsTest, BehindAndInSlicesGiveTheSameBits) {
           }
         }
         EXPECT_TRUE(isIdentical(pending->result(), expected.output));
-        // It was a training forward like any other.
-        EXPECT_TRUE(isIdentical(one.layer.backward(one.outputGradient), expected.inputGradient));
-        EXPECT_TRUE(isIdentical(one.parameterGradients(), expected.parameterGradients));
+        // It was a training forward pass.
+        EXPECT_TRUE(isIdentical(layerCase.layer.backward(layerCase.outputGradient), expected.inputGradient));
+        EXPECT_TRUE(isIdentical(layerCase.parameterGradients(), expected.parameterGradients));
       }
     }
   }
 }
 
-TYPED_TEST(ThreadsTest, AForwardBesideAForwardBehind) {
+TYPED_TEST(ThreadsTest, AForwardDuringAForwardInTheBackground) {
   const ThreadsInScope scope(2);
   const CaseShape shape = calls().front();
   const Results<TypeParam> expected(shape, 1);
@@ -137,7 +138,7 @@ TYPED_TEST(ThreadsTest, AForwardBesideAForwardBehind) {
     const auto pending = first.layer.startForward(first.input, first.contextPointer(), first.mask);
     std::promise<void> done;
     ASSERT_TRUE(pending->runInBackground([&done] { done.set_value(); }));
-    // On this thread meanwhile: of another layer, and of the very same one.
+    // On this thread at the same time: another layer, and the same layer.
     ASSERT_TRUE(isIdentical(second.forward(), expected.output));
     ASSERT_TRUE(isIdentical(first.forward(), expected.output));
     ASSERT_TRUE(isIdentical(pending->result(), expected.output));
@@ -145,22 +146,23 @@ TYPED_TEST(ThreadsTest, AForwardBesideAForwardBehind) {
   }
 }
 
-TYPED_TEST(ThreadsTest, WeightsArePackedBesideAForwardBehind) {
+TYPED_TEST(ThreadsTest, PacksWeightsDuringAForwardInTheBackground) {
   using T = TypeParam;
   const CaseShape shape = calls().back();
   Random random(6);
-  // Too few tokens to fold: their forward takes other weights than the one behind.
+  // Too few tokens to fold: this forward pass reads other weights than the one in the background.
   const Tensor<T> few = normalTensor<T>(random, Shape{1, 3, shape.queryDim});
   const Results<T> expected(shape, 1);
   const ThreadsInScope scope(2);
   LayerCase<T> alone(shape);
   const Tensor<T> expectedOfFew = alone.layer.forward(few, alone.contextPointer());
   for (int round = 0; round < reduced(20, 4); ++round) {
-    LayerCase<T> one(shape);
-    const auto pending = one.layer.startForward(one.input, one.contextPointer(), one.mask);
+    LayerCase<T> layerCase(shape);
+    const auto pending =
+        layerCase.layer.startForward(layerCase.input, layerCase.contextPointer(), layerCase.mask);
     std::promise<void> done;
     ASSERT_TRUE(pending->runInBackground([&done] { done.set_value(); }));
-    ASSERT_TRUE(isIdentical(one.layer.forward(few, one.contextPointer()), expectedOfFew));
+    ASSERT_TRUE(isIdentical(layerCase.layer.forward(few, layerCase.contextPointer()), expectedOfFew));
     ASSERT_TRUE(isIdentical(pending->result(), expected.output));
     done.get_future().get();
   }
