@@ -99,9 +99,10 @@ export function fineTune(model: Denoiser, file: Uint8Array): Uint8Array {
 }
 
 /** The deprecated names still compile. */
-export function useDeprecatedNames(model: Denoiser, options: LearnerOptions): number {
+export function useDeprecatedNames(model: Denoiser, trainer: Trainer, options: LearnerOptions): number {
   const learner: Learner = model.learner(options);
-  return learner.step().loss + learningRate(5, { most: 0.001, steps: 100 });
+  const rate = trainer.withAverages(() => learningRate(5, { most: 0.001, steps: 100 }));
+  return learner.step().loss + rate;
 }
 
 export function train(options: DenoiserOptions, trainerOptions: TrainerOptions): Uint8Array {
@@ -109,7 +110,7 @@ export function train(options: DenoiserOptions, trainerOptions: TrainerOptions):
   const trainer: Trainer = model.trainer(trainerOptions);
   while (trainer.step(0.001).loss > 0.1);
   trainer.loadCheckpoint(trainer.saveCheckpoint());
-  const file: Uint8Array = trainer.withAverages(() => model.save());
+  const file: Uint8Array = trainer.withEma(() => model.save());
   for (const resource of [trainer, model]) resource[Symbol.dispose]();
   return file;
 }
