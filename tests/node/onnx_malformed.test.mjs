@@ -60,7 +60,7 @@ describe('damaged files', () => {
 describe('invalid graphs', () => {
   test('a value without a producer', () => {
     const file = changed((graph) => graph.initializer.shift());
-    refuse(file, 'to_q/MatMul', ofType('MatMul'), 'onnx::MatMul_', 'an initializer');
+    refuse(file, 'to_q/MatMul', ofType('MatMul'), 'onnx::MatMul_', 'initializer');
   });
   test('a value with two producers', () => {
     refuse(
