@@ -1,4 +1,4 @@
-// Tests of the parts of `npm run evaluate`: the analyser's proof on the package's scenes, the choice of
+// Tests of the parts of `npm run evaluate`: the test of the analyser on the package's scenes, the choice of
 // prompts, the figures.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -17,8 +17,8 @@ await init(initOptions);
 
 describe('the analyser on drawn scenes', () => {
   test('400 scenes of all kinds, with and without noise', () => {
-    const proof = testAnalyser(randomScene, 400, 77);
-    assert.ok(isAccurate(proof), JSON.stringify(proof.wrong, null, 1));
+    const result = testAnalyser(randomScene, 400, 77);
+    assert.ok(isAccurate(result), JSON.stringify(result.wrong, null, 1));
   });
 
   test('centres and radii', () => {
