@@ -28,8 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::span<const std::byte> file(reinterpret_cast<const std::byte*>(data), size);
     for (const auto& tensor : cross_attention::weights::readSafetensors(file)) {
       // All bytes of the tensor must lie within the file.
-      if (tensor.bytes.size() > size ||
-          tensor.bytes.data() + tensor.bytes.size() > file.data() + size) {
+      if (tensor.bytes.size() > size || tensor.bytes.data() + tensor.bytes.size() > file.data() + size) {
         std::abort();
       }
       decode<float>(tensor);

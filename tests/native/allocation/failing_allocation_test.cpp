@@ -110,8 +110,7 @@ class FailingAllocationTest : public testing::TestWithParam<std::tuple<int, bool
   ThreadsInScope threads_{std::get<0>(GetParam())};
 };
 INSTANTIATE_TEST_SUITE_P(Threads, FailingAllocationTest,
-                         testing::Combine(testing::Values(1, 2), testing::Bool()),
-                         [](const auto& test) {
+                         testing::Combine(testing::Values(1, 2), testing::Bool()), [](const auto& test) {
                            return std::to_string(std::get<0>(test.param)) +
                                   (std::get<1>(test.param) ? "Folded" : "");
                          });
@@ -146,8 +145,7 @@ TEST_P(FailingAllocationTest, TrainingForward) {
 TEST_P(FailingAllocationTest, ForwardInSlices) {
   const Tensor<float> input = otherInput();
   expectSafe([&](FloatCase& layerCase) {
-    const auto pending =
-        layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
+    const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
     while (!pending->advance(0.05)) {
     }
     pending->result();
@@ -157,8 +155,7 @@ TEST_P(FailingAllocationTest, ForwardInSlices) {
 TEST_P(FailingAllocationTest, ForwardOnBackgroundThread) {
   const Tensor<float> input = otherInput();
   expectSafe([&](FloatCase& layerCase) {
-    const auto pending =
-        layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
+    const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
     pending->runInBackground([] {});
     pending->result();
   });
@@ -204,12 +201,11 @@ TEST_P(FailingAllocationTest, AttentionMaps) {
 }
 
 TEST_P(FailingAllocationTest, LoadWeights) {
-  const File file =
-      saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
+  const File file = saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
   expectSafe([&](FloatCase& layerCase) {
     const auto candidates = candidatesOf<float>(weights::readSafetensors(file));
-    weights::loadWeights<float>(layerCase.layer,
-                                std::span<const weights::Candidate<float>>(candidates), true);
+    weights::loadWeights<float>(layerCase.layer, std::span<const weights::Candidate<float>>(candidates),
+                                true);
   });
 }
 
@@ -224,8 +220,8 @@ TEST_P(FailingAllocationTest, Construction) {
 TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {
   Prepared prepared(folded());
   const std::vector<float> values(prepared.parameters.size(), 0.5f);
-  EXPECT_FALSE(failAllocation(
-      1, [&] { prepared.layerCase.layer.setParameters(std::span<const float>(values)); }));
+  EXPECT_FALSE(
+      failAllocation(1, [&] { prepared.layerCase.layer.setParameters(std::span<const float>(values)); }));
   EXPECT_TRUE(isIdentical(prepared.layerCase.layer.parameters().values(), values));
   EXPECT_FALSE(failAllocation(1, [&] { prepared.layerCase.layer.updateParameters(0); }));
   const Tensor<float> bias = Tensor<float>::zeros(Shape{8});

@@ -49,8 +49,8 @@ class HeadCase {
       baseTwoKey.push_back(static_cast<T>(attention::kLog2E * static_cast<double>(element)));
     }
     if (shape.mask == MaskKind::kNone) return;
-    maskValues = normalValues<T>(
-        random, shape.mask == MaskKind::kShared ? shape.keys : shape.tokens * shape.keys);
+    maskValues =
+        normalValues<T>(random, shape.mask == MaskKind::kShared ? shape.keys : shape.tokens * shape.keys);
     constexpr T kIgnore = -std::numeric_limits<T>::infinity();
     for (T& bias : maskValues) {
       if (random.uniform() < 0.4) bias = kIgnore;
@@ -72,8 +72,7 @@ class HeadCase {
     if (shape.mask != MaskKind::kNone) {
       head.mask = [this](Index token, Index keyIndex) {
         const Index row = shape.mask == MaskKind::kShared ? 0 : token;
-        return static_cast<double>(
-            maskValues[static_cast<std::size_t>(row * shape.keys + keyIndex)]);
+        return static_cast<double>(maskValues[static_cast<std::size_t>(row * shape.keys + keyIndex)]);
       };
     }
     return head;
@@ -88,8 +87,7 @@ class HeadCase {
     memory.assign(static_cast<std::size_t>(columnPanelsSize<T>(shape.headDim, shape.tokens)), T(0));
     return packColumns<T>(tokenRows(rows).transposed(), memory.data());
   }
-  RowPanels<T> keyPanels(const std::vector<T>& rows, std::vector<T>& memory,
-                         bool transposed) const {
+  RowPanels<T> keyPanels(const std::vector<T>& rows, std::vector<T>& memory, bool transposed) const {
     const MatrixView<const T> matrix = rowMajor<const T>(rows.data(), shape.keys, shape.headDim);
     const MatrixView<const T> packed = transposed ? matrix.transposed() : matrix;
     memory.assign(static_cast<std::size_t>(rowPanelsSize<T>(packed.rows, packed.columns)), T(0));
@@ -165,20 +163,19 @@ TYPED_TEST(FlashTest, ForwardAndLogSumExp) {
     for (const Index keyBlock : keyBlocks<T>(shape.keys)) {
       SCOPED_TRACE(shape.describe() + ", key block " + std::to_string(keyBlock));
       std::vector<T> queryMemory, keyMemory, valueMemory;
-      std::vector<T> outputMemory(
-          static_cast<std::size_t>(columnPanelsSize<T>(shape.headDim, shape.tokens)), T(-5));
+      std::vector<T> outputMemory(static_cast<std::size_t>(columnPanelsSize<T>(shape.headDim, shape.tokens)),
+                                  T(-5));
       std::vector<T> logSumExp(static_cast<std::size_t>(shape.tokens), T(-5));
       std::vector<T> scratch(
           static_cast<std::size_t>(attention::flashForwardScratch<T>(shape.tokens, keyBlock)));
       const ColumnPanels<T> output = columnPanels(outputMemory.data(), shape.headDim, shape.tokens);
-      attention::FlashForward<T> task{
-          .query = head.tokenPanels(head.query, queryMemory),
-          .keys = head.keyPanels(head.baseTwoKey, keyMemory, false),
-          .valuesTransposed = head.keyPanels(head.value, valueMemory, true),
-          .mask = head.mask(),
-          .keyBlock = keyBlock,
-          .output = output,
-          .logSumExp = logSumExp.data()};
+      attention::FlashForward<T> task{.query = head.tokenPanels(head.query, queryMemory),
+                                      .keys = head.keyPanels(head.baseTwoKey, keyMemory, false),
+                                      .valuesTransposed = head.keyPanels(head.value, valueMemory, true),
+                                      .mask = head.mask(),
+                                      .keyBlock = keyBlock,
+                                      .output = output,
+                                      .logSumExp = logSumExp.data()};
       attention::flashForward<T>(task, scratch.data());
       ASSERT_TRUE(isNear(head.unpack(output), reference.output(), tolerance<T>(shape)));
       ASSERT_TRUE(isNear(logSumExp, expectedLogSumExp, tolerance<T>(shape)));
@@ -196,8 +193,7 @@ TYPED_TEST(FlashTest, ForwardWithoutKeysIsZero) {
   Random random(22);
   const HeadCase<T> head(random, {kTileColumns<T> + 1, 1, 4});
   std::vector<T> queryMemory;
-  std::vector<T> outputMemory(static_cast<std::size_t>(columnPanelsSize<T>(4, head.shape.tokens)),
-                              T(-5));
+  std::vector<T> outputMemory(static_cast<std::size_t>(columnPanelsSize<T>(4, head.shape.tokens)), T(-5));
   std::vector<T> logSumExp(static_cast<std::size_t>(head.shape.tokens));
   std::vector<T> scratch(
       static_cast<std::size_t>(attention::flashForwardScratch<T>(head.shape.tokens, kTileRows<T>)));
@@ -232,8 +228,8 @@ TYPED_TEST(FlashTest, Backward) {
                      std::to_string(keyBlock));
         std::array<std::vector<T>, 6> memory;
         const auto panelMemory = [&] {
-          return std::vector<T>(
-              static_cast<std::size_t>(columnPanelsSize<T>(shape.headDim, shape.tokens)), T(-5));
+          return std::vector<T>(static_cast<std::size_t>(columnPanelsSize<T>(shape.headDim, shape.tokens)),
+                                T(-5));
         };
         std::vector<T> outputMemory = panelMemory();
         std::vector<T> queryGradientMemory = panelMemory();
@@ -244,8 +240,7 @@ TYPED_TEST(FlashTest, Backward) {
         std::vector<T> valueGradient = keyGradient;
         std::vector<T> scratch(static_cast<std::size_t>(
             attention::flashBackwardScratch<T>(shape.headDim, tokenBlock, keyBlock)));
-        const ColumnPanels<T> output =
-            columnPanels(outputMemory.data(), shape.headDim, shape.tokens);
+        const ColumnPanels<T> output = columnPanels(outputMemory.data(), shape.headDim, shape.tokens);
         const ColumnPanels<T> queryGradient =
             columnPanels(queryGradientMemory.data(), shape.headDim, shape.tokens);
         attention::flashBackward<T>(
@@ -268,8 +263,7 @@ TYPED_TEST(FlashTest, Backward) {
           std::vector<double> result;
           for (Index column = 0; column < shape.headDim; ++column) {
             for (Index key = 0; key < shape.keys; ++key) {
-              result.push_back(
-                  1 + factor * rows[static_cast<std::size_t>(key * shape.headDim + column)]);
+              result.push_back(1 + factor * rows[static_cast<std::size_t>(key * shape.headDim + column)]);
             }
             result.insert(result.end(), static_cast<std::size_t>(kTileColumns<T>), 1);
           }
@@ -277,8 +271,7 @@ TYPED_TEST(FlashTest, Backward) {
         };
         // As in the forward pass, times the factors of a gradient: products over headDim and sums over
         // tokens.
-        const double allowed = tolerance<T>(shape) *
-                               (1 + std::sqrt(static_cast<double>(shape.headDim))) *
+        const double allowed = tolerance<T>(shape) * (1 + std::sqrt(static_cast<double>(shape.headDim))) *
                                std::sqrt(static_cast<double>(shape.tokens));
         ASSERT_TRUE(isNear(head.unpack(output), reference.output(), allowed));
         ASSERT_TRUE(isNear(head.unpack(queryGradient), expected.query, allowed));
@@ -305,8 +298,7 @@ TYPED_TEST(FlashTest, AddsProbabilitiesToMap) {
       SCOPED_TRACE(shape.describe() + ", key block " + std::to_string(keyBlock));
       std::vector<T> queryMemory, keyMemory;
       std::vector<T> map(static_cast<std::size_t>(length * shape.tokens), T(2));
-      std::vector<T> scratch(
-          static_cast<std::size_t>(attention::probabilitiesScratch<T>(keyBlock)));
+      std::vector<T> scratch(static_cast<std::size_t>(attention::probabilitiesScratch<T>(keyBlock)));
       attention::addProbabilities<T>({.query = head.tokenPanels(head.query, queryMemory),
                                       .keys = head.keyPanels(head.baseTwoKey, keyMemory, false),
                                       .mask = head.mask(),

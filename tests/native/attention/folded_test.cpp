@@ -21,8 +21,7 @@ struct FoldedShape {
   std::string describe() const {
     return std::to_string(tokens) + " tokens, " + std::to_string(keys) + " keys, " +
            std::to_string(channels) + " channels, " + std::to_string(heads) + " heads" +
-           (masked ? ", masked" : "") + (maskPerToken ? " per token" : "") +
-           (maskPerHead ? " per head" : "");
+           (masked ? ", masked" : "") + (maskPerToken ? " per token" : "") + (maskPerHead ? " per head" : "");
   }
 };
 
@@ -86,8 +85,8 @@ struct FoldedCase {
   }
   ColumnPanels<const T> columns(const std::vector<T>& tokens, std::vector<T>& memory) const {
     memory.resize(static_cast<std::size_t>(columnPanelsSize<T>(shape.channels, shape.tokens)));
-    return packColumns<T>(
-        rowMajor<const T>(tokens.data(), shape.tokens, shape.channels).transposed(), memory.data());
+    return packColumns<T>(rowMajor<const T>(tokens.data(), shape.tokens, shape.channels).transposed(),
+                          memory.data());
   }
   RowPanels<T> rowsOf(const std::vector<T>& matrix, T factor, std::vector<T>& memory) const {
     std::vector<T> scaled = matrix;
@@ -102,19 +101,13 @@ struct FoldedCase {
       const auto first = matrix.begin() + head * headStride * shape.channels;
       return std::vector<double>(first, first + shape.keys * shape.channels);
     };
-    ReferenceHead result{shape.tokens,
-                         shape.keys,
-                         shape.channels,
-                         {input.begin(), input.end()},
-                         of(keys),
-                         of(values),
-                         1.0,
-                         {}};
+    ReferenceHead result{
+        shape.tokens, shape.keys, shape.channels, {input.begin(), input.end()}, of(keys), of(values),
+        1.0,          {}};
     if (shape.masked) {
       result.mask = [this, head](Index token, Index key) {
         const Index row = shape.maskPerToken ? token * shape.keys : 0;
-        return static_cast<double>(
-            mask[static_cast<std::size_t>(head * maskHeadStride() + row + key)]);
+        return static_cast<double>(mask[static_cast<std::size_t>(head * maskHeadStride() + row + key)]);
       };
     }
     return result;
@@ -122,13 +115,12 @@ struct FoldedCase {
   double tolerance() const {
     // As for flash attention: scores have a standard deviation of √channels and are sums of that many terms.
     const auto channels = static_cast<double>(shape.channels);
-    return 16 * std::numeric_limits<T>::epsilon() *
-           std::sqrt(channels + static_cast<double>(shape.keys)) * (1 + std::sqrt(channels));
+    return 16 * std::numeric_limits<T>::epsilon() * std::sqrt(channels + static_cast<double>(shape.keys)) *
+           (1 + std::sqrt(channels));
   }
   T at(ColumnPanels<const T> panels, Index head, Index key, Index token) const {
     return panels.panel(
-        token /
-        kTileColumns<T>)[(head * headStride + key) * kTileColumns<T> + token % kTileColumns<T>];
+        token / kTileColumns<T>)[(head * headStride + key) * kTileColumns<T> + token % kTileColumns<T>];
   }
   /// Returns [heads, tokens, keys]. Expects zeros in the padding rows.
   std::vector<T> unpack(ColumnPanels<const T> panels) const {
@@ -217,9 +209,10 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
         for (Index key = 0; key < shape.keys; ++key) {
           double gradient = 0;
           for (Index channel = 0; channel < shape.channels; ++channel) {
-            gradient += reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
-                        static_cast<double>(foldedCase.outputGradient[static_cast<std::size_t>(
-                            token * shape.channels + channel)]);
+            gradient +=
+                reference.value[static_cast<std::size_t>(key * shape.channels + channel)] *
+                static_cast<double>(
+                    foldedCase.outputGradient[static_cast<std::size_t>(token * shape.channels + channel)]);
           }
           probabilityGradients.push_back(gradient);
           mean += weights[static_cast<std::size_t>(token * shape.keys + key)] * gradient;
@@ -249,9 +242,8 @@ TYPED_TEST(FoldedAttentionTest, Backward) {
         .scoreGradients = columnPanels(gradientMemory.data(), foldedCase.rows, shape.tokens)};
     attention::foldedBackward(task);
     ASSERT_TRUE(isNear(foldedCase.unpack(task.probabilities), expected, foldedCase.tolerance()));
-    ASSERT_TRUE(
-        isNear(foldedCase.unpack(task.scoreGradients), expectedGradients,
-               foldedCase.tolerance() * (1 + std::sqrt(static_cast<double>(shape.channels)))));
+    ASSERT_TRUE(isNear(foldedCase.unpack(task.scoreGradients), expectedGradients,
+                       foldedCase.tolerance() * (1 + std::sqrt(static_cast<double>(shape.channels)))));
     // Padding tokens of the last panel must not contribute to sums over tokens.
     for (Index token = shape.tokens; token < roundUp(shape.tokens, kTileColumns<T>); ++token) {
       for (Index row = 0; row < foldedCase.rows; ++row) {

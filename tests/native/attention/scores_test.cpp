@@ -91,8 +91,8 @@ TYPED_TEST(ScoresTest, AddsMaskToItsTokensOnly) {
     addMask(mask.fromHead(1, kTokens * 9), 2, kTokens, 4, scores.data());
     for (Index key = 0; key < 4; ++key) {
       for (Index token = 0; token < kTileColumns<T>; ++token) {
-        const T bias = values[static_cast<std::size_t>(
-            kTokens * 9 + std::min(token, kTokens - 1) * tokenStride + 2 + key)];
+        const T bias = values[static_cast<std::size_t>(kTokens * 9 +
+                                                       std::min(token, kTokens - 1) * tokenStride + 2 + key)];
         const T plain = static_cast<T>(key + 1);
         ASSERT_EQ(scores[static_cast<std::size_t>(key * kTileColumns<T> + token)],
                   token < kTokens ? plain + toBaseTwo(bias) : plain);
@@ -141,8 +141,7 @@ TYPED_TEST(ScoresTest, ExtremeRows) {
         }
         invertSums(sums.data(), sums.data());
         scaleTokens(scores.data(), 4, sums.data());
-        EXPECT_TRUE(
-            isNear(scores, panelOf(rows[index].expected), 4 * std::numeric_limits<T>::epsilon()));
+        EXPECT_TRUE(isNear(scores, panelOf(rows[index].expected), 4 * std::numeric_limits<T>::epsilon()));
       }
     }
   }

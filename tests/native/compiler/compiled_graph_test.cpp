@@ -33,16 +33,15 @@ CaseShape randomShape(Random& random) {
   const Index length = between(random, 1, 40);
   const Index contextDim = between(random, 1, 30);
   const Index rows = between(random, 0, 1) == 0 ? 1 : shape.batch;
-  shape.context =
-      between(random, 0, 2) == 0 ? Shape{length, contextDim} : Shape{rows, length, contextDim};
+  shape.context = between(random, 0, 2) == 0 ? Shape{length, contextDim} : Shape{rows, length, contextDim};
   switch (between(random, 0, 3)) {
     case 0:
       shape.mask = Shape{between(random, 0, 1) == 0 ? 1 : shape.batch, length};
       break;
     case 1:
-      shape.mask = Shape{between(random, 0, 1) == 0 ? 1 : shape.batch,
-                         between(random, 0, 1) == 0 ? 1 : shape.numHeads,
-                         between(random, 0, 1) == 0 ? 1 : shape.tokens(), length};
+      shape.mask =
+          Shape{between(random, 0, 1) == 0 ? 1 : shape.batch, between(random, 0, 1) == 0 ? 1 : shape.numHeads,
+                between(random, 0, 1) == 0 ? 1 : shape.tokens(), length};
       break;
     default:
       break;
@@ -185,8 +184,7 @@ TEST(CompiledGraphTest, HoldsNoReferenceToInputsBetweenRuns) {
   CompiledGraph compiled(graphCase.source, {});
   const std::size_t bytes = memory::bytesInUse();
   {
-    const std::vector<Tensor<float>> inputs{graphCase.tensors[0].clone(),
-                                            graphCase.tensors[1].clone()};
+    const std::vector<Tensor<float>> inputs{graphCase.tensors[0].clone(), graphCase.tensors[1].clone()};
     compiled.run(0, std::array<const AnyTensor*, 2>{&inputs[0], &inputs[1]});
   }
   EXPECT_EQ(memory::bytesInUse(), bytes);
@@ -227,9 +225,7 @@ TEST(CompiledGraphTest, RefusesShapeMismatch) {
   CompiledGraph compiled(graphCase.source, {});
   const Tensor<float> other = Tensor<float>::zeros(Shape{1, 32, 3, 5});
   using Given = std::array<const AnyTensor*, 2>;
-  EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] {
-    compiled.run(0, Given{&other, &graphCase.tensors[1]});
-  }));
+  EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] { compiled.run(0, Given{&other, &graphCase.tensors[1]}); }));
   EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] {
     compiled.run(0, Given{&graphCase.tensors[0], nullptr});
   }));
@@ -289,19 +285,16 @@ TEST(CompiledGraphTest, ComposesLayersWithOneContext) {
   ASSERT_EQ(more.size(), 1U);
   source.inputs = {inputs[0], more[0], inputs[1]};
   source.tensors = {compiler::placeholder(first.layerCase.input.shape()),
-                    compiler::placeholder(second.layerCase.input.shape()),
-                    *first.layerCase.context};
+                    compiler::placeholder(second.layerCase.input.shape()), *first.layerCase.context};
   source.constants = {2};
   CompiledGraph compiled(source, {});
   const std::array<const AnyTensor*, 1> firstInput{&first.layerCase.input};
   const std::array<const AnyTensor*, 1> secondInput{&second.layerCase.input};
   EXPECT_EQ(compiled.outputs(), 2U);
   LayerCase<float> other(wide);
-  EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(0, firstInput)),
-                               first.layerCase.forward(), 1e-5));
-  EXPECT_TRUE(isRelativelyNear(
-      Tensor<float>(compiled.run(1, secondInput)),
-      other.layer.forward(second.layerCase.input, &*first.layerCase.context), 1e-5));
+  EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(0, firstInput)), first.layerCase.forward(), 1e-5));
+  EXPECT_TRUE(isRelativelyNear(Tensor<float>(compiled.run(1, secondInput)),
+                               other.layer.forward(second.layerCase.input, &*first.layerCase.context), 1e-5));
 }
 
 TEST(CompiledGraphTest, CopiesAnInputThatIsTheOutput) {

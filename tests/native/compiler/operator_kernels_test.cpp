@@ -36,10 +36,8 @@ std::vector<double> compute(Operator op, const Shape& shape, const std::vector<I
   std::vector<double> value(static_cast<std::size_t>(shape.size()));
   // In two parts, as with threads.
   const Index rows = compiler::rowsOf(shape);
-  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), 0,
-                        rows / 2);
-  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), rows / 2,
-                        rows);
+  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), 0, rows / 2);
+  compiler::computeRows(graph::ElementType::kFloat64, operation, operands, value.data(), rows / 2, rows);
   return value;
 }
 
@@ -59,8 +57,7 @@ TEST(OperatorKernelsTest, BroadcastsElementwiseOperands) {
 }
 
 TEST(OperatorKernelsTest, MatMulBroadcastsBatches) {
-  EXPECT_EQ(compute(Operator::kMatMul, {2, 2},
-                    {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}),
+  EXPECT_EQ(compute(Operator::kMatMul, {2, 2}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}),
             (Values{4, 5, 10, 11}));
   EXPECT_EQ(compute(Operator::kMatMul, {2, 1, 2}, {{{2, 1, 1}, {2, 3}}, {{1, 1, 2}, {5, 7}}}),
             (Values{10, 14, 15, 21}));
@@ -71,9 +68,8 @@ TEST(OperatorKernelsTest, MatMulBroadcastsBatches) {
 TEST(OperatorKernelsTest, TransposesAndReshapes) {
   EXPECT_EQ(compute(Operator::kTranspose, {3, 2}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}}, {1, 0}),
             (Values{1, 4, 2, 5, 3, 6}));
-  EXPECT_EQ(
-      compute(Operator::kTranspose, {2, 2, 2}, {{{2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}}, {1, 2, 0}),
-      (Values{1, 5, 2, 6, 3, 7, 4, 8}));
+  EXPECT_EQ(compute(Operator::kTranspose, {2, 2, 2}, {{{2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}}, {1, 2, 0}),
+            (Values{1, 5, 2, 6, 3, 7, 4, 8}));
   EXPECT_EQ(compute(Operator::kReshape, {3, 2}, {{{2, 3}, {1, 2, 3, 4, 5, 6}}}, {3, 2}),
             (Values{1, 2, 3, 4, 5, 6}));
 }
@@ -99,8 +95,7 @@ TEST(OperatorKernelsTest, SoftmaxMatchesItsDefinition) {
 }
 
 TEST(OperatorKernelsTest, SoftmaxOfLargeScoresIsFinite) {
-  EXPECT_TRUE(
-      isNear(compute(Operator::kSoftmax, {2}, {{{2}, {1e4, 1e4}}}, {-1}), Values{0.5, 0.5}, 0));
+  EXPECT_TRUE(isNear(compute(Operator::kSoftmax, {2}, {{{2}, {1e4, 1e4}}}, {-1}), Values{0.5, 0.5}, 0));
 }
 
 }  // namespace cross_attention::test::compiler_operator_kernels_test

@@ -50,8 +50,7 @@ TEST(RandomTest, ReferenceMatchesPublishedVectors) {
   }
   for (const std::uint64_t expected :
        {3588806011781223u, 3591011842654386u, 9228616714210784205u, 9973669472204895162u,
-        14011001112246962877u, 12406186145184390807u, 15849039046786891736u,
-        10450023813501588000u}) {
+        14011001112246962877u, 12406186145184390807u, 15849039046786891736u, 10450023813501588000u}) {
     EXPECT_EQ(xoshiro256PlusPlus(state), expected);
   }
 }
@@ -59,9 +58,8 @@ TEST(RandomTest, ReferenceMatchesPublishedVectors) {
 TEST(RandomTest, SeedZeroMatchesPublishedNumbers) {
   // From rand_xoshiro's Xoshiro256PlusPlus::seed_from_u64(0), which is also seeded through SplitMix64.
   Random random(0);
-  for (const std::uint64_t expected :
-       {5987356902031041503u, 7051070477665621255u, 6633766593972829180u, 211316841551650330u,
-        9136120204379184874u, 379361710973160858u}) {
+  for (const std::uint64_t expected : {5987356902031041503u, 7051070477665621255u, 6633766593972829180u,
+                                       211316841551650330u, 9136120204379184874u, 379361710973160858u}) {
     EXPECT_EQ(random.next(), expected);
   }
 }

@@ -46,8 +46,7 @@ struct Stages {
 
 TEST(ScratchTest, PiecesAreAlignedAndDisjoint) {
   Scratch scratch;
-  scratch.reserve(Scratch::bytesFor<float>(5) + Scratch::bytesFor<double>(3) +
-                  Scratch::bytesFor<char>(1));
+  scratch.reserve(Scratch::bytesFor<float>(5) + Scratch::bytesFor<double>(3) + Scratch::bytesFor<char>(1));
   auto* first = scratch.take<float>(5);
   auto* second = scratch.take<double>(3);
   auto* third = scratch.take<char>(1);

@@ -143,8 +143,7 @@ TEST(MemoryTest, IsAligned) {
 TEST(MemoryTest, FailedAllocationThrowsAndCountsNothing) {
   const std::size_t before = memory::bytesInUse();
   EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, [] { Tensor<float>(Shape{Index(1) << 55}); }));
-  EXPECT_TRUE(
-      failsWith(ErrorCode::kOutOfMemory, [] { memory::allocate(kLargest, sizeof(double)); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kOutOfMemory, [] { memory::allocate(kLargest, sizeof(double)); }));
   EXPECT_EQ(memory::bytesInUse(), before);
 }
 

@@ -21,8 +21,7 @@ namespace {
 /// Work of one stage.
 class OneStage final : public ThreadPool::Stages {
  public:
-  OneStage(Index count, std::function<void(Index, int)> task)
-      : count_(count), task_(std::move(task)) {}
+  OneStage(Index count, std::function<void(Index, int)> task) : count_(count), task_(std::move(task)) {}
   Index stages() const override { return 1; }
   Index tasks(Index) const override { return count_; }
   void run(Index, Index task, int slot) override { task_(task, slot); }
@@ -71,8 +70,7 @@ TEST_P(ThreadPoolTest, UsesEachSlotByOneThreadAtATime) {
   std::vector<std::atomic<int>> inside(ThreadPool::kSlots);
   std::atomic<bool> clash = false;
   parallelFor(500, [&](Index, int slot) {
-    if (slot < 0 || slot >= GetParam() || ++inside[static_cast<std::size_t>(slot)] != 1)
-      clash = true;
+    if (slot < 0 || slot >= GetParam() || ++inside[static_cast<std::size_t>(slot)] != 1) clash = true;
     std::this_thread::yield();
     --inside[static_cast<std::size_t>(slot)];
   });

@@ -53,9 +53,7 @@ struct Case {
   }
 
   const Tensor<T>* contextPointer() const { return context ? &*context : nullptr; }
-  Tensor<T> forward(bool keep = false) {
-    return attention.forward(tokens, contextPointer(), mask, keep);
-  }
+  Tensor<T> forward(bool keep = false) { return attention.forward(tokens, contextPointer(), mask, keep); }
   Tensor<T> probabilities() { return attention.probabilities(tokens, contextPointer(), mask); }
   Tensor<T> forwardWith(const Tensor<T>& given) {
     return attention.forwardWith(given, tokens, contextPointer());
@@ -92,13 +90,11 @@ TEST(DenoiserAttentionTest, ForwardAndGradientsAreTheLayers) {
     Case<float> one(toItself);
     const auto layer = one.layerAlone();
     layer->setTraining(true);
-    EXPECT_TRUE(
-        isIdentical(one.forward(true), layer->forward(one.tokens, one.contextPointer(), one.mask)));
+    EXPECT_TRUE(isIdentical(one.forward(true), layer->forward(one.tokens, one.contextPointer(), one.mask)));
     const Tensor<float> expected = layer->backward(one.outputGradient);
     Tensor<float> contextGradient = Tensor<float>::zeros(Shape{kBatch, kWords, kWordFeatures});
-    EXPECT_TRUE(isIdentical(
-        one.attention.backward(one.outputGradient, toItself ? nullptr : &contextGradient),
-        expected));
+    EXPECT_TRUE(isIdentical(one.attention.backward(one.outputGradient, toItself ? nullptr : &contextGradient),
+                            expected));
     if (!toItself) {
       EXPECT_TRUE(isIdentical(contextGradient, *layer->contextGradient()));
     }
@@ -126,8 +122,7 @@ TEST(DenoiserAttentionTest, WhatIsNotTrainableKeepsItsGradient) {
   Case<float> whole(false);
   Tensor<float> contextGradient = Tensor<float>::zeros(whole.context->shape());
   whole.forward(true);
-  const Tensor<float> inputGradient =
-      whole.attention.backward(whole.outputGradient, &contextGradient);
+  const Tensor<float> inputGradient = whole.attention.backward(whole.outputGradient, &contextGradient);
   for (std::size_t frozen = 0; frozen <= kParameterNames.size(); ++frozen) {
     Case<float> one(false);
     std::size_t index = 0;
@@ -162,8 +157,7 @@ TEST(DenoiserAttentionTest, AChangeIsSeenOnceItIsTold) {
   for (double& value : values) value *= 2;
   one.parameters.touch();
   const Tensor<double> after = one.forward();
-  EXPECT_TRUE(
-      isIdentical(after, one.layerAlone()->forward(one.tokens, one.contextPointer(), one.mask)));
+  EXPECT_TRUE(isIdentical(after, one.layerAlone()->forward(one.tokens, one.contextPointer(), one.mask)));
   EXPECT_FALSE(isNear(after, before, 0.5));
   EXPECT_TRUE(isNear(one.forwardWith(given), after, 1e-12));
 }

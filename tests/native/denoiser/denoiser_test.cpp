@@ -44,9 +44,8 @@ class Watching final : public AttentionControl<double> {
     picture.push_back(block);
     return attention.forward(tokens, nullptr, {}, false);
   }
-  Tensor<double> attendToText(Index block, Attention<double>& attention,
-                              const Tensor<double>& tokens, const Tensor<double>& context,
-                              const Mask<double>& mask) override {
+  Tensor<double> attendToText(Index block, Attention<double>& attention, const Tensor<double>& tokens,
+                              const Tensor<double>& context, const Mask<double>& mask) override {
     text.push_back(block);
     return attention.forward(tokens, &context, mask, false);
   }
@@ -58,15 +57,14 @@ TEST(DenoiserTest, RefusesWhatCannotBe) {
   const auto refuses = [](auto change) {
     Configuration configuration = tinyConfiguration();
     change(configuration);
-    return failsWith(ErrorCode::kArgument,
-                     [&] { Denoiser<float>(configuration, tinyVocabulary(), 0); });
+    return failsWith(ErrorCode::kArgument, [&] { Denoiser<float>(configuration, tinyVocabulary(), 0); });
   };
   EXPECT_FALSE(refuses([](Configuration&) {}));
   EXPECT_FALSE(refuses([](Configuration& configuration) { configuration.textBlocks = 0; }));
   for (Index Configuration::*member :
-       {&Configuration::imageSize, &Configuration::patch, &Configuration::features,
-        &Configuration::blocks, &Configuration::numHeads, &Configuration::textFeatures,
-        &Configuration::textHeads, &Configuration::maxWords, &Configuration::expansion}) {
+       {&Configuration::imageSize, &Configuration::patch, &Configuration::features, &Configuration::blocks,
+        &Configuration::numHeads, &Configuration::textFeatures, &Configuration::textHeads,
+        &Configuration::maxWords, &Configuration::expansion}) {
     for (const Index value : {Index(-1), Index(0), Index(16385)}) {
       EXPECT_TRUE(refuses([&](Configuration& configuration) { configuration.*member = value; }));
     }
@@ -122,8 +120,7 @@ TEST(DenoiserTest, FillingSaysNothing) {
   auto& table = denoiser.textEncoder().embedding().table();
   for (Index i = 0; i < table.shape[1]; ++i) table.values[i] = 100;
   denoiser.parameters().touch();
-  EXPECT_TRUE(
-      isIdentical(estimate(denoiser, batch.pictures, kTimes<double>, batch.prompts), together));
+  EXPECT_TRUE(isIdentical(estimate(denoiser, batch.pictures, kTimes<double>, batch.prompts), together));
 }
 
 TEST(DenoiserTest, RowsOfABatchDoNotSeeEachOther) {
@@ -147,8 +144,7 @@ TEST(DenoiserTest, PictureTimeAndEveryWordCount) {
   TinyDenoiser<double> denoiser;
   const Tensor<double> picture = batchRows(tinyBatch<double>().pictures, 0, 1);
   const Tensor<double> other = batchRows(tinyBatch<double>().pictures, 1, 1);
-  const auto with = [&](const Tensor<double>& noisy, double time,
-                        const std::vector<std::int32_t>& prompt) {
+  const auto with = [&](const Tensor<double>& noisy, double time, const std::vector<std::int32_t>& prompt) {
     return estimate<double>(denoiser, noisy, {time}, {prompt});
   };
   const Tensor<double> output = with(picture, 0.5, {1, 2, 4, 5});
@@ -182,10 +178,8 @@ TEST(DenoiserTest, AControlDoesEveryBlocksAttention) {
   const auto batch = tinyBatch<double>();
   const auto encoded = denoiser.encode(Prompts(batch.prompts), false);
   Watching control;
-  const Tensor<double> output =
-      denoiser.forward(batch.pictures, kTimes<double>, encoded, false, &control);
-  EXPECT_TRUE(
-      isIdentical(output, denoiser.forward(batch.pictures, kTimes<double>, encoded, false)));
+  const Tensor<double> output = denoiser.forward(batch.pictures, kTimes<double>, encoded, false, &control);
+  EXPECT_TRUE(isIdentical(output, denoiser.forward(batch.pictures, kTimes<double>, encoded, false)));
   EXPECT_EQ(control.picture, (std::vector<Index>{0, 1}));
   EXPECT_EQ(control.text, (std::vector<Index>{0, 1}));
 }
@@ -220,8 +214,7 @@ TEST(DenoiserTest, AWordMoreLeavesOldPromptsAsTheyWere) {
   const Tensor<float> before = estimate(denoiser, batch.pictures, kTimes<float>, batch.prompts);
   EXPECT_EQ(denoiser.addWord("sphere", "circle"), 6);
   EXPECT_EQ(denoiser.vocabulary().find("sphere"), 6);
-  EXPECT_TRUE(
-      isIdentical(estimate(denoiser, batch.pictures, kTimes<float>, batch.prompts), before));
+  EXPECT_TRUE(isIdentical(estimate(denoiser, batch.pictures, kTimes<float>, batch.prompts), before));
   // The new one's embedding is its model's.
   PromptList prompts = batch.prompts;
   for (auto& prompt : prompts) std::replace(prompt.begin(), prompt.end(), 4, 6);

@@ -59,8 +59,8 @@ TEST(DenoiserGradientsTest, EveryParameterLikeCentralDifferences) {
       // Truncation is c·h² + …: that of h is a third of how far 2h is from h. All of it is allowed.
       const double allowed = std::abs(quotient(2 * kStep) - one) + rounding;
       const double difference = std::abs(parameter.gradient[i] - one);
-      EXPECT_LE(difference, allowed) << parameter.name << ", element " << i << ": "
-                                     << parameter.gradient[i] << " instead of " << one;
+      EXPECT_LE(difference, allowed) << parameter.name << ", element " << i << ": " << parameter.gradient[i]
+                                     << " instead of " << one;
       EXPECT_LE(allowed, 1e-4 * std::max(largest, 1e-3)) << parameter.name << ": allows too much";
       worst = std::max(worst, difference / allowed);
     }
@@ -78,8 +78,7 @@ TEST(DenoiserGradientsTest, AnUnseenWordAndFillingHaveNone) {
     for (Index i = 0; i < features; ++i) {
       largest = std::max(largest, std::abs(table.gradient[id * features + i]));
     }
-    const bool isSeen =
-        id != denoiser::Vocabulary::kFill && id != denoiser.vocabulary().find("square");
+    const bool isSeen = id != denoiser::Vocabulary::kFill && id != denoiser.vocabulary().find("square");
     EXPECT_EQ(largest > 0, isSeen) << "id " << id;
   }
 }
@@ -101,8 +100,7 @@ TEST(DenoiserGradientsTest, FloatLikeDouble) {
   auto exact = inDouble.parameters().begin();
   for (const auto& parameter : inFloat.parameters()) {
     const std::vector<double> expected = copyOf((exact++)->gradient);
-    EXPECT_TRUE(isRelativelyNear(copyOf(parameter.gradient), expected, kTolerance))
-        << parameter.name;
+    EXPECT_TRUE(isRelativelyNear(copyOf(parameter.gradient), expected, kTolerance)) << parameter.name;
   }
 }
 
@@ -132,8 +130,7 @@ TEST(DenoiserGradientsTest, WhatIsNotTrainableKeepsItsGradient) {
     auto expected = whole.parameters().begin();
     for (const auto& parameter : denoiser.parameters()) {
       if (parameter.trainable) {
-        EXPECT_TRUE(isIdentical(copyOf(parameter.gradient), copyOf(expected->gradient)))
-            << parameter.name;
+        EXPECT_TRUE(isIdentical(copyOf(parameter.gradient), copyOf(expected->gradient))) << parameter.name;
       } else {
         EXPECT_EQ(largestMagnitude(copyOf(parameter.gradient)), 0) << parameter.name;
       }
@@ -151,8 +148,7 @@ TEST(DenoiserGradientsTest, WhatAloneIsTrainableHasTheSameGradient) {
     auto& parameter = *denoiser.parameters().find(expected.name);
     parameter.trainable = true;
     lossOf(denoiser, tinyBatch<float>(), true);
-    EXPECT_TRUE(isIdentical(copyOf(parameter.gradient), copyOf(expected.gradient)))
-        << parameter.name;
+    EXPECT_TRUE(isIdentical(copyOf(parameter.gradient), copyOf(expected.gradient))) << parameter.name;
   }
 }
 

@@ -31,8 +31,7 @@ struct Case {
     for (std::size_t index = 0; index < Attention<T>::kWeights; ++index) {
       const Shape& shape = attention.parameter(index).shape;
       const std::string name = attention.parameter(index).name;
-      updates[index].down =
-          &updateParameters.add(name + ".A", {kRank, shape[1]}, Initial::normal(0.3));
+      updates[index].down = &updateParameters.add(name + ".A", {kRank, shape[1]}, Initial::normal(0.3));
       updates[index].up = &updateParameters.add(name + ".B", {shape[0], kRank}, up);
       // Another scale each: taking one weight's for all would be seen.
       updates[index].scale = static_cast<T>(0.5 + 0.25 * static_cast<double>(index));
@@ -53,8 +52,7 @@ struct Case {
         for (Index column = 0; column < weight.shape[1]; ++column) {
           T sum = 0;
           for (Index r = 0; r < kRank; ++r) {
-            sum += update.up->values[row * kRank + r] *
-                   update.down->values[r * weight.shape[1] + column];
+            sum += update.up->values[row * kRank + r] * update.down->values[r * weight.shape[1] + column];
           }
           weight.values[row * weight.shape[1] + column] += update.scale * sum;
         }
@@ -79,8 +77,7 @@ TEST(LowRankUpdateTest, ForwardIsThatOfTheMergedWeights) {
   // The products of three are added in another order: some ε of weights of 1, through sums of 12.
   EXPECT_TRUE(isNear(with, one.forward(), 1e-12));
   EXPECT_TRUE(isNear(given, one.forward(), 1e-12));
-  EXPECT_TRUE(
-      isNear(probabilities, one.attention.probabilities(one.tokens, &one.context, {}), 1e-12));
+  EXPECT_TRUE(isNear(probabilities, one.attention.probabilities(one.tokens, &one.context, {}), 1e-12));
   EXPECT_FALSE(isNear(with, without, 0.1));
 }
 
@@ -105,17 +102,14 @@ TEST(LowRankUpdateTest, GradientsLikeCentralDifferences) {
   };
   // Third derivatives by queries and keys: a softmax's, below 1, of scores that move by products of some 3 and values of
   // some 3, 14 tokens added up: 1000 at most. The loss goes through four products and a softmax: ten times the rounding.
-  const double tolerance =
-      differenceTolerance(1000, 10 * sumOfMagnitudes(one.outputGradient, output));
+  const double tolerance = differenceTolerance(1000, 10 * sumOfMagnitudes(one.outputGradient, output));
   for (auto& parameter : one.updateParameters) {
     EXPECT_GT(largestMagnitude(copyOf(parameter.gradient)), 1000 * tolerance) << parameter.name;
-    expectCentralDifferences(parameter.name, elements(parameter.values),
-                             elements(parameter.gradient), tolerance, loss);
+    expectCentralDifferences(parameter.name, elements(parameter.values), elements(parameter.gradient),
+                             tolerance, loss);
   }
-  expectCentralDifferences("tokens", elements(one.tokens), elements(inputGradient), tolerance,
-                           loss);
-  expectCentralDifferences("context", elements(one.context), elements(contextGradient), tolerance,
-                           loss);
+  expectCentralDifferences("tokens", elements(one.tokens), elements(inputGradient), tolerance, loss);
+  expectCentralDifferences("context", elements(one.context), elements(contextGradient), tolerance, loss);
   for (const auto& parameter : one.parameters) {
     EXPECT_EQ(largestMagnitude(copyOf(parameter.gradient)), 0) << parameter.name;
   }

@@ -57,8 +57,7 @@ Kinds kindsOf(const SceneShares& shares) {
 /// Whether so many of kScenes are a share of them: five standard deviations to either side.
 void expectShare(Index count, double share) {
   const auto scenes = static_cast<double>(kScenes);
-  EXPECT_NEAR(static_cast<double>(count) / scenes, share,
-              5 * std::sqrt(share * (1 - share) / scenes));
+  EXPECT_NEAR(static_cast<double>(count) / scenes, share, 5 * std::sqrt(share * (1 - share) / scenes));
 }
 
 }  // namespace

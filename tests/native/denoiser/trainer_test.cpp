@@ -177,11 +177,10 @@ TEST(TrainerTest, RefusesPicturesOfAnotherSize) {
   TinyDenoiser<float> denoiser;
   Trainer<float> trainer(denoiser, {});
   const std::vector<float> before = stateOf(denoiser, trainer);
-  for (const Shape& shape : {Shape{3, 3, 8, 4}, Shape{3, 3, 16, 16}, Shape{3, 1, 8, 8},
-                             Shape{2, 3, 8, 8}, Shape{3, 192}}) {
+  for (const Shape& shape :
+       {Shape{3, 3, 8, 4}, Shape{3, 3, 16, 16}, Shape{3, 1, 8, 8}, Shape{2, 3, 8, 8}, Shape{3, 192}}) {
     const Batch<float> batch{Tensor<float>::zeros(shape), tinyBatch<float>().prompts};
-    EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] { trainer.step(batch, 0.01); }))
-        << toString(shape);
+    EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] { trainer.step(batch, 0.01); })) << toString(shape);
   }
   const Batch<float> empty{Tensor<float>(Shape{0, 3, 8, 8}), {}};
   EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] { trainer.step(empty, 0.01); }));

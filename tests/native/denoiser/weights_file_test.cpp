@@ -96,8 +96,7 @@ TEST(DenoiserFileTest, FloatsComeBackBitForBit) {
   EXPECT_TRUE(isIdentical(allValues(loaded->parameters()), allValues(denoiser.parameters())));
   const std::vector<float> times = {0.1f, 0.5f, 0.9f};
   const auto forward = [&](Denoiser<float>& each) {
-    return each.forward(batch.pictures, times, each.encode(denoiser::Prompts(batch.prompts), false),
-                        false);
+    return each.forward(batch.pictures, times, each.encode(denoiser::Prompts(batch.prompts), false), false);
   };
   EXPECT_TRUE(isIdentical(forward(*loaded), forward(denoiser)));
 }

@@ -52,11 +52,8 @@ TEST(NodeTest, OrdersGraphsDeeperThanTheStack) {
 TEST(NodeTest, RefusesInvalidInputs) {
   const NodePointer single = Node::input("x", kFloat, {4});
   const NodePointer twice = Node::input("y", graph::ElementType::kFloat64, {4});
-  EXPECT_TRUE(
-      failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kAdd, "sum", {single}); }));
-  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] {
-    Node::apply(Operator::kAdd, "sum", {single, twice});
-  }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kAdd, "sum", {single}); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kAdd, "sum", {single, twice}); }));
   EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { Node::apply(Operator::kInput, "in", {}); }));
 }
 
@@ -68,8 +65,7 @@ TEST(ComputationGraphTest, ConsistsOfOnnxOperators) {
   ASSERT_EQ(graphCase.source.inputs.size(), 3U);
   EXPECT_EQ(graphCase.source.inputs[0]->shape(), (Dimensions{"batch", "tokens", 8}));
   EXPECT_EQ(graphCase.source.inputs[1]->shape(), (Dimensions{"batch", "contextLength", 6}));
-  EXPECT_EQ(graphCase.source.inputs[2]->shape(),
-            (Dimensions{"batch", 2, "tokens", "contextLength"}));
+  EXPECT_EQ(graphCase.source.inputs[2]->shape(), (Dimensions{"batch", 2, "tokens", "contextLength"}));
   EXPECT_EQ(graphCase.source.outputs[0]->shape(), graphCase.source.inputs[0]->shape());
   const auto count = [&](Operator op) {
     return std::ranges::count_if(nodes, [op](const Node* node) { return node->op() == op; });
@@ -90,9 +86,8 @@ TEST(ComputationGraphTest, SharesStorageWithTheLayer) {
     EXPECT_EQ(memory::bytesInUse(), bytes);
     for (const Node* node : graph::topologicalOrder(output)) {
       if (node->name() != "cross_attention.to_out.0.bias") continue;
-      EXPECT_EQ(
-          node->elements().elements(),
-          graphCase.layerCase.layer.parameters().values(layer::ParameterId::kOutputBias).data());
+      EXPECT_EQ(node->elements().elements(),
+                graphCase.layerCase.layer.parameters().values(layer::ParameterId::kOutputBias).data());
     }
   }
   EXPECT_EQ(memory::bytesInUse(), before);
@@ -103,9 +98,8 @@ TEST(ComputationGraphTest, RefusesASharedContextOfAnotherSize) {
   graph::NodeInputs inputs;
   layer::GraphOptions options;
   options.context = Node::input("context", kFloat, {"batch", "contextLength", 9});
-  EXPECT_TRUE(failsWith(ErrorCode::kShape, [&] {
-    exportComputationGraph(graphCase.layerCase.layer, options, inputs);
-  }));
+  EXPECT_TRUE(failsWith(ErrorCode::kShape,
+                        [&] { exportComputationGraph(graphCase.layerCase.layer, options, inputs); }));
   EXPECT_EQ(inputs.size(), 0U);
 }
 

@@ -24,8 +24,7 @@ testing::AssertionResult failsShape(Operator op, const std::vector<Dimensions>& 
 }  // namespace
 
 TEST(ShapeInferenceTest, BroadcastsElementwiseOperands) {
-  EXPECT_EQ(infer(Operator::kAdd, {{"batch", 4, "tokens"}, {4, 1}}),
-            (Dimensions{"batch", 4, "tokens"}));
+  EXPECT_EQ(infer(Operator::kAdd, {{"batch", 4, "tokens"}, {4, 1}}), (Dimensions{"batch", 4, "tokens"}));
   EXPECT_EQ(infer(Operator::kMul, {{"batch", 1}, {}}), (Dimensions{"batch", 1}));
   EXPECT_EQ(infer(Operator::kLog, {{"batch", 3}}), (Dimensions{"batch", 3}));
   EXPECT_TRUE(failsShape(Operator::kSub, {{2, 3}, {2, 4}}));
@@ -34,8 +33,7 @@ TEST(ShapeInferenceTest, BroadcastsElementwiseOperands) {
 }
 
 TEST(ShapeInferenceTest, MatMulChecksInnerDimensions) {
-  EXPECT_EQ(infer(Operator::kMatMul, {{"batch", "tokens", 8}, {8, 5}}),
-            (Dimensions{"batch", "tokens", 5}));
+  EXPECT_EQ(infer(Operator::kMatMul, {{"batch", "tokens", 8}, {8, 5}}), (Dimensions{"batch", "tokens", 5}));
   EXPECT_EQ(infer(Operator::kMatMul, {{"batch", 2, 3, 4}, {1, 2, 4, "length"}}),
             (Dimensions{"batch", 2, 3, "length"}));
   EXPECT_TRUE(failsShape(Operator::kMatMul, {{2, 3}, {4, 5}}));
@@ -46,18 +44,15 @@ TEST(ShapeInferenceTest, MatMulChecksInnerDimensions) {
 TEST(ShapeInferenceTest, TransposeRequiresEachAxisOnce) {
   EXPECT_EQ(infer(Operator::kTranspose, {{"batch", "tokens", 8}}, {2, 0, 1}),
             (Dimensions{8, "batch", "tokens"}));
-  for (const graph::Attributes& axes :
-       {graph::Attributes{0, 1}, {0, 0, 1}, {0, 1, 3}, {-1, 0, 1}}) {
+  for (const graph::Attributes& axes : {graph::Attributes{0, 1}, {0, 0, 1}, {0, 1, 3}, {-1, 0, 1}}) {
     EXPECT_TRUE(failsShape(Operator::kTranspose, {{"batch", "tokens", 8}}, axes));
   }
 }
 
 TEST(ShapeInferenceTest, ReshapeAcceptsZerosAndOneInferredDimension) {
   const Dimensions tokens{"batch", "tokens", 12};
-  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, 3, 4}),
-            (Dimensions{"batch", "tokens", 3, 4}));
-  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, -1, 4}),
-            (Dimensions{"batch", "tokens", 3, 4}));
+  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, 3, 4}), (Dimensions{"batch", "tokens", 3, 4}));
+  EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, 0, -1, 4}), (Dimensions{"batch", "tokens", 3, 4}));
   EXPECT_EQ(infer(Operator::kReshape, {tokens}, {0, -1, 12}), tokens);
   EXPECT_EQ(infer(Operator::kReshape, {{2, Index{0}, 3}}, {0, 0, 3}), (Dimensions{2, Index{0}, 3}));
   EXPECT_EQ(infer(Operator::kReshape, {{6, 4}}, {-1}), (Dimensions{24}));

@@ -56,8 +56,7 @@ struct Operands {
 
 template <class T>
 void expectPanels(Operands<T>& operands, Start start) {
-  std::vector<T> memory(
-      static_cast<std::size_t>(columnPanelsSize<T>(operands.rows, operands.columns)));
+  std::vector<T> memory(static_cast<std::size_t>(columnPanelsSize<T>(operands.rows, operands.columns)));
   const ColumnPanels<T> result = packColumns<T>(
       rowMajor<const T>(operands.before.data(), operands.rows, operands.columns), memory.data());
   multiply<T>(operands.packedLeft(), operands.packedRight(), result, start, operands.bias.data());
@@ -82,15 +81,13 @@ void expectMatrix(Operands<T>& operands, Start start, bool transposed) {
   if (transposed) result = result.transposed();
   for (Index row = 0; row < operands.rows; ++row) {
     for (Index column = 0; column < operands.columns; ++column) {
-      *result.at(row, column) =
-          operands.before[static_cast<std::size_t>(row * operands.columns + column)];
+      *result.at(row, column) = operands.before[static_cast<std::size_t>(row * operands.columns + column)];
     }
   }
   multiply<T>(operands.packedLeft(), operands.packedRight(), result, start, operands.bias.data());
   for (Index row = 0; row < operands.rows; ++row) {
     for (Index column = 0; column < operands.columns; ++column) {
-      ASSERT_EQ(*result.at(row, column), operands.expected(start, row, column))
-          << row << ", " << column;
+      ASSERT_EQ(*result.at(row, column), operands.expected(start, row, column)) << row << ", " << column;
     }
   }
   for (Index index = 0; index < outer; ++index) {
@@ -104,9 +101,8 @@ template <class T>
 void expectProduct(Random& random, Index rows, Index columns, Index depth) {
   Operands<T> operands(random, rows, columns, depth);
   for (const Start start : {Start::kZero, Start::kBias, Start::kAccumulate}) {
-    SCOPED_TRACE(std::to_string(rows) + " × " + std::to_string(depth) + " · " +
-                 std::to_string(depth) + " × " + std::to_string(columns) + ", start " +
-                 std::to_string(static_cast<int>(start)));
+    SCOPED_TRACE(std::to_string(rows) + " × " + std::to_string(depth) + " · " + std::to_string(depth) +
+                 " × " + std::to_string(columns) + ", start " + std::to_string(static_cast<int>(start)));
     expectPanels(operands, start);
     expectMatrix(operands, start, false);
     expectMatrix(operands, start, true);
@@ -155,8 +151,7 @@ TYPED_TEST(MultiplyTest, RandomSizes) {
   using T = TypeParam;
   Random random(6);
   for (int round = 0; round < reduced(60, 12); ++round) {
-    expectProduct<T>(random, between(random, 1, 70), between(random, 1, 70),
-                     between(random, 1, 100));
+    expectProduct<T>(random, between(random, 1, 70), between(random, 1, 70), between(random, 1, 100));
   }
 }
 
@@ -243,8 +238,7 @@ TYPED_TEST(MultiplyTest, RoundingErrorIsWithinItsBound) {
         long double magnitudes = std::abs(exact);
         for (Index term = 0; term < kDepth; ++term) {
           const long double product =
-              static_cast<long double>(
-                  operands.left[static_cast<std::size_t>(row * kDepth + term)]) *
+              static_cast<long double>(operands.left[static_cast<std::size_t>(row * kDepth + term)]) *
               operands.right[static_cast<std::size_t>(term * columns + column)];
           exact += product;
           magnitudes += std::abs(product);
@@ -258,8 +252,8 @@ TYPED_TEST(MultiplyTest, RoundingErrorIsWithinItsBound) {
       }
     }
   }
-  std::printf("sums of %d products, %zu bytes: error at most %.2g of its bound\n",
-              static_cast<int>(kDepth), sizeof(T), worst);
+  std::printf("sums of %d products, %zu bytes: error at most %.2g of its bound\n", static_cast<int>(kDepth),
+              sizeof(T), worst);
 }
 
 }  // namespace cross_attention::test::linalg_multiply_test

@@ -23,9 +23,7 @@ struct Source {
   enum class Order { kRows, kColumns, kNeither };
   Source(Index rows, Index columns, Order order) {
     const Index rowStride = order == Order::kRows ? columns + 2 : order == Order::kColumns ? 1 : 3;
-    const Index columnStride = order == Order::kRows      ? 1
-                               : order == Order::kColumns ? rows + 1
-                                                          : 3 * rows + 1;
+    const Index columnStride = order == Order::kRows ? 1 : order == Order::kColumns ? rows + 1 : 3 * rows + 1;
     memory.resize(static_cast<std::size_t>(rows * rowStride + columns * columnStride + 1));
     for (std::size_t index = 0; index < memory.size(); ++index) {
       memory[index] = static_cast<T>(index % 65521 + 1);
@@ -44,8 +42,7 @@ std::vector<T> destination(Index size) {
 
 /// Returns sizes around multiples of a tile of `width`.
 std::vector<Index> edges(Index width) {
-  return {
-      1, 2, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 2};
+  return {1, 2, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 2};
 }
 
 template <class T>
@@ -67,8 +64,8 @@ void expectColumnPanels(const ColumnPanels<T>& panels, MatrixView<const T> matri
   ASSERT_EQ(panels.columns, matrix.columns);
   for (Index column = 0; column < roundUp(matrix.columns, kTileColumns<T>); ++column) {
     for (Index depth = 0; depth < matrix.rows; ++depth) {
-      const T packed = panels.panel(
-          column / kTileColumns<T>)[depth * kTileColumns<T> + column % kTileColumns<T>];
+      const T packed =
+          panels.panel(column / kTileColumns<T>)[depth * kTileColumns<T> + column % kTileColumns<T>];
       const T expected = column < matrix.columns ? *matrix.at(depth, column) : T(0);
       ASSERT_EQ(packed, expected) << "depth " << depth << ", column " << column;
     }
@@ -162,14 +159,12 @@ TYPED_TEST(PanelsTest, UnpacksColumnsToAnyStrides) {
     // First a destination with the strides of the source, as for an image or for tokens; then a range of
     // deeper panels as the source.
     std::vector<T> result = destination<T>(static_cast<Index>(source.memory.size()));
-    MatrixView<T> target{result.data(), matrix.rows, matrix.columns, matrix.rowStride,
-                         matrix.columnStride};
+    MatrixView<T> target{result.data(), matrix.rows, matrix.columns, matrix.rowStride, matrix.columnStride};
     unpackColumns<T>(panels, target);
     std::vector<T> expected = destination<T>(static_cast<Index>(source.memory.size()));
     for (Index row = 0; row < matrix.rows; ++row) {
       for (Index column = 0; column < matrix.columns; ++column) {
-        expected[static_cast<std::size_t>(target.at(row, column) - result.data())] =
-            *matrix.at(row, column);
+        expected[static_cast<std::size_t>(target.at(row, column) - result.data())] = *matrix.at(row, column);
       }
     }
     ASSERT_EQ(result, expected);
@@ -214,13 +209,11 @@ TYPED_TEST(PanelsTest, RangesMatchThePartsOfTheMatrix) {
   const RowPanels<T> asRows = packRows<T>(source.view, memory.data());
   expectRowPanels(asRows.depthRange(3, 5), source.view.columnRange(3, 5));
   expectRowPanels(asRows.panelRange(1, 3), source.view.rowRange(kTileRows<T>, 2 * kTileRows<T>));
-  expectRowPanels(asRows.panelRange(2, 4),
-                  source.view.rowRange(2 * kTileRows<T>, kTileRows<T> + 1));
+  expectRowPanels(asRows.panelRange(2, 4), source.view.rowRange(2 * kTileRows<T>, kTileRows<T> + 1));
   std::vector<T> more = destination<T>(columnPanelsSize<T>(rows, columns));
   const ColumnPanels<T> asColumns = packColumns<T>(source.view, more.data());
   expectColumnPanels(asColumns.depthRange(2, 4), source.view.rowRange(2, 4));
-  expectColumnPanels(asColumns.panelRange(1, 2),
-                     source.view.columnRange(kTileColumns<T>, kTileColumns<T>));
+  expectColumnPanels(asColumns.panelRange(1, 2), source.view.columnRange(kTileColumns<T>, kTileColumns<T>));
   expectColumnPanels(asColumns.panelRange(2, 4),
                      source.view.columnRange(2 * kTileColumns<T>, kTileColumns<T> + 1));
 }

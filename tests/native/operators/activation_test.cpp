@@ -58,8 +58,7 @@ TYPED_TEST(ActivationTest, ForwardMatchesReference) {
     const Tensor<float> output = inFloat.forward(input, true);
     EXPECT_EQ(output.shape(), shape);
     EXPECT_TRUE(isNear(output, expected, tolerance<float>()));
-    EXPECT_TRUE(
-        isNear(inDouble.forward(converted<double>(input), true), expected, tolerance<double>()));
+    EXPECT_TRUE(isNear(inDouble.forward(converted<double>(input), true), expected, tolerance<double>()));
   }
 }
 
@@ -92,8 +91,8 @@ TYPED_TEST(ActivationTest, FloatBackwardMatchesDouble) {
     const Tensor<float> ones = Tensor<float>::full(shape, 1.0f);
     // The gradient contains the sigmoid times x · g'(x), which is at most about 20 if the sigmoid is not 0 or
     // 1.
-    EXPECT_TRUE(isNear(inFloat.backward(ones), inDouble.backward(converted<double>(ones)),
-                       4 * tolerance<float>()));
+    EXPECT_TRUE(
+        isNear(inFloat.backward(ones), inDouble.backward(converted<double>(ones)), 4 * tolerance<float>()));
   }
 }
 

@@ -111,8 +111,7 @@ void expectMatchesReference(double deviation, const AdamOptions& options, double
     // Squares are added in T, in sixteen sums of 1250 terms. The relative error is at most 1250 roundings, in
     // practice far less.
     const double expected = reference.update(gradient, rate);
-    EXPECT_NEAR(norm, expected,
-                1250 * static_cast<double>(std::numeric_limits<T>::epsilon()) * expected);
+    EXPECT_NEAR(norm, expected, 1250 * static_cast<double>(std::numeric_limits<T>::epsilon()) * expected);
     EXPECT_EQ(adam.step(), step);
     ASSERT_TRUE(isNear(trained(), reference.values, tolerance)) << "step " << step;
     for (const auto& parameter : set) {
@@ -136,8 +135,8 @@ TEST(AdamTest, TwentyStepsInDouble) {
   // roundings of the squared norm, which partly cancel. Values are below 5.
   for (const double deviation : {1e-4, 1.0}) expectMatchesReference<double>(deviation, {}, 1e-12);
   expectMatchesReference<double>(3.0, {.maxGradientNorm = 0}, 1e-12);
-  expectMatchesReference<double>(
-      1.0, {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-3, .emaDecay = 0.5}, 1e-12);
+  expectMatchesReference<double>(1.0, {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-3, .emaDecay = 0.5},
+                                 1e-12);
 }
 
 TEST(AdamTest, TwentyStepsInFloat) {

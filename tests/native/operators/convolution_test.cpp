@@ -33,8 +33,8 @@ void randomize(Random& random, ParameterSet<T>& parameters) {
 
 /// Returns y[r, c, o] by the definition, in double.
 template <class T>
-double expected(const Tensor<T>& x, const Buffer<T>& weight, Sizes sizes, Index row, Index r,
-                Index c, Index o) {
+double expected(const Tensor<T>& x, const Buffer<T>& weight, Sizes sizes, Index row, Index r, Index c,
+                Index o) {
   double sum = 0;
   for (Index tap = 0; tap < 9; ++tap) {
     const Index y = r + tap / 3 - 1;
@@ -85,8 +85,8 @@ TEST(ConvolutionTest, GradientsMatchCentralDifferences) {
     const Tensor<double> gradient = convolution.backward(outputGradient);
     expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMaxElements);
     auto& parameter = *parameters.begin();
-    expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
-                             tolerance, loss, kMaxElements);
+    expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient), tolerance,
+                             loss, kMaxElements);
   }
 }
 

@@ -17,8 +17,8 @@ constexpr Index kMaxElements = 400;
 
 /// Returns y[r, c, f] by the definition, in double.
 template <class T>
-double expected(const Tensor<T>& x, const Buffer<T>& weight, Index side, Index features, Index row,
-                Index r, Index c, Index f) {
+double expected(const Tensor<T>& x, const Buffer<T>& weight, Index side, Index features, Index row, Index r,
+                Index c, Index f) {
   double sum = 0;
   for (Index down = -1; down <= 1; ++down) {
     for (Index right = -1; right <= 1; ++right) {
@@ -53,8 +53,8 @@ TEST(DepthwiseConvolutionTest, MatchesItsDefinition) {
       const Tensor<float> y = convolution.forward(x, false);
       for (Index i = 0; i < y.size(); ++i) {
         const Index token = i / features % (side * side);
-        const double exact = expected(x, weight, side, features, i / (features * side * side),
-                                      token / side, token % side, i % features);
+        const double exact = expected(x, weight, side, features, i / (features * side * side), token / side,
+                                      token % side, i % features);
         // Nine products and sums of at most about 20, each rounded to half a unit in the last place.
         EXPECT_NEAR(y.data()[i], exact, 18 * 20 * 0x1p-24) << side << " " << i;
       }
@@ -79,8 +79,8 @@ TEST(DepthwiseConvolutionTest, GradientsMatchCentralDifferences) {
   convolution.forward(x, true);
   const Tensor<double> gradient = convolution.backward(outputGradient);
   expectCentralDifferences("x", elements(x), copyOf(gradient), tolerance, loss, kMaxElements);
-  expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient),
-                           tolerance, loss, kMaxElements);
+  expectCentralDifferences("weight", elements(parameter.values), copyOf(parameter.gradient), tolerance, loss,
+                           kMaxElements);
 }
 
 TEST(DepthwiseConvolutionTest, FrozenWeightGetsNoGradient) {

@@ -37,8 +37,7 @@ TEST(EmbeddingTest, ForwardIsEntryPlusPosition) {
   EXPECT_EQ(output.shape(), (Shape{2, kTokens, kFeatures}));
   for (Index row = 0; row < 2 * kTokens; ++row) {
     for (Index i = 0; i < kFeatures; ++i) {
-      const float entry =
-          testCase.table().values[kIds[static_cast<std::size_t>(row)] * kFeatures + i];
+      const float entry = testCase.table().values[kIds[static_cast<std::size_t>(row)] * kFeatures + i];
       const float position = testCase.positions().values[row % kTokens * kFeatures + i];
       ASSERT_EQ(output.data()[row * kFeatures + i], entry + position);
     }
@@ -56,8 +55,7 @@ TEST(EmbeddingTest, AccumulatesGradientsOfRepeatedIds) {
   for (Index row = 0; row < 2 * kTokens; ++row) {
     for (Index i = 0; i < kFeatures; ++i) {
       const double gradient = outputGradient.data()[row * kFeatures + i];
-      table[static_cast<std::size_t>(kIds[static_cast<std::size_t>(row)] * kFeatures + i)] +=
-          gradient;
+      table[static_cast<std::size_t>(kIds[static_cast<std::size_t>(row)] * kFeatures + i)] += gradient;
       positions[static_cast<std::size_t>(row % kTokens * kFeatures + i)] += gradient;
     }
   }
@@ -82,8 +80,8 @@ TEST(EmbeddingTest, GradientsMatchCentralDifferences) {
   };
   const double tolerance = differenceTolerance(0, sumOfMagnitudes(outputGradient, output));
   for (auto& parameter : testCase.parameters) {
-    expectCentralDifferences(parameter.name, elements(parameter.values),
-                             elements(parameter.gradient), tolerance, loss);
+    expectCentralDifferences(parameter.name, elements(parameter.values), elements(parameter.gradient),
+                             tolerance, loss);
   }
 }
 
@@ -116,8 +114,8 @@ TEST(EmbeddingTest, NewEntryIsACopyOfItsModel) {
   // The new entry equals its model and is trained separately.
   const std::vector<std::int32_t> fresh = {6};
   const std::vector<std::int32_t> model = {4};
-  EXPECT_TRUE(isIdentical(testCase.embedding.forward(fresh, 1, false),
-                          testCase.embedding.forward(model, 1, false)));
+  EXPECT_TRUE(
+      isIdentical(testCase.embedding.forward(fresh, 1, false), testCase.embedding.forward(model, 1, false)));
   testCase.embedding.forward(fresh, 1, true);
   testCase.embedding.backward(Tensor<float>::full(Shape{1, 1, kFeatures}, 1.0f));
   EXPECT_EQ(testCase.table().gradient[4 * kFeatures], 0.0f);

@@ -15,8 +15,7 @@ namespace {
 using operators::LayerNorm;
 
 /// One row, one feature, odd sizes, and more rows than one task has (16384 elements).
-const Shape kShapes[] = {Shape{1, 1}, Shape{1, 37}, Shape{130, 1}, Shape{2, 65, 37},
-                         Shape{130, 300}};
+const Shape kShapes[] = {Shape{1, 1}, Shape{1, 37}, Shape{130, 1}, Shape{2, 65, 37}, Shape{130, 300}};
 
 Tensor<float> randomInput(const Shape& shape) {
   Random random(7);

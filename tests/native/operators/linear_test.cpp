@@ -64,10 +64,8 @@ struct Reference {
         biasGradient[static_cast<std::size_t>(o)] += gradient;
         for (Index i = 0; i < size.in; ++i) {
           sum += x[row * size.in + i] * weight[o * size.in + i];
-          inputGradient[static_cast<std::size_t>(row * size.in + i)] +=
-              gradient * weight[o * size.in + i];
-          weightGradient[static_cast<std::size_t>(o * size.in + i)] +=
-              gradient * x[row * size.in + i];
+          inputGradient[static_cast<std::size_t>(row * size.in + i)] += gradient * weight[o * size.in + i];
+          weightGradient[static_cast<std::size_t>(o * size.in + i)] += gradient * x[row * size.in + i];
         }
       }
     }
@@ -85,8 +83,7 @@ void expectMatchesReference(Size size) {
   const Reference expected(size, exact.input.data(), exact.outputGradient.data(),
                            exact.weight().values.data(), exact.bias().values.data());
   const auto allowed = [](Index terms) {
-    return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) *
-           static_cast<double>(terms + 1);
+    return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * static_cast<double>(terms + 1);
   };
   const Tensor<T> output = testCase.linear.forward(testCase.input, true);
   EXPECT_EQ(output.shape(), (Shape{1, size.rows, size.out}));
@@ -94,8 +91,7 @@ void expectMatchesReference(Size size) {
   const Tensor<T> inputGradient = testCase.linear.backward(testCase.outputGradient);
   EXPECT_EQ(inputGradient.shape(), testCase.input.shape());
   EXPECT_TRUE(isNear(inputGradient, expected.inputGradient, allowed(size.out)));
-  EXPECT_TRUE(
-      isNear(copyOf(testCase.weight().gradient), expected.weightGradient, allowed(size.rows)));
+  EXPECT_TRUE(isNear(copyOf(testCase.weight().gradient), expected.weightGradient, allowed(size.rows)));
   EXPECT_TRUE(isNear(copyOf(testCase.bias().gradient), expected.biasGradient, allowed(size.rows)));
 }
 
@@ -118,14 +114,12 @@ TEST(LinearTest, GradientsMatchCentralDifferences) {
       return weightedSum(testCase.outputGradient, testCase.linear.forward(testCase.input, false));
     };
     // The loss is linear in each argument, so there is no truncation error.
-    const double tolerance =
-        differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
-    expectCentralDifferences("input", elements(testCase.input), elements(inputGradient), tolerance,
-                             loss);
+    const double tolerance = differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
+    expectCentralDifferences("input", elements(testCase.input), elements(inputGradient), tolerance, loss);
     expectCentralDifferences("weight", elements(testCase.weight().values),
                              elements(testCase.weight().gradient), tolerance, loss);
-    expectCentralDifferences("bias", elements(testCase.bias().values),
-                             elements(testCase.bias().gradient), tolerance, loss);
+    expectCentralDifferences("bias", elements(testCase.bias().values), elements(testCase.bias().gradient),
+                             tolerance, loss);
   }
 }
 
@@ -150,8 +144,8 @@ TEST(LinearTest, SameBitsForAllThreads) {
       Case<float> testCase(size);
       std::vector<float> all = copyOf(testCase.linear.forward(testCase.input, true));
       for (const std::vector<float>& more :
-           {copyOf(testCase.linear.backward(testCase.outputGradient)),
-            copyOf(testCase.weight().gradient), copyOf(testCase.bias().gradient)}) {
+           {copyOf(testCase.linear.backward(testCase.outputGradient)), copyOf(testCase.weight().gradient),
+            copyOf(testCase.bias().gradient)}) {
         all.insert(all.end(), more.begin(), more.end());
       }
       return all;

@@ -30,9 +30,7 @@ struct Case {
 
   explicit Case(const Shape& shape) {
     Random random(11);
-    const auto draw = [&](const Shape& size) {
-      return converted<T>(normalTensor<float>(random, size));
-    };
+    const auto draw = [&](const Shape& size) { return converted<T>(normalTensor<float>(random, size)); };
     input = draw(shape);
     branch = draw(shape);
     modulation = draw(Shape{shape[0], kParts, shape[2]});
@@ -62,16 +60,13 @@ struct Reference {
       const double gradient = testCase.outputGradient.data()[i];
       const double scale = testCase.modulation.data()[testCase.modulationIndex(i, kShift + 1)];
       const double gate = testCase.modulation.data()[testCase.modulationIndex(i, kGate)];
-      modulated.push_back(x * (1 + scale) +
-                          testCase.modulation.data()[testCase.modulationIndex(i, kShift)]);
+      modulated.push_back(x * (1 + scale) + testCase.modulation.data()[testCase.modulationIndex(i, kShift)]);
       gated.push_back(x + gate * branch);
       inputGradient.push_back(gradient * (1 + scale));
       branchGradient.push_back(gradient * gate);
       modulationGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kShift))] += gradient;
-      modulationGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kShift + 1))] +=
-          gradient * x;
-      gateGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kGate))] +=
-          gradient * branch;
+      modulationGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kShift + 1))] += gradient * x;
+      gateGradient[static_cast<std::size_t>(testCase.modulationIndex(i, kGate))] += gradient * branch;
     }
   }
 };
@@ -85,8 +80,7 @@ double elementTolerance() {
 /// of some hundred elements.
 template <class T>
 double sumTolerance(const Shape& shape) {
-  return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) *
-         static_cast<double>(shape[1] + 1);
+  return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * static_cast<double>(shape[1] + 1);
 }
 
 template <class T>
@@ -101,15 +95,14 @@ void expectMatchesReference(const Shape& shape) {
   EXPECT_TRUE(isNear(output, expected.modulated, elementTolerance<T>()));
   EXPECT_TRUE(isNear(modulate.backward(testCase.outputGradient, testCase.modulationGradient),
                      expected.inputGradient, elementTolerance<T>()));
-  EXPECT_TRUE(
-      isNear(testCase.modulationGradient, expected.modulationGradient, sumTolerance<T>(shape)));
+  EXPECT_TRUE(isNear(testCase.modulationGradient, expected.modulationGradient, sumTolerance<T>(shape)));
 
   Case<T> other(shape);
   GatedSum<T> sum(kGate);
   EXPECT_TRUE(isNear(sum.forward(other.input, other.branch, other.modulation, true), expected.gated,
                      elementTolerance<T>()));
-  EXPECT_TRUE(isNear(sum.backward(other.outputGradient, other.modulationGradient),
-                     expected.branchGradient, elementTolerance<T>()));
+  EXPECT_TRUE(isNear(sum.backward(other.outputGradient, other.modulationGradient), expected.branchGradient,
+                     elementTolerance<T>()));
   EXPECT_TRUE(isNear(other.modulationGradient, expected.gateGradient, sumTolerance<T>(shape)));
 }
 
@@ -130,25 +123,21 @@ TEST(ModulationTest, GradientsMatchCentralDifferences) {
     Modulate<double> modulate(kShift);
     GatedSum<double> sum(kGate);
     const auto forward = [&](bool training) {
-      return sum.forward(testCase.input,
-                         modulate.forward(testCase.branch, testCase.modulation, training),
+      return sum.forward(testCase.input, modulate.forward(testCase.branch, testCase.modulation, training),
                          testCase.modulation, training);
     };
     const auto loss = [&] { return weightedSum(testCase.outputGradient, forward(false)); };
     const Tensor<double> output = forward(true);
-    Tensor<double> branchGradient =
-        modulate.backward(sum.backward(testCase.outputGradient, testCase.modulationGradient),
-                          testCase.modulationGradient);
+    Tensor<double> branchGradient = modulate.backward(
+        sum.backward(testCase.outputGradient, testCase.modulationGradient), testCase.modulationGradient);
     // The loss is linear in each element because shift, scale and gate are different elements.
-    const double tolerance =
-        differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
-    expectCentralDifferences("branch", elements(testCase.branch), elements(branchGradient),
-                             tolerance, loss);
+    const double tolerance = differenceTolerance(0, sumOfMagnitudes(testCase.outputGradient, output));
+    expectCentralDifferences("branch", elements(testCase.branch), elements(branchGradient), tolerance, loss);
     expectCentralDifferences("modulation", elements(testCase.modulation),
                              elements(testCase.modulationGradient), tolerance, loss);
     // The gradient of GatedSum's input is that of its output.
-    expectCentralDifferences("input", elements(testCase.input), elements(testCase.outputGradient),
-                             tolerance, loss);
+    expectCentralDifferences("input", elements(testCase.input), elements(testCase.outputGradient), tolerance,
+                             loss);
   }
 }
 
@@ -180,12 +169,11 @@ TEST(ModulationTest, SameBitsForAllThreads) {
     Case<float> testCase(kShapes[3]);
     Modulate<float> modulate(kShift);
     GatedSum<float> sum(kGate);
-    std::vector<float> all = copyOf(
-        sum.forward(testCase.input, modulate.forward(testCase.branch, testCase.modulation, true),
-                    testCase.modulation, true));
-    const Tensor<float> gradient =
-        modulate.backward(sum.backward(testCase.outputGradient, testCase.modulationGradient),
-                          testCase.modulationGradient);
+    std::vector<float> all =
+        copyOf(sum.forward(testCase.input, modulate.forward(testCase.branch, testCase.modulation, true),
+                           testCase.modulation, true));
+    const Tensor<float> gradient = modulate.backward(
+        sum.backward(testCase.outputGradient, testCase.modulationGradient), testCase.modulationGradient);
     all.insert(all.end(), gradient.begin(), gradient.end());
     all.insert(all.end(), testCase.modulationGradient.begin(), testCase.modulationGradient.end());
     return all;

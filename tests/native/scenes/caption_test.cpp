@@ -198,10 +198,9 @@ Scene example() {
   Scene scene;
   scene.background = Background::kBrown;
   scene.backgroundSaid = true;
-  scene.objects = {
-      {.shape = ShapeKind::kCircle, .colour = Colour::kOrange},
-      {.shape = ShapeKind::kSquare, .colour = Colour::kOrange, .size = SizeWord::kSmall},
-      {.shape = ShapeKind::kStar, .colour = Colour::kGreen, .size = SizeWord::kLarge}};
+  scene.objects = {{.shape = ShapeKind::kCircle, .colour = Colour::kOrange},
+                   {.shape = ShapeKind::kSquare, .colour = Colour::kOrange, .size = SizeWord::kSmall},
+                   {.shape = ShapeKind::kStar, .colour = Colour::kGreen, .size = SizeWord::kLarge}};
   scene.links = {{0, Relation::kLeftOf, 1}, {0, Relation::kBelow, 2}};
   return scene;
 }
@@ -249,10 +248,9 @@ TEST(CaptionTest, UsesOnlyTheVocabulary) {
 
 TEST(CaptionTest, PlainCaptions) {
   Scene scene = example();
-  EXPECT_EQ(
-      plainCaption(scene),
-      "an orange circle left of a small orange square and below a large green star on a brown "
-      "background");
+  EXPECT_EQ(plainCaption(scene),
+            "an orange circle left of a small orange square and below a large green star on a brown "
+            "background");
   scene.backgroundSaid = false;
   scene.objects.pop_back();
   scene.links = {{1, Relation::kInside, 0}};
@@ -274,8 +272,7 @@ TEST(CaptionTest, PhrasingsVary) {
   std::set<std::string> two;
   for (int draw = 0; draw < 3000; ++draw) two.insert(caption(scene, random));
   for (const char* sentence :
-       {"an orange circle left of an orange square",
-        "an orange square to the right of an orange circle",
+       {"an orange circle left of an orange square", "an orange square to the right of an orange circle",
         "there is an orange circle to the left of an orange square",
         "the orange square is right of the orange circle", "orange circle left of orange square",
         "a picture of an orange square right of an orange circle",

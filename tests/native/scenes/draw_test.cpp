@@ -87,8 +87,8 @@ double excessOf(ShapeKind shape) {
     const Point& c = corners[(i + 2) % corners.size()];
     const Point first{b.x - a.x, b.y - a.y};
     const Point second{c.x - b.x, c.y - b.y};
-    const double turn = std::atan2(first.x * second.y - first.y * second.x,
-                                   first.x * second.x + first.y * second.y);
+    const double turn =
+        std::atan2(first.x * second.y - first.y * second.x, first.x * second.x + first.y * second.y);
     excess += (turn / 2 + std::tan(turn / 2)) / 24;
   }
   return excess;
@@ -123,8 +123,7 @@ std::vector<double> sampledCoverage(const Object& object) {
                         ((y + 0.5) / kSamples - double{object.y}) / radius};
       if (std::max(std::abs(point.x), std::abs(point.y)) > 1.1) continue;
       if (!covers(object.shape, corners, point)) continue;
-      coverage[static_cast<std::size_t>(y / kSamples * kSize + x / kSamples)] +=
-          1.0 / (kSamples * kSamples);
+      coverage[static_cast<std::size_t>(y / kSamples * kSize + x / kSamples)] += 1.0 / (kSamples * kSamples);
     }
   }
   return coverage;
@@ -160,8 +159,7 @@ double sum(const std::vector<double>& values) {
   return total;
 }
 
-double distanceToCorner(const Object& object, const std::vector<Point>& corners, double x,
-                        double y) {
+double distanceToCorner(const Object& object, const std::vector<Point>& corners, double x, double y) {
   double nearest = kSize;
   for (const Point& corner : corners) {
     const double radius = object.radius;

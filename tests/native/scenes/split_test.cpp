@@ -26,12 +26,11 @@ int& at(Counts& counts, const Object& object, Role role) {
 /// right, above, below, inside.
 void count(Counts& counts, const Scene& scene) {
   for (const Link& link : scene.links) {
-    constexpr std::array<std::array<Role, 2>, kRelations> kRolesOf{
-        {{Role::kLeftOf, Role::kRightOf},
-         {Role::kRightOf, Role::kLeftOf},
-         {Role::kAbove, Role::kBelow},
-         {Role::kBelow, Role::kAbove},
-         {Role::kInside, Role::kAround}}};
+    constexpr std::array<std::array<Role, 2>, kRelations> kRolesOf{{{Role::kLeftOf, Role::kRightOf},
+                                                                    {Role::kRightOf, Role::kLeftOf},
+                                                                    {Role::kAbove, Role::kBelow},
+                                                                    {Role::kBelow, Role::kAbove},
+                                                                    {Role::kInside, Role::kAround}}};
     const auto& roles = kRolesOf[static_cast<std::size_t>(link.relation)];
     ++at(counts, scene.objects[static_cast<std::size_t>(link.subject)], roles[0]);
     ++at(counts, scene.objects[static_cast<std::size_t>(link.object)], roles[1]);

@@ -135,9 +135,9 @@ TYPED_TEST(PowerOfTwoTest, IsZeroFromHalfABinadeBelowTheNormalNumbers) {
   using T = TypeParam;
   using Limits = std::numeric_limits<T>;
   const T half = TestFixture::kMinExponent - T(0.5);
-  for (const T x : {half, std::nextafter(half, -Limits::infinity()), half - T(0.25), half - T(0.5),
-                    half - T(0.75), half - 1, half - 2, 2 * half, T(-1e6), T(-1e30),
-                    Limits::lowest(), -Limits::infinity()}) {
+  for (const T x :
+       {half, std::nextafter(half, -Limits::infinity()), half - T(0.25), half - T(0.5), half - T(0.75),
+        half - 1, half - 2, 2 * half, T(-1e6), T(-1e30), Limits::lowest(), -Limits::infinity()}) {
     EXPECT_EQ(power<T>(x), T(0)) << x;
     EXPECT_FALSE(std::signbit(power<T>(x))) << x;
   }

@@ -21,8 +21,7 @@ TYPED_TEST(TransposeTest, TransposesABlockAndWritesNothingElse) {
       std::vector<T> source(static_cast<std::size_t>(kSize * sourceStride + 1));
       std::iota(source.begin(), source.end(), T(1));
       std::vector<T> destination(static_cast<std::size_t>(kSize * destinationStride + 1), T(-1));
-      simd::transposeBlock(source.data() + 1, sourceStride, destination.data() + 1,
-                           destinationStride);
+      simd::transposeBlock(source.data() + 1, sourceStride, destination.data() + 1, destinationStride);
       std::vector<T> expected(destination.size(), T(-1));
       for (Index row = 0; row < kSize; ++row) {
         for (Index column = 0; column < kSize; ++column) {

@@ -37,13 +37,11 @@ double largestMagnitude(const Range& range) {
 /// Succeeds if no element differs from the expected one by more than `tolerance`. The failure names the worst
 /// element. NaN differs from everything.
 template <class Actual, class Expected>
-testing::AssertionResult isNear(const Actual& actualRange, const Expected& expectedRange,
-                                double tolerance) {
+testing::AssertionResult isNear(const Actual& actualRange, const Expected& expectedRange, double tolerance) {
   const auto actual = values(actualRange);
   const auto expected = values(expectedRange);
   if (actual.size() != expected.size()) {
-    return testing::AssertionFailure()
-           << "the size is " << actual.size() << "; expected " << expected.size();
+    return testing::AssertionFailure() << "the size is " << actual.size() << "; expected " << expected.size();
   }
   std::size_t beyond = 0;
   std::size_t worst = 0;
@@ -61,17 +59,15 @@ testing::AssertionResult isNear(const Actual& actualRange, const Expected& expec
     }
   }
   if (beyond == 0) return testing::AssertionSuccess();
-  return testing::AssertionFailure()
-         << beyond << " of " << actual.size() << " elements differ by more than " << tolerance
-         << ", at most by " << worstDifference << ": element " << worst << " is "
-         << static_cast<double>(actual[worst]) << "; expected "
-         << static_cast<double>(expected[worst]);
+  return testing::AssertionFailure() << beyond << " of " << actual.size() << " elements differ by more than "
+                                     << tolerance << ", at most by " << worstDifference << ": element "
+                                     << worst << " is " << static_cast<double>(actual[worst]) << "; expected "
+                                     << static_cast<double>(expected[worst]);
 }
 
 /// Like isNear, with a tolerance relative to the largest expected element.
 template <class Actual, class Expected>
-testing::AssertionResult isRelativelyNear(const Actual& actual, const Expected& expected,
-                                          double tolerance) {
+testing::AssertionResult isRelativelyNear(const Actual& actual, const Expected& expected, double tolerance) {
   return isNear(actual, expected, tolerance * largestMagnitude(expected));
 }
 
@@ -94,13 +90,12 @@ testing::AssertionResult isIdentical(const Actual& actualRange, const Expected& 
   const auto actual = values(actualRange);
   const auto expected = values(expectedRange);
   if (actual.size() != expected.size()) {
-    return testing::AssertionFailure()
-           << "the size is " << actual.size() << "; expected " << expected.size();
+    return testing::AssertionFailure() << "the size is " << actual.size() << "; expected " << expected.size();
   }
   for (std::size_t index = 0; index < actual.size(); ++index) {
     if (std::memcmp(&actual[index], &expected[index], sizeof actual[index]) != 0) {
-      return testing::AssertionFailure() << "element " << index << " is " << actual[index]
-                                         << "; expected exactly " << expected[index];
+      return testing::AssertionFailure()
+             << "element " << index << " is " << actual[index] << "; expected exactly " << expected[index];
     }
   }
   return testing::AssertionSuccess();

@@ -13,8 +13,8 @@ double allowedGradientError(double relative, const std::vector<double>& expected
 }
 
 double gradientTolerance(const ReferenceLayer& reference, double epsilon) {
-  const double terms = static_cast<double>(reference.queryDim + reference.contextDim +
-                                           reference.length + reference.batch * reference.tokens);
+  const double terms = static_cast<double>(reference.queryDim + reference.contextDim + reference.length +
+                                           reference.batch * reference.tokens);
   return 16 * epsilon * std::sqrt(terms) * (1 + reference.largestScore());
 }
 
@@ -27,8 +27,7 @@ double expectGradientsMatchReference(LayerCase<T>& layerCase, double relative) {
       layerCase.reference().gradients(layerCase.rows(layerCase.outputGradient));
   EXPECT_EQ(inputGradient.shape(), shape.inputShape());
   double worst = 0;
-  const auto check = [&](const std::string& name, const auto& actual,
-                         const std::vector<double>& expected) {
+  const auto check = [&](const std::string& name, const auto& actual, const std::vector<double>& expected) {
     const double allowed = allowedGradientError(relative, expected);
     EXPECT_TRUE(isNear(actual, expected, allowed)) << name;
     worst = std::max(worst, largestDifference(actual, expected) / allowed);

@@ -36,9 +36,7 @@ class GraphCase {
     compiler::CompiledGraph compiled(source, options);
     return run(compiled);
   }
-  Tensor<T> run(compiler::CompiledGraph& compiled) {
-    return Tensor<T>(compiled.run(0, runInputs(compiled)));
-  }
+  Tensor<T> run(compiler::CompiledGraph& compiled) { return Tensor<T>(compiled.run(0, runInputs(compiled))); }
   /// Returns the inputs that a run expects.
   std::vector<const AnyTensor*> runInputs(const compiler::CompiledGraph& compiled) const {
     std::vector<const AnyTensor*> inputs;

@@ -115,9 +115,7 @@ std::vector<T> LayerCase<T>::parameterGradients() const {
 template <class T>
 ReferenceLayer LayerCase<T>::reference() const {
   using layer::ParameterId;
-  const auto parameter = [this](ParameterId id) {
-    return toDouble<T>(layer.parameters().values(id));
-  };
+  const auto parameter = [this](ParameterId id) { return toDouble<T>(layer.parameters().values(id)); };
   ReferenceLayer result;
   result.batch = shape.layout == Layout::kSingle ? 1 : shape.batch;
   result.tokens = shape.tokens();
@@ -128,9 +126,8 @@ ReferenceLayer LayerCase<T>::reference() const {
   result.scale = layer.configuration().softmaxScale();
   result.isSelfAttention = !context;
   result.input = rows(input);
-  result.context = context
-                       ? toDouble<T>({context->data(), static_cast<std::size_t>(context->size())})
-                       : result.input;
+  result.context =
+      context ? toDouble<T>({context->data(), static_cast<std::size_t>(context->size())}) : result.input;
   if (!context) {
     result.contextBatch = result.batch;
   } else {
@@ -150,8 +147,7 @@ ReferenceLayer LayerCase<T>::reference() const {
 }
 
 template <class T>
-std::vector<double> LayerCase<T>::rows(const Tensor<T>& tensor,
-                                       const std::vector<Index>& chosen) const {
+std::vector<double> LayerCase<T>::rows(const Tensor<T>& tensor, const std::vector<Index>& chosen) const {
   std::vector<double> result;
   const Index batch = shape.layout == Layout::kSingle ? 1 : shape.batch;
   for (Index row = 0; row < batch; ++row) {

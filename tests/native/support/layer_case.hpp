@@ -67,9 +67,7 @@ class LayerCase {
 
   const Tensor<T>* contextPointer() const { return context ? &*context : nullptr; }
   Tensor<T> forward() { return layer.forward(input, contextPointer(), mask); }
-  Tensor<T> maps(layer::MapHeads heads) {
-    return layer.attentionMaps(input, contextPointer(), mask, heads);
-  }
+  Tensor<T> maps(layer::MapHeads heads) { return layer.attentionMaps(input, contextPointer(), mask, heads); }
   /// Runs a training forward and its backward pass. Returns the gradient of the input.
   Tensor<T> forwardAndBackward();
   std::vector<T> parameterGradients() const;

@@ -26,8 +26,8 @@ inline std::ostream& operator<<(std::ostream& stream, const MeasuredShape& measu
 }
 
 /// Describes a square image. If `contextDim` is 0, the call is self-attention.
-inline CaseShape squareShape(Index batch, Index queryDim, Index side, Index length,
-                             Index contextDim, Index numHeads) {
+inline CaseShape squareShape(Index batch, Index queryDim, Index side, Index length, Index contextDim,
+                             Index numHeads) {
   CaseShape shape;
   shape.batch = batch;
   shape.queryDim = queryDim;
@@ -43,12 +43,9 @@ inline CaseShape squareShape(Index batch, Index queryDim, Index side, Index leng
 /// a small layer.
 inline std::vector<MeasuredShape> measuredShapes() {
   return {
-      {"sd15-64", squareShape(2, 320, 64, 77, 768, 8)},
-      {"sd15-32", squareShape(2, 640, 32, 77, 768, 8)},
-      {"sd15-16", squareShape(2, 1280, 16, 77, 768, 8)},
-      {"sdxl-64", squareShape(1, 640, 64, 77, 2048, 10)},
-      {"sdxl-32", squareShape(1, 1280, 32, 77, 2048, 20)},
-      {"self-64", squareShape(1, 320, 64, 0, 0, 8)},
+      {"sd15-64", squareShape(2, 320, 64, 77, 768, 8)},    {"sd15-32", squareShape(2, 640, 32, 77, 768, 8)},
+      {"sd15-16", squareShape(2, 1280, 16, 77, 768, 8)},   {"sdxl-64", squareShape(1, 640, 64, 77, 2048, 10)},
+      {"sdxl-32", squareShape(1, 1280, 32, 77, 2048, 20)}, {"self-64", squareShape(1, 320, 64, 0, 0, 8)},
       {"tiny", squareShape(1, 64, 16, 16, 64, 4)},
   };
 }

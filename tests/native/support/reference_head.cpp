@@ -34,8 +34,7 @@ double ReferenceHead::logSumExp(Index token) const {
   }
   if (std::isinf(highest)) return highest;
   double sum = 0;
-  for (Index keyIndex = 0; keyIndex < keys; ++keyIndex)
-    sum += std::exp(score(token, keyIndex) - highest);
+  for (Index keyIndex = 0; keyIndex < keys; ++keyIndex) sum += std::exp(score(token, keyIndex) - highest);
   return highest + std::log(sum);
 }
 

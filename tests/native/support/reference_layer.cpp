@@ -29,8 +29,8 @@ Matrix project(const Matrix& rows, const Matrix& weight, Index in, Index out) {
 
 /// The backward pass of project: adds gradient · weight to the gradient of the rows and gradientᵀ · rows to
 /// that of the weight.
-void projectBackward(const Matrix& gradient, const Matrix& rows, const Matrix& weight, Index in,
-                     Index out, Matrix& rowsGradient, Matrix& weightGradient) {
+void projectBackward(const Matrix& gradient, const Matrix& rows, const Matrix& weight, Index in, Index out,
+                     Matrix& rowsGradient, Matrix& weightGradient) {
   const Index count = static_cast<Index>(gradient.size()) / out;
   for (Index row = 0; row < count; ++row) {
     for (Index column = 0; column < out; ++column) {
@@ -56,8 +56,7 @@ Matrix columnsOf(const Matrix& matrix, Index columns, const std::vector<Index>& 
   return result;
 }
 
-void addColumns(const Matrix& part, Index width, Index firstRow, Index begin, Index columns,
-                Matrix& matrix) {
+void addColumns(const Matrix& part, Index width, Index firstRow, Index begin, Index columns, Matrix& matrix) {
   for (std::size_t element = 0; element < part.size(); ++element) {
     const Index row = firstRow + static_cast<Index>(element) / width;
     const Index column = begin + static_cast<Index>(element) % width;
@@ -88,9 +87,8 @@ std::vector<double> ReferenceLayer::projectedValues() const {
   return project(context, valueWeight, contextDim, queryDim);
 }
 
-ReferenceHead ReferenceLayer::head(Index batchRow, Index headIndex,
-                                   const std::vector<Index>& chosen, const Matrix& keys,
-                                   const Matrix& allValues) const {
+ReferenceHead ReferenceLayer::head(Index batchRow, Index headIndex, const std::vector<Index>& chosen,
+                                   const Matrix& keys, const Matrix& allValues) const {
   const Index width = headDim();
   const Index contextRow = contextBatch == 1 ? 0 : batchRow;
   const std::vector<Index> contextRows = rangeOf(contextRow * length, length);
@@ -99,15 +97,14 @@ ReferenceHead ReferenceLayer::head(Index batchRow, Index headIndex,
   // The rows of Wq that belong to this head.
   const Matrix weight(queryWeight.begin() + headIndex * width * queryDim,
                       queryWeight.begin() + (headIndex + 1) * width * queryDim);
-  ReferenceHead result{
-      static_cast<Index>(chosen.size()),
-      length,
-      width,
-      project(columnsOf(input, queryDim, inputRows, 0, queryDim), weight, queryDim, width),
-      columnsOf(keys, queryDim, contextRows, headIndex * width, width),
-      columnsOf(allValues, queryDim, contextRows, headIndex * width, width),
-      scale,
-      {}};
+  ReferenceHead result{static_cast<Index>(chosen.size()),
+                       length,
+                       width,
+                       project(columnsOf(input, queryDim, inputRows, 0, queryDim), weight, queryDim, width),
+                       columnsOf(keys, queryDim, contextRows, headIndex * width, width),
+                       columnsOf(allValues, queryDim, contextRows, headIndex * width, width),
+                       scale,
+                       {}};
   if (mask) {
     result.mask = [this, batchRow, headIndex, chosen](Index token, Index key) {
       return mask(batchRow, headIndex, chosen[static_cast<std::size_t>(token)], key);
@@ -142,8 +139,7 @@ std::vector<double> ReferenceLayer::probabilities() const {
   Matrix result;
   for (Index row = 0; row < batch; ++row) {
     for (Index headIndex = 0; headIndex < numHeads; ++headIndex) {
-      const Matrix weights =
-          head(row, headIndex, allTokens(tokens), keys, allValues).probabilities();
+      const Matrix weights = head(row, headIndex, allTokens(tokens), keys, allValues).probabilities();
       for (Index key = 0; key < length; ++key) {
         for (Index token = 0; token < tokens; ++token) {
           result.push_back(weights[static_cast<std::size_t>(token * length + key)]);
@@ -175,8 +171,7 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
     }
   };
   everyHead([&](Index row, Index headIndex, const ReferenceHead& reference) {
-    addColumns(reference.output(), headDim(), row * tokens, headIndex * headDim(), queryDim,
-               attended);
+    addColumns(reference.output(), headDim(), row * tokens, headIndex * headDim(), queryDim, attended);
   });
   projectBackward(outputGradient, attended, outputWeight, queryDim, queryDim, attendedGradient,
                   result.outputWeight);
@@ -192,15 +187,13 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
     addColumns(part.key, headDim(), contextRow, column, queryDim, keyGradient);
     addColumns(part.value, headDim(), contextRow, column, queryDim, valueGradient);
   });
-  projectBackward(queryGradient, input, queryWeight, queryDim, queryDim, result.input,
-                  result.queryWeight);
-  projectBackward(keyGradient, context, keyWeight, contextDim, queryDim, result.context,
-                  result.keyWeight);
+  projectBackward(queryGradient, input, queryWeight, queryDim, queryDim, result.input, result.queryWeight);
+  projectBackward(keyGradient, context, keyWeight, contextDim, queryDim, result.context, result.keyWeight);
   projectBackward(valueGradient, context, valueWeight, contextDim, queryDim, result.context,
                   result.valueWeight);
   if (isSelfAttention) {
-    std::transform(result.input.begin(), result.input.end(), result.context.begin(),
-                   result.input.begin(), std::plus<>());
+    std::transform(result.input.begin(), result.input.end(), result.context.begin(), result.input.begin(),
+                   std::plus<>());
   }
   return result;
 }

@@ -36,8 +36,7 @@ struct TinyDenoiser : denoiser::Denoiser<T> {
     Random random(seed + 100);
     for (auto& parameter : this->parameters()) {
       for (T& value : parameter.values) {
-        value =
-            static_cast<T>(static_cast<float>(value) + 0.2f * static_cast<float>(random.normal()));
+        value = static_cast<T>(static_cast<float>(value) + 0.2f * static_cast<float>(random.normal()));
       }
     }
     this->parameters().touch();

@@ -38,11 +38,10 @@ std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::Store
   return candidates;
 }
 
-#define CROSS_ATTENTION_INSTANTIATE(T)                                                  \
-  template File saveLayer(const layer::DiffusionCrossAttention<T>&, const std::string&, \
-                          const std::string&);                                          \
-  template std::vector<weights::Candidate<T>> candidatesOf(                             \
-      const std::vector<weights::StoredTensor>&, const std::string&);
+#define CROSS_ATTENTION_INSTANTIATE(T)                                                                       \
+  template File saveLayer(const layer::DiffusionCrossAttention<T>&, const std::string&, const std::string&); \
+  template std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::StoredTensor>&,        \
+                                                           const std::string&);
 CROSS_ATTENTION_INSTANTIATE(float)
 CROSS_ATTENTION_INSTANTIATE(double)
 #undef CROSS_ATTENTION_INSTANTIATE

@@ -55,10 +55,9 @@ TEST(CorruptFilesTest, RefusesWrongHeaderLengths) {
   const std::string header = "{\"a\":" + entry("\"F32\"", "[1]", "[0,4]") + "}";
   for (const std::uint64_t length :
        {std::uint64_t(0), std::uint64_t(1), std::uint64_t(header.size() - 1),
-        std::uint64_t(header.size() + 1), std::uint64_t(header.size() + 4),
-        std::uint64_t(header.size() + 5), std::uint64_t(100'000'001), ~std::uint64_t(0),
-        ~std::uint64_t(0) - 7, std::uint64_t(1) << 63, std::uint64_t(1) << 32,
-        (std::uint64_t(1) << 32) + header.size()}) {
+        std::uint64_t(header.size() + 1), std::uint64_t(header.size() + 4), std::uint64_t(header.size() + 5),
+        std::uint64_t(100'000'001), ~std::uint64_t(0), ~std::uint64_t(0) - 7, std::uint64_t(1) << 63,
+        std::uint64_t(1) << 32, (std::uint64_t(1) << 32) + header.size()}) {
     EXPECT_TRUE(isRefused(fileWithHeaderLength(length, header, 4))) << length;
   }
 }
@@ -107,18 +106,17 @@ TEST(CorruptFilesTest, RefusesInvalidHeaders) {
 TEST(CorruptFilesTest, RefusesInvalidEntries) {
   const std::string f32 = "\"F32\"";
   for (const std::string& inner :
-       {entry("\"F31\"", "[1]", "[0,4]"), entry("\"\"", "[1]", "[0,4]"),
-        entry("\"f32\"", "[1]", "[0,4]"), entry("4", "[1]", "[0,4]"), entry("null", "[1]", "[0,4]"),
-        entry("[\"F32\"]", "[1]", "[0,4]"), entry("\"F32\\u0000\"", "[1]", "[0,4]"),
+       {entry("\"F31\"", "[1]", "[0,4]"), entry("\"\"", "[1]", "[0,4]"), entry("\"f32\"", "[1]", "[0,4]"),
+        entry("4", "[1]", "[0,4]"), entry("null", "[1]", "[0,4]"), entry("[\"F32\"]", "[1]", "[0,4]"),
+        entry("\"F32\\u0000\"", "[1]", "[0,4]"),
         // Shapes.
         entry(f32, "1", "[0,4]"), entry(f32, "\"1\"", "[0,4]"), entry(f32, "null", "[0,4]"),
         entry(f32, "[-1]", "[0,4]"), entry(f32, "[1.0]", "[0,4]"), entry(f32, "[1e0]", "[0,4]"),
-        entry(f32, "[NaN]", "[0,4]"), entry(f32, "[Infinity]", "[0,4]"),
-        entry(f32, "[null]", "[0,4]"), entry(f32, "[\"1\"]", "[0,4]"), entry(f32, "[[1]]", "[0,4]"),
-        entry(f32, "[{}]", "[0,4]"), entry(f32, "[true]", "[0,4]"), entry(f32, "[2]", "[0,4]"),
-        entry(f32, "[0]", "[0,4]"), entry(f32, "[1,1,1,1,1,1,1,1,1]", "[0,4]"),
-        entry(f32, "[1,]", "[0,4]"), entry(f32, "[01]", "[0,4]"), entry(f32, "[+1]", "[0,4]"),
-        entry(f32, "[0x1]", "[0,4]"),
+        entry(f32, "[NaN]", "[0,4]"), entry(f32, "[Infinity]", "[0,4]"), entry(f32, "[null]", "[0,4]"),
+        entry(f32, "[\"1\"]", "[0,4]"), entry(f32, "[[1]]", "[0,4]"), entry(f32, "[{}]", "[0,4]"),
+        entry(f32, "[true]", "[0,4]"), entry(f32, "[2]", "[0,4]"), entry(f32, "[0]", "[0,4]"),
+        entry(f32, "[1,1,1,1,1,1,1,1,1]", "[0,4]"), entry(f32, "[1,]", "[0,4]"), entry(f32, "[01]", "[0,4]"),
+        entry(f32, "[+1]", "[0,4]"), entry(f32, "[0x1]", "[0,4]"),
         // Offsets.
         entry(f32, "[1]", "[]"), entry(f32, "[1]", "[4]"), entry(f32, "[1]", "[0,4,4]"),
         entry(f32, "[1]", "[4,0]"), entry(f32, "[1]", "[0,5]"), entry(f32, "[1]", "[0,8]"),
@@ -129,10 +127,8 @@ TEST(CorruptFilesTest, RefusesInvalidEntries) {
         std::string("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}"),
         std::string("{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}"),
         std::string("{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[1],\"data_offsets\":[0,4]}"),
-        std::string(
-            "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"data_offsets\":[0,4]}"),
-        std::string("{\"dtype\":\"F32\",\"shape\":[1]}"),
-        std::string("{\"data_offsets\":[0,4]}")}) {
+        std::string("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"data_offsets\":[0,4]}"),
+        std::string("{\"dtype\":\"F32\",\"shape\":[1]}"), std::string("{\"data_offsets\":[0,4]}")}) {
     EXPECT_TRUE(isRefused(fileWithEntry(inner))) << inner;
   }
 }
@@ -140,18 +136,16 @@ TEST(CorruptFilesTest, RefusesInvalidEntries) {
 TEST(CorruptFilesTest, RefusesOverflowingSizes) {
   // For example, 2^62 · 4 bytes is 0 modulo 2^64.
   for (const std::string shape :
-       {"[4611686018427387904]", "[4611686018427387905]", "[9223372036854775807]",
-        "[18446744073709551615]", "[18446744073709551616]", "[99999999999999999999999]",
-        "[4294967296,4294967296]", "[2147483648,2147483648,2]", "[4294967296,1073741824]",
-        "[65536,65536,65536,65536]", "[1e400]", "[0,18446744073709551615]",
-        "[0,9223372036854775807,9223372036854775807]"}) {
+       {"[4611686018427387904]", "[4611686018427387905]", "[9223372036854775807]", "[18446744073709551615]",
+        "[18446744073709551616]", "[99999999999999999999999]", "[4294967296,4294967296]",
+        "[2147483648,2147483648,2]", "[4294967296,1073741824]", "[65536,65536,65536,65536]", "[1e400]",
+        "[0,18446744073709551615]", "[0,9223372036854775807,9223372036854775807]"}) {
     EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", shape, "[0,0]"), 0))) << shape;
     EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", shape, "[0,4]"), 4))) << shape;
   }
   for (const std::string offsets :
-       {"[0,18446744073709551615]", "[18446744073709551612,18446744073709551615]",
-        "[18446744073709551615,0]", "[18446744073709551616,18446744073709551620]",
-        "[4294967296,4294967300]"}) {
+       {"[0,18446744073709551615]", "[18446744073709551612,18446744073709551615]", "[18446744073709551615,0]",
+        "[18446744073709551616,18446744073709551620]", "[4294967296,4294967300]"}) {
     EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", "[1]", offsets)))) << offsets;
   }
 }
@@ -164,10 +158,8 @@ TEST(CorruptFilesTest, RefusesOverlapsGapsAndDuplicates) {
   const auto floats = [](const std::string& shape, const std::string& offsets) {
     return entry("\"F32\"", shape, offsets);
   };
-  EXPECT_NO_THROW(
-      weights::readSafetensors(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8)));
-  EXPECT_NO_THROW(
-      weights::readSafetensors(file(floats("[1]", "[4,8]"), floats("[1]", "[0,4]"), 8)));
+  EXPECT_NO_THROW(weights::readSafetensors(file(floats("[1]", "[0,4]"), floats("[1]", "[4,8]"), 8)));
+  EXPECT_NO_THROW(weights::readSafetensors(file(floats("[1]", "[4,8]"), floats("[1]", "[0,4]"), 8)));
   // The same bytes twice, an overlap, and one tensor within another.
   EXPECT_TRUE(isRefused(file(floats("[1]", "[0,4]"), floats("[1]", "[0,4]"), 4)));
   EXPECT_TRUE(isRefused(file(floats("[2]", "[0,8]"), floats("[2]", "[4,12]"), 12)));
@@ -189,16 +181,14 @@ TEST(CorruptFilesTest, RefusesDeepNestingWithoutStackOverflow) {
   EXPECT_TRUE(isRefused(makeFile(repeated("{\"a\":", kDepth), 0)));
   EXPECT_TRUE(isRefused(makeFile("{\"a\":{\"shape\":" + repeated("[", kDepth), 0)));
   EXPECT_TRUE(isRefused(makeFile("{\"__metadata__\":{\"a\":" + repeated("[", kDepth), 0)));
-  EXPECT_TRUE(
-      isRefused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
+  EXPECT_TRUE(isRefused(makeFile("{\"a\":" + repeated("[", kDepth) + repeated("]", kDepth) + "}", 0)));
 }
 
 TEST(CorruptFilesTest, RefusesNamesThatAreNotUtf8) {
   for (const std::string name :
-       {"\xFF", "\xC0\xAF", "\xE2\x28\xA1", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\\uD800",
-        "\\uDC00", "\\uD800\\u0041", "\\x41", "\\u12", "\n", "\x01"}) {
-    EXPECT_TRUE(
-        isRefused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
+       {"\xFF", "\xC0\xAF", "\xE2\x28\xA1", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\\uD800", "\\uDC00",
+        "\\uD800\\u0041", "\\x41", "\\u12", "\n", "\x01"}) {
+    EXPECT_TRUE(isRefused(makeFile("{\"" + name + "\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4)))
         << name;
   }
   const File valid = makeFile("{\"\\uD83D\\uDE00 é\":" + entry("\"F32\"", "[1]", "[0,4]") + "}", 4);
@@ -211,12 +201,11 @@ TEST(CorruptFilesTest, ReadsManyTensors) {
   for (int number = 0; number < 5000; ++number) {
     const std::string begin = std::to_string(number * 4);
     const std::string end = std::to_string(number * 4 + 4);
-    header += "\"t" + std::to_string(number) +
-              "\":" + entry("\"F32\"", "[1]", "[" + begin + "," + end + "]") + ",";
+    header +=
+        "\"t" + std::to_string(number) + "\":" + entry("\"F32\"", "[1]", "[" + begin + "," + end + "]") + ",";
   }
   const std::string valid = header + "\"last\":" + entry("\"F32\"", "[1]", "[20000,20004]") + "}";
-  const std::string overlapping =
-      header + "\"last\":" + entry("\"F32\"", "[1]", "[19996,20000]") + "}";
+  const std::string overlapping = header + "\"last\":" + entry("\"F32\"", "[1]", "[19996,20000]") + "}";
   EXPECT_EQ(weights::readSafetensors(makeFile(valid, 20004)).size(), 5001u);
   EXPECT_TRUE(isRefused(makeFile(overlapping, 20000)));
 }
@@ -226,11 +215,10 @@ namespace {
 /// Applies one random change to a file.
 void mutate(File& file, Random& random) {
   const auto randomIndex = [&] { return random.next() % file.size(); };
-  constexpr std::string_view kTokens[] = {
-      "[",   "]",    "{",         "}",    ",",
-      ":",   "\"",   "0",         "9",    "-1",
-      "1e9", "null", "\\u0000",   "\xFF", "18446744073709551615",
-      "F16", "BF16", "4294967296"};
+  constexpr std::string_view kTokens[] = {"[",   "]",    "{",         "}",    ",",
+                                          ":",   "\"",   "0",         "9",    "-1",
+                                          "1e9", "null", "\\u0000",   "\xFF", "18446744073709551615",
+                                          "F16", "BF16", "4294967296"};
   if (file.empty()) return;
   switch (random.next() % 7) {
     case 0:
@@ -248,8 +236,8 @@ void mutate(File& file, Random& random) {
       break;
     case 4: {
       const auto begin = static_cast<Index>(randomIndex());
-      const auto count = std::min<Index>(static_cast<Index>(random.next() % 40),
-                                         static_cast<Index>(file.size()) - begin);
+      const auto count =
+          std::min<Index>(static_cast<Index>(random.next() % 40), static_cast<Index>(file.size()) - begin);
       const File piece(file.begin() + begin, file.begin() + begin + count);
       file.insert(file.begin() + static_cast<Index>(randomIndex()), piece.begin(), piece.end());
       break;
@@ -267,8 +255,7 @@ void mutate(File& file, Random& random) {
       const std::string_view token = oneOf(random, kTokens);
       const std::size_t begin = std::min<std::size_t>(file.size(), 8 + randomIndex() % 400);
       for (std::size_t index = 0; index < token.size(); ++index) {
-        file.insert(file.begin() + static_cast<Index>(begin + index),
-                    static_cast<std::byte>(token[index]));
+        file.insert(file.begin() + static_cast<Index>(begin + index), static_cast<std::byte>(token[index]));
       }
       if (file.size() > 8) {
         const auto length = static_cast<unsigned>(file[0]) + 256 * static_cast<unsigned>(file[1]) +
@@ -284,8 +271,7 @@ void mutate(File& file, Random& random) {
 TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
   const layer::DiffusionCrossAttention<float> layer(configurationOf(4, 3, 2));
   const std::vector<File> originals = {saveLayer(layer, "F32"), saveLayer(layer, "F16", "a.\"b\"."),
-                                       makeFile("{}", 0),
-                                       fileWithEntry(entry("\"BF16\"", "[2]", "[0,4]"))};
+                                       makeFile("{}", 0), fileWithEntry(entry("\"BF16\"", "[2]", "[0,4]"))};
   Random random(2026);
   const int count = reduced(40000, 8000);
   int read = 0;
@@ -312,8 +298,7 @@ TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
       ASSERT_LE(bytes, exact.size());
       layer::DiffusionCrossAttention<float> target(configurationOf(4, 3, 2, 5));
       const auto candidates = candidatesOf<float>(tensors);
-      weights::loadWeights<float>(target, std::span<const weights::Candidate<float>>(candidates),
-                                  false);
+      weights::loadWeights<float>(target, std::span<const weights::Candidate<float>>(candidates), false);
       ++loaded;
     } catch (const Error& error) {
       ASSERT_EQ(error.code(), ErrorCode::kWeights) << number << ": " << error.message();
@@ -321,8 +306,7 @@ TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
       FAIL() << number << ": " << other.what();
     }
   }
-  std::printf("%d mutated files: %d were read, %d loaded, the others refused\n", count, read,
-              loaded);
+  std::printf("%d mutated files: %d were read, %d loaded, the others refused\n", count, read, loaded);
   EXPECT_GT(read, 0);
   EXPECT_LT(read, count);
 }

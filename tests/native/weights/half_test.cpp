@@ -74,9 +74,8 @@ class HalfTest : public testing::TestWithParam<Format> {
     ASSERT_EQ(format_.fromFloat(weights::toFloatForHalf(value)), format_.nearest(value)) << value;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Formats, HalfTest, testing::Values(kHalf, kBfloat), [](const auto& test) {
-  return test.param.exponentBits == 5 ? "Half" : "Bfloat";
-});
+INSTANTIATE_TEST_SUITE_P(Formats, HalfTest, testing::Values(kHalf, kBfloat),
+                         [](const auto& test) { return test.param.exponentBits == 5 ? "Half" : "Bfloat"; });
 
 TEST_P(HalfTest, RoundTripsEveryPattern) {
   for (std::uint32_t pattern = 0; pattern < 0x10000; ++pattern) {
@@ -89,9 +88,8 @@ TEST_P(HalfTest, RoundTripsEveryPattern) {
       ASSERT_GT(format_.fromFloat(value) & 0x7FFFu, format_.infinity()) << pattern;
       continue;
     }
-    const double expected = magnitude == format_.infinity()
-                                ? std::numeric_limits<double>::infinity()
-                                : format_.value(magnitude);
+    const double expected =
+        magnitude == format_.infinity() ? std::numeric_limits<double>::infinity() : format_.value(magnitude);
     ASSERT_EQ(std::abs(static_cast<double>(value)), expected) << pattern;
     ASSERT_EQ(format_.fromFloat(value), bits);
     ASSERT_EQ(format_.fromFloat(weights::toFloatForHalf(static_cast<double>(value))), bits);
@@ -108,8 +106,8 @@ TEST_P(HalfTest, RoundsToTheNearestValue) {
     for (const double value :
          {middle, std::nextafter(middle, 0.0), std::nextafter(middle, HUGE_VAL),
           static_cast<double>(std::nextafter(static_cast<float>(middle), 0.0f)),
-          static_cast<double>(std::nextafter(static_cast<float>(middle), HUGE_VALF)),
-          low + (high - low) / 3, std::nextafter(low, HUGE_VAL), std::nextafter(high, 0.0)}) {
+          static_cast<double>(std::nextafter(static_cast<float>(middle), HUGE_VALF)), low + (high - low) / 3,
+          std::nextafter(low, HUGE_VAL), std::nextafter(high, 0.0)}) {
       expectRounded(value);
       expectRounded(-value);
       if (HasFatalFailure()) return;
@@ -131,10 +129,10 @@ TEST_P(HalfTest, RoundsFloatsOfEveryExponent) {
 }
 
 TEST_P(HalfTest, RoundsDoublesOutsideTheRangeOfFloat) {
-  for (const double value : {0.0, 1e300, 1e39, 3.5e38, std::numeric_limits<double>::max(),
-                             std::numeric_limits<double>::infinity(), 1e-300, 1e-46, 7e-46, 1e-45,
-                             std::numeric_limits<double>::denorm_min(), 65519.999999999, 65520.0,
-                             65520.000000001, 2.98023223876953125e-8, 2.9802322387695316e-8}) {
+  for (const double value :
+       {0.0, 1e300, 1e39, 3.5e38, std::numeric_limits<double>::max(), std::numeric_limits<double>::infinity(),
+        1e-300, 1e-46, 7e-46, 1e-45, std::numeric_limits<double>::denorm_min(), 65519.999999999, 65520.0,
+        65520.000000001, 2.98023223876953125e-8, 2.9802322387695316e-8}) {
     expectRounded(value);
     expectRounded(-value);
   }

@@ -17,8 +17,8 @@ constexpr layer::Configuration kSource = configurationOf(8, 6, 2, 7);
 constexpr layer::Configuration kTarget = configurationOf(8, 6, 2, 8);
 
 template <class T>
-LoadReport load(layer::DiffusionCrossAttention<T>& layer,
-                const std::vector<Candidate<T>>& candidates, bool strict = false) {
+LoadReport load(layer::DiffusionCrossAttention<T>& layer, const std::vector<Candidate<T>>& candidates,
+                bool strict = false) {
   return weights::loadWeights<T>(layer, std::span<const Candidate<T>>(candidates), strict);
 }
 
@@ -60,8 +60,7 @@ TYPED_TEST(LoadingTest, RoundTripsASavedFile) {
   const LoadReport report = load(this->target_, candidatesOf<T>(tensors, "attn2."), true);
   EXPECT_EQ(report.loaded.size(), 5u);
   EXPECT_TRUE(report.skipped.empty());
-  EXPECT_TRUE(
-      isIdentical(this->target_.parameters().values(), this->source_.parameters().values()));
+  EXPECT_TRUE(isIdentical(this->target_.parameters().values(), this->source_.parameters().values()));
 }
 
 TYPED_TEST(LoadingTest, LoadsRoundedValuesFromNarrowFiles) {
@@ -89,16 +88,15 @@ TYPED_TEST(LoadingTest, AcceptsMissingParametersUnlessStrict) {
   EXPECT_TRUE(failsWith(ErrorCode::kWeights, [&] { load(this->target_, some, true); }));
   this->expectUnchanged();
   const LoadReport report = load(this->target_, some);
-  EXPECT_EQ(report.loaded,
-            (std::vector<std::string>{"to_q.weight", "to_out.0.weight", "to_out.0.bias"}));
+  EXPECT_EQ(report.loaded, (std::vector<std::string>{"to_q.weight", "to_out.0.weight", "to_out.0.bias"}));
   EXPECT_EQ(report.skipped, std::vector<std::string>{"other"});
   using layer::ParameterId;
   const auto& parameters = this->target_.parameters();
   EXPECT_TRUE(isIdentical(parameters.values(ParameterId::kQuery),
                           this->source_.parameters().values(ParameterId::kQuery)));
   const layer::DiffusionCrossAttention<T> untouched(kTarget);
-  EXPECT_TRUE(isIdentical(parameters.values(ParameterId::kKey),
-                          untouched.parameters().values(ParameterId::kKey)));
+  EXPECT_TRUE(
+      isIdentical(parameters.values(ParameterId::kKey), untouched.parameters().values(ParameterId::kKey)));
 }
 
 TYPED_TEST(LoadingTest, StrictRefusesMissingAndUnexpected) {
@@ -147,8 +145,7 @@ TYPED_TEST(LoadingTest, LoadingInvalidatesActivationsUnlessNothingIsLoaded) {
   load<T>(layerCase.layer, {});
   EXPECT_NO_THROW(layerCase.layer.backward(layerCase.outputGradient));
   load(layerCase.layer, this->candidates());
-  EXPECT_TRUE(
-      failsWith(ErrorCode::kArgument, [&] { layerCase.layer.backward(layerCase.outputGradient); }));
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { layerCase.layer.backward(layerCase.outputGradient); }));
 }
 
 }  // namespace cross_attention::test::weights_loading_test

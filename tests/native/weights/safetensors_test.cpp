@@ -117,16 +117,14 @@ TYPED_TEST(SafetensorsTest, ReadsOtherTypesButDoesNotDecodeThem) {
                                                                        {"BOOL", 2},
                                                                        {"F8_E4M3", 2},
                                                                        {"U64", 16}}) {
-    const File file =
-        makeFile(R"({"a":{"dtype":")" + dtype + R"(","shape":[2],"data_offsets":[0,)" +
-                     std::to_string(bytes) + "]}}",
-                 bytes);
+    const File file = makeFile(
+        R"({"a":{"dtype":")" + dtype + R"(","shape":[2],"data_offsets":[0,)" + std::to_string(bytes) + "]}}",
+        bytes);
     const std::vector<StoredTensor> read = weights::readSafetensors(file);
     ASSERT_EQ(read.size(), 1u);
     EXPECT_EQ(read[0].bytes.size(), bytes);
     std::vector<T> values(2);
-    EXPECT_TRUE(
-        failsWith(ErrorCode::kWeights, [&] { weights::decode(read[0], std::span<T>(values)); }));
+    EXPECT_TRUE(failsWith(ErrorCode::kWeights, [&] { weights::decode(read[0], std::span<T>(values)); }));
   }
 }
 
