@@ -16,7 +16,7 @@ export function fineTune(
   { word, like, pictures, captions, seconds }: FineTuningRequest,
   post: Post,
 ): void {
-  using fineTuner = denoiser.learner({ word, like, captions, pictures: pictures.map(planarOf) });
+  using fineTuner = denoiser.fineTuner({ word, like, captions, pictures: pictures.map(planarOf) });
   const start = performance.now();
   let postedAt = start;
   let drawnAt = -Infinity;

@@ -140,7 +140,7 @@ export class Generator {
   #check(prompt: string): void {
     const words = this.#denoiser.splitWords(prompt);
     const unknown = this.#denoiser.unknownWords(prompt);
-    this.#post({ kind: 'checked', prompt, words, unknown, maxWords: this.#denoiser.mostWords });
+    this.#post({ kind: 'checked', prompt, words, unknown, maxWords: this.#denoiser.maxWords });
   }
 
   #postWords(): void {
