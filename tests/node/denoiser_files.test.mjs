@@ -77,7 +77,7 @@ describe('save', () => {
         textFeatures: '32',
         textBlocks: '1',
         textHeads: '4',
-        maxWords: '24',
+        mostWords: '24',
         expansion: '4',
       });
       const count = [...tensors.values()].reduce((sum, { values }) => sum + values.length, 0);

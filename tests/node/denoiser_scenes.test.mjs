@@ -190,7 +190,8 @@ test('invalid options throw ArgumentError and name the option', () => {
     () => randomScene({ objects: 1, split: 'heldOut' }),
     ArgumentError,
     'objects is 1',
-    'held-out',
+    'objects is 1',
+    'held out',
   );
   assertThrows(() => randomScene(3), ArgumentError, 'options', 'an object');
 });
