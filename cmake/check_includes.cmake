@@ -1,5 +1,5 @@
-# Checks the direction of includes. FOLDERS: the folders of SOURCES, from the lowest to the highest. A file may include
-# only headers of its own folder and of the folders before it.
+# Checks the direction of includes. FOLDERS: the folders of SOURCES, from the lowest to the highest. A file may
+# include only headers of its own folder and of the folders before it.
 #   cmake -DSOURCES=src "-DFOLDERS=core;simd;…" -P check_includes.cmake
 cmake_minimum_required(VERSION 3.25)
 

@@ -70,8 +70,7 @@ Scene randomScene(Random& random, Split split, int objects) {
     failArgument({"objects is ", objects, "; expected 1, 2, 3, or 0 for any of them"});
   }
   if (objects == 1 && split == Split::kHeldOut) {
-    failArgument(
-        {"objects is 1; expected 2, 3, or 0 for either of them, because a single object is never held out"});
+    failArgument({"objects is 1; expected 2, 3, or 0 for either of them in held-out scenes"});
   }
   Scene scene;
   scene.background = static_cast<Background>(uniformInt(random, kBackgrounds));
