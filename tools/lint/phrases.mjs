@@ -34,7 +34,7 @@ export const phrases = [
   [/\bof which (none|no)\b/i, 'none of which'],
   [/\bthe house\b/i, 'the architecture'],
   [/\b(least|fewest|most) (of all )?that\b/i, 'minimum, maximum'],
-  [/\bhas it\b(?!s)/i, 'has this value'],
+
   [/\bso it is\b|\bso does it\b/i, 'the same holds for'],
   [/\bmade ready\b/i, 'prepared'],
   [/\bleft alone\b|\bleaves? alone\b/i, 'not changed'],

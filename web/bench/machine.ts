@@ -44,7 +44,7 @@ export async function readMachine(): Promise<Machine> {
 }
 
 async function webGpuOf(): Promise<string> {
-  // Some browsers do not have it, and none has it without TLS.
+  // Some browsers lack it, and no browser offers it without TLS.
   if (!('gpu' in navigator)) return 'not supported by this browser';
   try {
     const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });

@@ -13,7 +13,7 @@ export const paletteColours = Object.entries(allColours).map(
 
 /**
  * Returns the name of the colour of at least half of the pixels that differ from the background; undefined if
- * there is no such colour or the model knows no shapes in it. The background is the most frequent colour of
+ * there is no such colour or the model has no shapes of it. The background is the most frequent colour of
  * the border.
  */
 export function shapeColour(pixels: Pixels): string | undefined {
