@@ -54,6 +54,7 @@ CallLayout checkCall(const Configuration& configuration, const Shape& input, con
   layout.input = checkInput(configuration, input);
   layout.context = checkContext(configuration, layout.input, context);
   if (mask == nullptr) return layout;
+  checkMaskRank(*mask);
   const Shape full{layout.input.batch, configuration.numHeads, layout.input.tokens, layout.context.tokens};
   if (!maskFits(*mask, full)) {
     failShape({"mask has shape ", *mask, kExpectedMask, " with [B, heads, N, L] = ", full});
