@@ -1,6 +1,6 @@
 # Checks the direction of includes. FOLDERS: the folders of SOURCES, from the lowest to the highest. A file may
 # include only headers of its own folder and of the folders before it.
-#   cmake -DSOURCES=src "-DFOLDERS=core;simd;…" -P check_includes.cmake
+#   cmake -D SOURCES=src -D "FOLDERS=core;simd;…" -P check_includes.cmake
 cmake_minimum_required(VERSION 3.25)
 
 file(GLOB found RELATIVE "${SOURCES}" "${SOURCES}/*")
