@@ -48,8 +48,8 @@ export class GpuMemory {
     try {
       return this.#device.createBuffer({ label, size, usage: flags });
     } catch (error) {
-      // Some hosts throw here instead of reporting to an error scope. Size and usage are valid, so the device is at
-      // fault.
+      // Some hosts throw here instead of reporting to an error scope. Size and usage are valid, so the device
+      // is at fault.
       throw new OutOfMemoryError(`${label} needs ${size} bytes of GPU memory: ${messageOf(error)}`);
     }
   }

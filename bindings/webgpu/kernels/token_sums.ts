@@ -23,7 +23,7 @@ export const tokenSumFeatures = (lanes: number): number => workgroupSize / lanes
 
 /** Bindings: parameters, values, sums, factors (if any). Workgroups: features / tokenSumFeatures, outer. */
 export const tokenSumKernel = ({ hasFactors, accumulates, lanes }: TokenSumKernel): Kernel => ({
-  label: `token sums, ${lanes} lanes${hasFactors ? ', of products' : ''}${accumulates ? ', accumulates' : ''}`,
+  label: `token sums, ${lanes} lanes${hasFactors ? ', products' : ''}${accumulates ? ', accumulates' : ''}`,
   code: () => expandTemplate(tokenSums, { hasFactors, hasLanes: lanes > 1 }),
   constants: { workgroupSize, lanes, accumulates: Number(accumulates) },
 });
