@@ -231,9 +231,9 @@ describe('during training on the GPU', () => {
     scoped(async (own) => {
       const { model, trainer, training } = await onGpu(own);
       const file = trainer.saveCheckpoint();
-      assertThrows(() => trainer.step(rate), ArgumentError, 'WebGPU', 'step', 'dispose');
-      assertThrows(() => trainer.loadCheckpoint(file), ArgumentError, 'WebGPU', 'loadCheckpoint');
-      await assertRejects(() => trainer.onWebGPU(), ArgumentError, 'WebGPU', 'onWebGPU');
+      assertThrows(() => trainer.step(rate), ArgumentError, 'GpuTrainer', 'step', 'dispose');
+      assertThrows(() => trainer.loadCheckpoint(file), ArgumentError, 'GpuTrainer', 'loadCheckpoint');
+      await assertRejects(() => trainer.onWebGPU(), ArgumentError, 'GpuTrainer', 'onWebGPU');
       assert.deepEqual(
         trainer.withEma(() => saveFloat32(model)),
         saveFloat32(model),
@@ -263,8 +263,8 @@ describe('during training on the GPU', () => {
       const first = await onGpu(own);
       first.trainer.dispose();
       assert.equal(first.training.disposed, true);
-      await assertRejects(() => first.training.step(rate), DisposedError, 'WebGPU');
-      await assertRejects(() => first.training.synchronize(), DisposedError, 'WebGPU');
+      await assertRejects(() => first.training.step(rate), DisposedError, 'GpuTrainer');
+      await assertRejects(() => first.training.synchronize(), DisposedError, 'GpuTrainer');
       const second = await onGpu(own);
       second.model.dispose();
       await assertRejects(() => second.training.step(rate), DisposedError, 'denoiser');
