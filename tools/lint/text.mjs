@@ -13,7 +13,12 @@ const maxLines = 400;
 const isShort = (file) => /^(src|bindings)\//.test(file);
 
 /** These parts are replaced as a whole; until then they keep their texts. */
-const exempt = ['src/denoiser/', 'bindings/webgpu/denoiser/', 'tests/native/denoiser/', 'tests/webgpu/denoiser_'];
+const exempt = [
+  'src/denoiser/',
+  'bindings/webgpu/denoiser/',
+  'tests/native/denoiser/',
+  'tests/webgpu/denoiser_',
+];
 
 /** The list itself, and texts that are not ours. */
 const excluded = ['tools/lint/', 'package-lock.json', 'LICENSE'];
