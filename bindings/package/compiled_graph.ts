@@ -1,5 +1,5 @@
 import type { CallTensors } from './accelerator';
-import { fail, show } from './checks';
+import { fail, isSameShape, show } from './checks';
 import { checkKeyMask, type CompiledInput } from './compiled_inputs';
 import type { GpuOutput, GpuOutputs } from './compiled_on_gpu';
 import type { CoreCompiledGraph, CoreInputs, CorePendingRun, DType } from './core';
@@ -9,7 +9,6 @@ import { Owned } from './handles';
 import { awaitPending } from './pending';
 import { describePlans, flopsOf, type PlanDescription, planDescription } from './plan_description';
 import { getRuntimeInfo } from './runtime';
-import { isSameShape } from './shapes';
 import { checkTensor, type Tensor, tensorHandle, wrapTensor } from './tensor';
 
 /**
@@ -235,9 +234,7 @@ export class CompiledGraph {
   #onlyOutput(): number {
     this.#requireAlive();
     if (this.#plans.length !== 1) {
-      throw new ArgumentError(
-        `this CompiledGraph has ${this.#plans.length} outputs; run expects a single output: use runOutput`,
-      );
+      throw new ArgumentError(`the graph has ${this.#plans.length} outputs; use runOutput`);
     }
     return 0;
   }

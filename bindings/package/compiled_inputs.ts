@@ -1,9 +1,8 @@
 // Inputs of a compiled graph, checked.
-import { checkShape, fail, show } from './checks';
+import { checkShape, fail, isSameShape, show } from './checks';
 import type { CoreTensor } from './core';
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, type ComputationNode } from './graph';
-import { isSameShape } from './shapes';
 import { type Tensor, tensorHandle } from './tensor';
 
 export interface CompiledInput {
@@ -30,7 +29,7 @@ export function checkInputs(
   if (!(constants instanceof Map)) fail('constants', constants, 'a Map from ComputationNodes to Tensors');
   if (inputShapes.length !== inputs.length) {
     throw new ShapeError(
-      `inputShapes has ${inputShapes.length} shapes; expected one for each of the ${inputs.length} inputs`,
+      `inputShapes has ${inputShapes.length} shapes; expected ${inputs.length}, one per input`,
     );
   }
   for (const node of constants.keys()) {
@@ -54,8 +53,7 @@ export function checkConstant(input: CompiledInput, tensor: Tensor): CoreTensor 
   const handle = tensorHandle(`constant '${node.name}'`, tensor, node.dtype);
   if (!isSameShape(tensor.shape, shape)) {
     throw new ShapeError(
-      `constant '${node.name}' has shape ${show([...tensor.shape])}; ` +
-        `expected that of inputShapes, ${show([...shape])}`,
+      `constant '${node.name}' has shape ${show([...tensor.shape])}; ` + `expected ${show([...shape])}`,
     );
   }
   checkKeyMask(input, tensor);

@@ -31,7 +31,7 @@ export function composeGraph(
   if (!Array.isArray(layers) || layers.length === 0) fail('layers', layers, 'an array of layers');
   const { names } = checkOptions('options', options);
   if (names !== undefined && (!Array.isArray(names) || names.length !== layers.length)) {
-    fail('names', names, `an array of ${layers.length} strings, one for each layer`);
+    fail('names', names, `${layers.length} strings`);
   }
   const inputs: ComputationNode[] = [];
   const outputs: ComputationNode[] = [];

@@ -15,7 +15,6 @@ import {
 import type { Location } from './resident';
 import { type RuntimeInfo, setRuntime } from './runtime';
 import { restoreStackAfterErrors } from './stack';
-import { version } from './version';
 
 export interface InitOptions extends ModuleOptions {
   /**
@@ -84,10 +83,10 @@ async function load(options: CheckedModuleOptions, gpu: GpuOptions): Promise<Run
   } = await loadModule(factories, options, (made) =>
     restoreStackAfterErrors(made, coreClasses, coreFunctions),
   );
-  const known = { ...found, version };
+  const known = { ...found, version: packageVersion };
   // The GPU's calibration runs layers, which need the core.
   setRuntime(core, { ...known, device: 'wasm', webgpu: 'starting' });
-  const webgpu = await startGpu(gpu, `${version}, ${variant}, ${found.threads}`);
+  const webgpu = await startGpu(gpu, `${packageVersion}, ${variant}, ${found.threads}`);
   const info = Object.freeze<RuntimeInfo>({ ...known, device: defaultDevice(gpu.choice), webgpu });
   setRuntime(core, info);
   return info;

@@ -111,9 +111,7 @@ export class BackwardPass {
   /** Repeats in WebAssembly a forward that ran on the GPU, for a backward in WebAssembly. */
   #repeatForward({ input, context, mask }: CallTensors): void {
     if ([input, context, mask].some((tensor) => tensor?.location === 'webgpu')) {
-      throw new ArgumentError(
-        'the last training forward used a Tensor in GPU memory; its backward requires backwardAsync',
-      );
+      throw new ArgumentError('the last forward used GPU memory; use backwardAsync');
     }
     const { core, dtype } = this.#state;
     const wasTraining = core.training();

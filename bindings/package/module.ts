@@ -55,7 +55,7 @@ const isNode = typeof process === 'object' && typeof process.versions?.node === 
 /** Returns why memory cannot be shared with workers; null if it can. */
 function sharedMemoryObstacle(): string | null {
   if (typeof SharedArrayBuffer === 'undefined') {
-    return 'SharedArrayBuffer is undefined: the page is not cross-origin isolated';
+    return 'no SharedArrayBuffer: the page is not cross-origin isolated';
   }
   if (isNode || globalThis.crossOriginIsolated) return null;
   return 'the page is not cross-origin isolated';
@@ -91,7 +91,7 @@ async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'rel
   if (await relaxedSimd()) return 'relaxed';
   if (wanted === 'relaxed') {
     throw new ArgumentError(
-      "simd is 'relaxed'; expected 'auto' or 'baseline': this machine's WebAssembly has no relaxed SIMD",
+      "simd is 'relaxed'; expected 'auto' or 'baseline': this machine has no relaxed SIMD",
     );
   }
   return 'baseline';
@@ -130,7 +130,7 @@ async function createCore<C>(
     throw new CrossAttentionError(
       'ERR_LOAD',
       `the WebAssembly module of variant ${variant} could not be loaded: ${messageOf(error)}; ` +
-        `if it is not next to the package's own module, set wasmBaseUrl`,
+        `set wasmBaseUrl if it is elsewhere`,
     );
   }
 }

@@ -1,6 +1,11 @@
 // Description of a compiled graph as a table.
 import type { CoreCompiledGraph } from './core';
-import { percent, sum } from './statistics';
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Formats a part of a whole with one decimal, such as '12.5 %'; '0.0 %' if the whole is not positive. */
+const percent = (part: number, whole: number): string =>
+  `${(whole > 0 ? (100 * part) / whole : 0).toFixed(1)} %`;
 
 /** One step of a compiled graph. */
 interface StepDescription {

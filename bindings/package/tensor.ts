@@ -9,6 +9,7 @@ import {
   checkShape,
   fail,
   show,
+  sizeOf,
 } from './checks';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
@@ -16,7 +17,6 @@ import type { UsersBuffer } from './gpu_types';
 import { Owned } from './handles';
 import { type GpuMemory, isResident, type Location, type ResidentTensor } from './resident';
 import { getCore, getGpuMemory, getRuntimeInfo } from './runtime';
-import { sizeOf } from './shapes';
 
 function coreClass(dtype: DType): CoreTensorClass {
   return dtype === 'float32' ? getCore().TensorFloat32 : getCore().TensorFloat64;
@@ -50,9 +50,7 @@ export class Tensor {
   private constructor(handle: CoreTensor | ResidentTensor, dtype: DType) {
     // JavaScript can call a private constructor: it must not get an incomplete tensor.
     if (typeof handle?.delete !== 'function' || typeof handle.shape !== 'function') {
-      throw new ArgumentError(
-        'Tensor has no public constructor; use Tensor.from, Tensor.zeros, Tensor.full or Tensor.randn',
-      );
+      throw new ArgumentError('Tensor has no public constructor; use Tensor.from, zeros, full or randn');
     }
     this.#owned = new Owned(this, handle);
     this.shape = Object.freeze(handle.shape());

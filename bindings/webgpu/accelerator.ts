@@ -12,7 +12,6 @@ import type {
 } from '../package/accelerator';
 import { DeviceError } from '../package/errors';
 import type { GpuMemoryInUse, Location, ResidentTensor } from '../package/resident';
-import { sum } from '../package/statistics';
 import { Tensor } from '../package/tensor';
 import { moveTo, withTensorsInWasm } from '../package/transfer';
 import { type CallSizes, callSizes } from './call';
@@ -79,8 +78,8 @@ export class WebGpuAccelerator implements Accelerator {
   memoryInUse(): GpuMemoryInUse {
     const memories = [...this.#usedDevices].map(({ memory }) => memory);
     return {
-      buffers: sum(memories.map(({ buffers }) => buffers)),
-      bytes: sum(memories.map(({ bytes }) => bytes)),
+      buffers: memories.reduce((total, { buffers }) => total + buffers, 0),
+      bytes: memories.reduce((total, { bytes }) => total + bytes, 0),
     };
   }
 

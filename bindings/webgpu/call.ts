@@ -1,6 +1,6 @@
 // The sizes of a call, and the layouts of its tensors in memory.
 import { ArgumentError } from '../package/errors';
-import { sizeOf } from '../package/shapes';
+import { sizeOf } from '../package/checks';
 import type { MaskKind } from './kernels/mask';
 import type { Matrix } from './matrix';
 import type { LayerSizes } from './weights';

@@ -19,7 +19,7 @@ export function checkTensors(layer: AcceleratedLayer, { input, context, mask }: 
   if (mask === null) return call;
   if (call.mask.kind === 'additive' && mask.dtype !== 'float32') {
     throw new ArgumentError(
-      `mask has dtype ${mask.dtype}; expected the layer's dtype, float32, for an additive mask`,
+      "mask [B, heads, N, L] has another dtype than the layer; expected the layer's dtype",
     );
   }
   // Throws before anything is computed.

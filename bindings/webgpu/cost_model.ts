@@ -1,6 +1,11 @@
 // The time of a call on each device: predicted from calibration, or measured on earlier calls of the same
 // kind.
-import { median } from '../package/statistics';
+
+/** Returns the median; of an even number of values, the upper of the two in the middle. */
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
 
 /** Measured speed of a device. */
 export interface Rates {

@@ -1,7 +1,7 @@
 // The elements of a Tensor in GPU memory.
 import { DeviceError, ShapeError } from '../package/errors';
 import type { ResidentTensor } from '../package/resident';
-import { sizeOf } from '../package/shapes';
+import { sizeOf } from '../package/checks';
 import type { Device } from './device';
 import type { GpuBuffer } from './memory';
 

@@ -190,8 +190,7 @@ test('invalid options throw ArgumentError and name the option', () => {
     () => randomScene({ objects: 1, split: 'heldOut' }),
     ArgumentError,
     'objects is 1',
-    'objects is 1',
-    'held out',
+    'held-out',
   );
   assertThrows(() => randomScene(3), ArgumentError, 'options', 'an object');
 });

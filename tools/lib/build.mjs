@@ -74,6 +74,8 @@ async function minified(loader) {
   return (await transform(loader, { minify: true, format: 'esm', target: 'es2022' })).code;
 }
 
+const packageVersion = () => JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8')).version;
+
 /** Builds the JavaScript and the type declarations of the package in dist/. */
 async function bundlePackage() {
   for (const name of readdirSync(path.join(project, 'dist'))) {
@@ -103,6 +105,7 @@ async function bundlePackage() {
     target: 'es2022',
     // Loaded at run time: Emscripten's modules and the entries for WebGPU.
     external: ['./wasm/*', './webgpu.js', './denoiser_webgpu.js', 'node:*'],
+    define: { packageVersion: JSON.stringify(packageVersion()) },
     plugins: [wgslPlugin],
   });
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });

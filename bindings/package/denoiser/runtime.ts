@@ -9,7 +9,6 @@ import {
   type ModuleOptions,
 } from '../module';
 import { restoreStackAfterErrors } from '../stack';
-import { version } from '../version';
 import { coreClasses, coreFunctions, type DenoiserCore } from './core';
 
 /** The variant of the module that runs, its number of threads and why. */
@@ -46,7 +45,7 @@ async function load(options: CheckedModuleOptions): Promise<DenoiserRuntimeInfo>
     restoreStackAfterErrors(made, coreClasses, coreFunctions),
   );
   loaded = core;
-  return Object.freeze<DenoiserRuntimeInfo>({ ...info, version });
+  return Object.freeze<DenoiserRuntimeInfo>({ ...info, version: packageVersion });
 }
 
 /**

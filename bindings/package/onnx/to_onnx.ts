@@ -1,9 +1,7 @@
-import { checkInteger, checkOptions, fail, show } from '../checks';
+import { checkInteger, checkOptions, fail, show, sizeOf } from '../checks';
 import { ArgumentError } from '../errors';
 import { checkNode, checkOutputs, constantData } from '../graph';
 import type { ComputationNode } from '../graph';
-import { sizeOf } from '../shapes';
-import { version } from '../version';
 import { makeAttribute, makeNode, writeModel } from './model';
 import type { AttributeProto, GraphProto, ValueInfoProto } from './model';
 import { dataTypeOf, floatTensor, integerTensor } from './tensors';
@@ -88,7 +86,7 @@ export function writeOnnx(
   const file = writeModel({
     irVersion: fileVersions.get(opset)!,
     producerName: 'diffusion-cross-attention',
-    producerVersion: version,
+    producerVersion: packageVersion,
     graph,
     opsetImport,
   });

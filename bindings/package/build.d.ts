@@ -1,0 +1,2 @@
+/** The version in package.json. The build replaces the name by the text. */
+declare const packageVersion: string;
