@@ -20,6 +20,7 @@ export class GpuTrainer implements Disposable {
   readonly #origin: Origin;
   readonly #started: Promise<void>;
   #training: TrainingOnGpu | null = null;
+  #synchronized: Promise<void> = Promise.resolve();
   #disposed = false;
 
   /** @internal */
@@ -80,10 +81,19 @@ export class GpuTrainer implements Disposable {
    * Copies the state on the GPU to the denoiser and its trainer, for sampling, saving, or to continue without
    * the GPU.
    */
-  async synchronize(): Promise<void> {
-    const file = await this.#get().checkpoint();
+  synchronize(): Promise<void> {
+    const synchronized = this.#loadAfter(this.#synchronized);
+    this.#synchronized = synchronized;
+    // Not an async function: the caller continues before the next call loads its state.
+    return synchronized;
+  }
+
+  /** Loads the current state of the GPU, after earlier calls have loaded theirs: reading may end in any order. */
+  async #loadAfter(earlier: Promise<void>): Promise<void> {
+    const [file] = await Promise.allSettled([this.#get().checkpoint(), earlier]);
+    if (file.status === 'rejected') throw file.reason;
     this.#get();
-    this.#origin.load(file);
+    this.#origin.load(file.value);
   }
 
   get disposed(): boolean {
