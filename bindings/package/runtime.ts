@@ -29,7 +29,7 @@ export function setGpuMemory(memory: GpuMemory | null): void {
 /** Returns the core. Throws NotInitializedError before `init`. */
 export function getCore(): Core {
   if (loaded === null) {
-    throw new NotInitializedError('the package is not initialized; call `await init()` first');
+    throw new NotInitializedError('the package is not initialized; call `await init()`');
   }
   return loaded.core;
 }
