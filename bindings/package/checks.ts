@@ -91,7 +91,7 @@ export function checkShape(argument: string, value: unknown, min = 0): number[] 
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension)) fail(argument, shape, 'an array of integers');
     if (dimension < min) {
-      throw new ShapeError(`${argument} is ${show(shape)}; expected dimensions that are not negative`);
+      throw new ShapeError(`${argument} is ${show(shape)}; expected non-negative dimensions`);
     }
   }
   return shape;

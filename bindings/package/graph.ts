@@ -114,7 +114,7 @@ export function constantData(node: ComputationNode): TypedArray {
   const { nodes, index } = node.origin;
   const view = nodes.view(index);
   if (view === undefined) {
-    throw new ArgumentError(`node '${node.name}' is a parameter of a layer that was disposed`);
+    throw new ArgumentError(`node '${node.name}' belongs to a layer that was disposed`);
   }
   return view.slice();
 }

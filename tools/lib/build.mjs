@@ -1,5 +1,14 @@
 // Builds the four WebAssembly variants, the package that contains them, and the native programs.
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { run } from './commands.mjs';
 import { compilerCacheEnvironment, hasCompilerCache } from './compiler_cache.mjs';
@@ -76,6 +85,28 @@ async function minified(loader) {
 
 const packageVersion = () => JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8')).version;
 
+/**
+ * Numbers the shared chunks in the order in which the entries import them, instead of esbuild's hashes.
+ * Hashes do not compress, and change the size of the download at random by 60 bytes.
+ */
+function numberChunks(folder) {
+  const files = readdirSync(folder).filter((name) => /\.js(\.map)?$/.test(name));
+  const numbers = new Map();
+  const chunk = /\bshared-[A-Z0-9]{8}\b/g;
+  const number = (name) => {
+    if (!numbers.has(name)) numbers.set(name, `shared${numbers.size + 1}`);
+    return numbers.get(name);
+  };
+  for (const name of files.sort()) {
+    const file = path.join(folder, name);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(chunk, number));
+  }
+  for (const name of files) {
+    const numbered = name.replace(chunk, number);
+    if (numbered !== name) renameSync(path.join(folder, name), path.join(folder, numbered));
+  }
+}
+
 /** Builds the JavaScript and the type declarations of the package in dist/. */
 async function bundlePackage() {
   for (const name of readdirSync(path.join(project, 'dist'))) {
@@ -96,7 +127,7 @@ async function bundlePackage() {
     bundle: true,
     // Entries share chunks, so that a class exists only once.
     splitting: true,
-    chunkNames: 'package-[hash]',
+    chunkNames: 'shared-[hash]',
     minify: true,
     sourcemap: true,
     format: 'esm',
@@ -108,6 +139,7 @@ async function bundlePackage() {
     define: { packageVersion: JSON.stringify(packageVersion()) },
     plugins: [wgslPlugin],
   });
+  numberChunks(path.join(project, 'dist'));
   await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
   // The licences of bundled packages require that they are distributed.
   const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map((name) => {

@@ -125,7 +125,7 @@ function checkNodes(
   for (const node of nodes) {
     if (node.op === 'Input' && !inputs.includes(node)) {
       throw new ArgumentError(
-        `inputs has no ${describe(node)}; expected all Input nodes that output depends on`,
+        `inputs has no ${describe(node)}; expected all Input nodes of output`,
       );
     }
     fusion?.check(node, describe(node));
