@@ -124,9 +124,7 @@ function checkNodes(
   let bytes = 0;
   for (const node of nodes) {
     if (node.op === 'Input' && !inputs.includes(node)) {
-      throw new ArgumentError(
-        `inputs has no ${describe(node)}; expected all Input nodes of output`,
-      );
+      throw new ArgumentError(`inputs has no ${describe(node)}; expected all Input nodes of output`);
     }
     fusion?.check(node, describe(node));
     if (node.op === 'Constant') {
