@@ -9,7 +9,7 @@ import { prepareEmscripten } from './lib/emscripten.mjs';
 import { prepareNodeModules } from './lib/node_modules.mjs';
 import { inParallel } from './lib/parallel.mjs';
 import { project } from './lib/paths.mjs';
-import { main, step } from './lib/steps.mjs';
+import { main, red, SetUpError, step } from './lib/steps.mjs';
 import { ensureSystemPackages } from './lib/system_packages.mjs';
 import { checkText } from './lint/text.mjs';
 
@@ -35,7 +35,7 @@ const isText = (file) => !/\.(png|svg|safetensors)$|package-lock\.json$/.test(fi
 const isWebGpu = (file) => file.startsWith('bindings/webgpu/');
 const isFormatted = (file) => /\.(mjs|js|ts|json|html|css|yml)$/.test(file);
 
-/** Runs all checks. Throws an error with the output of the first program that fails. */
+/** Runs all checks. Throws SetUpError with the output of all programs that fail. */
 export async function lint({ fix = false, changed = false } = {}) {
   await prepareNodeModules();
   await ensureSystemPackages(['clangFormat', 'clangTidy']);
@@ -65,7 +65,11 @@ export async function lint({ fix = false, changed = false } = {}) {
   add('dependencies', scripts, 'depcruise', ['--config', 'tools/lint/dependencies.json'], roots);
   if (files.some(isWebGpu)) checks.push({ title: 'WGSL', work: checkWgsl });
   // With --fix, programs change files: they run in sequence.
-  await inParallel(checks, ({ title, work }) => step(title, work), fix ? 1 : 2);
+  const failures = [];
+  const check = ({ title, work }) =>
+    step(title, work).catch((error) => failures.push(`${red('✗')} ${title}\n${error.message}`));
+  await inParallel(checks, check, fix ? 1 : 2);
+  if (failures.length > 0) throw new SetUpError(failures.join('\n'));
   if (!files.some(isCpp)) return;
   const { include } = await prepareEmscripten();
   await step('clang-tidy', async () => {

@@ -88,7 +88,9 @@ export class GpuTrainer implements Disposable {
     return synchronized;
   }
 
-  /** Loads the current state of the GPU, after earlier calls have loaded theirs: reading may end in any order. */
+  /**
+   * Loads the current state of the GPU, after earlier calls have loaded theirs: reading may end in any order.
+   */
   async #loadAfter(earlier: Promise<void>): Promise<void> {
     const [file] = await Promise.allSettled([this.#get().checkpoint(), earlier]);
     if (file.status === 'rejected') throw file.reason;
