@@ -30,7 +30,7 @@ struct GraphStep {
   const char* name = nullptr;
   NodeIndex first = kNone;
   NodeIndex second = kNone;
-  std::int8_t attributeCount = 0;
+  std::uint8_t attributeCount = 0;
   std::array<std::int16_t, 4> attributes{};
 };
 
