@@ -15,13 +15,17 @@ export interface DeviceOptions {
   location?: Location;
 }
 
-/** A layer as the accelerator sees it. The parameters stay in WASM memory. */
-export interface AcceleratedLayer {
+/** The constant sizes of a layer. */
+export interface LayerSizes {
   readonly queryDim: number;
   readonly contextDim: number;
   readonly numHeads: number;
   readonly headDim: number;
   readonly scale: number;
+}
+
+/** A layer as the accelerator sees it. The parameters stay in WASM memory. */
+export interface AcceleratedLayer extends LayerSizes {
   readonly training: boolean;
   /** False after the layer was disposed; its other members must not be used then. */
   readonly isAlive: boolean;

@@ -1,4 +1,5 @@
-// Checks of arguments. Each throws an error that names the argument, its value and what is expected.
+// Checks of arguments, and what they need to know of shapes. Each check throws an error that names the
+// argument, its value and what is expected.
 import type { DType } from './core';
 import { ArgumentError, ShapeError } from './errors';
 

@@ -1,15 +1,7 @@
 // What the parts of a layer share: the core's layer, its dtype, and the version of its parameters.
-import type { AcceleratedLayer } from './accelerator';
+import type { AcceleratedLayer, LayerSizes } from './accelerator';
 import type { CoreLayer, DType } from './core';
 import { Owned } from './handles';
-
-export interface LayerSizes {
-  readonly queryDim: number;
-  readonly contextDim: number;
-  readonly numHeads: number;
-  readonly headDim: number;
-  readonly scale: number;
-}
 
 export class LayerState {
   readonly dtype: DType;

@@ -2,7 +2,7 @@
 import type { CallSizes } from './call';
 import { type Device, LimitError } from './device';
 import { type BatchRows, padded } from './forward';
-import type { LayerSizes } from './weights';
+import type { LayerSizes } from '../package/accelerator';
 
 /** Scores of at least so many tokens are in memory at a time. */
 const minScoreTokens = 64;

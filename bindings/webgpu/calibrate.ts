@@ -5,7 +5,7 @@ import type { Device } from './device';
 import { GpuLayer } from './gpu_layer';
 import { possibleTilings } from './matrix';
 import type { Strategy } from './recording';
-import type { LayerSizes } from './weights';
+import type { LayerSizes } from '../package/accelerator';
 
 /** Returns the measured layer: its time is well above the latency, and a software adapter is not slow. */
 function measuredLayer(isSoftware: boolean): { sizes: LayerSizes; tokens: number; keys: number } {

@@ -3,7 +3,7 @@ import { ArgumentError } from '../package/errors';
 import { sizeOf } from '../package/checks';
 import type { MaskKind } from './kernels/mask';
 import type { Matrix } from './matrix';
-import type { LayerSizes } from './weights';
+import type { LayerSizes } from '../package/accelerator';
 
 export type Shape = readonly number[];
 

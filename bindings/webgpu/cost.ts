@@ -2,7 +2,7 @@
 import { getCore } from '../package/runtime';
 import type { CallSizes } from './call';
 import type { Association } from './prepared_context';
-import type { LayerSizes } from './weights';
+import type { LayerSizes } from '../package/accelerator';
 
 type Dimensions = Pick<LayerSizes, 'queryDim' | 'contextDim' | 'numHeads'>;
 

@@ -6,7 +6,8 @@ import type { Device } from './device';
 import type { Matrix } from './matrix';
 import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
-import type { LayerSizes, LayerWeights } from './weights';
+import type { LayerSizes } from '../package/accelerator';
+import type { LayerWeights } from './weights';
 
 /** The inputs of a call in GPU memory. */
 export interface InputBuffers {

@@ -11,7 +11,8 @@ import type { Association, PreparedContext } from './prepared_context';
 import type { Strategy } from './recording';
 import { Shared } from './shared';
 import { type BackwardResult, type SavedCall, trainingBackward, trainingForward } from './training_call';
-import { type LayerSizes, type Precision, Weights } from './weights';
+import type { LayerSizes } from '../package/accelerator';
+import { type Precision, Weights } from './weights';
 
 /** The layer's parameters. `version` changes whenever they do. */
 export interface ParameterState {

@@ -15,7 +15,7 @@ import type { Recorder } from './recorder';
 import type { Recording, Strategy } from './recording';
 import { Scratch } from './scratch';
 import { Submissions } from './submissions';
-import type { LayerSizes } from './weights';
+import type { LayerSizes } from '../package/accelerator';
 
 export class LayerResources {
   readonly device: Device;

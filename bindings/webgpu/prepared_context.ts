@@ -17,7 +17,8 @@ import { type Matrix, transposed } from './matrix';
 import type { GpuBuffer } from './memory';
 import { type Recording, recordProduct } from './recording';
 import { Shared } from './shared';
-import type { LayerSizes, Weights } from './weights';
+import type { LayerSizes } from '../package/accelerator';
+import type { Weights } from './weights';
 
 export type Association = 'plain' | 'folded';
 

@@ -4,7 +4,7 @@ import type { MultiplyTiling } from './kernels/multiply';
 import { multiply, type Product } from './matrix';
 import type { Recorder } from './recorder';
 import type { Scratch } from './scratch';
-import type { LayerSizes } from './weights';
+import type { LayerSizes } from '../package/accelerator';
 
 /** How a device computes, chosen by calibration. Stored by calibration_store.ts. */
 export interface Strategy {

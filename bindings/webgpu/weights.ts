@@ -1,20 +1,12 @@
 // A layer's parameters in GPU memory. They are immutable: changed parameters become new Weights, so that
 // calls in progress keep the parameters they started with.
+import type { LayerSizes } from '../package/accelerator';
 import type { Device } from './device';
 import { maxHalf, packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
 import type { Matrix } from './matrix';
 import type { GpuBuffer } from './memory';
 import type { Binding, Recorder } from './recorder';
 import { Shared } from './shared';
-
-/** The constant sizes of a layer. */
-export interface LayerSizes {
-  readonly queryDim: number;
-  readonly contextDim: number;
-  readonly numHeads: number;
-  readonly headDim: number;
-  readonly scale: number;
-}
 
 /**
  * Storage precision of the weights. Arithmetic is float32. Weights with values outside the float16 range stay

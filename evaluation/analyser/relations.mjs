@@ -3,15 +3,6 @@
 // Tolerance of a box in pixels. Outlines are found to about a quarter of a pixel, and models are not exact.
 const tolerance = 1;
 
-export const opposite = {
-  'left of': 'right of',
-  'right of': 'left of',
-  above: 'below',
-  below: 'above',
-  inside: 'around',
-  around: 'inside',
-};
-
 /**
  * Returns the relation of `a` to `b`, objects with { centre: { x, y }, box }. It is 'inside' or 'around' if
  * one box lies within the other. Otherwise it is 'left of', 'right of', 'above' or 'below', by the axis along

@@ -34,8 +34,6 @@ const types = {
   bfloat16: { id: 16, raw: (values) => Uint16Array.from(values, bfloat16Bits), field: 'int32Data' },
 };
 
-export const typeIds = Object.fromEntries(Object.entries(types).map(([name, { id }]) => [name, id]));
-
 /** Truncates numbers to the precision of a type by dropping bits. */
 export function truncateTo(type, values) {
   const mask = { float16: 0xffffe000, bfloat16: 0xffff0000 }[type];

@@ -18,4 +18,3 @@ const [simd, threads] = variant.split('-');
 
 /** The options of init that select the variant. */
 export const initOptions = { simd, threads: threads === undefined ? 1 : 2 };
-export const hasThreads = initOptions.threads > 1;

@@ -30,9 +30,6 @@ export function assertNoUncapturedErrors() {
   assert.deepEqual(uncaptured.splice(0), [], 'expected no uncaptured errors');
 }
 
-/** Returns and clears the uncaptured errors, for tests that cause them on purpose. */
-export const takeUncapturedErrors = () => uncaptured.splice(0);
-
 function watchBuffers(device) {
   const { maxBufferSize } = device.limits;
   const createBuffer = device.createBuffer.bind(device);

@@ -10,7 +10,7 @@ const maxColumns = 110;
 
 /** Of files of src/ and bindings/. */
 const maxLines = 400;
-const isShort = (file) => /^(src|bindings)\//.test(file);
+const hasMaxLines = (file) => /^(src|bindings)\//.test(file);
 
 /** These parts are replaced as a whole; until then they keep their texts. */
 const exempt = [
@@ -59,7 +59,7 @@ function findingsOf(file) {
     }
   }
   const lines = content.split('\n').length - 1;
-  if (isShort(file) && lines > maxLines) findings.push([lines, `${lines} lines; at most ${maxLines}`]);
+  if (hasMaxLines(file) && lines > maxLines) findings.push([lines, `${lines} lines; at most ${maxLines}`]);
   return findings.sort(([one], [other]) => one - other).map(([line, text]) => `${file}:${line}: ${text}`);
 }
 

@@ -30,7 +30,7 @@ let loaded: DenoiserCore | null = null;
 /** Returns the module. Throws NotInitializedError before `init`. */
 export function getCore(): DenoiserCore {
   if (loaded === null) {
-    throw new NotInitializedError('the denoiser is not initialized; call `await init()` first');
+    throw new NotInitializedError('the denoiser is not initialized; call `await init()`');
   }
   return loaded;
 }

@@ -5,7 +5,7 @@ import { multiply, type Product } from '../matrix';
 import type { GpuBuffer } from '../memory';
 import type { Binding, Recorder } from '../recorder';
 import type { Recording, Strategy } from '../recording';
-import type { LayerSizes } from '../weights';
+import type { LayerSizes } from '../../package/accelerator';
 import { type ElementKernel, elementKernel, grid } from './kernels';
 
 /** Numbers on the card, [batch, tokens, features] or what a parameter has. */
