@@ -1,5 +1,5 @@
-// node tools/screenshot.mjs: updates the pictures of the pages in the README, in light colours and 1280 pixels
-// wide. Requires dist/ (npm run build).
+// node tools/screenshot.mjs: updates the pictures of the pages in the README, in light colours and 1280
+// pixels wide. Requires dist/ (npm run build).
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { openSite } from '../support/browser/paint_page.mjs';
