@@ -25,7 +25,7 @@ export interface Decision {
   webgpu: Estimate | null;
 }
 
-/** A device is tried if its predicted time is less than this factor times that of the other one. */
+/** A device is tried if its predicted time is less than this factor times the estimate of the other one. */
 const maxPredictedRatio = 3;
 /** Calls before a device is judged: the first one is ignored, and a single one may have been disturbed. */
 const minCalls = 4;
@@ -45,11 +45,11 @@ export class Scheduler {
     const slower: DeviceName = faster === 'wasm' ? 'webgpu' : 'wasm';
     const figures = { wasm, webgpu };
     const isPredicted = figures[faster].from === 'predicted';
-    if (this.#needsTrial(call, faster, slower)) {
+    if (this.#needsTrial(call, faster, figures[slower])) {
       const reason = isPredicted ? 'predicted to be faster' : 'faster so far';
       return { device: faster, reason, ...figures };
     }
-    if (this.#needsTrial(call, slower, faster)) {
+    if (this.#needsTrial(call, slower, figures[faster])) {
       return { device: slower, reason: 'trial, it may be faster', ...figures };
     }
     const isMeasured = figures[slower].from === 'measured';
@@ -73,10 +73,10 @@ export class Scheduler {
     return predict(this.#calibration[device], this.#calibration.transfer, call[device]);
   }
 
-  #needsTrial(call: CallWork, device: DeviceName, other: DeviceName): boolean {
+  #needsTrial(call: CallWork, device: DeviceName, other: Estimate): boolean {
     const calls = this.#observations.calls(call.key, device);
     if (calls > 0) return calls < minCalls;
-    return this.#predict(call, device) < maxPredictedRatio * this.#predict(call, other);
+    return this.#predict(call, device) < maxPredictedRatio * other.milliseconds;
   }
 }
 

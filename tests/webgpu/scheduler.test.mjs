@@ -111,6 +111,21 @@ describe('decisions', () => {
     assert.deepEqual([...new Set(chosen)], ['wasm']);
   });
 
+  test('a measured time that exceeds its prediction makes the other device worth a trial', () => {
+    const scheduler = new Scheduler(calibration);
+    const call = callOf(1e6); // predicted: 0.15 ms in WebAssembly, 5 ms on the GPU
+    const tried = { wasm: 0, webgpu: 0 };
+    for (let count = 0; count < 12; ++count) {
+      const { device, reason } = scheduler.decide(call);
+      // Nothing is "measured to be faster" before it was measured.
+      if (count < 8) assert.match(reason, /trial|so far|predicted/);
+      ++tried[device];
+      scheduler.observe(call, device, device === 'wasm' ? 8 : 20);
+    }
+    assert.deepEqual(tried, { wasm: 8, webgpu: 4 });
+    assert.match(scheduler.decide(call).reason, /measured to be faster/);
+  });
+
   test('a single outlier does not change decisions permanently', () => {
     for (let outlier = 0; outlier < 8; ++outlier) {
       const noise = (count) => (count === outlier ? 30 : 1);
