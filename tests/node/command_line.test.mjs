@@ -14,6 +14,7 @@ import { project } from '../../tools/lib/paths.mjs';
 import { command as lint } from '../../tools/lint.mjs';
 import { command as serve } from '../../tools/start.mjs';
 import { command as runTests } from '../../tools/test.mjs';
+import { command as testEngines } from '../../tools/test_engines.mjs';
 import { command as train } from '../../tools/train/options.mjs';
 
 /** The options of each script in package.json. */
@@ -21,6 +22,7 @@ const commands = {
   start: serve.options,
   test: runTests.options,
   'test:full': runTests.options,
+  'test:engines': testEngines.options,
   build: {},
   'build:site': {},
   train: train.options,

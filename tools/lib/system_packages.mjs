@@ -24,6 +24,13 @@ const requirements = {
   bubblewrap: { package: 'bubblewrap', title: 'bubblewrap', isInstalled: () => which('bwrap') },
   mmdebstrap: { package: 'mmdebstrap', title: 'mmdebstrap', isInstalled: () => which('mmdebstrap') },
   chromium: { package: 'chromium', title: 'Chromium', isInstalled: () => which('chromium') },
+  firefox: { package: 'firefox-esr', title: 'Firefox', isInstalled: () => which('firefox-esr') },
+  webkit: {
+    package: 'webkit2gtk-driver',
+    title: "WebKitGTK's MiniBrowser and WebKitWebDriver",
+    isInstalled: () => which('WebKitWebDriver'),
+  },
+  xvfb: { package: 'xvfb', title: 'Xvfb', isInstalled: () => which('Xvfb') },
   vulkan: { package: 'libvulkan1', title: "Vulkan's loader", isInstalled: hasVulkan },
 };
 

@@ -1,0 +1,177 @@
+// Node, Deno, Bun, and test runners: each runs the checked program in a project with the packed package.
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { output, run } from '../../tools/lib/commands.mjs';
+import { installed, versionOf } from './support/installed.mjs';
+import { newProject } from './support/packed.mjs';
+import { runModule } from './support/entries.mjs';
+
+const program = await readFile(new URL('./program.mjs', import.meta.url), 'utf8');
+
+/** Writes a report into the file that an environment variable names: all of these programs have node:fs. */
+const reportFrom = (name) => `import { writeFileSync } from 'node:fs';
+export const report = (value) => writeFileSync(process.env.${name}, JSON.stringify(value));
+`;
+const variable = 'ENGINES_REPORT';
+
+const testFile = `import { run } from './run.mjs';
+import { report } from './report.mjs';
+test('runs the checked program', async () => report(await run()), 60_000);
+`;
+
+const files = {
+  'program.mjs': program,
+  'run.mjs': runModule(),
+  'report.mjs': reportFrom(variable),
+  'main.mjs': `import { run } from './run.mjs';
+import { report } from './report.mjs';
+report(await run());
+`,
+  'main.ts': `import { run } from './run.mjs';
+import { report } from './report.mjs';
+const limit: number = 64;
+const result = (await run()) as { threads: number };
+if (result.threads <= limit) report(result);
+`,
+  // CommonJS: Node 20.19 and newer load ES modules by require, if they have no top-level await.
+  'main.cjs': `const { writeFileSync } = require('node:fs');
+const main = require('diffusion-cross-attention');
+const onnx = require('diffusion-cross-attention/onnx');
+const denoiser = require('diffusion-cross-attention/denoiser');
+const { runProgram } = require('./program.mjs');
+runProgram({ main, onnx, denoiser }).then((value) =>
+  writeFileSync(process.env.${variable}, JSON.stringify(value)),
+);
+`,
+  'import.cjs': `const { writeFileSync } = require('node:fs');
+Promise.all([import('./run.mjs'), import('./report.mjs')]).then(async ([{ run }, { report }]) =>
+  report(await run()),
+);
+`,
+  'program.test.mjs': testFile,
+};
+
+let project = null;
+let count = 0;
+
+/** Runs a program in the project. It must end by itself, without an error, after it wrote its report. */
+async function runHere(executable, args, environment = {}) {
+  project ??= newProject('programs', files);
+  const cwd = await project;
+  const report = path.join(cwd, `report-${++count}.json`);
+  const env = { ...process.env, ...environment, [variable]: report };
+  // With NODE_TEST_CONTEXT, Node would report to this process's test runner.
+  delete env.NODE_TEST_CONTEXT;
+  const printed = await run(executable, args, { cwd, env, seconds: 90 });
+  if (!existsSync(report)) throw new Error(`no report was written\n${printed}`);
+  const value = JSON.parse(await readFile(report, 'utf8'));
+  await rm(report);
+  return value;
+}
+
+async function nodeProgram(major) {
+  const name = `node-${process.platform}-${process.arch}`;
+  return path.join(await installed(`${name}@${major}`), name, 'bin/node');
+}
+
+const nodeMajors = [20, 22, 24, 26];
+
+const nodeCases = nodeMajors.flatMap((major) => {
+  const run = async (...args) => {
+    const executable = await nodeProgram(major);
+    return {
+      version: output(executable, ['--version']).trim().slice(1),
+      ...(await runHere(executable, args)),
+    };
+  };
+  return [
+    {
+      name: `Node ${major}`,
+      conditions: 'import',
+      expected: { threads: 'several' },
+      // npm test runs Node 20 and 26 anyway.
+      quick: false,
+      run: () => run('main.mjs'),
+    },
+    {
+      name: `Node ${major}`,
+      conditions: 'require',
+      expected: { threads: 'several' },
+      quick: false,
+      run: () => run('main.cjs'),
+    },
+  ];
+});
+
+/** The program of npm's package `deno` or `bun` for this machine. */
+async function deno() {
+  const name = `@deno/${process.platform}-${process.arch}-glibc`;
+  return path.join(await installed(`${name}@2`), name, 'deno');
+}
+
+async function bun() {
+  const name = `@oven/bun-${process.platform}-${process.arch === 'arm64' ? 'aarch64' : process.arch}`;
+  return path.join(await installed(`${name}@1`), name, 'bin/bun');
+}
+
+const versionLine = (executable) => output(executable, ['--version'])?.match(/\d+\.\d+\.\d+/)?.[0];
+
+const otherCases = [
+  {
+    name: 'Deno',
+    conditions: 'node_modules',
+    expected: { threads: 'several' },
+    run: async () => {
+      const executable = await deno();
+      const args = ['run', '--allow-all', '--no-lock', '--node-modules-dir=manual', 'main.mjs'];
+      return { version: versionLine(executable), ...(await runHere(executable, args)) };
+    },
+  },
+  {
+    name: 'Bun',
+    conditions: 'node_modules',
+    expected: { threads: 'any' },
+    run: async () => {
+      const executable = await bun();
+      return { version: versionLine(executable), ...(await runHere(executable, ['run', 'main.mjs'])) };
+    },
+  },
+  {
+    name: 'tsx',
+    conditions: 'TypeScript in Node 24',
+    expected: { threads: 'several' },
+    run: async () => {
+      const modules = await installed('tsx@4');
+      const args = [path.join(modules, 'tsx/dist/cli.mjs'), 'main.ts'];
+      return { version: await versionOf(modules, 'tsx'), ...(await runHere(await nodeProgram(24), args)) };
+    },
+  },
+  {
+    name: 'vitest',
+    conditions: 'Node 24',
+    expected: { threads: 'several' },
+    run: async () => {
+      const modules = await installed('vitest@5');
+      const args = [path.join(modules, 'vitest/vitest.mjs'), 'run', '--globals', 'program.test.mjs'];
+      return { version: await versionOf(modules, 'vitest'), ...(await runHere(await nodeProgram(24), args)) };
+    },
+  },
+  {
+    name: 'jest',
+    conditions: '--experimental-vm-modules',
+    expected: { threads: 'several' },
+    run: async () => {
+      const modules = await installed('jest@30');
+      const flags = ['--experimental-vm-modules', '--no-warnings'];
+      const config = JSON.stringify({ testMatch: ['**/*.test.mjs'], transform: {} });
+      const args = [...flags, path.join(modules, 'jest/bin/jest.js'), '--config', config, '--no-cache'];
+      return { version: await versionOf(modules, 'jest'), ...(await runHere(await nodeProgram(24), args)) };
+    },
+  },
+];
+
+export const cases = [
+  ...nodeCases.map((each) => ({ group: 'Node', ...each })),
+  ...otherCases.map((each) => ({ group: 'Runtimes and test runners', quick: false, ...each })),
+];
