@@ -1,7 +1,7 @@
-// The checked program that every engine, bundler and page condition runs: init, forward, backward, weights, an
-// ONNX round trip, the denoiser. It uses nothing but the package and standard JavaScript, so that it runs
-// unchanged in a page, a worker, Node, Deno and Bun, built or not. It has no imports: each environment imports
-// the package in its own way and passes the entries.
+// The checked program that every engine, bundler and page condition runs: init, forward, backward, weights,
+// an ONNX round trip, the denoiser. It uses nothing but the package and standard JavaScript, so that it runs
+// unchanged in a page, a worker, Node, Deno and Bun, bundled or not. It has no imports: each environment
+// imports the package in its own way and passes the entries.
 
 const queryDim = 8;
 const contextDim = 6;
@@ -100,8 +100,8 @@ function checkBackward(layer, inputs, Tensor) {
   layer.training = true;
   const output = layer.forwardWithContext(input, context);
   const inputGradient = layer.backward(gradient);
-  const slope = dot(inputGradient.data(), direction);
-  check(Math.abs(slope - difference) < 1e-7, `the gradient is ${slope}, expected ${difference}`);
+  const derivative = dot(inputGradient.data(), direction);
+  check(Math.abs(derivative - difference) < 1e-7, `the gradient is ${derivative}, expected ${difference}`);
   layer.training = false;
   layer.clearGradients();
   for (const tensor of [gradient, output, inputGradient]) tensor.dispose();
@@ -189,8 +189,8 @@ function checkDenoiser({ Denoiser, memoryInUse }) {
 /**
  * Runs the program. Throws an Error that says what is wrong.
  *
- * @param entries the modules of the package: `main` (diffusion-cross-attention), `onnx` (…/onnx) and `denoiser`
- * (…/denoiser; left out where there is none, as in the single-file entry)
+ * @param entries the modules of the package: `main` (diffusion-cross-attention), `onnx` (…/onnx) and
+ * `denoiser` (…/denoiser; left out if there is none, as in the single-file entry)
  * @param options of init
  * @returns what init chose for the layer, and for the denoiser
  */

@@ -45,9 +45,9 @@ for (const { name, size, queryDim, keys, resident = false } of shapes) {
         await output.dataAsync();
         output.dispose();
       };
-      // The scheduler tries each device in turn until it knows both times, or one predicted time is far larger.
-      // The package records the time of a call when the device has finished it, after the result is available,
-      // so the number of trials varies.
+      // The scheduler tries each device in turn until it knows both times, or one predicted time is far
+      // larger. The package records the time of a call when the device has finished it, after the result is
+      // available, so the number of trials varies.
       for (let count = 0; count < maxTrials; ++count) {
         await run('auto');
         await settle();
