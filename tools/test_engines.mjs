@@ -1,5 +1,5 @@
-// npm run test:engines: runs the checked program in all engines, bundlers and kinds of pages, and writes the
-// table of docs/engines.md.
+// npm run test:engines: runs the checked program in all engines and kinds of pages, and writes the table of
+// docs/engines.md.
 import path from 'node:path';
 import { prepareBrowser } from './lib/browser.mjs';
 import { buildDist } from './lib/build.mjs';
@@ -9,12 +9,12 @@ import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
 import { ensureSystemPackages } from './lib/system_packages.mjs';
 
-const groups = ['node', 'runtimes', 'bundlers', 'chromium', 'firefox', 'webkit', 'site'];
+const groups = ['node', 'runtimes', 'chromium', 'firefox', 'webkit'];
 
 export const command = {
   name: 'npm run test:engines',
   summary:
-    'Runs the same checked program with the packed package in Node, Deno, Bun, test runners, bundlers, ' +
+    'Runs the same checked program with the packed package in Node, Deno, Bun, test runners, ' +
     'Chromium, Firefox and WebKit. Prints what each saw and updates the table of docs/engines.md. Installs ' +
     'the engines and builds the package.',
   options: {

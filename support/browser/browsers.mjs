@@ -1,23 +1,14 @@
 // The three engines of browsers behind one interface, for tests that only open pages.
 import { launchChromium } from './chromium.mjs';
 import { launchFirefox } from './firefox.mjs';
+import { openPage } from './open_page.mjs';
 import { launchWebKit } from './webkit.mjs';
 
 async function launchWatchedChromium() {
   const browser = await launchChromium();
   return {
     version: browser.version(),
-    async open(address) {
-      const context = await browser.newContext();
-      const page = await context.newPage();
-      const problems = [];
-      page.on('console', (message) => {
-        if (['error', 'warning'].includes(message.type())) problems.push(message.text());
-      });
-      page.on('pageerror', (error) => problems.push(error.message));
-      await page.goto(address);
-      return { problems, evaluate: (source) => page.evaluate(source), close: () => context.close() };
-    },
+    open: async (address) => openPage(await browser.newContext(), address),
     close: () => browser.close(),
   };
 }

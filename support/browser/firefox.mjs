@@ -3,6 +3,7 @@
 import puppeteer from 'puppeteer-core';
 import { which } from '../../tools/lib/commands.mjs';
 import { ensureSystemPackages } from '../../tools/lib/system_packages.mjs';
+import { openPage } from './open_page.mjs';
 
 /** No requests of the browser itself, and no start page. */
 const preferences = {
@@ -29,18 +30,7 @@ export async function launchFirefox() {
   const browser = await puppeteer.launch(options);
   return {
     version: (await browser.version()).split('/')[1],
-    async open(address) {
-      const context = await browser.createBrowserContext();
-      const page = await context.newPage();
-      const problems = [];
-      page.on('console', (message) => {
-        if (['error', 'warn'].includes(message.type())) problems.push(message.text());
-      });
-      page.on('pageerror', (error) => problems.push(error.message));
-      await page.goto(address);
-      const evaluate = (source) => page.evaluate(source);
-      return { problems, evaluate, close: () => context.close() };
-    },
+    open: async (address) => openPage(await browser.createBrowserContext(), address),
     close: () => browser.close(),
   };
 }

@@ -77,32 +77,23 @@ async function nodeProgram(major) {
 
 const nodeMajors = [20, 22, 24, 26];
 
-const nodeCases = nodeMajors.flatMap((major) => {
-  const run = async (...args) => {
-    const executable = await nodeProgram(major);
-    return {
-      version: output(executable, ['--version']).trim().slice(1),
-      ...(await runHere(executable, args)),
-    };
-  };
-  return [
-    {
-      name: `Node ${major}`,
-      conditions: 'import',
-      expected: { threads: 'several' },
-      // npm test runs Node 20 and 26 anyway.
-      quick: false,
-      run: () => run('main.mjs'),
+const several = { threads: 'several' };
+
+const nodeCases = nodeMajors.flatMap((major) =>
+  Object.entries({ import: 'main.mjs', require: 'main.cjs' }).map(([conditions, file]) => ({
+    group: 'Node',
+    name: `Node ${major}`,
+    conditions,
+    expected: several,
+    run: async () => {
+      const executable = await nodeProgram(major);
+      return {
+        version: output(executable, ['--version']).trim().slice(1),
+        ...(await runHere(executable, [file])),
+      };
     },
-    {
-      name: `Node ${major}`,
-      conditions: 'require',
-      expected: { threads: 'several' },
-      quick: false,
-      run: () => run('main.cjs'),
-    },
-  ];
-});
+  })),
+);
 
 /** The program of npm's package `deno` or `bun` for this machine. */
 async function deno() {
@@ -117,61 +108,58 @@ async function bun() {
 
 const versionLine = (executable) => output(executable, ['--version'])?.match(/\d+\.\d+\.\d+/)?.[0];
 
+/** A program without a Node of its own. */
+const runtime = (name, expected, prepare, args) => ({
+  name,
+  conditions: 'node_modules',
+  expected,
+  run: async () => {
+    const executable = await prepare();
+    return { version: versionLine(executable), ...(await runHere(executable, args)) };
+  },
+});
+
+/** A tool that runs in Node 24. `argsOf` returns Node's arguments for the folder with the tool's package. */
+const toolInNode = (name, major, conditions, argsOf) => ({
+  name,
+  conditions,
+  expected: several,
+  run: async () => {
+    const modules = await installed(`${name}@${major}`);
+    return {
+      version: await versionOf(modules, name),
+      ...(await runHere(await nodeProgram(24), argsOf(modules))),
+    };
+  },
+});
+
 const otherCases = [
-  {
-    name: 'Deno',
-    conditions: 'node_modules',
-    expected: { threads: 'several' },
-    run: async () => {
-      const executable = await deno();
-      const args = ['run', '--allow-all', '--no-lock', '--node-modules-dir=manual', 'main.mjs'];
-      return { version: versionLine(executable), ...(await runHere(executable, args)) };
-    },
-  },
-  {
-    name: 'Bun',
-    conditions: 'node_modules',
-    expected: { threads: 'any' },
-    run: async () => {
-      const executable = await bun();
-      return { version: versionLine(executable), ...(await runHere(executable, ['run', 'main.mjs'])) };
-    },
-  },
-  {
-    name: 'tsx',
-    conditions: 'TypeScript in Node 24',
-    expected: { threads: 'several' },
-    run: async () => {
-      const modules = await installed('tsx@4');
-      const args = [path.join(modules, 'tsx/dist/cli.mjs'), 'main.ts'];
-      return { version: await versionOf(modules, 'tsx'), ...(await runHere(await nodeProgram(24), args)) };
-    },
-  },
-  {
-    name: 'vitest',
-    conditions: 'Node 24',
-    expected: { threads: 'several' },
-    run: async () => {
-      const modules = await installed('vitest@5');
-      const args = [path.join(modules, 'vitest/vitest.mjs'), 'run', '--globals', 'program.test.mjs'];
-      return { version: await versionOf(modules, 'vitest'), ...(await runHere(await nodeProgram(24), args)) };
-    },
-  },
-  {
-    name: 'jest',
-    conditions: '--experimental-vm-modules',
-    expected: { threads: 'several' },
-    run: async () => {
-      const modules = await installed('jest@30');
-      const flags = ['--experimental-vm-modules', '--no-warnings'];
-      const config = JSON.stringify({ testMatch: ['**/*.test.mjs'], transform: {} });
-      const args = [...flags, path.join(modules, 'jest/bin/jest.js'), '--config', config, '--no-cache'];
-      return { version: await versionOf(modules, 'jest'), ...(await runHere(await nodeProgram(24), args)) };
-    },
-  },
+  runtime('Deno', several, deno, [
+    'run',
+    '--allow-all',
+    '--no-lock',
+    '--node-modules-dir=manual',
+    'main.mjs',
+  ]),
+  runtime('Bun', { threads: 'any' }, bun, ['run', 'main.mjs']),
+  toolInNode('tsx', 4, 'TypeScript in Node 24', (modules) => [
+    path.join(modules, 'tsx/dist/cli.mjs'),
+    'main.ts',
+  ]),
+  toolInNode('vitest', 5, 'Node 24', (modules) => [
+    path.join(modules, 'vitest/vitest.mjs'),
+    ...['run', '--globals', 'program.test.mjs'],
+  ]),
+  toolInNode('jest', 30, '--experimental-vm-modules', (modules) => [
+    ...['--experimental-vm-modules', '--no-warnings', path.join(modules, 'jest/bin/jest.js')],
+    ...['--config', JSON.stringify({ testMatch: ['**/*.test.mjs'], transform: {} }), '--no-cache'],
+  ]),
 ];
 
+/** npm test runs Node 20 and 26 anyway. */
+const quick = false;
+
 export const cases = [
-  ...nodeCases.map((each) => ({ group: 'Node', ...each })),
-  ...otherCases.map((each) => ({ group: 'Runtimes and test runners', quick: false, ...each })),
+  ...nodeCases.map((each) => ({ ...each, quick })),
+  ...otherCases.map((each) => ({ group: 'Runtimes and test runners', ...each, quick })),
 ];

@@ -24,10 +24,14 @@ export function output(program, args, options = {}) {
   return result.status === 0 ? result.stdout : null;
 }
 
-/** A program failed. `printed`: the end of its output; `code`: its exit code, null after a signal. */
+/**
+ * A program failed. `end`: how it ended; `printed`: the end of its output; `code`: its exit code, null after a
+ * signal.
+ */
 export class CommandError extends Error {
   constructor(command, end, printed, code) {
     super(`${command}\nended with ${end}\n${printed}`);
+    this.end = end;
     this.printed = printed;
     this.code = code;
   }

@@ -1,11 +1,8 @@
 // All cases, in the order of the table.
-import { existsSync } from 'node:fs';
 import * as browsers from '../cases_browsers.mjs';
 import * as programs from '../cases_programs.mjs';
 
 const sources = [programs, browsers];
-const bundlers = new URL('../cases_bundlers.mjs', import.meta.url);
-if (existsSync(bundlers)) sources.splice(1, 0, await import(bundlers.href));
 
 /** @type {import('./run_case.mjs').Case[]} */
 export const allCases = sources.flatMap(({ cases }) => cases);

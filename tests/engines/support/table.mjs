@@ -1,6 +1,7 @@
 // The table of docs/engines.md, between two markers. A row is a case: environment, condition, what was seen.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { CommandError } from '../../../tools/lib/commands.mjs';
 import { project } from '../../../tools/lib/paths.mjs';
 
 export const document = path.join(project, 'docs/engines.md');
@@ -40,14 +41,15 @@ export function rowOf({ group, name, conditions }, { result, error }) {
   const version = result?.version ?? '';
   const environment = version === '' || name.endsWith(version.split('.')[0]) ? name : `${name} ${version}`;
   const seen = error
-    ? ['', '', `✗ ${shortened(error.message)}`]
+    ? ['', '', `✗ ${shortened(error)}`]
     : [result.threads > 1 ? 'several' : '1', result.simd, `✓ ${result.threadsReason}`];
   const cells = [group, environment, conditions, ...seen].map(cell);
   return { group, name, conditions, isGreen: !error, cells };
 }
 
-/** Without addresses of temporary servers and folders, which differ in every run. */
-function shortened(message) {
+/** Without addresses of temporary servers and paths of programs, which differ between runs and machines. */
+function shortened(error) {
+  const message = error instanceof CommandError ? `the program ended with ${error.end}` : error.message;
   const text = message.replaceAll(/https?:\/\/127\.0\.0\.1:\d+\/case\d+\//g, '…/').split('\n', 1)[0];
   return text.length > 160 ? `${text.slice(0, 160)}…` : text;
 }
