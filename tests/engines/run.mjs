@@ -1,5 +1,5 @@
-// node tests/engines/run.mjs '{"match":"service worker","write":true}': runs the cases whose row matches, prints the
-// table and writes it into docs/engines.md. `npm run test:engines` starts it.
+// node tests/engines/run.mjs '{"match":"service worker","write":true}': runs the cases whose row matches,
+// prints the table and writes it into docs/engines.md. `npm run test:engines` starts it.
 import { grey, green, red } from '../../tools/lib/steps.mjs';
 import { allCases, closeAll } from './support/all_cases.mjs';
 import { runCase } from './support/run_case.mjs';

@@ -25,8 +25,8 @@ export function output(program, args, options = {}) {
 }
 
 /**
- * A program failed. `end`: how it ended; `printed`: the end of its output; `code`: its exit code, null after a
- * signal.
+ * A program failed. `end`: how it ended; `printed`: the end of its output; `code`: its exit code, null after
+ * a signal.
  */
 export class CommandError extends Error {
   constructor(command, end, printed, code) {

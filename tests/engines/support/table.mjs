@@ -51,7 +51,7 @@ export function rowOf({ group, name, conditions }, { result, error }) {
 function shortened(error) {
   const message = error instanceof CommandError ? `the program ended with ${error.end}` : error.message;
   const text = message.replaceAll(/https?:\/\/127\.0\.0\.1:\d+\/case\d+\//g, '…/').split('\n', 1)[0];
-  return text.length > 160 ? `${text.slice(0, 160)}…` : text;
+  return text.length > 160 ? `${text.slice(0, 160).replace(/\S*$/, '')}…` : text;
 }
 
 const keyOf = ({ group, name, conditions }) => [group, name, conditions].join('|');
