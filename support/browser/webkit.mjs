@@ -20,7 +20,7 @@ function findMiniBrowser() {
 async function startDisplay() {
   const args = ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'];
   const server = spawn('Xvfb', args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
-  const [number] = await once(server.stdio[3], 'data');
+  const [number] = await once(server.stdio[3], 'data', { signal: AbortSignal.timeout(10_000) });
   return { server, display: `:${String(number).trim()}` };
 }
 

@@ -41,10 +41,9 @@ export class CaseServer {
       });
       this.#servers.push(server);
     }
-    [this.origin, this.otherOrigin] = this.#servers.map(({ address }, index) => {
-      const { port } = address.call(this.#servers[index]);
-      return `http://127.0.0.1:${port}`;
-    });
+    [this.origin, this.otherOrigin] = this.#servers.map(
+      (server) => `http://127.0.0.1:${server.address().port}`,
+    );
   }
 
   /**

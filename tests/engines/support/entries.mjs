@@ -1,7 +1,7 @@
 // Modules that import the package and run the checked program.
 
 /** The entries of the package, by the names that the checked program uses. */
-const entries = {
+export const allEntries = {
   main: 'diffusion-cross-attention',
   onnx: 'diffusion-cross-attention/onnx',
   denoiser: 'diffusion-cross-attention/denoiser',
@@ -13,7 +13,7 @@ const entries = {
  * @param {(specifier: string) => string} [resolve] turns the name of an entry into what is imported
  * @param {Record<string, string>} [used] names of entries
  */
-export function runModule(resolve = (specifier) => specifier, used = entries) {
+export function runModule(resolve = (specifier) => specifier, used = allEntries) {
   const names = Object.keys(used);
   const imports = names.map((name) => `import * as ${name} from '${resolve(used[name])}';`);
   return `import { runProgram } from './program.mjs';
@@ -39,5 +39,3 @@ function fileOf(target) {
   const [, chosen] = Object.entries(target).find(([condition]) => conditions.includes(condition));
   return fileOf(chosen);
 }
-
-export { entries as allEntries };
