@@ -46,6 +46,7 @@ export const once = files('tests/node', [
   'bench_measurement',
   'bench_webgpu',
   'command_line',
+  'engines_table',
   'evaluation',
   'onnx_malformed',
   'onnx_refused',

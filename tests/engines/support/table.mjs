@@ -10,6 +10,9 @@ const end = '<!-- end of the table -->';
 const head =
   '| group | environment | condition | threads | SIMD | result |\n| --- | --- | --- | --- | --- | --- |';
 
+/** The version after the name of an environment. The major of "Node 20" is part of its name. */
+const version = / \d+\.[\d.]+\w*$/;
+
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
 
 /** @typedef {{ group: string, name: string, conditions: string, isGreen: boolean, cells: string[] }} Row */
@@ -28,7 +31,7 @@ export function readRows(text = readFileSync(document, 'utf8')) {
     const [group, name, conditions] = cells;
     return {
       group,
-      name: name.replace(/ [\d.]+\w*$/, ''),
+      name: name.replace(version, ''),
       conditions,
       isGreen: cells[5].startsWith('✓'),
       cells,
@@ -44,7 +47,7 @@ export function rowOf({ group, name, conditions }, { result, error }) {
     ? ['', '', `✗ ${shortened(error)}`]
     : [result.threads > 1 ? 'several' : '1', result.simd, `✓ ${result.threadsReason}`];
   const cells = [group, environment, conditions, ...seen].map(cell);
-  return { group, name, conditions, isGreen: !error, cells };
+  return { group, name, conditions: cells[2], isGreen: !error, cells };
 }
 
 /** Without addresses of temporary servers and paths of programs, which differ between runs and machines. */
@@ -57,13 +60,14 @@ function shortened(error) {
 const keyOf = ({ group, name, conditions }) => [group, name, conditions].join('|');
 
 /**
- * Writes the rows of the cases that ran. Rows of other cases stay; rows without a case are removed.
+ * Returns the document with the rows of the cases that ran. Rows of other cases stay; rows without a case are
+ * removed.
  *
+ * @param {string} text
  * @param {readonly Row[]} rows
  * @param {readonly { group: string, name: string, conditions: string }[]} cases all cases, in order
  */
-export function writeRows(rows, cases) {
-  const text = readFileSync(document, 'utf8');
+export function withRows(text, rows, cases) {
   const known = new Map([...readRows(text), ...rows].map((row) => [keyOf(row), row]));
   const lines = cases
     .map((each) => known.get(keyOf({ ...each, conditions: cell(each.conditions) })))
@@ -71,5 +75,9 @@ export function writeRows(rows, cases) {
     .map(({ cells }) => `| ${cells.join(' | ')} |`);
   const table = `${begin}\n\n${head}\n${lines.join('\n')}\n\n${end}`;
   const start = text.indexOf(begin);
-  writeFileSync(document, text.slice(0, start) + table + text.slice(text.indexOf(end) + end.length));
+  return text.slice(0, start) + table + text.slice(text.indexOf(end) + end.length);
 }
+
+/** Writes the rows into the document. */
+export const writeRows = (rows, cases) =>
+  writeFileSync(document, withRows(readFileSync(document, 'utf8'), rows, cases));
