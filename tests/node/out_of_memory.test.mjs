@@ -77,6 +77,82 @@ describe('without free memory', () => {
   });
 });
 
+describe('near 4 GiB', () => {
+  test('a request larger than the last free block is refused and changes nothing', async () => {
+    // The address of that block plus the size of the request exceeds 2^32.
+    const result = await runForValue(
+      `${load}
+      const addressOf = (tensor) => tensor.view().byteOffset;
+      const base = memoryInUse();
+      const results = [[2 ** 26, 200 * 2 ** 20], [2 ** 14, 2 ** 20]].map(([elements, requested]) => {
+        const tensors = [];
+        codeOf(() => { for (;;) tensors.push(allocate(elements)); });
+        const all = memoryInUse();
+        const last = tensors.reduce((one, other) => (addressOf(other) > addressOf(one) ? other : one));
+        const sum = addressOf(last) + 4 * requested;
+        last.dispose();
+        const code = codeOf(() => tensors.push(allocate(requested)));
+        const difference = memoryInUse() - all + 4 * elements;
+        const reused = codeOf(() => tensors.push(allocate(elements)));
+        tensors.forEach((tensor) => tensor.dispose());
+        return { code, sum, difference, reused, rest: memoryInUse() - base };
+      });
+      report({ results, same: run() === expected });`,
+    );
+    for (const { sum, ...found } of result.results) {
+      assert.ok(sum > 2 ** 32, `expected a block near 4 GiB, but the sum is ${sum}`);
+      assert.deepEqual(found, { code: failed, difference: 0, reused: 'no error', rest: 0 });
+    }
+    assert.equal(result.same, true);
+  });
+});
+
+describe('at addresses above 3.5 GiB', () => {
+  test('calls compute the same bits', async () => {
+    const result = await runForValue(
+      `${load}
+      const file = layer.saveWeights();
+      const maps = layer.attentionMaps(input, context).data().join();
+      const runCompiled = async (graph) => {
+        const inputs = [];
+        const output = graph.exportComputationGraph(inputs);
+        const compiled = await attention.compile(output, inputs, { inputShapes: [input.shape, context.shape] });
+        const result = compiled.run(input, context);
+        const values = result.data().join();
+        compiled.dispose(); result.dispose();
+        return values;
+      };
+      const compiled = await runCompiled(layer);
+      const tensors = fill();
+      // Only the memory at the end is free.
+      const high = tensors.filter((tensor) => tensor.view().byteOffset >= 3.5 * 2 ** 30);
+      high.forEach((tensor) => tensor.dispose());
+      const other = new DiffusionCrossAttention(256, 128, 4, 16, { seed: 4 });
+      other.training = true;
+      const address = Tensor.zeros([2 ** 16]).view().byteOffset;
+      other.loadWeights(file);
+      const copy = Tensor.from(input.view(), input.shape);
+      const output = other.forwardWithContext(copy, context);
+      const inputGradient = other.backward(output);
+      const values = [...output.data(), ...inputGradient.data(), ...other.getParameterGradients()].join();
+      const asyncOutput = await other.forwardAsync(copy, context);
+      report({
+        address,
+        same: values === expected,
+        sameAsync: asyncOutput.data().join() === output.data().join(),
+        sameParameters: other.getParameter('to_q.weight').data().join() ===
+          layer.getParameter('to_q.weight').data().join(),
+        sameFile: other.saveWeights().join() === file.join(),
+        sameMaps: other.attentionMaps(copy, context).data().join() === maps,
+        sameCompiled: await runCompiled(other) === compiled,
+      });`,
+    );
+    const { address, ...same } = result;
+    assert.ok(address >= 3.5 * 2 ** 30, `a tensor is at ${address}`);
+    for (const [name, value] of Object.entries(same)) assert.equal(value, true, name);
+  });
+});
+
 describe('shapes that are too large', () => {
   test('calls fail, and the layer stays usable', async () => {
     const result = await runForValue(`${load}

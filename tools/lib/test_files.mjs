@@ -57,11 +57,13 @@ export const once = files('tests/node', [
 
 /** Tests that depend on the variant: numbers, bits, memory, threads, loading. */
 export const variantTests = files('tests/node', [
+  'address_space',
   'async',
   'attention_maps',
   'backward',
   'bits',
   'compile',
+  'copies',
   'denoiser_bits',
   'denoiser_memory',
   'denoiser_sampling',
