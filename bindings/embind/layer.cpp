@@ -89,6 +89,11 @@ val parametersView(const DiffusionCrossAttention<T>& layer) {
 }
 
 template <class T>
+void requireGradients(DiffusionCrossAttention<T>& layer) {
+  layer.requireGradients();
+}
+
+template <class T>
 val gradientsView(const DiffusionCrossAttention<T>& layer) {
   return toView(layer.parameters().gradients());
 }
@@ -153,6 +158,7 @@ void bindLayer(const char* name) {
       .function("training", &training<T>)
       .function("setTraining", &setTraining<T>)
       .function("parametersView", &parametersView<T>)
+      .function("requireGradients", &requireGradients<T>)
       .function("gradientsView", &gradientsView<T>)
       .function("parameterView", &parameterView<T>)
       .function("parameterShape", &parameterShape<T>)

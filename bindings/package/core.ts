@@ -53,6 +53,9 @@ export interface CoreLayer extends CoreHandle {
   training(): boolean;
   setTraining(training: boolean): void;
   parametersView(): TypedArray;
+  /** Allocates the gradients unless they have memory. */
+  requireGradients(): void;
+  /** Empty if the gradients have no memory because there was no backward yet: they are zero. */
   gradientsView(): TypedArray;
   parameterView(name: string): TypedArray | undefined;
   parameterShape(name: string): number[] | undefined;

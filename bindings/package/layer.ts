@@ -216,7 +216,10 @@ export class DiffusionCrossAttention {
 
   /** Returns a copy of the accumulated gradients as one array, in the order of getParameterNames(). */
   getParameterGradients(): TypedArray {
-    return this.#state.core.gradientsView().slice();
+    const gradients = this.#state.core.gradientsView();
+    const copy = new (this.dtype === 'float32' ? Float32Array : Float64Array)(this.parameterCount);
+    copy.set(gradients);
+    return copy;
   }
 
   /** Sets the parameters' gradients to zero. */

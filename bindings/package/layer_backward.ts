@@ -89,6 +89,7 @@ export class BackwardPass {
     const saved = this.#currentSaved();
     if (saved === null) return null;
     getCore().checkOutputGradient(outputGradient.shape, saved.input.shape);
+    this.#state.core.requireGradients();
     const done = await accelerator()!.backward(this.#state.accelerated, saved, outputGradient, options);
     if (done === null) return null;
     if (this.#state.disposed) {

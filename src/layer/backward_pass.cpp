@@ -28,6 +28,8 @@ BackwardPass<T>::BackwardPass(const PassInputs<T>& inputs, Parameters<T>& parame
                         contextGradient_ ? *contextGradient_ : inputGradient_),
       schedule_(inputs.workspace) {
   addStages();
+  // Last: if memory runs out for anything else, a layer without gradients still has none.
+  parameters.requireGradients();
   statistics_ = {.happened = true,
                  .shapes = {NamedShape{"output gradient", layout_.shape}},
                  .tokenBlock = plan_.tokenBlock,

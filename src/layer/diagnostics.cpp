@@ -56,6 +56,7 @@ Diagnostics diagnose(const Configuration& configuration, const LayerInfo& info,
   addPass(result, "backward", statistics.backward);
   add("contextHits", statistics.contextHits);
   add("parameterBytes", info.parameterBytes);
+  add("gradientBytes", info.gradientBytes);
   add("packedWeightBytes", info.packedWeightBytes);
   add("contextBytes", info.contextBytes);
   add("activationBytes", info.activationBytes);

@@ -18,6 +18,8 @@ struct LayerInfo {
   bool training;
   /// Values and gradients.
   std::size_t parameterBytes;
+  /// Zero before the first backward pass.
+  std::size_t gradientBytes;
   std::size_t packedWeightBytes;
   /// Keys and values of the cached context.
   std::size_t contextBytes;

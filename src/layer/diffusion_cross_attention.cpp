@@ -207,13 +207,15 @@ void DiffusionCrossAttention<T>::resetState() {
 template <class T>
 Diagnostics DiffusionCrossAttention<T>::diagnostics() const {
   const auto bytesOf = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
+  const std::size_t gradientBytes = parameters_.gradients().size_bytes();
   const LayerInfo info{
       .dtype = sizeof(T) == 4 ? "float32" : "float64",
       .tileRows = linalg::kTileRows<T>,
       .tileColumns = linalg::kTileColumns<T>,
       .parameters = parameters_.size(),
       .training = training_,
-      .parameterBytes = 2 * bytesOf(parameters_.size()),
+      .parameterBytes = bytesOf(parameters_.size()) + gradientBytes,
+      .gradientBytes = gradientBytes,
       .packedWeightBytes = packedWeights_ ? packedWeights_->bytes() : 0,
       .contextBytes = contextCache_.bytes(),
       .activationBytes =

@@ -87,6 +87,8 @@ class DiffusionCrossAttention {
   /// Returns false and does nothing if no parameter has this name. Throws kShape if `value` has another
   /// shape.
   bool setParameter(std::string_view name, const Tensor<T>& value);
+  /// Allocates the gradients before gradients that were computed elsewhere are added.
+  void requireGradients() { parameters_.requireGradients(); }
   void clearGradients();
   /// Updates p ← p - learningRate·dp and clears the gradients.
   void updateParameters(double learningRate);

@@ -28,10 +28,8 @@ ParameterLayout::ParameterLayout(const Configuration& configuration)
 }
 
 template <class T>
-Parameters<T>::Parameters(const Configuration& configuration)
-    : layout_(configuration), values_(size()), gradients_(size()) {
+Parameters<T>::Parameters(const Configuration& configuration) : layout_(configuration), values_(size()) {
   values_.clear();
-  clearGradients();
   Random random(configuration.seed);
   for (Index index = 0; index < kParameterCount; ++index) {
     const auto id = static_cast<ParameterId>(index);
@@ -41,6 +39,13 @@ Parameters<T>::Parameters(const Configuration& configuration)
       value = static_cast<T>(bound * (2.0 * random.uniform() - 1.0));
     }
   }
+}
+
+template <class T>
+void Parameters<T>::requireGradients() {
+  if (!gradients_.empty()) return;
+  gradients_ = Buffer<T>(size());
+  gradients_.clear();
 }
 
 template <class T>
@@ -57,6 +62,7 @@ void Parameters<T>::addBiasGradient(linalg::MatrixView<const T> outputGradient, 
 
 template <class T>
 void Parameters<T>::stepGradientDescent(T learningRate) {
+  if (gradients_.empty()) return;
   T* values = values_.data();
   T* gradients = gradients_.data();
   const simd::Vector<T> rate = simd::splat(learningRate);

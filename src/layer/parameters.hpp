@@ -41,12 +41,13 @@ class ParameterLayout {
   Index size_ = 0;
 };
 
-/// The parameters of a layer and their gradients, each as one flat array.
+/// The parameters of a layer and their gradients, each as one flat array. The gradients are zero, and have no
+/// memory, until requireGradients: a layer that is never trained has none.
 template <class T>
 class Parameters {
  public:
   /// Initializes the weights uniformly within ±√(6 / (inFeatures + outFeatures)) (Xavier; Glorot and Bengio,
-  /// 2010), the bias and all gradients with zeros.
+  /// 2010), the bias with zeros.
   explicit Parameters(const Configuration& configuration);
 
   Index size() const { return layout_.size(); }
@@ -58,13 +59,21 @@ class Parameters {
   // Call touch() after writing values.
   std::span<T> mutableValues() { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<T> mutableValues(ParameterId id) { return part(mutableValues(), id); }
-  std::span<T> gradients() { return {gradients_.data(), static_cast<std::size_t>(size())}; }
-  std::span<const T> gradients() const { return {gradients_.data(), static_cast<std::size_t>(size())}; }
-  std::span<T> gradients(ParameterId id) { return part(gradients(), id); }
+  /// Allocates the gradients, all zero, unless they have memory. Throws kOutOfMemory.
+  void requireGradients();
+  /// Empty before requireGradients.
+  std::span<const T> gradients() const {
+    return {gradients_.data(), static_cast<std::size_t>(gradients_.size())};
+  }
+  /// Requires requireGradients.
+  std::span<T> gradients(ParameterId id) {
+    return part(std::span<T>(gradients_.data(), static_cast<std::size_t>(size())), id);
+  }
 
   /// Adds the sums over the tokens to the gradient of the bias. `outputGradient`: channels × tokens, where
   /// the first row is channel `firstChannel`.
   void addBiasGradient(linalg::MatrixView<const T> outputGradient, Index firstChannel);
+  /// Does nothing if the gradients have no memory.
   void clearGradients() { gradients_.clear(); }
   /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients. Call touch()
   /// afterwards.

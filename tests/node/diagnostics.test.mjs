@@ -69,7 +69,9 @@ describe('getDiagnostics', () => {
 
   test('includes the bytes of parameters, contexts and activations', () =>
     withCase(size, ({ layer, input, context }, own) => {
-      assert.equal(Number(layer.getDiagnostics().parameterBytes), 2 * 4 * layer.parameterCount);
+      const parameterBytes = 4 * layer.parameterCount;
+      assert.equal(Number(layer.getDiagnostics().parameterBytes), parameterBytes);
+      assert.equal(Number(layer.getDiagnostics().gradientBytes), 0);
       own(layer.forwardWithContext(input, context));
       assert.ok(Number(layer.getDiagnostics().contextBytes) > context.size * 4);
       layer.training = true;
@@ -78,6 +80,10 @@ describe('getDiagnostics', () => {
       layer.resetState();
       assert.equal(Number(layer.getDiagnostics().activationBytes), 0);
       assert.equal(Number(layer.getDiagnostics().contextBytes), 0);
+      own(layer.forwardWithContext(input, context));
+      own(layer.backward(input));
+      assert.equal(Number(layer.getDiagnostics().parameterBytes), 2 * parameterBytes);
+      assert.equal(Number(layer.getDiagnostics().gradientBytes), parameterBytes);
     }));
 
   test('includes the block sizes', () =>

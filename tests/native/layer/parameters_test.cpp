@@ -63,7 +63,30 @@ TYPED_TEST(ParametersTest, XavierUniformFromTheSeedInOrder) {
   for (const T value : this->layer_.parameters().values(ParameterId::kOutputBias)) {
     ASSERT_EQ(value, T(0));
   }
-  for (const T gradient : this->layer_.parameters().gradients()) ASSERT_EQ(gradient, T(0));
+}
+
+TYPED_TEST(ParametersTest, ALayerWithoutABackwardHasNoGradients) {
+  using T = TypeParam;
+  const auto bytesOf = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
+  const std::size_t before = memory::bytesInUse();
+  layer::DiffusionCrossAttention<T> layer(kConfiguration);
+  const std::size_t parameterBytes = bytesOf(layer.parameters().size());
+  EXPECT_EQ(memory::bytesInUse() - before, parameterBytes);
+  layer.setTraining(true);
+  const Tensor<T> input = Tensor<T>::full(Shape{7, 48}, T(0.5));
+  const Tensor<T> context = Tensor<T>::full(Shape{5, 20}, T(0.25));
+  layer.forward(input, &context);
+  const std::vector<T> values(layer.parameters().values().begin(), layer.parameters().values().end());
+  layer.clearGradients();
+  layer.updateParameters(0.5);
+  EXPECT_TRUE(isIdentical(layer.parameters().values(), values));
+  EXPECT_TRUE(layer.parameters().gradients().empty());
+  EXPECT_TRUE(failsWith(ErrorCode::kArgument, [&] { layer.backward(input); }));
+  EXPECT_TRUE(layer.parameters().gradients().empty());
+
+  layer.forward(input, &context);
+  layer.backward(input);
+  EXPECT_EQ(std::as_const(layer).parameters().gradients().size(), values.size());
 }
 
 TYPED_TEST(ParametersTest, SeedsDiffer) {
@@ -135,7 +158,8 @@ TYPED_TEST(ParametersTest, AStepUpdatesEveryElementAndClearsTheGradients) {
     const std::vector<T> before(parameters.values().begin(), parameters.values().end());
     Random random(9);
     const std::vector<T> gradients = normalValues<T>(random, parameters.size());
-    std::copy(gradients.begin(), gradients.end(), parameters.gradients().begin());
+    parameters.requireGradients();
+    std::copy(gradients.begin(), gradients.end(), parameters.gradients(ParameterId::kQuery).data());
     const std::uint64_t version = parameters.version();
     parameters.stepGradientDescent(T(0.25));
     for (std::size_t index = 0; index < before.size(); ++index) {
