@@ -1,11 +1,11 @@
 // Copies of files to and from WASM memory.
+import { copyToWasm } from './copy_to_wasm';
 import type { CoreBytes, CoreModule } from './core';
 
 /** Calls `use` with a copy of a file in a module's memory, which is freed afterwards. */
 export function withBytes<R>(core: CoreModule, file: Uint8Array, use: (bytes: CoreBytes) => R): R {
-  const bytes = core.Bytes.allocate(file.byteLength);
+  const bytes = copyToWasm('file', file, () => core.Bytes.allocate(file.byteLength));
   try {
-    bytes.view().set(file);
     return use(bytes);
   } finally {
     bytes.delete();

@@ -1,5 +1,6 @@
 // Checks of arguments, and what they need to know of shapes. Each check throws an error that names the
 // argument, its value and what is expected.
+import type { NumberArray } from './copy_to_wasm';
 import type { DType } from './core';
 import { ArgumentError, ShapeError } from './errors';
 
@@ -98,20 +99,42 @@ export function checkShape(argument: string, value: unknown, min = 0): number[] 
   return shape;
 }
 
-/** Returns `value` if it is a typed array of numbers (not of bigints) or an array-like object of numbers. */
-export function checkNumbers(argument: string, value: unknown): ArrayLike<number> {
+/** The maximum of elements that a tensor can have: 2 GiB of float32. */
+const maxElements = 2 ** 29;
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * Returns `value` if it is a typed array of numbers (not of bigints), or a copy of an array-like object of
+ * numbers, each of which is read once.
+ */
+export function checkNumbers(argument: string, value: unknown): NumberArray {
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
     if (value instanceof BigInt64Array || value instanceof BigUint64Array) fail(argument, value, 'numbers');
-    return value as unknown as ArrayLike<number>;
+    if (value.byteLength === 0 && isDetached(value.buffer)) {
+      throw new ArgumentError(
+        `${argument} has a detached buffer; expected numbers. A view of a Tensor is valid only until the next ` +
+          'call into this package: use data()',
+      );
+    }
+    return value as NumberArray;
   }
-  const isArrayLike =
-    typeof value === 'object' && value !== null && Number.isInteger((value as { length?: unknown }).length);
-  if (!isArrayLike) fail(argument, value, 'an array of numbers');
-  const numbers = value as ArrayLike<unknown>;
+  const length = typeof value === 'object' && value !== null ? (value as { length?: unknown }).length : null;
+  if (!Number.isInteger(length)) fail(argument, value, 'an array of numbers');
+  const numbers = new Float64Array(checkInteger(`${argument}.length`, length, 0, maxElements));
   for (let index = 0; index < numbers.length; ++index) {
-    if (typeof numbers[index] !== 'number') fail(`${argument}[${index}]`, numbers[index], 'a number');
+    const element = (value as ArrayLike<unknown>)[index];
+    if (typeof element !== 'number') fail(`${argument}[${index}]`, element, 'a number');
+    numbers[index] = element;
   }
-  return numbers as ArrayLike<number>;
+  return numbers;
 }
 
 /** Returns the number of elements of a shape: the product of its dimensions, 1 for a scalar. */

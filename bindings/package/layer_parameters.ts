@@ -22,8 +22,7 @@ export function setParameters(state: LayerState, count: number, parameters: Arra
 export function getParameter({ core, dtype }: LayerState, name: string): Tensor | undefined {
   const shape = core.parameterShape(checkString('name', name));
   if (shape === undefined) return undefined;
-  // Copied first: creating the tensor may grow the memory, which detaches the view.
-  return Tensor.from(core.parameterView(name)!.slice(), shape, dtype);
+  return Tensor.from(core.parameterView(name)!, shape, dtype);
 }
 
 export function setParameter(state: LayerState, name: string, value: Tensor): boolean {

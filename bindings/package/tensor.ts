@@ -11,6 +11,7 @@ import {
   show,
   sizeOf,
 } from './checks';
+import { copyToWasm } from './copy_to_wasm';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
 import type { UsersBuffer } from './gpu_types';
@@ -89,8 +90,7 @@ export class Tensor {
         `data has ${numbers.length} elements; expected ${sizeOf(dimensions)} for shape ${show(dimensions)}`,
       );
     }
-    const handle = coreClass(kind).uninitialized(dimensions);
-    handle.view().set(numbers);
+    const handle = copyToWasm('data', numbers, () => coreClass(kind).uninitialized(dimensions));
     return new Tensor(handle, kind);
   }
 
