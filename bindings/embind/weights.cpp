@@ -1,10 +1,8 @@
 #include <emscripten/bind.h>
 
-#include <list>
-
-#include "embind/arrays.hpp"
 #include "embind/bytes.hpp"
-#include "weights/loading.hpp"
+#include "embind/push.hpp"
+#include "layer/diffusion_cross_attention.hpp"
 #include "weights/safetensors.hpp"
 
 namespace cross_attention::embind {
@@ -14,62 +12,72 @@ namespace {
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 using layer::DiffusionCrossAttention;
-using weights::Candidate;
 using weights::StoredTensor;
 
-/// A parsed safetensors file, which owns its bytes.
-struct WeightFile {
-  explicit WeightFile(Bytes content) : bytes(std::move(content)), tensors(weights::readSafetensors(bytes)) {}
+/// Returns [names, dtypes, numbers, metadata]. `numbers` has begin, end, rank and shape of each tensor, and
+/// metadata each name and its value. `bytes`: the header without its length. `dataBytes`: -1 if unknown.
+val readHeader(const Bytes& bytes, double dataBytes) {
+  weights::Metadata metadata;
+  const auto tensors = weights::readHeader(
+      {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+      dataBytes < 0 ? weights::kUnknownBytes : static_cast<std::uint64_t>(dataBytes), &metadata);
+  std::vector<std::string> names;
+  std::vector<std::string> types;
+  std::vector<double> numbers;
+  for (const weights::TensorInfo& tensor : tensors) {
+    names.push_back(tensor.name);
+    types.push_back(tensor.dtype);
+    for (const std::uint64_t number : {tensor.begin, tensor.end, std::uint64_t{tensor.shape.size()}}) {
+      numbers.push_back(static_cast<double>(number));
+    }
+    for (const std::uint64_t dimension : tensor.shape) numbers.push_back(static_cast<double>(dimension));
+  }
+  std::vector<std::string> pairs;
+  for (const auto& [name, value] : metadata) {
+    pairs.push_back(name);
+    pairs.push_back(value);
+  }
+  const val result = val::array();
+  push(result, val::array(names));
+  push(result, val::array(types));
+  push(result, val::array(numbers));
+  push(result, val::array(pairs));
+  return result;
+}
 
-  Bytes bytes;
-  std::vector<StoredTensor> tensors;
-};
+/// Returns `size` bytes of a stored tensor.
+StoredTensor partOf(const std::string& name, const std::string& dtype, const Bytes& bytes, double size) {
+  return {{name, dtype, {}}, {bytes.data(), static_cast<std::size_t>(size)}};
+}
 
-/// The named tensors of one loadWeights call, and the parameters that they map to. Added tensors and files
-/// must outlive it.
-struct Candidates {
-  struct Named {
-    StoredTensor tensor;
-    std::string parameter;
-  };
-  std::list<Named> all;
-};
+/// Returns the elements that bytes of a stored tensor decode to, from an offset on.
+template <class T>
+std::span<T> targetOf(std::span<T> all, double offset, double count) {
+  return all.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(count));
+}
+
+/// Decodes the first `size` bytes to `count` elements of a tensor. Converts integers to float32.
+template <class T>
+void decode(Tensor<T>& tensor, double offset, double count, const std::string& name, const std::string& dtype,
+            const Bytes& bytes, double size) {
+  const StoredTensor part = partOf(name, dtype, bytes, size);
+  const std::span<T> values = targetOf(std::span<T>(tensor.begin(), tensor.end()), offset, count);
+  if constexpr (sizeof(T) == 4) {
+    weights::decodeNumbers(part, values);
+  } else {
+    weights::decode(part, values);
+  }
+}
+
+/// As decode, into a parameter.
+template <class T>
+void load(DiffusionCrossAttention<T>& layer, const std::string& parameter, double offset, double count,
+          const std::string& dtype, const Bytes& bytes, double size) {
+  const std::span<T> values = layer.overwriteParameter(*layer::findParameter(parameter));
+  weights::decode(partOf(parameter, dtype, bytes, size), targetOf(values, offset, count));
+}
 
 // The caller owns returned pointers: JavaScript deletes them.
-
-WeightFile* readFile(Bytes& bytes) { return new WeightFile(std::move(bytes)); }
-
-val namesOf(const WeightFile& file) {
-  std::vector<std::string> names;
-  for (const StoredTensor& tensor : file.tensors) names.push_back(tensor.name);
-  return val::array(names);
-}
-
-Candidates* createCandidates() { return new Candidates; }
-
-/// Treats a tensor in memory like one in a file.
-template <class T>
-void addTensor(Candidates& candidates, const std::string& name, const std::string& parameter,
-               const Tensor<T>& tensor) {
-  const std::span<const T> values(tensor.begin(), tensor.end());
-  candidates.all.push_back(
-      {{name, sizeof(T) == 4 ? "F32" : "F64", tensor.shape(), std::as_bytes(values)}, parameter});
-}
-
-void addStored(Candidates& candidates, const std::string& parameter, const WeightFile& file, int index) {
-  candidates.all.push_back({file.tensors[static_cast<std::size_t>(index)], parameter});
-}
-
-/// Returns the names of the loaded parameters.
-template <class T>
-val load(const Candidates& candidates, DiffusionCrossAttention<T>& layer, bool strict) {
-  std::vector<Candidate<T>> all;
-  for (const auto& [tensor, parameter] : candidates.all) {
-    all.push_back({{tensor.name, parameter, tensor.shape},
-                   [&tensor](std::span<T> values) { weights::decode(tensor, values); }});
-  }
-  return val::array(weights::loadWeights<T>(layer, all, strict).loaded);
-}
 
 template <class T>
 Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix, const std::string& dtype) {
@@ -85,16 +93,11 @@ Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix, 
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(weights) {
-  emscripten::class_<WeightFile>("WeightFile")
-      .class_function("read", &readFile, allow_raw_pointers())
-      .function("names", &namesOf);
-  emscripten::class_<Candidates>("Candidates")
-      .class_function("create", &createCandidates, allow_raw_pointers())
-      .function("addFloat32", &addTensor<float>)
-      .function("addFloat64", &addTensor<double>)
-      .function("addStored", &addStored)
-      .function("loadFloat32", &load<float>)
-      .function("loadFloat64", &load<double>);
+  emscripten::function("readHeader", &readHeader);
+  emscripten::function("decodeFloat32", &decode<float>);
+  emscripten::function("decodeFloat64", &decode<double>);
+  emscripten::function("loadFloat32", &load<float>);
+  emscripten::function("loadFloat64", &load<double>);
   emscripten::function("saveFloat32", &save<float>, allow_raw_pointers());
   emscripten::function("saveFloat64", &save<double>, allow_raw_pointers());
 }

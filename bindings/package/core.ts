@@ -148,18 +148,28 @@ export interface CoreBytes extends CoreHandle {
   view(): Uint8Array;
 }
 
-export interface CoreWeightFile extends CoreHandle {
-  names(): string[];
-}
+/** [names, dtypes, numbers, metadata]: see readHeader in bindings/embind/weights.cpp. */
+export type CoreHeader = [names: string[], types: string[], numbers: number[], metadata: string[]];
 
-export interface CoreCandidates extends CoreHandle {
-  addFloat32(name: string, parameter: string, tensor: CoreTensor): void;
-  addFloat64(name: string, parameter: string, tensor: CoreTensor): void;
-  addStored(parameter: string, file: CoreWeightFile, index: number): void;
-  /** Returns the names of the parameters that were loaded. */
-  loadFloat32(layer: CoreLayer, strict: boolean): string[];
-  loadFloat64(layer: CoreLayer, strict: boolean): string[];
-}
+/** Decodes the first `size` bytes to `count` elements from `offset` on. `name`: for messages. */
+type Decode = (
+  tensor: CoreTensor,
+  offset: number,
+  count: number,
+  name: string,
+  type: string,
+  bytes: CoreBytes,
+  size: number,
+) => void;
+type Load = (
+  layer: CoreLayer,
+  parameter: string,
+  offset: number,
+  count: number,
+  type: string,
+  bytes: CoreBytes,
+  size: number,
+) => void;
 
 type Save = (layer: CoreLayer, prefix: string, dtype: string) => CoreBytes;
 
@@ -172,8 +182,6 @@ export const coreClasses = [
   'PendingForwardFloat32',
   'PendingForwardFloat64',
   'Bytes',
-  'WeightFile',
-  'Candidates',
   'GraphNodes',
   'GraphSource',
   'CompiledGraph',
@@ -183,6 +191,11 @@ export const coreFunctions = [
   'setThreads',
   'checkCall',
   'checkOutputGradient',
+  'readHeader',
+  'decodeFloat32',
+  'decodeFloat64',
+  'loadFloat32',
+  'loadFloat64',
   'saveFloat32',
   'saveFloat64',
   'exportGraphFloat32',
@@ -236,8 +249,14 @@ export interface Core extends CoreModule {
   TensorFloat64: CoreTensorClass;
   LayerFloat32: CoreLayerClass;
   LayerFloat64: CoreLayerClass;
-  WeightFile: { read(bytes: CoreBytes): CoreWeightFile };
-  Candidates: { create(): CoreCandidates };
+  /** `bytes`: the header without its length. `dataBytes`: -1 if unknown. */
+  readHeader(bytes: CoreBytes, dataBytes: number): CoreHeader;
+  /** Floating-point and integer types. */
+  decodeFloat32: Decode;
+  /** Floating-point types only. */
+  decodeFloat64: Decode;
+  loadFloat32: Load;
+  loadFloat64: Load;
   saveFloat32: Save;
   saveFloat64: Save;
   exportGraphFloat32: ExportGraph;

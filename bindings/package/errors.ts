@@ -71,6 +71,16 @@ export class OutOfMemoryError extends CrossAttentionError {
   }
 }
 
+/** An AbortSignal ended the call. Its reason is `cause`. Code 'ERR_ABORTED'. */
+export class AbortedError extends CrossAttentionError {
+  static override readonly name = 'AbortedError';
+
+  constructor(message: string, cause: unknown) {
+    super('ERR_ABORTED', message);
+    this.cause = cause;
+  }
+}
+
 /** There is no GPU device, it was lost, or it reported an error. Code 'ERR_DEVICE'. */
 export class DeviceError extends CrossAttentionError {
   static override readonly name: string = 'DeviceError';

@@ -7,6 +7,7 @@
 export type { DeviceChoice, DeviceOptions } from './accelerator';
 export type { DType, TypedArray } from './core';
 export {
+  AbortedError,
   ArgumentError,
   CrossAttentionError,
   DisposedError,
@@ -33,4 +34,12 @@ export type { GpuMemoryInUse, Location } from './resident';
 export { gpuMemoryInUse, memoryInUse, synchronize } from './runtime';
 export type { RuntimeInfo } from './runtime';
 export { Tensor } from './tensor';
-export type { LoadWeightsOptions, WeightLoadResult, WeightLoadValidation } from './weights';
+export { WeightFile } from './weight_file';
+export type { OpenOptions, WeightFileSource } from './file_content';
+export type {
+  LoadWeightsOptions,
+  WeightBytes,
+  WeightLoadResult,
+  WeightLoadValidation,
+  WeightSource,
+} from './weights';

@@ -21,14 +21,15 @@ import { getParameter, setParameter, setParameters } from './layer_parameters';
 import { LayerState } from './layer_state';
 import { getCore, getRuntimeInfo } from './runtime';
 import { randomSeed, type Tensor, wrapTensor } from './tensor';
-import { loadInto, saveFrom, validateAgainst } from './weights';
+import type { WeightFile } from './weight_file';
+import { loadFromFile, loadInto, saveFrom, validateAgainst } from './weights';
 import type {
   LoadWeightsOptions,
   NamedTensors,
   WeightLoadResult,
   WeightLoadValidation,
+  WeightBytes,
   WeightMapping,
-  WeightSource,
 } from './weights';
 
 const maxDimension = 32768;
@@ -282,17 +283,28 @@ export class DiffusionCrossAttention {
   }
 
   /**
-   * Loads a safetensors file (F64, F32, F16 or BF16 tensors) or named tensors. Throws WeightsError if they do
-   * not match; then no parameter has changed.
+   * Loads a safetensors file (F64, F32, F16, BF16, F8_E4M3 or F8_E5M2 tensors; a weight_scale or scale_weight
+   * of the latter two is applied) or named tensors. Throws WeightsError if they do not match; then no
+   * parameter has changed. A matrix may be stored as a 1×1 convolution, [out, in, 1, 1].
    *
    * @example
    * layer.loadWeights(file, { prefix: 'down_blocks.0.attentions.0.transformer_blocks.0.attn2.' });
    */
-  loadWeights(weights: WeightSource, options?: LoadWeightsOptions): WeightLoadResult {
+  loadWeights(weights: WeightBytes, options?: LoadWeightsOptions): WeightLoadResult {
     this.#state.requireAlive();
-    const result = loadInto(this.#state, weights, options);
-    this.#state.parametersVersion++;
-    return result;
+    return loadInto(this.#state, weights, options);
+  }
+
+  /**
+   * Resolves with the result of loadWeights for an open file, of which it reads only the layer's weights.
+   *
+   * @example
+   * const file = await WeightFile.open('https://example.com/model.safetensors');
+   * await layer.loadWeightsFrom(file, { prefix: 'mid_block.attentions.0.transformer_blocks.0.attn2.' });
+   */
+  async loadWeightsFrom(file: WeightFile, options?: LoadWeightsOptions): Promise<WeightLoadResult> {
+    this.#state.requireAlive();
+    return loadFromFile(this.#state, file, options);
   }
 
   /**

@@ -1,10 +1,21 @@
-// Loading and saving of named weights: which weight of a source belongs to which parameter.
-import { takeBytes, withBytes } from './bytes';
+// Loading and saving of named weights.
+import { takeBytes } from './bytes';
 import { checkBoolean, checkOptions, checkString, fail, show } from './checks';
-import type { CoreCandidates, CoreWeightFile } from './core';
+import { decodeInto, decodeValues, type Encoded } from './decoding';
+import { ArgumentError } from './errors';
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
+import { tensorsInMemory, type StoredTensor } from './safetensors';
 import { Tensor, tensorHandle } from './tensor';
+import { WeightFile } from './weight_file';
+import {
+  fitsShape,
+  matchWeights,
+  type Match,
+  type NamedWeight,
+  type Naming,
+  type WeightMapping,
+} from './weight_matching';
 
 export interface WeightLoadValidation {
   /** Parameters that have a weight. */
@@ -36,12 +47,23 @@ export interface WeightLoadResult {
 }
 
 export type NamedTensors = Map<string, Tensor> | Record<string, Tensor>;
-/** Returns the parameter for a name without the prefix, or null to ignore the weight. */
-export type WeightMapping = (name: string) => string | null;
-/** The bytes of a safetensors file, or named tensors. */
-export type WeightSource = ArrayBuffer | Uint8Array | NamedTensors;
+export type { WeightMapping } from './weight_matching';
+/**
+ * The bytes of a safetensors file, the bytes of its shards, or named tensors. An ArrayBufferView of any type
+ * counts as its bytes. Only the header and the weights of the layer are copied.
+ */
+export type WeightBytes =
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | ArrayBufferView
+  | readonly (ArrayBuffer | ArrayBufferView)[]
+  | NamedTensors;
+export type WeightSource = WeightBytes | WeightFile;
 export interface LoadWeightsOptions {
-  /** Only names with this prefix are loaded; the parameter's name is what follows it. Default ''. */
+  /**
+   * Only names with this prefix are loaded; the parameter's name is what follows it. The final dot may be
+   * left out unless there is a mapping. Default ''.
+   */
   prefix?: string;
   /** Maps names without the prefix to parameters. Default: the name itself. */
   mapping?: WeightMapping;
@@ -49,8 +71,8 @@ export interface LoadWeightsOptions {
   strict?: boolean;
 }
 
-function checkMapping(mapping: unknown): WeightMapping {
-  if (mapping === undefined || mapping === null) return (name) => name;
+function checkMapping(mapping: unknown): WeightMapping | null {
+  if (mapping === undefined || mapping === null) return null;
   if (typeof mapping !== 'function') fail('mapping', mapping, 'a function from names to names or null');
   return (name) => {
     const parameter: unknown = mapping(name);
@@ -99,14 +121,14 @@ export function validateAgainst(
   const unmatchedWeights: string[] = [];
   const shapeMismatches: WeightLoadValidation['shapeMismatches'] = [];
   for (const [name, actual] of namesAndShapes(weights)) {
-    const parameter = map(name);
+    const parameter = map === null ? name : map(name);
     const expected = parameter === null ? undefined : state.core.parameterShape(parameter);
     if (parameter === null || expected === undefined) {
       unmatchedWeights.push(name);
       continue;
     }
     matched.add(parameter);
-    if (actual !== null && String(actual) !== String(expected)) {
+    if (actual !== null && !fitsShape(actual, expected)) {
       shapeMismatches.push({ name: parameter, expected, actual });
     }
   }
@@ -123,96 +145,117 @@ export function validateAgainst(
   };
 }
 
-interface Naming {
-  prefix: string;
-  mapping: WeightMapping;
-}
-
-/**
- * Calls add(name, parameter, index) for each name with the prefix. `parameter` is null if the weight is
- * ignored.
- */
-function forNames(
-  names: readonly string[],
-  { prefix, mapping }: Naming,
-  add: (name: string, parameter: string | null, index: number) => void,
-): void {
-  names.forEach((name, index) => {
-    if (name.startsWith(prefix)) add(name, mapping(name.slice(prefix.length)), index);
-  });
-}
-
-function readFile(weights: ArrayBuffer | Uint8Array): CoreWeightFile {
-  const source = weights instanceof ArrayBuffer ? new Uint8Array(weights) : weights;
-  return withBytes(getCore(), source, (bytes) => getCore().WeightFile.read(bytes));
+function checkNaming(options: LoadWeightsOptions | undefined): Naming {
+  const { prefix = '', mapping, strict = true } = checkOptions('options', options);
+  return {
+    prefix: checkString('prefix', prefix),
+    mapping: checkMapping(mapping),
+    strict: checkBoolean('strict', strict),
+  };
 }
 
 function toEntries(weights: NamedTensors): [string, Tensor][] {
   return weights instanceof Map ? [...weights] : Object.entries(weights);
 }
 
-/** Adds the weights of a file. Returns the number of all its tensors. */
-function addStored(candidates: CoreCandidates, file: CoreWeightFile, naming: Naming): number {
-  const names = file.names();
-  forNames(names, naming, (_name, parameter, index) => {
-    if (parameter !== null) candidates.addStored(parameter, file, index);
-  });
-  return names.length;
+/** A weight, and how its bytes are read once it is known to be needed. */
+interface ReadableWeight extends NamedWeight {
+  read(): Uint8Array;
 }
 
-/** Adds named tensors. Returns their number. */
-function addTensors(candidates: CoreCandidates, weights: NamedTensors, naming: Naming): number {
-  const entries = toEntries(weights);
-  const names = entries.map(([name]) => checkString('weights', name));
-  forNames(names, naming, (name, parameter, index) => {
-    const tensor = entries[index]![1];
-    const handle = tensorHandle(`weights[${show(name)}]`, tensor, null);
-    if (parameter === null) return;
-    if (tensor.dtype === 'float32') candidates.addFloat32(name, parameter, handle);
-    else candidates.addFloat64(name, parameter, handle);
-  });
-  return entries.length;
+function describeTensor([name, tensor]: [string, Tensor]): ReadableWeight {
+  checkString('weights', name);
+  const argument = `weights[${show(name)}]`;
+  tensorHandle(argument, tensor, null);
+  return {
+    name,
+    type: tensor.dtype === 'float32' ? 'F32' : 'F64',
+    shape: tensor.shape,
+    // A copy, checked again: the mapping may have disposed the tensor.
+    read: () => new Uint8Array((tensorHandle(argument, tensor, null).view().slice() as Float32Array).buffer),
+  };
+}
+
+function describeWeights(weights: unknown): ReadableWeight[] {
+  if (weights instanceof WeightFile) {
+    throw new ArgumentError('weights is a WeightFile; expected bytes or Tensors: use loadWeightsFrom');
+  }
+  const stored = tensorsInMemory(weights);
+  if (stored !== null) return stored.map((tensor) => ({ ...tensor, read: () => tensor.bytes }));
+  if (!isNamedTensors(weights) || (typeof Blob === 'function' && weights instanceof Blob)) {
+    fail(
+      'weights',
+      weights,
+      'bytes of a safetensors file or of its shards, or a Map or object of Tensors; ' +
+        'WeightFile.open reads URLs, paths and Blobs, for loadWeightsFrom',
+    );
+  }
+  return toEntries(weights).map(describeTensor);
+}
+
+function decodeMatches(
+  state: LayerState,
+  matches: readonly Match<Encoded>[],
+  skipped: number,
+): WeightLoadResult {
+  decodeInto(
+    state,
+    matches.map(({ parameter, weight, scale }) => ({
+      ...weight,
+      parameter,
+      scales: scale && decodeValues(scale),
+    })),
+  );
+  const loaded = matches.map(({ parameter }) => parameter);
+  return {
+    success: true,
+    loadedCount: loaded.length,
+    skippedCount: skipped,
+    failedCount: 0,
+    loadedParameters: loaded,
+    failedParameters: [],
+  };
 }
 
 /** See DiffusionCrossAttention.loadWeights. The mapping is the user's function and may dispose the layer. */
 export function loadInto(
   state: LayerState,
-  weights: WeightSource,
+  weights: WeightBytes,
   options: LoadWeightsOptions | undefined,
 ): WeightLoadResult {
-  const { prefix = '', mapping, strict = true } = checkOptions('options', options);
-  checkString('prefix', prefix);
-  checkBoolean('strict', strict);
-  const naming = { prefix, mapping: checkMapping(mapping) };
-  const candidates = getCore().Candidates.create();
-  let file: CoreWeightFile | null = null;
-  let count: number;
-  try {
-    if (weights instanceof ArrayBuffer || weights instanceof Uint8Array) {
-      file = readFile(weights);
-      count = addStored(candidates, file, naming);
-    } else {
-      if (!isNamedTensors(weights)) {
-        fail('weights', weights, 'an ArrayBuffer or Uint8Array (safetensors), or a Map or object of Tensors');
-      }
-      count = addTensors(candidates, weights, naming);
-    }
-    const loaded =
-      state.dtype === 'float32'
-        ? candidates.loadFloat32(state.core, strict)
-        : candidates.loadFloat64(state.core, strict);
-    return {
-      success: true,
-      loadedCount: loaded.length,
-      skippedCount: count - loaded.length,
-      failedCount: 0,
-      loadedParameters: loaded,
-      failedParameters: [],
-    };
-  } finally {
-    candidates.delete();
-    file?.delete();
+  const naming = checkNaming(options);
+  const names = getCore().parameterNames();
+  const { matches, skipped } = matchWeights(() => state.core, names, describeWeights(weights), naming);
+  const encode = (weight: ReadableWeight): Encoded => ({ ...weight, bytes: weight.read() });
+  const encoded = matches.map(({ parameter, weight, scale }) => ({
+    parameter,
+    weight: encode(weight),
+    scale: scale && encode(scale),
+  }));
+  return decodeMatches(state, encoded, skipped);
+}
+
+/** See DiffusionCrossAttention.loadWeightsFrom. */
+export async function loadFromFile(
+  state: LayerState,
+  file: WeightFile,
+  options: LoadWeightsOptions | undefined,
+): Promise<WeightLoadResult> {
+  const naming = checkNaming(options);
+  if (!(file instanceof WeightFile)) {
+    fail('file', file, 'a WeightFile of WeightFile.open; loadWeights takes bytes and Tensors');
   }
+  const names = getCore().parameterNames();
+  const { matches, skipped } = matchWeights(() => state.core, names, file.content.tensors, naming);
+  const wanted = matches.flatMap(({ weight, scale }) => (scale === null ? [weight] : [weight, scale]));
+  const bytes = await file.content.readBytes(wanted);
+  const encode = (tensor: StoredTensor): Encoded => ({ ...tensor, bytes: bytes[wanted.indexOf(tensor)]! });
+  const encoded = matches.map(({ parameter, weight, scale }) => ({
+    parameter,
+    weight: encode(weight),
+    scale: scale && encode(scale),
+  }));
+  return decodeMatches(state, encoded, skipped);
 }
 
 /** See DiffusionCrossAttention.saveWeights. */

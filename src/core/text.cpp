@@ -76,4 +76,12 @@ std::string text(std::initializer_list<TextPart> parts) {
   return result;
 }
 
+std::string shortened(std::string_view text) {
+  constexpr std::size_t kMaxBytes = 100;
+  if (text.size() <= kMaxBytes) return std::string(text);
+  std::size_t end = kMaxBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u) --end;
+  return std::string(text.substr(0, end)) + "…";
+}
+
 }  // namespace cross_attention

@@ -36,4 +36,7 @@ class TextPart {
 /// messages are built by this function: chains of `+` would make up a tenth of the WebAssembly download.
 std::string text(std::initializer_list<TextPart> parts);
 
+/// Returns text of a user or a file for a message: at most 100 bytes, cut between UTF-8 characters.
+std::string shortened(std::string_view text);
+
 }  // namespace cross_attention

@@ -29,14 +29,14 @@ const StoredTensor* find(const std::vector<StoredTensor>& tensors, const std::st
 }
 
 void requireShape(const StoredTensor& tensor, const Shape& shape) {
-  if (tensor.shape == shape) return;
-  failWeights(
-      {"tensor '", tensor.name, "' of the file has shape ", tensor.shape, "; the model takes ", shape});
+  if (weights::isSameShape(tensor.shape, shape)) return;
+  failWeights({"tensor '", shortened(tensor.name), "' of the file has shape ",
+               weights::toString(tensor.shape), "; the model takes ", shape});
 }
 
-Index rankOf(const std::vector<StoredTensor>& tensors) {
+std::uint64_t rankOf(const std::vector<StoredTensor>& tensors) {
   for (const StoredTensor& tensor : tensors) {
-    if (tensor.name.ends_with(kRankSuffix) && tensor.shape.rank() == 2) return tensor.shape[0];
+    if (tensor.name.ends_with(kRankSuffix) && tensor.shape.size() == 2) return tensor.shape[0];
   }
   failWeights({"the file has no low-rank updates: no tensor's name ends with '", kRankSuffix, "'"});
 }
@@ -59,11 +59,11 @@ std::vector<std::byte> saveLora(Lora& lora) {
 
 std::unique_ptr<Lora> loadLora(std::span<const std::byte> file, Denoiser<float>& denoiser) {
   const std::vector<StoredTensor> tensors = weights::readSafetensors(file);
-  const Index rank = rankOf(tensors);
-  if (rank > Lora::kMostRank) {
+  const std::uint64_t rank = rankOf(tensors);
+  if (rank > static_cast<std::uint64_t>(Lora::kMostRank)) {
     failWeights({"the file's updates have rank ", rank, "; the model takes at most ", Lora::kMostRank});
   }
-  auto lora = std::make_unique<Lora>(denoiser, rank, 0);
+  auto lora = std::make_unique<Lora>(denoiser, static_cast<Index>(rank), 0);
   std::size_t used = 0;
   for (Parameter<float>& parameter : lora->parameters()) {
     const StoredTensor* tensor = find(tensors, parameter.name);
@@ -80,7 +80,7 @@ std::unique_ptr<Lora> loadLora(std::span<const std::byte> file, Denoiser<float>&
     requireShape(tensor, Shape{features});
     const std::string word = tensor.name.substr(kWordPrefix.size());
     if (splitWords(word) != std::vector<std::string>{word}) {
-      failWeights({"tensor '", tensor.name, "' of the file is not named after a word"});
+      failWeights({"tensor '", shortened(tensor.name), "' of the file is not named after a word"});
     }
     embeddings.emplace_back(static_cast<std::size_t>(features));
     weights::decode<float>(tensor, std::span<float>(embeddings.back()));

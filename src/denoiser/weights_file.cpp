@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <map>
 
 #include "core/error.hpp"
@@ -38,8 +39,9 @@ constexpr std::array kMembers = {
 };
 
 const std::string& require(const Metadata& metadata, std::string_view name) {
-  for (const auto& [key, value] : metadata) {
-    if (key == name) return value;
+  // If a name occurs twice, the last value counts.
+  for (auto entry = metadata.rbegin(); entry != metadata.rend(); ++entry) {
+    if (entry->first == name) return entry->second;
   }
   failWeights({"the file is no denoiser: its metadata lack '", name, "'"});
 }
@@ -49,7 +51,7 @@ Index requireNumber(const Metadata& metadata, std::string_view name) {
   Index number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc() || end != value.data() + value.size()) {
-    failWeights({"the file is no denoiser: '", name, "' is '", value, "'; it takes an integer"});
+    failWeights({"the file is no denoiser: '", name, "' is '", shortened(value), "'; it takes an integer"});
   }
   return number;
 }
@@ -97,11 +99,18 @@ class Tensors {
   const StoredTensor& require(const std::string& name, const Shape& shape) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) failWeights({"the file lacks the tensor '", name, "'"});
-    if (found->second->shape != shape) {
-      failWeights(
-          {"tensor '", name, "' of the file has shape ", found->second->shape, "; the model takes ", shape});
+    if (!weights::isSameShape(found->second->shape, shape)) {
+      failWeights({"tensor '", name, "' of the file has shape ", weights::toString(found->second->shape),
+                   "; the model takes ", shape});
     }
     return *found->second;
+  }
+
+  /// Throws kWeights unless the file has `count` tensors: those that were required. A damaged configuration
+  /// would otherwise load as a smaller, wrong model.
+  void requireCount(std::size_t count) const {
+    if (tensors_.size() == count) return;
+    failWeights({"the file has ", tensors_.size(), " tensors; the model of its configuration has ", count});
   }
 
  private:
@@ -135,6 +144,17 @@ void requireSizes(const Tensors& tensors, const Configuration& configuration, co
   requireBlocks("transformer_blocks.", configuration.blocks, configuration.features);
 }
 
+/// Throws kWeights for values that training never reaches: NaN and infinity, and negative means of squares, of
+/// which the next step would take the root.
+void requireValid(const std::string& name, bool areSquares, std::span<const float> values) {
+  for (const float value : values) {
+    if (!std::isfinite(value) || (areSquares && value < 0)) {
+      failWeights({"tensor '", name, "' of the checkpoint has the value ", value, "; expected finite ",
+                   areSquares ? "values of at least 0" : "values"});
+    }
+  }
+}
+
 /// The parts of a checkpoint of one parameter: a prefix, and where its values are.
 template <class Use>
 void forCheckpointParts(Parameter<float>& parameter, operators::Adam<float>::State& state, Use use) {
@@ -162,9 +182,12 @@ std::unique_ptr<Denoiser<float>> loadDenoiser(std::span<const std::byte> file) {
   Vocabulary vocabulary(splitWords(require(metadata, kWords)));
   requireSizes(tensors, configuration, vocabulary);
   auto denoiser = std::make_unique<Denoiser<float>>(configuration, std::move(vocabulary), 0);
+  std::size_t parameterCount = 0;
   for (Parameter<float>& parameter : denoiser->parameters()) {
+    ++parameterCount;
     weights::decode<float>(tensors.require(parameter.name, parameter.shape), valuesOf(parameter.values));
   }
+  tensors.requireCount(parameterCount);
   denoiser->parameters().touch();
   return denoiser;
 }
@@ -194,17 +217,26 @@ void loadCheckpoint(std::span<const std::byte> file, Denoiser<float>& denoiser, 
     failWeights({"the checkpoint is of a model with another configuration or vocabulary"});
   }
   const Index step = requireNumber(metadata, kStep);
-  if (step < 0) failWeights({"the checkpoint's step is ", step, "; it takes 0 or more"});
+  // Far more than training takes, and far from where counting on would overflow.
+  constexpr Index kMaxStep = 1'000'000'000;
+  if (step < 0 || step > kMaxStep) {
+    failWeights({"the checkpoint's step is ", step, "; expected 0 to ", kMaxStep});
+  }
   // All of them are read before any is changed.
   for (const bool change : {false, true}) {
+    std::size_t count = 0;
     auto state = trainer.adam().states().begin();
     for (Parameter<float>& parameter : denoiser.parameters()) {
-      forCheckpointParts(parameter, *state++, [&](const char* prefix, Buffer<float>& values) {
+      auto* adam = &*state++;
+      forCheckpointParts(parameter, *adam, [&](const char* prefix, Buffer<float>& values) {
         const StoredTensor& tensor = tensors.require(prefix + parameter.name, parameter.shape);
-        Buffer<float> unused(change ? 0 : values.size());
-        weights::decode<float>(tensor, valuesOf(change ? values : unused));
+        Buffer<float> checked(change ? 0 : values.size());
+        weights::decode<float>(tensor, valuesOf(change ? values : checked));
+        requireValid(tensor.name, &values == &adam->square, valuesOf(checked));
+        ++count;
       });
     }
+    tensors.requireCount(count);
   }
   trainer.adam().setStep(step);
   denoiser.parameters().touch();

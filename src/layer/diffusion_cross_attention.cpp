@@ -185,6 +185,13 @@ bool DiffusionCrossAttention<T>::setParameter(std::string_view name, const Tenso
 }
 
 template <class T>
+std::span<T> DiffusionCrossAttention<T>::overwriteParameter(ParameterId id) {
+  finishPending();
+  parametersChanged();
+  return parameters_.mutableValues(id);
+}
+
+template <class T>
 void DiffusionCrossAttention<T>::clearGradients() {
   parameters_.clearGradients();
 }

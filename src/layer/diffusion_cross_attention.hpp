@@ -89,6 +89,9 @@ class DiffusionCrossAttention {
   bool setParameter(std::string_view name, const Tensor<T>& value);
   /// Allocates the gradients before gradients that were computed elsewhere are added.
   void requireGradients() { parameters_.requireGradients(); }
+  /// Returns the values of a parameter to be overwritten before the next call. What was computed from them is
+  /// dropped now.
+  std::span<T> overwriteParameter(ParameterId id);
   void clearGradients();
   /// Updates p ← p - learningRate·dp and clears the gradients.
   void updateParameters(double learningRate);

@@ -13,13 +13,14 @@ namespace cross_attention::weights {
 struct HeaderEntry {
   std::string name;
   std::string dtype;
-  std::vector<std::uint64_t> shape;
+  StoredShape shape;
   std::vector<std::uint64_t> offsets;  ///< begin and end
 };
 
 /// Parses the JSON of a header. Throws kWeights for anything except an object of tensors {dtype, shape,
-/// data_offsets}, each key once, and an optional __metadata__ object of strings. `metadata`, if not null,
-/// receives the latter.
-std::vector<HeaderEntry> readHeader(std::span<const char> json, Metadata* metadata);
+/// data_offsets}, each key once, and an optional __metadata__ object of strings or null. An entry may have
+/// other keys, which are ignored, or be the array [dtype, shape, data_offsets]: the reference implementation
+/// accepts both. `metadata`, if not null, receives the metadata. Names are not unique.
+std::vector<HeaderEntry> parseHeader(std::span<const char> json, Metadata* metadata);
 
 }  // namespace cross_attention::weights

@@ -1,10 +1,9 @@
-#include <cstring>
+#include <algorithm>
 #include <limits>
-#include <set>
+#include <map>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
-#include "weights/half.hpp"
 #include "weights/header_reader.hpp"
 #include "weights/safetensors.hpp"
 #include "weights/stored_types.hpp"
@@ -17,7 +16,7 @@ namespace {
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 
 [[noreturn]] void failTensor(const std::string& name, std::initializer_list<TextPart> problem) {
-  failWeights({"tensor '", name, "' of the file ", text(problem)});
+  failWeights({"tensor '", shortened(name), "' of the file ", text(problem)});
 }
 
 std::uint64_t readLength(std::span<const std::byte> file) {
@@ -28,82 +27,89 @@ std::uint64_t readLength(std::span<const std::byte> file) {
   return length;
 }
 
-/// Checks one entry: its dtype, its shape, and that its offsets enclose the number of bytes that these imply.
-StoredTensor toTensor(const HeaderEntry& entry, std::span<const std::byte> data) {
-  const StoredType* type = findStoredType(entry.dtype);
-  if (type == nullptr) failTensor(entry.name, {"has the unknown dtype '", entry.dtype, "'"});
-  const std::uint64_t begin = entry.offsets[0];
-  const std::uint64_t end = entry.offsets[1];
-  if (begin > end || end > data.size()) {
-    failTensor(entry.name,
-               {"has data_offsets [", begin, ", ", end, "]; the file has ", data.size(), " bytes of data"});
-  }
-  std::vector<std::int64_t> dimensions;
-  std::uint64_t bytes = static_cast<std::uint64_t>(type->bytes);
-  for (const std::uint64_t dimension : entry.shape) {
-    if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
-        (dimension != 0 && bytes > std::numeric_limits<std::uint64_t>::max() / dimension)) {
-      failTensor(entry.name, {"has a shape that is too large"});
-    }
-    bytes *= dimension;
-    dimensions.push_back(static_cast<std::int64_t>(dimension));
-  }
-  if (bytes != end - begin) {
-    failTensor(entry.name, {"has ", bytes, " bytes by its shape, but ", end - begin, " by its data_offsets"});
-  }
-  try {
-    return {entry.name, entry.dtype, Shape::checked(dimensions, "shape"),
-            data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))};
-  } catch (const Error& error) {
-    failTensor(entry.name, {"is invalid: ", error.message()});
-  }
+/// Returns true and the product, or false if it does not fit in 64 bits.
+bool multiply(std::uint64_t& product, std::uint64_t factor) {
+  if (factor != 0 && product > std::numeric_limits<std::uint64_t>::max() / factor) return false;
+  product *= factor;
+  return true;
 }
 
-using Entries = std::vector<const HeaderEntry*>;
+/// Checks one entry: its dtype, its shape, and that its offsets enclose the number of bytes that these imply.
+TensorInfo toInfo(HeaderEntry&& entry) {
+  const StoredType* type = findStoredType(entry.dtype);
+  if (type == nullptr) failTensor(entry.name, {"has the unknown dtype '", shortened(entry.dtype), "'"});
+  // In the order of the reference implementation, where a leading 0 makes any other dimension valid.
+  std::uint64_t bits = 1;
+  bool fits = true;
+  for (const std::uint64_t dimension : entry.shape) fits = fits && multiply(bits, dimension);
+  fits = fits && multiply(bits, static_cast<std::uint64_t>(type->bits));
+  if (!fits) failTensor(entry.name, {"has a shape that is too large"});
+  const std::uint64_t begin = entry.offsets[0];
+  const std::uint64_t end = entry.offsets[1];
+  if (bits % 8 != 0) failTensor(entry.name, {"has ", bits, " bits; expected whole bytes"});
+  if (begin > end || bits / 8 != end - begin) {
+    failTensor(entry.name,
+               {"has ", bits / 8, " bytes by its shape, but data_offsets [", begin, ", ", end, "]"});
+  }
+  return {std::move(entry.name), std::move(entry.dtype), std::move(entry.shape), begin, end};
+}
 
-/// Function pointers, so that both orders share one set type.
-bool liesBefore(const HeaderEntry* left, const HeaderEntry* right) { return left->offsets < right->offsets; }
-bool isNamedBefore(const HeaderEntry* left, const HeaderEntry* right) { return left->name < right->name; }
-auto sorted(const Entries& entries, bool (*before)(const HeaderEntry*, const HeaderEntry*)) {
-  return std::multiset<const HeaderEntry*, decltype(before)>(entries.begin(), entries.end(), before);
+/// Returns the entries without those whose name occurs again later, as a JSON object with equal keys is read.
+std::vector<HeaderEntry> withoutRepeated(std::vector<HeaderEntry> entries) {
+  std::map<std::string_view, std::size_t> last;
+  for (std::size_t index = 0; index < entries.size(); ++index) last[entries[index].name] = index;
+  if (last.size() == entries.size()) return entries;
+  std::vector<HeaderEntry> kept;
+  for (std::size_t index = 0; index < entries.size(); ++index) {
+    if (last[entries[index].name] == index) kept.push_back(entries[index]);
+  }
+  return kept;
 }
 
 /// Checks that the tensors' bytes cover the data without overlaps or holes.
-void checkCoverage(const Entries& entries, std::size_t dataBytes) {
+void checkCoverage(const std::vector<TensorInfo>& tensors, std::uint64_t dataBytes) {
+  std::multimap<std::pair<std::uint64_t, std::uint64_t>, const TensorInfo*> sorted;
+  for (const TensorInfo& tensor : tensors) sorted.insert({{tensor.begin, tensor.end}, &tensor});
   std::uint64_t expected = 0;
-  for (const HeaderEntry* entry : sorted(entries, liesBefore)) {
-    const std::uint64_t begin = entry->offsets[0];
-    if (begin != expected) {
-      failTensor(entry->name,
-                 {"begins at byte ", begin,
-                  begin < expected ? " within another tensor" : " after bytes that belong to no tensor"});
+  for (const auto& [offsets, tensor] : sorted) {
+    if (offsets.first != expected) {
+      failTensor(tensor->name, {"begins at byte ", offsets.first,
+                                offsets.first < expected ? " within another tensor"
+                                                         : " after bytes that belong to no tensor"});
     }
-    expected = entry->offsets[1];
+    expected = offsets.second;
   }
-  if (expected != dataBytes) {
-    failWeights({"the file ends with ", dataBytes - expected, " bytes that belong to no tensor"});
-  }
-}
-
-void checkNames(const Entries& entries) {
-  const HeaderEntry* last = nullptr;
-  for (const HeaderEntry* entry : sorted(entries, isNamedBefore)) {
-    if (last != nullptr && last->name == entry->name) failTensor(entry->name, {"occurs twice"});
-    last = entry;
-  }
-}
-
-template <class Stored, class T, class Convert>
-void decodeAs(std::span<const std::byte> bytes, std::span<T> values, Convert convert) {
-  for (std::size_t index = 0; index < values.size(); ++index) {
-    // Copied because a tensor may begin at any byte.
-    Stored stored;
-    std::memcpy(&stored, bytes.data() + index * sizeof stored, sizeof stored);
-    values[index] = static_cast<T>(convert(stored));
+  if (expected != dataBytes && dataBytes != kUnknownBytes) {
+    failWeights({"the file has ", dataBytes, " bytes of data; its tensors have ", expected});
   }
 }
 
 }  // namespace
+
+bool isSameShape(const StoredShape& stored, const Shape& shape) {
+  return std::equal(
+      stored.begin(), stored.end(), shape.begin(), shape.end(),
+      [](std::uint64_t left, Index right) { return left == static_cast<std::uint64_t>(right); });
+}
+
+std::string toString(const StoredShape& shape) {
+  std::string result = "[";
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    constexpr std::size_t kMaxShown = 8;
+    if (axis == kMaxShown) return result + ", …]";
+    result += text({axis == 0 ? "" : ", ", shape[axis]});
+  }
+  return result + "]";
+}
+
+std::vector<TensorInfo> readHeader(std::span<const char> json, std::uint64_t dataBytes, Metadata* metadata) {
+  std::vector<TensorInfo> tensors;
+  for (HeaderEntry& entry : withoutRepeated(parseHeader(json, metadata))) {
+    tensors.push_back(toInfo(std::move(entry)));
+  }
+  checkCoverage(tensors, dataBytes);
+  return tensors;
+}
 
 std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file, Metadata* metadata) {
   if (file.size() < kLengthBytes) {
@@ -117,39 +123,14 @@ std::vector<StoredTensor> readSafetensors(std::span<const std::byte> file, Metad
   }
   const auto headerBytes = static_cast<std::size_t>(length);
   const char* header = reinterpret_cast<const char*>(file.data()) + kLengthBytes;
-  if (headerBytes == 0 || header[0] != '{') {
-    failWeights({"the file is not a safetensors file: its header does not begin with '{'"});
-  }
-  const std::vector<HeaderEntry> entries = readHeader({header, headerBytes}, metadata);
   const std::span<const std::byte> data = file.subspan(kLengthBytes + headerBytes);
   std::vector<StoredTensor> tensors;
-  Entries pointers;
-  for (const HeaderEntry& entry : entries) {
-    tensors.push_back(toTensor(entry, data));
-    pointers.push_back(&entry);
+  for (TensorInfo& info : readHeader({header, headerBytes}, data.size(), metadata)) {
+    const auto bytes =
+        data.subspan(static_cast<std::size_t>(info.begin), static_cast<std::size_t>(info.end - info.begin));
+    tensors.push_back({std::move(info), bytes});
   }
-  checkNames(pointers);
-  checkCoverage(pointers, data.size());
   return tensors;
 }
-
-template <class T>
-void decode(const StoredTensor& tensor, std::span<T> values) {
-  const auto same = [](auto value) { return value; };
-  if (tensor.dtype == "F32") {
-    decodeAs<float>(tensor.bytes, values, same);
-  } else if (tensor.dtype == "F64") {
-    decodeAs<double>(tensor.bytes, values, same);
-  } else if (tensor.dtype == "F16") {
-    decodeAs<std::uint16_t>(tensor.bytes, values, fromHalf);
-  } else if (tensor.dtype == "BF16") {
-    decodeAs<std::uint16_t>(tensor.bytes, values, fromBfloat);
-  } else {
-    failTensor(tensor.name, {"has dtype ", tensor.dtype, "; expected F64, F32, F16 or BF16 for a parameter"});
-  }
-}
-
-template void decode(const StoredTensor&, std::span<float>);
-template void decode(const StoredTensor&, std::span<double>);
 
 }  // namespace cross_attention::weights

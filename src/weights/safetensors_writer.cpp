@@ -45,7 +45,7 @@ std::string header(const std::vector<Entry>& entries, const StoredType& type, co
   result += '}';
   std::int64_t offset = 0;
   for (const auto& [name, shape] : entries) {
-    const std::int64_t end = offset + std::int64_t{shape->size()} * type.bytes;
+    const std::int64_t end = offset + std::int64_t{shape->size()} * (type.bits / 8);
     result += text({",", quoted(*name), R"(:{"dtype":")", type.name, R"(","shape":)", *shape,
                     R"(,"data_offsets":[)", offset, ",", end, "]}"});
     offset = end;
@@ -63,7 +63,7 @@ std::vector<std::byte> beginFile(const std::vector<Entry>& entries, const Stored
   position = kLengthBytes + json.size();
   std::size_t size = position;
   for (const Entry& entry : entries) {
-    size += static_cast<std::size_t>(entry.shape->size() * type.bytes);
+    size += static_cast<std::size_t>(entry.shape->size() * (type.bits / 8));
   }
   std::vector<std::byte> file(size);
   for (std::size_t byte = 0; byte < kLengthBytes; ++byte) {

@@ -3,32 +3,19 @@
 #include <array>
 #include <string_view>
 
-#include "core/index.hpp"
-
 namespace cross_attention::weights {
 
 struct StoredType {
   std::string_view name;
-  Index bytes;
+  int bits;
 };
 
-/// The element types of the format that occupy whole bytes.
-inline constexpr std::array<StoredType, 15> kStoredTypes = {{
-    {"F64", 8},
-    {"F32", 4},
-    {"F16", 2},
-    {"BF16", 2},
-    {"I64", 8},
-    {"I32", 4},
-    {"I16", 2},
-    {"I8", 1},
-    {"U64", 8},
-    {"U32", 4},
-    {"U16", 2},
-    {"U8", 1},
-    {"BOOL", 1},
-    {"F8_E4M3", 1},
-    {"F8_E5M2", 1},
+/// The element types of the reference implementation (huggingface/safetensors 0.8, Dtype).
+inline constexpr std::array<StoredType, 22> kStoredTypes = {{
+    {"F64", 64},        {"F32", 32},        {"F16", 16},    {"BF16", 16},   {"I64", 64}, {"I32", 32},
+    {"I16", 16},        {"I8", 8},          {"U64", 64},    {"U32", 32},    {"U16", 16}, {"U8", 8},
+    {"BOOL", 8},        {"F8_E4M3", 8},     {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"C64", 64}, {"F4", 4},
+    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6},
 }};
 
 /// Returns null for an unknown type.

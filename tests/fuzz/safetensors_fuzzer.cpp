@@ -16,7 +16,9 @@ using cross_attention::ErrorCode;
 
 template <class T>
 void decode(const cross_attention::weights::StoredTensor& tensor) {
-  std::vector<T> values(static_cast<std::size_t>(tensor.shape.size()));
+  std::uint64_t size = 1;
+  for (const std::uint64_t dimension : tensor.shape) size *= dimension;
+  std::vector<T> values(static_cast<std::size_t>(size));
   cross_attention::weights::decode(tensor, std::span<T>(values));
 }
 

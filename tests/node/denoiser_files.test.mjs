@@ -185,6 +185,16 @@ describe('load', () => {
       withMetadata(() => ({ blocks: '16384' })),
       'transformer_blocks.2',
     ],
+    'a smaller number of blocks': [withMetadata(() => ({ blocks: '1' })), 'tensors'],
+    'a smaller number of text blocks': [withMetadata(() => ({ textBlocks: '0' })), 'tensors'],
+    'a tensor that the configuration does not need': [
+      (file) => {
+        const { tensors, metadata } = parseSafetensors(file);
+        const more = { dtype: 'F32', shape: [1], values: [0] };
+        return writeSafetensors({ ...Object.fromEntries(tensors), more }, metadata);
+      },
+      'tensors',
+    ],
     'another number of blocks': [withMetadata(() => ({ blocks: '3' })), 'transformer_blocks.2'],
     'a missing tensor': [
       (file) => editFile(file, (tensorName, t) => (tensorName === name ? undefined : t)),

@@ -19,7 +19,7 @@ import {
 } from '../support/denoiser.mjs';
 import { blobPictures, fineTunerOptions } from '../support/denoiser_fine_tuning.mjs';
 import { assertRejects, assertThrows } from '../support/errors.mjs';
-import { parseSafetensors } from '../support/safetensors.mjs';
+import { parseSafetensors, writeSafetensors } from '../support/safetensors.mjs';
 
 expectNoMemoryAfterEach();
 
@@ -278,6 +278,23 @@ describe('a checkpoint', () => {
         ],
         [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, step: '-3' })), 'step', '-3'],
         [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, step: 'three' })), 'step', 'three'],
+        [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, step: '2147483647' })), 'step'],
+        ...[
+          ['adam.square.positions', -1e-9],
+          ['adam.square.positions', NaN],
+          ['adam.mean.positions', Infinity],
+          ['average.positions', NaN],
+          ['positions', -Infinity],
+        ].map(([damaged, value]) => [
+          editFile(checkpoint, (name, tensor) =>
+            name === damaged
+              ? { ...tensor, values: tensor.values.map((old, index) => (index === 5 ? value : old)) }
+              : tensor,
+          ),
+          damaged,
+          'finite',
+        ]),
+        [withTensor(checkpoint, 'transformer_blocks.9.ff.in.bias'), 'tensors'],
         [editFile(checkpoint, unchanged, (metadata) => ({ ...metadata, features: '64' })), 'configuration'],
         [
           editFile(checkpoint, unchanged, ({ vocabulary, ...rest }) => ({
@@ -297,6 +314,13 @@ describe('a checkpoint', () => {
       assert.deepEqual(trainer.saveCheckpoint(), expected.saveCheckpoint());
     }));
 });
+
+/** Returns the file with another tensor. */
+function withTensor(file, name) {
+  const { tensors, metadata } = parseSafetensors(file);
+  const more = { dtype: 'F32', shape: [1], values: [0] };
+  return writeSafetensors({ ...Object.fromEntries(tensors), [name]: more }, metadata);
+}
 
 describe('withEma', () => {
   test('runs a function with the EMA, returns its result and restores the parameters', () =>

@@ -239,11 +239,18 @@ describe('invalid arguments', () => {
         undefined,
         5,
         'file',
+        [],
         [1],
-        new Float32Array(3),
-        new DataView(new ArrayBuffer(8)),
+        [file, 'file'],
+        [[file]],
+        new Blob([file]),
       ]) {
         assertThrows(() => layer.loadWeights(weights), ArgumentError, 'weights');
+      }
+      const detached = file.slice();
+      structuredClone(detached.buffer, { transfer: [detached.buffer] });
+      for (const weights of [detached, detached.buffer, [file, detached]]) {
+        assertThrows(() => layer.loadWeights(weights), ArgumentError, 'detached');
       }
       for (const [name, values] of Object.entries({
         prefix: [5, null, {}],

@@ -2,6 +2,7 @@
 // its value and the allowed values.
 import assert from 'node:assert/strict';
 import {
+  AbortedError,
   ArgumentError,
   CrossAttentionError,
   DisposedError,
@@ -20,6 +21,7 @@ export const codes = new Map([
   [WeightsError, 'ERR_WEIGHTS'],
   [OutOfMemoryError, 'ERR_OUT_OF_MEMORY'],
   [DeviceError, 'ERR_DEVICE'],
+  [AbortedError, 'ERR_ABORTED'],
 ]);
 
 /** Asserts the class and code of an error. The message must contain each of `parts`, strings or patterns. */

@@ -177,7 +177,7 @@ export class DiffusionCrossAttention {
    * are unchanged.
    */
   loadWeights(
-    weights: ArrayBuffer | Uint8Array | Map<string, Tensor> | Record<string, Tensor>,
+    weights: WeightBytes,
     options?: { prefix?: string; mapping?: (name: string) => string | null; strict?: boolean },
   ): WeightLoadResult;
   /** Returns the parameters as a safetensors file that diffusers can read. */
@@ -266,3 +266,34 @@ export function toOnnx(
   inputs: readonly ComputationNode[],
   options?: { opset?: number },
 ): Uint8Array;
+
+/** An array is the shards of one file. */
+export type WeightBytes =
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | ArrayBufferView
+  | readonly (ArrayBuffer | ArrayBufferView)[]
+  | Map<string, Tensor>
+  | Record<string, Tensor>;
+/** Code 'ERR_ABORTED'. `cause` is the reason of the signal. */
+export class AbortedError extends CrossAttentionError {}
+/** A safetensors file, or the shards of one, of which only the header has been read. */
+export class WeightFile {
+  static open(
+    source:
+      | string
+      | URL
+      | Blob
+      | ArrayBuffer
+      | ArrayBufferView
+      | readonly (Blob | ArrayBuffer | ArrayBufferView | string | URL)[],
+    options?: { signal?: AbortSignal; fetch?: typeof fetch },
+  ): Promise<WeightFile>;
+  readonly names: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+  shapeOf(name: string): readonly number[] | undefined;
+  storedTypeOf(name: string): string | undefined;
+  /** F64 as float64, all other numbers as float32. */
+  read(name: string): Promise<Tensor>;
+  close(): void;
+}

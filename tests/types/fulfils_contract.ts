@@ -61,6 +61,7 @@ isEmpty<Violations<contract.Tensor, actual.Tensor>>();
 isEmpty<Violations<contract.DiffusionCrossAttention, actual.DiffusionCrossAttention>>();
 isEmpty<Violations<contract.ComputationNode, actual.ComputationNode>>();
 isEmpty<Violations<contract.CompiledGraph, actual.CompiledGraph>>();
+isEmpty<Violations<contract.WeightFile, actual.WeightFile>>();
 isEmpty<Violations<contract.RuntimeInfo, actual.RuntimeInfo>>();
 isEmpty<Violations<contract.CrossAttentionError, actual.CrossAttentionError>>();
 isEmpty<Violations<contract.WeightLoadResult, actual.WeightLoadResult>>();
@@ -69,6 +70,11 @@ isEmpty<Violations<contract.WeightLoadValidation, actual.WeightLoadValidation>>(
 // Static members, constructors and functions.
 type Static<Class> = Omit<Class, 'prototype'>;
 isEmpty<Violations<Static<typeof contract.Tensor>, Static<typeof actual.Tensor>>>();
+isEmpty<
+  Violations<Omit<Static<typeof contract.WeightFile>, 'open'>, Omit<Static<typeof actual.WeightFile>, 'open'>>
+>();
+type OpenArguments = Parameters<typeof contract.WeightFile.open>;
+isTrue<OpenArguments extends Parameters<typeof actual.WeightFile.open> ? true : false>();
 type ConstructorArguments = ConstructorParameters<typeof contract.DiffusionCrossAttention>;
 isTrue<
   typeof actual.DiffusionCrossAttention extends new (

@@ -10,6 +10,7 @@ import {
   OutOfMemoryError,
   ShapeError,
   Tensor,
+  WeightFile,
   WeightsError,
 } from 'diffusion-cross-attention';
 import type { DType, RuntimeInfo, TypedArray, WeightLoadResult } from 'diffusion-cross-attention';
@@ -40,6 +41,17 @@ export async function train(file: ArrayBuffer): Promise<number> {
   const asyncOutput: Tensor = await layer.forwardAsync(input, null);
   for (const resource of [layer, input, context, output, gradient, asyncOutput]) resource[Symbol.dispose]();
   return memoryInUse() + values.length + result.loadedCount + info.threads + (contextGradient?.size ?? 0);
+}
+
+export async function loadLayer(layer: DiffusionCrossAttention, parts: File[]): Promise<number> {
+  const signal = AbortSignal.timeout(60_000);
+  const options = { signal, fetch: (url: string | URL | Request, init?: RequestInit) => fetch(url, init) };
+  const file = await WeightFile.open(new URL('https://example.org/unet.safetensors'), options);
+  const result = await layer.loadWeightsFrom(file, { prefix: 'mid_block.attentions.0.' });
+  const tensor: Tensor = await file.read(file.names[0]!);
+  (await WeightFile.open([...parts, 'https://example.org/2.safetensors', new Uint8Array(8)])).close();
+  layer.loadWeights([new ArrayBuffer(8), new Uint8Array(8)]);
+  return result.loadedCount + tensor.size + (file.shapeOf('a')?.length ?? 0);
 }
 
 export function codeOf(error: unknown): string | undefined {

@@ -203,9 +203,11 @@ TEST_P(FailingAllocationTest, AttentionMaps) {
 TEST_P(FailingAllocationTest, LoadWeights) {
   const File file = saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
   expectSafe([&](FloatCase& layerCase) {
-    const auto candidates = candidatesOf<float>(weights::readSafetensors(file));
-    weights::loadWeights<float>(layerCase.layer, std::span<const weights::Candidate<float>>(candidates),
-                                true);
+    const auto tensors = weights::readSafetensors(file);
+    for (Index index = 0; index < layer::kParameterCount; ++index) {
+      const auto id = static_cast<layer::ParameterId>(index);
+      weights::decode(tensors[static_cast<std::size_t>(index)], layerCase.layer.overwriteParameter(id));
+    }
   });
 }
 

