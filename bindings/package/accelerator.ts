@@ -1,6 +1,6 @@
 // The interface of WebGPU, types only: bindings/webgpu, which implements it, is loaded only if there may be a
 // GPU.
-import type { UsersDevice } from './gpu_types';
+import type { UsersDevice } from './platform_types';
 import type { GpuMemory, Location } from './resident';
 import type { Tensor } from './tensor';
 

@@ -28,7 +28,8 @@ export type { EditOptions, Sampler, SamplerFrame, SamplerOptions } from './denoi
 export { randomScene } from './denoiser/scenes';
 export type { Scene } from './denoiser/scenes';
 export type { Trainer, TrainerOptions } from './denoiser/trainer';
-export type { ModuleOptions } from './module';
+export type { ModuleInfo, ModuleOptions } from './module';
+export type { UsersDevice, UsersUrl } from './platform_types';
 export { version } from './version';
 
 /** @deprecated Use FineTuner. */

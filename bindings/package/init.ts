@@ -4,7 +4,7 @@ import { checkOneOf, checkOptions, fail } from './checks';
 import { coreClasses, coreFunctions, type Core } from './core';
 import { accelerator, setAccelerator } from './current_accelerator';
 import { messageOf } from './errors';
-import type { UsersDevice } from './gpu_types';
+import type { UsersDevice } from './platform_types';
 import {
   checkModuleOptions,
   loadModule,

@@ -2,6 +2,7 @@
 import { relaxedSimd } from 'wasm-feature-detect';
 import { checkOneOf, fail } from './checks';
 import { ArgumentError, CrossAttentionError, messageOf } from './errors';
+import type { UsersUrl } from './platform_types';
 
 const maxThreads = 64;
 
@@ -18,7 +19,7 @@ export interface ModuleOptions {
    */
   simd?: 'auto' | 'relaxed' | 'baseline';
   /** URL of the folder with the .wasm files. Default: wasm/ next to the package's module. */
-  wasmBaseUrl?: string | URL;
+  wasmBaseUrl?: string | UsersUrl;
 }
 
 export interface CheckedModuleOptions {

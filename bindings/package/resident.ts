@@ -1,6 +1,6 @@
 // Tensors in GPU memory, as tensor.ts uses them. bindings/webgpu implements them.
 import type { CoreHandle, TypedArray } from './core';
-import type { UsersBuffer } from './gpu_types';
+import type { UsersBuffer } from './platform_types';
 
 /** The memory that stores a tensor's elements. */
 export type Location = 'wasm' | 'webgpu';

@@ -14,7 +14,7 @@ import {
 import { copyToWasm } from './copy_to_wasm';
 import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
-import type { UsersBuffer } from './gpu_types';
+import type { UsersBuffer } from './platform_types';
 import { Owned } from './handles';
 import { type GpuMemory, isResident, type Location, type ResidentTensor } from './resident';
 import { getCore, getGpuMemory, getRuntimeInfo } from './runtime';

@@ -1,7 +1,7 @@
 import { takeBytes, withBytes } from '../bytes';
 import { checkFinite, checkInteger, checkNotNegative, checkOptions, checkShare, fail } from '../checks';
 import { ArgumentError } from '../errors';
-import type { UsersDevice } from '../gpu_types';
+import type { UsersDevice } from '../platform_types';
 import { Owned } from '../handles';
 import type { CoreDenoiser, CoreTrainer, CoreTrainerOptions } from './core';
 import { GpuTrainer } from './gpu_trainer';

@@ -1,6 +1,6 @@
 // The interface of training on the GPU, types only: bindings/webgpu/denoiser, which implements it, is loaded
 // on demand.
-import type { UsersDevice } from '../gpu_types';
+import type { UsersDevice } from '../platform_types';
 
 export interface AdamOptions {
   readonly beta1: number;
