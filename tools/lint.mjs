@@ -11,6 +11,7 @@ import { inParallel } from './lib/parallel.mjs';
 import { project } from './lib/paths.mjs';
 import { main, red, SetUpError, step } from './lib/steps.mjs';
 import { ensureSystemPackages } from './lib/system_packages.mjs';
+import { checkPublished } from './lint/published.mjs';
 import { checkText } from './lint/text.mjs';
 
 const git = (...args) => (output('git', args, { cwd: project }) ?? '').split('\n').filter(Boolean);
@@ -64,6 +65,8 @@ export async function lint({ fix = false, changed = false } = {}) {
   const roots = ['bindings', 'web', 'tools', 'bench', 'support', 'evaluation', 'tests'];
   add('dependencies', scripts, 'depcruise', ['--config', 'tools/lint/dependencies.json'], roots);
   if (files.some(isWebGpu)) checks.push({ title: 'WGSL', work: checkWgsl });
+  const isPublished = (file) => file === 'package.json' || file.startsWith('bindings/package/');
+  if (files.some(isPublished)) checks.push({ title: 'published package', work: checkPublished });
   // With --fix, programs change files: they run in sequence.
   const failures = [];
   const check = ({ title, work }) =>

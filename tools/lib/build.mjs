@@ -13,7 +13,9 @@ import path from 'node:path';
 import { run } from './commands.mjs';
 import { compilerCacheEnvironment, hasCompilerCache } from './compiler_cache.mjs';
 import { prepareEmscripten } from './emscripten.mjs';
+import { writeDeclarations } from './declarations.mjs';
 import { buildForTests } from './for_tests.mjs';
+import { checkArchives, writeLicenses } from './licenses.mjs';
 import { prepareNodeModules } from './node_modules.mjs';
 import { cachedOutputs } from './output_cache.mjs';
 import { project } from './paths.mjs';
@@ -67,7 +69,7 @@ async function compileVariant(emscripten, variant) {
   const start = (program, ...args) =>
     run(...emscripten.command(program, args), { cwd: project, onLine: showProgress });
   await start('emcmake', 'cmake', '--preset', preset, `-DCROSS_ATTENTION_INCLUDE=${emscripten.include}`);
-  await start('ninja', '-C', `build/${preset}`);
+  checkArchives(await start('ninja', '-C', `build/${preset}`));
   mkdirSync(path.join(project, 'dist/wasm'), { recursive: true });
   for (const name of modules.map((module) => `${module}-${variant}`)) {
     const built = path.join(project, `build/${preset}/bindings`, name);
@@ -107,17 +109,18 @@ function numberChunks(folder) {
   }
 }
 
+/** Entries of the package, which have type declarations. */
+const entries = ['index', 'onnx', 'denoiser'];
+
 /** Builds the JavaScript and the type declarations of the package in dist/. */
 async function bundlePackage() {
   for (const name of readdirSync(path.join(project, 'dist'))) {
     if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
   }
   const { build } = await import('esbuild');
-  await build({
+  const { metafile } = await build({
     entryPoints: {
-      index: path.join(project, 'bindings/package/index.ts'),
-      onnx: path.join(project, 'bindings/package/onnx.ts'),
-      denoiser: path.join(project, 'bindings/package/denoiser.ts'),
+      ...Object.fromEntries(entries.map((name) => [name, path.join(project, `bindings/package/${name}.ts`)])),
       // Loaded by init if there may be a GPU.
       webgpu: path.join(project, 'bindings/webgpu/index.ts'),
       // Loaded by Trainer.onWebGPU.
@@ -129,7 +132,9 @@ async function bundlePackage() {
     splitting: true,
     chunkNames: 'shared-[hash]',
     minify: true,
+    // With the sources inside, which the package does not contain.
     sourcemap: true,
+    metafile: true,
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],
@@ -140,23 +145,23 @@ async function bundlePackage() {
     plugins: [wgslPlugin],
   });
   numberChunks(path.join(project, 'dist'));
-  await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
-  // The licences of bundled packages require that they are distributed.
-  const licences = ['idb-keyval', 'pbf', 'wasm-feature-detect'].map((name) => {
-    const file = name === 'idb-keyval' ? 'LICENCE' : 'LICENSE';
-    return `${name}\n\n${readFileSync(path.join(project, 'node_modules', name, file), 'utf8')}`;
-  });
-  writeFileSync(path.join(project, 'dist/licenses.txt'), licences.join('\n'));
+  await writeDeclarations(entries);
+  writeLicenses(metafile);
+  const weights = 'dist/weights/scenes.safetensors';
+  cpSync(path.join(project, 'web/model/scenes.safetensors'), path.join(project, weights));
 }
 
 const packageFiles = [
-  ...['index', 'onnx', 'denoiser', 'webgpu', 'denoiser_webgpu'].map((name) => `dist/${name}.js`),
-  'dist/index.d.ts',
+  ...[...entries, 'webgpu', 'denoiser_webgpu'].map((name) => `dist/${name}.js`),
+  ...entries.map((name) => `dist/${name}.d.ts`),
+  'dist/licenses.txt',
+  'dist/weights/scenes.safetensors',
 ];
 
 function buildPackage() {
-  const tools = ['tools/lib/build.mjs', 'tools/lib/wgsl_plugin.mjs'];
-  const sources = ['bindings/package', 'bindings/webgpu', 'package.json', ...tools];
+  const tools = ['build', 'declarations', 'licenses', 'wgsl_plugin'].map((name) => `tools/lib/${name}.mjs`);
+  const folders = ['bindings/package', 'bindings/webgpu', 'tools/licenses', 'web/model'];
+  const sources = [...folders, 'package.json', ...tools];
   return unlessDone('package', fingerprint([], sources), packageFiles, bundlePackage);
 }
 
