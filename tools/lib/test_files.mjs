@@ -50,8 +50,10 @@ export const once = files('tests/node', [
   'evaluation',
   'onnx_malformed',
   'onnx_refused',
+  'published',
   'train',
   'types',
+  'types_consumers',
   'weights_validate',
 ]);
 
@@ -81,7 +83,13 @@ export const variantTests = files('tests/node', [
 ]);
 
 /** Tests that need more variants than the one under test. */
-export const needAllVariants = files('tests/node', ['bench_measurement', 'package', 'runtime']);
+export const needAllVariants = files('tests/node', [
+  'bench_measurement',
+  'package',
+  'published',
+  'runtime',
+  'types_consumers',
+]);
 
 /**
  * Smoke tests of WebGPU in a version of Node: Dawn loads, a layer and kernels compute, tensors move between
