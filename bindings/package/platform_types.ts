@@ -1,6 +1,6 @@
 // Types of the platform that occur in the package's declarations. lib.dom, @types/node or @webgpu/types
-// declare them in one program and not in another, so each is the program's own type if there is one, else what
-// the package needs of it. So a program for Node needs no browser types.
+// declare them in one program and not in another, so each is the program's own type if there is one, else
+// what the package needs of it. So a program for Node needs no browser types.
 
 type Known = typeof globalThis;
 

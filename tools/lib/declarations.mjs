@@ -2,8 +2,8 @@
 //
 // tsc writes a declaration file per source, whose imports have no extensions, so that programs with
 // `module: nodenext` would see `any`. rollup-plugin-dts merges them and removes what is not exported.
-// api-extractor and dts-bundle-generator roll up each entry by itself, and the same class in two entries would
-// be two classes that cannot be assigned to each other.
+// api-extractor and dts-bundle-generator roll up each entry by itself, and the same class in two entries
+// would be two classes that cannot be assigned to each other.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from './commands.mjs';

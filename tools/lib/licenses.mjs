@@ -34,8 +34,8 @@ const archives = {
 };
 
 /**
- * Throws an error if a link contains an archive of Emscripten whose licence is not in `native`. `printed`: the
- * output of wasm-ld with --trace.
+ * Throws an error if a link contains an archive of Emscripten whose licence is not in `native`. `printed`:
+ * the output of wasm-ld with --trace.
  */
 export function checkArchives(printed) {
   const linked = Array.from(
