@@ -13,7 +13,7 @@ import { SetUpError } from './steps.mjs';
 export const native = [
   { name: 'Emscripten (loader, embind, emmalloc)', text: 'emscripten' },
   { name: 'musl (C library, with changes by Emscripten)', text: 'musl' },
-  { name: 'libc++, libc++abi, compiler-rt (LLVM)', text: 'llvm' },
+  { name: 'libc++, libc++abi, libunwind, compiler-rt (LLVM)', text: 'llvm' },
   { name: 'xsimd', text: 'xsimd' },
   { name: 'RapidJSON', text: 'rapidjson' },
 ];
@@ -31,6 +31,7 @@ const archives = {
   emmalloc: ['emscripten'],
   noexit: ['emscripten'],
   stubs: ['emscripten'],
+  unwind: ['llvm'],
 };
 
 /**
