@@ -1,7 +1,7 @@
 // npm run bench: measures the layer and other libraries on this machine. `npm run bench -- --help` lists the
 // options.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { ceilingFile } from '../tools/lib/build.mjs';
+import { ceilingFile } from '../tools/lib/wasm.mjs';
 import { readCommandLine } from '../tools/lib/command_line.mjs';
 import { ContenderProcess } from './contender_process.mjs';
 import { chartFile, scalingChartFile } from './chart_file.mjs';

@@ -1,11 +1,12 @@
 // npm start: serves the demo site on this machine. Builds the variant that current browsers choose, serves
 // the pages, and builds the other variants in the background.
 import path from 'node:path';
-import { buildDist, buildWasm, isBuilt, prepareBuild, variantFiles, variants } from './lib/build.mjs';
+import { buildDist, prepareBuild } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { PendingBuilds } from './lib/pending_builds.mjs';
 import { project } from './lib/paths.mjs';
 import { bold, main, step } from './lib/steps.mjs';
+import { buildWasm, isBuilt, variantFiles, variants } from './lib/wasm.mjs';
 
 export const command = {
   name: 'npm start',

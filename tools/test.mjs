@@ -1,7 +1,7 @@
 // npm test: installs and builds what the tests need, then runs all tests.
 import path from 'node:path';
 import { prepareBrowser } from './lib/browser.mjs';
-import { buildDist, buildNative, prepareBuild, variants } from './lib/build.mjs';
+import { buildDist, buildNative, prepareBuild } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { run } from './lib/commands.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
@@ -16,6 +16,7 @@ import {
   webGpuSmokeTests,
 } from './lib/test_files.mjs';
 import { googleTests, nodeTests, printSlowest, runPrograms } from './lib/test_run.mjs';
+import { variants } from './lib/wasm.mjs';
 import { prepareWebGpu } from './lib/webgpu.mjs';
 import { lint } from './lint.mjs';
 

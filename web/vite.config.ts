@@ -13,9 +13,6 @@ const isolationHeaders = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
-/** The package imports these modules in Node only, so that they must not be bundled. */
-const external = /^node:/;
-
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /**
@@ -40,8 +37,8 @@ export default defineConfig({
   resolve: {
     // The longer name must come first, because the shorter one is a prefix of it.
     alias: {
-      'diffusion-cross-attention/denoiser': here('../dist/denoiser.js'),
-      'diffusion-cross-attention': here('../dist/index.js'),
+      'diffusion-cross-attention/denoiser': here('../dist/denoiser_browser.js'),
+      'diffusion-cross-attention': here('../dist/index_browser.js'),
     },
     // ONNX Runtime's .wasm is a separate file, not a string in a script.
     conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
@@ -56,13 +53,12 @@ export default defineConfig({
   },
   server: { headers: isolationHeaders, fs: { allow: [here('..')] } },
   preview: { headers: isolationHeaders },
-  worker: { format: 'es', rollupOptions: { external }, plugins: () => [tensorflowThreads] },
+  worker: { format: 'es', plugins: () => [tensorflowThreads] },
   build: {
     outDir: here('../build/site'),
     emptyOutDir: true,
     target: 'es2022',
     rollupOptions: {
-      external,
       input: {
         start: here('index.html'),
         create: here('create/index.html'),

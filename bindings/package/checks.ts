@@ -31,7 +31,11 @@ export function show(value: unknown, depth = 0): string {
 
 /** Throws ArgumentError: `<argument> is <value>; expected <expected>`. */
 export function fail(argument: string, value: unknown, expected: string): never {
-  throw new ArgumentError(`${argument} is ${show(value)}; expected ${expected}`);
+  const shown = show(value);
+  // An object of a class that is loaded twice, or of another class with this name.
+  const isForeign = typeof value === 'object' && expected.startsWith(`a ${shown}`);
+  const origin = isForeign ? ' of another copy of this package, or of another library' : '';
+  throw new ArgumentError(`${argument} is ${shown}${origin}; expected ${expected}`);
 }
 
 /** Returns `value` if it is an integer from `min` to `max`. */

@@ -4,35 +4,17 @@
  *
  * @packageDocumentation
  */
-import type { FineTuner, FineTunerOptions } from './denoiser/fine_tuner';
+import { makeInitOn } from './denoiser/module';
+import type { DenoiserInit } from './denoiser/runtime';
+import { platformHere } from './platform_here';
 
-export {
-  ArgumentError,
-  CrossAttentionError,
-  DeviceError,
-  DisposedError,
-  NotInitializedError,
-  OutOfMemoryError,
-  ShapeError,
-  WeightsError,
-} from './errors';
-export type { DenoiserOptions } from './denoiser/core';
-export { Denoiser } from './denoiser/denoiser';
-export type { FineTuner, FineTunerOptions } from './denoiser/fine_tuner';
-export { learningRate } from './denoiser/learning_rate';
-export type { LearningRateOptions } from './denoiser/learning_rate';
-export { init, memoryInUse } from './denoiser/runtime';
-export type { DenoiserRuntimeInfo } from './denoiser/runtime';
-export type { GpuTrainer } from './denoiser/gpu_trainer';
-export type { EditOptions, Sampler, SamplerFrame, SamplerOptions } from './denoiser/sampler';
-export { randomScene } from './denoiser/scenes';
-export type { Scene } from './denoiser/scenes';
-export type { Trainer, TrainerOptions } from './denoiser/trainer';
-export type { ModuleInfo, ModuleOptions } from './module';
-export type { UsersDevice, UsersUrl } from './platform_types';
-export { version } from './version';
+export * from './denoiser/exports';
 
-/** @deprecated Use FineTuner. */
-export type Learner = FineTuner;
-/** @deprecated Use FineTunerOptions. */
-export type LearnerOptions = FineTunerOptions;
+/**
+ * Loads the denoiser's WASM variant that fits this machine: a module separate from the layer's. Idempotent:
+ * once loaded, every call returns the same information, whatever its options. Throws ArgumentError for
+ * invalid options and CrossAttentionError 'ERR_LOAD' if the module cannot be loaded; a failed call may be
+ * repeated. If threads cannot be started, or do not start within 20 seconds, it runs on one thread, and
+ * `threadsReason` says why.
+ */
+export const init: DenoiserInit = makeInitOn(platformHere);

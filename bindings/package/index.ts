@@ -4,43 +4,20 @@
  *
  * @packageDocumentation
  */
-export type { DeviceChoice, DeviceOptions } from './accelerator';
-export type { DType, TypedArray } from './core';
-export {
-  AbortedError,
-  ArgumentError,
-  CrossAttentionError,
-  DisposedError,
-  NotInitializedError,
-  OutOfMemoryError,
-  ShapeError,
-  WeightsError,
-} from './errors';
-export { compile } from './compile';
-export type { CompileOptions, CompilePasses } from './compile_options';
-export { CompiledGraph } from './compiled_graph';
-export { composeGraph } from './compose';
-export type { ComposedGraph } from './compose';
-export { ComputationNode } from './graph';
-export type { GraphOptions } from './graph';
-export { init } from './init';
-export type { InitOptions } from './init';
-export type { ModuleOptions } from './module';
-export { DiffusionCrossAttention } from './layer';
-export type { AsyncAttentionOptions, AttentionOptions, LayerOptions } from './layer_options';
-export { toOnnx } from './onnx/to_onnx';
-export type { ToOnnxOptions } from './onnx/to_onnx';
-export type { UsersBuffer, UsersDevice, UsersUrl } from './platform_types';
-export type { GpuMemoryInUse, Location } from './resident';
-export { gpuMemoryInUse, memoryInUse, synchronize } from './runtime';
-export type { RuntimeInfo } from './runtime';
-export { Tensor } from './tensor';
-export { WeightFile } from './weight_file';
-export type { OpenOptions, WeightFileSource } from './file_content';
-export type {
-  LoadWeightsOptions,
-  WeightBytes,
-  WeightLoadResult,
-  WeightLoadValidation,
-  WeightSource,
-} from './weights';
+import { makeInitOn } from './core_module';
+import type { Init } from './init';
+import { platformHere } from './platform_here';
+
+export * from './exports';
+
+/**
+ * Loads the WASM variant that fits this machine and starts the GPU if there is one. Everything else in this
+ * package throws NotInitializedError before. Idempotent: once loaded, every call returns the same
+ * RuntimeInfo, whatever its options. Throws ArgumentError for invalid options and CrossAttentionError
+ * 'ERR_LOAD' if the module cannot be loaded; a failed call may be repeated. If threads cannot be started, or
+ * do not start within 20 seconds, the layer runs on one thread, and `threadsReason` says why.
+ *
+ * @example
+ * const { simd, threads, device } = await init({ threads: 4, device: 'wasm' });
+ */
+export const init: Init = makeInitOn(platformHere);

@@ -1,20 +1,19 @@
 // Loading the WebAssembly core and starting the GPU.
-import type { DeviceChoice } from './accelerator';
+import type { DeviceChoice, StartAccelerator } from './accelerator';
 import { checkOneOf, checkOptions, fail } from './checks';
-import { coreClasses, coreFunctions, type Core } from './core';
+import type { Core } from './core';
 import { accelerator, setAccelerator } from './current_accelerator';
 import { messageOf } from './errors';
 import type { UsersDevice } from './platform_types';
 import {
   checkModuleOptions,
-  loadModule,
   type CheckedModuleOptions,
-  type Factories,
+  type ModuleInfo,
   type ModuleOptions,
-} from './module';
+} from './module_options';
 import type { Location } from './resident';
 import { type RuntimeInfo, setRuntime } from './runtime';
-import { restoreStackAfterErrors } from './stack';
+import { withLimit } from './time_limit';
 
 export interface InitOptions extends ModuleOptions {
   /**
@@ -30,14 +29,6 @@ export interface InitOptions extends ModuleOptions {
    */
   gpuPrecision?: 'float32' | 'float16';
 }
-
-/** One literal import each: bundlers do not resolve computed names. */
-const factories: Factories<Core> = {
-  relaxed: () => import('./wasm/cross-attention-relaxed.js'),
-  'relaxed-threads': () => import('./wasm/cross-attention-relaxed-threads.js'),
-  baseline: () => import('./wasm/cross-attention-baseline.js'),
-  'baseline-threads': () => import('./wasm/cross-attention-baseline-threads.js'),
-};
 
 let loading: Promise<RuntimeInfo> | null = null;
 
@@ -55,12 +46,23 @@ interface GpuOptions {
   gpuDevice: UsersDevice | undefined;
 }
 
+/** Imports the module of WebGPU. */
+export type LoadGpu = () => Promise<{ start: StartAccelerator }>;
+
+/** Limit of the wait for the module, in seconds. */
+const maxWait = 10;
+
 /** Starts WebGPU if it may be available. Returns the adapter's description, or why WebGPU is not used. */
-async function startGpu({ choice, precision, gpuDevice }: GpuOptions, core: string): Promise<string> {
+async function startGpu(
+  loadGpu: LoadGpu | null,
+  { choice, precision, gpuDevice }: GpuOptions,
+  core: string,
+): Promise<string> {
+  if (loadGpu === null) return 'this entry has no WebGPU';
   if (choice === 'wasm') return "not requested: device is 'wasm'";
   if (gpuDevice === undefined && !globalThis.navigator?.gpu) return 'navigator.gpu is undefined';
   try {
-    const { start } = await import('./webgpu.js');
+    const { start } = await withLimit(maxWait, 'it did not arrive', loadGpu());
     const started = await start({ choice, precision, gpuDevice, core });
     setAccelerator(started.accelerator);
     return started.description;
@@ -75,44 +77,38 @@ function defaultDevice(choice: DeviceChoice): Location {
   return choice === 'webgpu' ? 'webgpu' : gpu.preferred;
 }
 
-async function load(options: CheckedModuleOptions, gpu: GpuOptions): Promise<RuntimeInfo> {
-  const {
-    core,
-    variant,
-    info: found,
-  } = await loadModule(factories, options, (made) =>
-    restoreStackAfterErrors(made, coreClasses, coreFunctions),
-  );
-  const known = { ...found, version: packageVersion };
-  // The GPU's calibration runs layers, which need the core.
-  setRuntime(core, { ...known, device: 'wasm', webgpu: 'starting' });
-  const webgpu = await startGpu(gpu, `${packageVersion}, ${variant}, ${found.threads}`);
-  const info = Object.freeze<RuntimeInfo>({ ...known, device: defaultDevice(gpu.choice), webgpu });
-  setRuntime(core, info);
-  return info;
-}
+/** Loads the core, with exceptions of the package. */
+export type LoadCore = (options: CheckedModuleOptions) => Promise<{ core: Core; info: ModuleInfo }>;
 
-/**
- * Loads the WASM variant that fits this machine and starts the GPU if there is one. Everything else in this
- * package throws NotInitializedError before. Idempotent: once loaded, every call returns the same
- * RuntimeInfo, whatever its options. Throws ArgumentError for invalid options and CrossAttentionError
- * 'ERR_LOAD' if the module cannot be loaded; a failed call may be repeated.
- *
- * @example
- * const { simd, threads, device } = await init({ threads: 4, device: 'wasm' });
- */
-export async function init(options?: InitOptions): Promise<RuntimeInfo> {
-  const given = checkOptions('options', options);
-  const { device = 'auto', gpuDevice, gpuPrecision = 'float32' } = given;
-  const checked = checkModuleOptions(given);
-  const gpu = {
-    choice: checkOneOf('device', device, ['auto', 'wasm', 'webgpu']),
-    precision: checkOneOf('gpuPrecision', gpuPrecision, ['float32', 'float16']),
-    gpuDevice: checkGpuDevice(gpuDevice),
+/** The function `init` of the package's entries. */
+export type Init = (options?: InitOptions) => Promise<RuntimeInfo>;
+
+/** Returns the `init` of an entry. */
+export function makeInit(loadCore: LoadCore, loadGpu: LoadGpu | null): Init {
+  async function load(options: CheckedModuleOptions, gpu: GpuOptions): Promise<RuntimeInfo> {
+    const { core, info: found } = await loadCore(options);
+    const known = { ...found, version: packageVersion };
+    // The GPU's calibration runs layers, which need the core.
+    setRuntime(core, { ...known, device: 'wasm', webgpu: 'starting' });
+    const webgpu = await startGpu(loadGpu, gpu, `${packageVersion}, ${found.simd}, ${found.threads}`);
+    const info = Object.freeze<RuntimeInfo>({ ...known, device: defaultDevice(gpu.choice), webgpu });
+    setRuntime(core, info);
+    return info;
+  }
+
+  return async (options) => {
+    const given = checkOptions('options', options);
+    const { device = 'auto', gpuDevice, gpuPrecision = 'float32' } = given;
+    const checked = checkModuleOptions(given);
+    const gpu = {
+      choice: checkOneOf('device', device, ['auto', 'wasm', 'webgpu']),
+      precision: checkOneOf('gpuPrecision', gpuPrecision, ['float32', 'float16']),
+      gpuDevice: checkGpuDevice(gpuDevice),
+    };
+    loading ??= load(checked, gpu).catch((error) => {
+      loading = null;
+      throw error;
+    });
+    return loading;
   };
-  loading ??= load(checked, gpu).catch((error) => {
-    loading = null;
-    throw error;
-  });
-  return loading;
 }

@@ -1,93 +1,63 @@
 // Loading a WebAssembly module: chooses the variant that this machine can run, and the number of threads.
 import { relaxedSimd } from 'wasm-feature-detect';
-import { checkOneOf, fail } from './checks';
+import { fail } from './checks';
 import { ArgumentError, CrossAttentionError, messageOf } from './errors';
-import type { UsersUrl } from './platform_types';
+import { type CheckedModuleOptions, maxThreads, type ModuleInfo } from './module_options';
+import { type Platform, sharedMemoryObstacle, type ThreadWorker } from './platform';
+import { withLimit } from './time_limit';
+import type { CompiledBinary } from './wasm_binary';
 
-const maxThreads = 64;
+export type Simd = 'relaxed' | 'baseline';
+export type VariantName = Simd | `${Simd}-threads`;
 
-/** Options of `init` of every entry. */
-export interface ModuleOptions {
-  /**
-   * Threads of the WASM core, 1 to 64. 'auto': one for each processor core if SharedArrayBuffer is available,
-   * else 1. Default 'auto'.
-   */
-  threads?: number | 'auto';
-  /**
-   * 'relaxed' uses fused multiply-add (relaxed SIMD), 'baseline' fixed-width SIMD. 'auto' uses relaxed SIMD
-   * if the machine supports it. Default 'auto'.
-   */
-  simd?: 'auto' | 'relaxed' | 'baseline';
-  /** URL of the folder with the .wasm files. Default: wasm/ next to the package's module. */
-  wasmBaseUrl?: string | UsersUrl;
-}
-
-export interface CheckedModuleOptions {
-  threads: number | 'auto';
-  simd: 'auto' | 'relaxed' | 'baseline';
-  base: string | null;
-}
-
-/** The variant that was loaded, and why it has this number of threads. */
-export interface ModuleInfo {
-  simd: 'relaxed' | 'baseline';
-  threads: number;
-  threadsReason: string;
-}
-
-/** Options of the function by which Emscripten creates a module. */
+/** Options of the function that creates a module. */
 export interface CoreOptions {
+  wasm: Promise<WebAssembly.Module> | WebAssembly.Module;
   /** Number of workers to start, for the core's threads. */
   workers?: number;
-  locateFile?: (name: string, folder: string) => string;
-  /** Ends the workers. A module with threads sets it, even if its loading fails. */
-  endWorkers?: () => void;
+  createWorker?: () => ThreadWorker;
 }
 
-export type VariantName = 'relaxed' | 'relaxed-threads' | 'baseline' | 'baseline-threads';
-/** Loaders of the modules that Emscripten wrote, by variant. */
-export type Factories<C> = Record<
-  VariantName,
-  () => Promise<{ default: (options: CoreOptions) => Promise<C> }>
->;
-
-const isNode = typeof process === 'object' && typeof process.versions?.node === 'string';
-
-/** Returns why memory cannot be shared with workers; null if it can. */
-function sharedMemoryObstacle(): string | null {
-  if (typeof SharedArrayBuffer === 'undefined') {
-    return 'no SharedArrayBuffer: the page is not cross-origin isolated';
-  }
-  if (isNode || globalThis.crossOriginIsolated) return null;
-  return 'the page is not cross-origin isolated';
+/** A module that tools/lib/loader.mjs adapted. */
+export interface Loader<C> {
+  default: (options: CoreOptions) => Promise<C>;
+  wasmUrl: () => URL;
 }
 
-function checkThreads(threads: unknown): number | 'auto' {
-  const fits =
-    threads === 'auto' ||
-    (Number.isInteger(threads) && (threads as number) >= 1 && (threads as number) <= maxThreads);
-  if (!fits) fail('threads', threads, `'auto' or an integer from 1 to ${maxThreads}`);
-  return threads as number | 'auto';
+/** What the modules of an entry are loaded from. */
+export interface ModuleSources<C> {
+  name: string;
+  /** One literal import each: bundlers do not resolve computed names. */
+  loaders: Record<VariantName, () => Promise<Loader<C>>>;
+  /** Start a worker thread. Bundlers recognize only `new Worker(new URL('…', import.meta.url), …)`. */
+  workers: Record<Simd, () => ThreadWorker>;
+  /** Modules that contain the .wasm files of one thread: esbuild and Rollup leave out other files. */
+  embedded: Record<Simd, () => Promise<{ compile: () => Promise<WebAssembly.Module> }>>;
 }
 
-/** Returns the number of processor cores that this program may use; null if it is unknown. */
-async function countCores(): Promise<number | null> {
-  // Node 20 has no navigator yet.
-  if (isNode) return (await import(/* @vite-ignore */ 'node:os')).availableParallelism();
-  return globalThis.navigator?.hardwareConcurrency || null;
-}
+/** Limits of the waits of `init`, in seconds: a worker or server that never answers must not block it. */
+const maxWait = { threads: 20, all: 100 };
 
-async function chooseThreads(wanted: number | 'auto'): Promise<{ threads: number; reason: string }> {
+function chooseThreads(
+  { threads: wanted }: CheckedModuleOptions,
+  platform: Platform,
+  binary: CompiledBinary | null,
+): { threads: number; reason: string } {
   if (wanted === 1) return { threads: 1, reason: 'requested' };
+  if (binary?.hasThreads === false) return { threads: 1, reason: 'wasmBinary is a variant without threads' };
   const obstacle = sharedMemoryObstacle();
   if (obstacle !== null) return { threads: 1, reason: obstacle };
   if (wanted !== 'auto') return { threads: wanted, reason: 'requested' };
-  const cores = await countCores();
-  if (cores === null) return { threads: 1, reason: 'the number of cores is unknown' };
+  const cores = platform.cores();
+  if (cores === 0) return { threads: 1, reason: 'the number of cores is unknown' };
   return { threads: Math.min(cores, maxThreads), reason: 'the number of cores of this machine' };
 }
 
-async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'relaxed' | 'baseline'> {
+async function chooseSimd(options: CheckedModuleOptions, binary: CompiledBinary | null): Promise<Simd> {
+  const wanted = options.simd === 'auto' && binary !== null ? binary.simd : options.simd;
+  if (binary !== null && wanted !== binary.simd) {
+    throw new ArgumentError(`simd is '${wanted}'; expected '${binary.simd}', the variant of wasmBinary`);
+  }
   if (wanted === 'baseline') return wanted;
   if (await relaxedSimd()) return 'relaxed';
   if (wanted === 'relaxed') {
@@ -98,75 +68,101 @@ async function chooseSimd(wanted: 'auto' | 'relaxed' | 'baseline'): Promise<'rel
   return 'baseline';
 }
 
-function checkBaseUrl(wasmBaseUrl: unknown): string | null {
-  if (wasmBaseUrl === undefined || wasmBaseUrl === null) return null;
-  if (typeof wasmBaseUrl !== 'string' && !(wasmBaseUrl instanceof URL)) {
-    fail('wasmBaseUrl', wasmBaseUrl, 'a string or a URL');
+/** What the parts of loadModule share. */
+export interface Loading<C> {
+  sources: ModuleSources<C>;
+  platform: Platform;
+  options: CheckedModuleOptions;
+  binary: CompiledBinary | null;
+  /** Compiles the .wasm file of a variant. */
+  compile(variant: VariantName, loader: Loader<C>): Promise<WebAssembly.Module>;
+  /** Throws if `work` takes longer than `seconds`, or than threads and files may take in all. */
+  limited<T>(what: string, work: Promise<T>, seconds?: number): Promise<T>;
+}
+
+/** Creates a module with one thread. Returns also why the file could not be loaded, if it could not. */
+async function createSingle<C>(loading: Loading<C>, simd: Simd): Promise<{ core: C; problem: string }> {
+  const { sources, options, binary } = loading;
+  let problem = '';
+  const loader = await sources.loaders[simd]();
+  let wasm = loading.compile(simd, loader);
+  if (options.base === null && binary === null) {
+    const file = wasm;
+    wasm = loading.limited('the .wasm file did not arrive', file).catch(async (error) => {
+      problem = messageOf(error);
+      const embedded = sources.embedded[simd]().then(({ compile }) => compile());
+      // A slow file may still arrive first.
+      return Promise.any([file, embedded]).catch(() => Promise.reject(error));
+    });
   }
-  const base = String(wasmBaseUrl);
-  return base.endsWith('/') ? base : `${base}/`;
+  return { core: await loader.default({ wasm }), problem };
 }
 
-/**
- * Returns the function that locates files below the base for Emscripten's loader: as paths in Node, else as
- * URLs.
- */
-async function makeLocateFile(base: string): Promise<(name: string) => string> {
-  if (!isNode || !base.startsWith('file:')) return (name) => base + name;
-  const { fileURLToPath } = await import(/* @vite-ignore */ 'node:url');
-  return (name) => fileURLToPath(base + name);
-}
-
-/** Throws CrossAttentionError 'ERR_LOAD' if the module cannot be loaded or does not run here. */
+/** Returns the core, and why it has one thread if it should have more. */
 async function createCore<C>(
-  factories: Factories<C>,
-  variant: VariantName,
-  options: CoreOptions,
-): Promise<C> {
+  loading: Loading<C>,
+  simd: Simd,
+  { threads, reason }: { threads: number; reason: string },
+): Promise<{ core: C; info: ModuleInfo }> {
+  let threadsReason = reason;
   try {
-    const { default: create } = await factories[variant]();
-    return await create(options);
+    if (threads > 1) {
+      try {
+        // Both arrive at the same time.
+        const loader = loading.sources.loaders[`${simd}-threads`]();
+        loader.catch(() => {});
+        const { createThreads } = await loading.limited('threads.js did not arrive', import('./threads.js'));
+        const core = await createThreads(loading, simd, threads, loader);
+        return { core, info: { simd, threads, threadsReason } };
+      } catch (error) {
+        if (loading.binary !== null) throw error;
+        threadsReason = `the threads could not be started: ${messageOf(error)}`;
+      }
+    }
+    const { core, problem } = await withLimit(maxWait.all, 'it did not arrive', createSingle(loading, simd));
+    if (problem) threadsReason += `; an embedded module without threads is used: ${problem}`;
+    return { core, info: { simd, threads: 1, threadsReason } };
   } catch (error) {
-    options.endWorkers?.();
     throw new CrossAttentionError(
       'ERR_LOAD',
-      `the WebAssembly module of variant ${variant} could not be loaded: ${messageOf(error)}; ` +
+      `the WebAssembly module of variant ${simd} could not be loaded: ${messageOf(error)}; ` +
         `set wasmBaseUrl if it is elsewhere`,
     );
   }
 }
 
-/** Throws ArgumentError for invalid options. */
-export function checkModuleOptions({
-  threads = 'auto',
-  simd = 'auto',
-  wasmBaseUrl,
-}: ModuleOptions): CheckedModuleOptions {
-  return {
-    threads: checkThreads(threads),
-    simd: checkOneOf('simd', simd, ['auto', 'relaxed', 'baseline']),
-    base: checkBaseUrl(wasmBaseUrl),
-  };
-}
-
 /**
- * Loads the variant that fits this machine and starts its threads. `prepare` is called before the core is
- * used.
+ * Loads the variant that fits this machine and starts its threads. If these do not start, it loads the
+ * variant with one thread. `prepare` is called before the core is used.
  */
 export async function loadModule<C extends { setThreads(threads: number): void }>(
-  factories: Factories<C>,
+  sources: ModuleSources<C>,
+  platform: Platform,
   options: CheckedModuleOptions,
   prepare: (core: C) => void,
-): Promise<{ core: C; variant: VariantName; info: ModuleInfo }> {
-  const simd = await chooseSimd(options.simd);
-  const { threads, reason } = await chooseThreads(options.threads);
-  const variant: VariantName = threads > 1 ? `${simd}-threads` : simd;
-  const core = await createCore(factories, variant, {
-    // One worker for each thread besides the calling one, and one for forwards that run in the background.
-    ...(threads > 1 ? { workers: threads } : {}),
-    ...(options.base === null ? {} : { locateFile: await makeLocateFile(options.base) }),
-  });
-  prepare(core);
-  core.setThreads(threads);
-  return { core, variant, info: { simd, threads, threadsReason: reason } };
+): Promise<{ core: C; info: ModuleInfo }> {
+  const end = performance.now() + 1000 * maxWait.threads;
+  const limited: Loading<C>['limited'] = (what, work, seconds = maxWait.threads) =>
+    withLimit(Math.min(seconds, Math.max(0, end - performance.now()) / 1000), what, work);
+  let binary: CompiledBinary | null = null;
+  if (options.binary !== null) {
+    const { compileBinary } = await import('./wasm_binary.js');
+    binary = await compileBinary(options.binary, sources.name, fail);
+  }
+  const simd = await chooseSimd(options, binary);
+  const chosen = chooseThreads(options, platform, binary);
+  if (binary?.hasThreads && chosen.threads === 1) {
+    throw new ArgumentError(
+      `wasmBinary has threads; expected a variant without (one thread: ${chosen.reason})`,
+    );
+  }
+  const compile: Loading<C>['compile'] = async (variant, { wasmUrl }) => {
+    if (binary !== null) return binary.module;
+    const { base } = options;
+    return platform.compile(base === null ? String(wasmUrl()) : `${base}${sources.name}-${variant}.wasm`);
+  };
+  const loaded = await createCore({ sources, platform, options, binary, compile, limited }, simd, chosen);
+  prepare(loaded.core);
+  loaded.core.setThreads(loaded.info.threads);
+  return loaded;
 }

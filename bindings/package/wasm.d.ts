@@ -5,8 +5,29 @@ declare module '*/webgpu.js' {
 declare module '*/denoiser_webgpu.js' {
   export const start: import('./denoiser/training_on_gpu').StartTraining;
 }
-// … and the modules that Emscripten writes to dist/wasm.
+// … other modules of bindings/package, in files of their own …
+declare module '*/node.js' {
+  export const makePlatform: typeof import('./platform_node').makePlatform;
+}
+declare module '*/threads.js' {
+  export const createThreads: typeof import('./threads').createThreads;
+}
+declare module '*/wasm_binary.js' {
+  export const compileBinary: typeof import('./wasm_binary').compileBinary;
+}
+declare module '*embedded_relaxed.js' {
+  export const compile: () => Promise<WebAssembly.Module>;
+}
+declare module '*embedded_baseline.js' {
+  export const compile: () => Promise<WebAssembly.Module>;
+}
+// … and the modules that Emscripten writes to dist/wasm, with their files as data URLs.
 declare module '*.js' {
-  const create: (options: import('./module').CoreOptions) => Promise<never>;
+  const create: import('./module').Loader<never>['default'];
   export default create;
+  export const wasmUrl: () => URL;
+}
+declare module '*.wasm' {
+  const dataUrl: string;
+  export default dataUrl;
 }

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createServer } from 'vite';
-import { variantFiles } from '../../tools/lib/build.mjs';
+import { variantFiles } from '../../tools/lib/wasm.mjs';
 import { project } from '../../tools/lib/paths.mjs';
 import { PendingBuilds } from '../../tools/lib/pending_builds.mjs';
 import { launchChromium, newWatchedPage } from '../../support/browser/chromium.mjs';

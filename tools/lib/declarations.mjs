@@ -44,10 +44,8 @@ function sharedModules(entries) {
   };
 }
 
-/** Writes the declarations of entries of bindings/package to dist/. */
-export async function writeDeclarations(names) {
-  rmSync(emitted, { recursive: true, force: true });
-  await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
+/** Merges the declarations of entries, and writes each to `<name>.d.ts`, or to files with other `endings`. */
+async function merge(names, endings = ['.d.ts']) {
   const { rollup } = await import('rollup');
   const { dts } = await import('rollup-plugin-dts');
   const input = Object.fromEntries(names.map((name) => [name, path.join(emitted, `${name}.d.ts`)]));
@@ -67,5 +65,20 @@ export async function writeDeclarations(names) {
     minifyInternalExports: false,
   });
   await bundle.close();
-  for (const { fileName, code } of output) writeFileSync(path.join(project, 'dist', fileName), code);
+  for (const { fileName, code } of output) {
+    for (const ending of endings) {
+      writeFileSync(path.join(project, 'dist', fileName.replace('.d.ts', ending)), code);
+    }
+  }
+}
+
+/**
+ * Writes the declarations of entries of bindings/package to dist/. `together`: entries that share their
+ * classes. `alone`: one with classes of its own, which can also be loaded by require.
+ */
+export async function writeDeclarations({ together, alone }) {
+  rmSync(emitted, { recursive: true, force: true });
+  await run('node_modules/.bin/tsc', ['-p', 'bindings/package/tsconfig.json'], { cwd: project });
+  await merge(together);
+  await merge([alone], ['.d.ts', '.d.cts']);
 }

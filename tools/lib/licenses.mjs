@@ -11,7 +11,7 @@ import { SetUpError } from './steps.mjs';
  * package nor emsdk has all of them.
  */
 export const native = [
-  { name: 'Emscripten (loader, embind, emmalloc)', text: 'emscripten' },
+  { name: 'Emscripten (loader, embind)', text: 'emscripten' },
   { name: 'musl (C library, with changes by Emscripten)', text: 'musl' },
   { name: 'libc++, libc++abi, libunwind, compiler-rt (LLVM)', text: 'llvm' },
   { name: 'xsimd', text: 'xsimd' },
@@ -28,7 +28,6 @@ const archives = {
   // By D. Lea, in the public domain.
   dlmalloc: ['emscripten'],
   embind: ['emscripten'],
-  emmalloc: ['emscripten'],
   noexit: ['emscripten'],
   stubs: ['emscripten'],
   unwind: ['llvm'],

@@ -48,6 +48,7 @@ export const once = files('tests/node', [
   'command_line',
   'engines_table',
   'evaluation',
+  'init_fallbacks',
   'onnx_malformed',
   'onnx_refused',
   'published',
