@@ -14,11 +14,11 @@ const sources: ModuleSources<Core> = {
     'baseline-threads': () => import('./wasm/cross-attention-baseline-threads.js'),
   },
   workers: {
-    relaxed: () =>
+    'relaxed-threads': () =>
       new Worker(new URL('./wasm/cross-attention-relaxed-threads-worker.js', import.meta.url), {
         type: 'module',
       }),
-    baseline: () =>
+    'baseline-threads': () =>
       new Worker(new URL('./wasm/cross-attention-baseline-threads-worker.js', import.meta.url), {
         type: 'module',
       }),

@@ -30,7 +30,7 @@ export interface ModuleSources<C> {
   /** One literal import each: bundlers do not resolve computed names. */
   loaders: Record<VariantName, () => Promise<Loader<C>>>;
   /** Start a worker thread. Bundlers recognize only `new Worker(new URL('…', import.meta.url), …)`. */
-  workers: Record<Simd, () => ThreadWorker>;
+  workers: Record<`${Simd}-threads`, () => ThreadWorker>;
   /** Modules that contain the .wasm files of one thread: esbuild and Rollup leave out other files. */
   embedded: Record<Simd, () => Promise<{ compile: () => Promise<WebAssembly.Module> }>>;
 }
@@ -53,11 +53,7 @@ function chooseThreads(
   return { threads: Math.min(cores, maxThreads), reason: 'the number of cores of this machine' };
 }
 
-async function chooseSimd(options: CheckedModuleOptions, binary: CompiledBinary | null): Promise<Simd> {
-  const wanted = options.simd === 'auto' && binary !== null ? binary.simd : options.simd;
-  if (binary !== null && wanted !== binary.simd) {
-    throw new ArgumentError(`simd is '${wanted}'; expected '${binary.simd}', the variant of wasmBinary`);
-  }
+async function chooseSimd(wanted: 'auto' | Simd): Promise<Simd> {
   if (wanted === 'baseline') return wanted;
   if (await relaxedSimd()) return 'relaxed';
   if (wanted === 'relaxed') {
@@ -108,11 +104,10 @@ async function createCore<C>(
   try {
     if (threads > 1) {
       try {
-        // Both arrive at the same time.
-        const loader = loading.sources.loaders[`${simd}-threads`]();
-        loader.catch(() => {});
-        const { createThreads } = await loading.limited('threads.js did not arrive', import('./threads.js'));
-        const core = await createThreads(loading, simd, threads, loader);
+        const variant = `${simd}-threads` as const;
+        const files = Promise.all([import('./threads.js'), loading.sources.loaders[variant]()]);
+        const [{ createThreads }, loader] = await loading.limited('the loader did not arrive', files);
+        const core = await createThreads(loading, variant, threads, loader);
         return { core, info: { simd, threads, threadsReason } };
       } catch (error) {
         if (loading.binary !== null) throw error;
@@ -147,14 +142,12 @@ export async function loadModule<C extends { setThreads(threads: number): void }
   let binary: CompiledBinary | null = null;
   if (options.binary !== null) {
     const { compileBinary } = await import('./wasm_binary.js');
-    binary = await compileBinary(options.binary, sources.name, fail);
+    binary = await compileBinary(options, sources.name, fail);
   }
-  const simd = await chooseSimd(options, binary);
+  const simd = await chooseSimd(binary?.simd ?? options.simd);
   const chosen = chooseThreads(options, platform, binary);
   if (binary?.hasThreads && chosen.threads === 1) {
-    throw new ArgumentError(
-      `wasmBinary has threads; expected a variant without (one thread: ${chosen.reason})`,
-    );
+    fail('wasmBinary', 'a variant with threads', `one without (${chosen.reason})`);
   }
   const compile: Loading<C>['compile'] = async (variant, { wasmUrl }) => {
     if (binary !== null) return binary.module;

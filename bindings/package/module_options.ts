@@ -37,7 +37,7 @@ export interface ModuleOptions {
 }
 
 /** Bytes of our own, or a compiled module. */
-export type Binary = Uint8Array<ArrayBuffer> | WasmModule;
+type Binary = Uint8Array<ArrayBuffer> | WasmModule;
 
 export interface CheckedModuleOptions {
   threads: number | 'auto';

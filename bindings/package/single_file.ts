@@ -8,7 +8,6 @@ import { fail } from './checks';
 import { type Core, coreClasses, coreFunctions } from './core';
 import { compileEmbedded } from './embedded';
 import dataUrl from './wasm/cross-attention-baseline.wasm';
-import { ArgumentError } from './errors';
 import { type Init, type LoadCore, makeInit } from './init';
 import { restoreStackAfterErrors } from './stack';
 import create from './wasm/cross-attention-baseline.js';
@@ -16,16 +15,13 @@ import { compileBinary } from './wasm_binary';
 
 export * from './exports';
 
-const load: LoadCore = async ({ simd, threads, binary }) => {
-  const given = binary && (await compileBinary(binary, 'cross-attention', fail));
-  if (given?.hasThreads) {
-    throw new ArgumentError('wasmBinary has threads; the single-file entry expects a variant without');
-  }
+const load: LoadCore = async (options) => {
+  const { simd, threads, binary } = options;
+  const given = binary && (await compileBinary(options, 'cross-attention', fail));
+  if (given?.hasThreads) fail('wasmBinary', 'a variant with threads', 'one without, as this entry has none');
   const found = given?.simd ?? 'baseline';
   if (simd !== 'auto' && simd !== found) {
-    throw new ArgumentError(
-      `simd is '${simd}'; expected 'auto' or '${found}': this entry has no other variant`,
-    );
+    fail('simd', simd, `'auto' or '${found}': this entry has no other variant`);
   }
   const core: Core = await create({ wasm: given === null ? compileEmbedded(dataUrl) : given.module });
   restoreStackAfterErrors(core, coreClasses, coreFunctions);

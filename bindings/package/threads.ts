@@ -20,16 +20,14 @@ function startWebThread({ start, loader, url }: ThreadScript): ThreadWorker {
 /** Starts the threads of a module. Throws if a worker fails or does not answer; then no worker remains. */
 export async function createThreads<C>(
   loading: Loading<C>,
-  simd: Simd,
+  variant: `${Simd}-threads`,
   threads: number,
-  arriving: Promise<Loader<C>>,
+  loader: Loader<C>,
 ): Promise<C> {
   const { sources, platform, options, limited } = loading;
-  const variant = `${simd}-threads` as const;
-  const loader = await limited('the loader did not arrive', arriving);
   const name = `${sources.name}-${variant}`;
   const script = {
-    start: sources.workers[simd],
+    start: sources.workers[variant],
     loader: String(new URL(name, loader.wasmUrl())),
     url: options.workerUrl && options.workerUrl.replace(/\/$/, `/${name}-worker.js`),
   };
@@ -42,9 +40,7 @@ export async function createThreads<C>(
         worker.onerror = (event) => {
           // Otherwise, browsers write it to the console.
           event.preventDefault?.();
-          reject(
-            new Error(event.message || 'the script of the workers could not be loaded, or is forbidden'),
-          );
+          reject(new Error(event.message || 'the worker script could not be loaded or is forbidden'));
         };
         worker.onmessageerror = () => reject(new Error('a message of a worker could not be read'));
         return worker;

@@ -16,9 +16,9 @@ const sources: ModuleSources<DenoiserCore> = {
     'baseline-threads': () => import('./wasm/denoiser-baseline-threads.js'),
   },
   workers: {
-    relaxed: () =>
+    'relaxed-threads': () =>
       new Worker(new URL('./wasm/denoiser-relaxed-threads-worker.js', import.meta.url), { type: 'module' }),
-    baseline: () =>
+    'baseline-threads': () =>
       new Worker(new URL('./wasm/denoiser-baseline-threads-worker.js', import.meta.url), { type: 'module' }),
   },
   embedded: {
