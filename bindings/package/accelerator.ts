@@ -1,5 +1,6 @@
 // The interface of WebGPU, types only: bindings/webgpu, which implements it, is loaded only if there may be a
 // GPU.
+import type { CoreLayer } from './core';
 import type { UsersDevice } from './platform_types';
 import type { GpuMemory, Location } from './resident';
 import type { Tensor } from './tensor';
@@ -24,6 +25,17 @@ export interface LayerSizes {
   readonly scale: number;
 }
 
+/** The parameters of a layer at the time of a call. */
+export interface Moment {
+  /** True until the parameters change or the layer is disposed. */
+  readonly isCurrent: boolean;
+  /** Calls `work` with the layer, if this is current, else with a temporary layer with these parameters. */
+  use<T>(work: (core: CoreLayer) => Promise<T>): Promise<T>;
+  /** Calls `work` with a temporary layer with these parameters. */
+  useCopy<T>(work: (core: CoreLayer) => Promise<T>): Promise<T>;
+  release(): void;
+}
+
 /** A layer as the accelerator sees it. The parameters stay in WASM memory. */
 export interface AcceleratedLayer extends LayerSizes {
   readonly training: boolean;
@@ -35,6 +47,8 @@ export interface AcceleratedLayer extends LayerSizes {
    * Returns a view of all parameters in the order of their names, valid until the next call into the core.
    */
   parameters(): Float32Array;
+  /** Returns the current parameters for a call that may need them later. The caller releases them. */
+  hold(): Moment;
 }
 
 export interface CallTensors {
@@ -45,7 +59,7 @@ export interface CallTensors {
 }
 
 /** A training forward that ran on the GPU. It owns its tensors. */
-export interface SavedForward extends CallTensors {
+export interface SavedForward extends Readonly<CallTensors> {
   readonly parametersVersion: number;
   dispose(): void;
 }
@@ -79,7 +93,11 @@ export interface AcceleratedGraph {
   readonly flops: number;
 }
 
-/** WebGPU in use. If a call fails on the GPU, `inWasm` does it, and `explain` returns the reason. */
+/**
+ * WebGPU in use. If a call fails on the GPU, WebAssembly does it, and `explain` returns the reason. All calls
+ * compute with the parameters and options at their start. A call that WebAssembly does from the beginning
+ * calls `inWasm` before it returns, unless tensors must be read back first.
+ */
 export interface Accelerator extends GpuMemory {
   /** The faster device for a layer of Stable Diffusion 1.5 at 64 × 64. */
   readonly preferred: Location;
@@ -91,15 +109,13 @@ export interface Accelerator extends GpuMemory {
     options: DeviceOptions,
     inWasm: (tensors: CallTensors) => Promise<Tensor>,
   ): Promise<AcceleratedForward>;
-  /**
-   * Resolves with null if the caller must do the backward in WebAssembly: the GPU failed or is not chosen.
-   */
+  /** Computes in WebAssembly, with the parameters of `saved`, if the GPU fails or is not chosen. */
   backward(
     layer: AcceleratedLayer,
     saved: SavedForward,
     outputGradient: Tensor,
     options: DeviceOptions,
-  ): Promise<AcceleratedBackward | null>;
+  ): Promise<AcceleratedBackward>;
   run(
     graph: AcceleratedGraph,
     tensors: CallTensors,

@@ -6,6 +6,7 @@ import type { CoreCompiledGraph, CoreInputs, CorePendingRun, DType } from './cor
 import { accelerator } from './current_accelerator';
 import { ArgumentError, ShapeError } from './errors';
 import { Owned } from './handles';
+import { forwardInWasm } from './layer_forward';
 import { awaitPending } from './pending';
 import { describePlans, flopsOf, type PlanDescription, planDescription } from './plan_description';
 import { getRuntimeInfo } from './runtime';
@@ -32,6 +33,8 @@ export class CompiledGraph {
    * The last asynchronous run in WebAssembly, while it is in progress: such runs execute one after another.
    */
   #lastRun: Promise<void> | null = null;
+  /** Increases when the graph is compiled again. */
+  #version = 0;
 
   private constructor(
     handle: CoreCompiledGraph,
@@ -73,7 +76,9 @@ export class CompiledGraph {
 
   /**
    * Resolves with the result of run without blocking the calling thread, on the device that was given to
-   * `compile`. Runs execute one after another. The tensors may be disposed during the run.
+   * `compile`. Runs execute one after another. Each computes with what the graph was compiled with at the
+   * time of the call: later changes of parameters, refresh and dispose do not affect it. The tensors may be
+   * disposed during the run, but must not be written to.
    */
   async runAsync(...inputs: Tensor[]): Promise<Tensor> {
     return this.runOutputAsync(this.#onlyOutput(), ...this.#neededOf(inputs));
@@ -113,9 +118,17 @@ export class CompiledGraph {
       needed.map((index) =>
         index === inputIndices.input ? input : index === inputIndices.context ? context! : mask!,
       );
-    return gpu.run(graph, tensors, { device: this.#gpu.device }, (inWasm) =>
-      this.#runInWasm(output, ordered(inWasm)),
-    );
+    const moment = graph.layer.hold();
+    const version = this.#version;
+    try {
+      return await gpu.run(graph, tensors, { device: this.#gpu.device }, (inWasm) =>
+        moment.isCurrent && version === this.#version && !this.#owned.disposed
+          ? this.#runInWasm(output, ordered(inWasm))
+          : moment.use((layer) => forwardInWasm(layer, this.#dtype, inWasm, false)),
+      );
+    } finally {
+      moment.release();
+    }
   }
 
   /**
@@ -130,10 +143,14 @@ export class CompiledGraph {
     return accelerator()?.explain(onGpu.graph) ?? `wasm: webgpu: ${getRuntimeInfo().webgpu}`;
   }
 
-  /** Compiles again with the current parameters of the layers and the current values of the constants. */
+  /**
+   * Compiles again with the current parameters of the layers and the current values of the constants. Runs in
+   * progress finish first.
+   */
   refresh(): void {
     const core = this.#handle;
     core.refresh();
+    this.#version++;
     for (const onGpu of this.#gpu.outputs) {
       if (onGpu === null) continue;
       onGpu.parametersVersion = onGpu.graph.layer.parametersVersion;
@@ -150,7 +167,7 @@ export class CompiledGraph {
     return describePlans(this.#plans, this.scratchBytes);
   }
 
-  /** Frees the memory. A second call has no effect. A run in progress finishes first. */
+  /** Frees the memory. A second call has no effect. Runs in progress finish first. */
   dispose(): void {
     for (const onGpu of this.#gpu.outputs) if (onGpu !== null) accelerator()?.release(onGpu.graph);
     for (const constant of this.#gpu.constants) constant.dispose();
@@ -171,19 +188,10 @@ export class CompiledGraph {
   }
 
   async #runInWasm(output: number, inputs: readonly Tensor[]): Promise<Tensor> {
-    // Share the elements, so that the caller may dispose the tensors during the run.
-    const handles = this.#handlesOf(output, inputs).map(
-      (handle) => handle && handle.reshaped(handle.shape()),
-    ) as CoreInputs;
-    const run = async (): Promise<Tensor> => {
-      try {
-        return await this.#finish(this.#start(output, handles));
-      } finally {
-        handles.forEach((handle) => handle?.delete());
-      }
-    };
-    // Starts at once if no other run is in progress, so that it uses the current parameters.
-    const result = this.#lastRun === null ? run() : this.#lastRun.then(run);
+    // The core shares the tensors' elements, and finishes the run before what it computes with changes.
+    const pending = this.#start(output, this.#handlesOf(output, inputs));
+    const result =
+      this.#lastRun === null ? this.#finish(pending) : this.#lastRun.then(() => this.#finish(pending));
     const settled: Promise<void> = result.then(
       () => this.#removeRun(settled),
       () => this.#removeRun(settled),

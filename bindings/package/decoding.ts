@@ -80,7 +80,8 @@ export function decodeValues(encoded: Encoded): Float64Array {
 export function decodeInto(state: LayerState, weights: readonly EncodedWeight[]): void {
   const core = getCore();
   const layer = state.core;
-  // The only allocation. Nothing below can fail.
+  if (weights.length > 0) state.beforeChange();
+  // The last allocation. Nothing below can fail.
   const staging = allocateStaging(weights);
   try {
     const load = state.dtype === 'float32' ? core.loadFloat32 : core.loadFloat64;

@@ -91,7 +91,7 @@ export class DiffusionCrossAttention {
     } = checkOptions('options', options);
     this.dtype = checkDType('dtype', dtype);
     const layerClass = this.dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
-    const handle = layerClass.create(
+    const sizes = [
       queryDim,
       contextDim,
       numHeads,
@@ -100,9 +100,9 @@ export class DiffusionCrossAttention {
       scale === undefined ? Number.NaN : checkFinite('scale', scale),
       checkInteger('blockSizeQ', blockSizeQ, 0, maxDimension),
       checkInteger('blockSizeKV', blockSizeKV, 0, maxDimension),
-    );
+    ] as const;
     this.headDim = queryDim / numHeads;
-    this.#state = new LayerState(handle, this.dtype, {
+    this.#state = new LayerState(() => layerClass.create(...sizes), this.dtype, {
       queryDim,
       contextDim,
       numHeads,
@@ -110,7 +110,7 @@ export class DiffusionCrossAttention {
       scale: scale ?? 1 / Math.sqrt(this.headDim),
     });
     this.#backwardPass = new BackwardPass(this.#state);
-    this.parameterCount = handle.parametersView().length;
+    this.parameterCount = this.#state.core.parametersView().length;
   }
 
   /**
@@ -142,7 +142,7 @@ export class DiffusionCrossAttention {
   forwardWithContext(input: Tensor, context: Tensor | null, options?: AttentionOptions): Tensor {
     const { core } = this.#state;
     const output = wrapTensor(core.forward(...coreCall(this.dtype, input, context, options)), this.dtype);
-    if (core.training()) this.#backwardPass.dropSaved();
+    if (core.training()) this.#backwardPass.save(null, this.#backwardPass.startForward());
     return output;
   }
 
@@ -151,7 +151,8 @@ export class DiffusionCrossAttention {
    * result has the same bits; the call runs on a background thread if there are threads, else in slices
    * between which the event loop runs. On the GPU, which `device: 'webgpu'` or, if it is expected to be
    * faster, 'auto' chooses, the result is within 1e-4 of the largest element. If the GPU fails, WebAssembly
-   * does the call. The tensors may be disposed during the call, but must not be written to.
+   * does the call. The call uses the parameters at the time at which it was made: later changes and dispose
+   * do not affect it. The tensors may be disposed during the call, but must not be written to.
    */
   async forwardAsync(
     input: Tensor,
@@ -173,7 +174,8 @@ export class DiffusionCrossAttention {
 
   /**
    * Resolves with the result of backward. Runs on the GPU if the forward did (forwardAsync while `training`).
-   * The parameters' gradients and contextGradient are in WASM memory afterwards.
+   * The parameters' gradients and contextGradient are in WASM memory afterwards. Await it before
+   * clearGradients or updateParameters, which drop gradients that arrive later.
    */
   async backwardAsync(outputGradient: Tensor, options?: DeviceOptions): Promise<Tensor> {
     return this.#backwardPass.onAnyDevice(outputGradient, options);
@@ -226,12 +228,16 @@ export class DiffusionCrossAttention {
   /** Sets the parameters' gradients to zero. */
   clearGradients(): void {
     this.#state.core.clearGradients();
+    this.#backwardPass.dropGradients();
   }
 
   /** Takes a step of plain gradient descent, p ← p − learningRate·dp, and clears the gradients. */
   updateParameters(learningRate: number): void {
-    this.#state.core.updateParameters(checkFinite('learningRate', learningRate));
+    checkFinite('learningRate', learningRate);
+    this.#state.beforeChange();
+    this.#state.core.updateParameters(learningRate);
     this.#state.parametersVersion++;
+    this.#backwardPass.dropGradients();
   }
 
   /** Clears saved activations, contextGradient and cached contexts. The parameters stay. */
@@ -373,7 +379,7 @@ export class DiffusionCrossAttention {
     };
   }
 
-  /** Frees the memory. A second call has no effect. A forwardAsync in progress finishes first. */
+  /** Frees the memory. A second call has no effect. Calls in progress complete with their results. */
   dispose(): void {
     this.#backwardPass.reset();
     accelerator()?.release(this.#state.accelerated);

@@ -1,5 +1,5 @@
 // The backward pass of a layer, on the device of the training forward that it belongs to.
-import type { CallTensors, DeviceOptions, SavedForward } from './accelerator';
+import type { AcceleratedBackward, DeviceOptions, SavedForward } from './accelerator';
 import { accelerator } from './current_accelerator';
 import { ArgumentError } from './errors';
 import { coreCall } from './layer_call';
@@ -13,7 +13,17 @@ export class BackwardPass {
   readonly #state: LayerState;
   /** The last training forward, if it ran on the GPU. Those of WebAssembly are saved by the core. */
   #saved: SavedForward | null = null;
+  /**
+   * Numbers of calls, which may end in another order: results of an earlier call do not replace those of a
+   * later one.
+   */
+  #forwardCalls = 0;
+  #savedCall = 0;
+  #backwardCalls = 0;
+  #contextGradientCall = 0;
   #contextGradient: Tensor | null = null;
+  /** Increases when the parameters' gradients are cleared. */
+  #gradientsVersion = 0;
 
   constructor(state: LayerState) {
     this.#state = state;
@@ -26,22 +36,41 @@ export class BackwardPass {
     return this.#contextGradient;
   }
 
-  /** Takes over a training forward that ran on the GPU. */
-  save(saved: SavedForward): void {
-    this.dropSaved();
-    // A layer that was disposed during the forward has no backward.
-    if (this.#state.disposed) saved.dispose();
-    else this.#saved = saved;
+  /** Returns the number of a training forward that starts now. */
+  startForward(): number {
+    return ++this.#forwardCalls;
   }
 
-  dropSaved(): void {
+  /** True unless a later training forward was saved, or the state was reset. */
+  isLatest(call: number): boolean {
+    return call > this.#savedCall && !this.#state.disposed;
+  }
+
+  /** Takes over a training forward. `saved` is null if the core saves it. */
+  save(saved: SavedForward | null, call: number): void {
+    if (!this.isLatest(call)) {
+      saved?.dispose();
+      return;
+    }
+    this.#dropSaved();
+    this.#saved = saved;
+    this.#savedCall = call;
+  }
+
+  #dropSaved(): void {
     this.#saved?.dispose();
     this.#saved = null;
   }
 
   reset(): void {
-    this.dropSaved();
-    this.#setContextGradient(null);
+    this.#dropSaved();
+    this.#savedCall = this.#forwardCalls;
+    this.#setContextGradient(null, this.#backwardCalls);
+  }
+
+  /** Call when the parameters' gradients were cleared: those of calls in progress are not added. */
+  dropGradients(): void {
+    this.#gradientsVersion++;
   }
 
   inWasm(outputGradient: Tensor): Tensor {
@@ -49,11 +78,10 @@ export class BackwardPass {
     const gradient = tensorHandle('outputGradient', outputGradient, dtype);
     const saved = this.#currentSaved();
     if (saved !== null) this.#repeatForward(saved);
-    const result = core.backward(gradient);
-    this.#setContextGradient(null);
+    const result = wrapTensor(core.backward(gradient), dtype);
     const contextGradient = core.contextGradient();
-    if (contextGradient !== null) this.#contextGradient = wrapTensor(contextGradient, dtype);
-    return wrapTensor(result, dtype);
+    this.#setContextGradient(contextGradient && wrapTensor(contextGradient, dtype), ++this.#backwardCalls);
+    return result;
   }
 
   async onAnyDevice(outputGradient: Tensor, options: DeviceOptions | undefined): Promise<Tensor> {
@@ -61,56 +89,49 @@ export class BackwardPass {
     const { device, location } = checkDeviceOptions(options);
     checkTensor('outputGradient', outputGradient, this.#state.dtype);
     const target = location ?? outputGradient.location;
-    if (this.#currentSaved() === null && outputGradient.location === 'wasm') {
-      return moveTo(target, this.inWasm(outputGradient));
-    }
-    // Shares the elements, so that the caller may dispose the tensor during the call.
-    const gradient = outputGradient.reshape(outputGradient.shape);
-    try {
-      return (
-        (await this.#onGpu(gradient, { device, location })) ??
-        moveTo(target, await this.#readBackAndRun(gradient))
-      );
-    } finally {
-      gradient.dispose();
-    }
+    const saved = this.#currentSaved();
+    if (saved !== null) return this.#withAccelerator(saved, outputGradient, { device, location });
+    if (outputGradient.location === 'wasm') return moveTo(target, this.inWasm(outputGradient));
+    const gradient = { input: outputGradient, context: null, mask: null };
+    return moveTo(target, await withTensorsInWasm(gradient, ({ input }) => this.inWasm(input)));
   }
 
   /** Returns the training forward that the next backward belongs to, if the GPU did it. */
   #currentSaved(): SavedForward | null {
     if (this.#saved !== null && this.#saved.parametersVersion !== this.#state.parametersVersion) {
-      this.dropSaved();
+      this.#dropSaved();
     }
     return this.#saved;
   }
 
-  /** Resolves with null if the forward did not run on the GPU, or the GPU cannot do the backward. */
-  async #onGpu(outputGradient: Tensor, options: DeviceOptions): Promise<Tensor | null> {
-    const saved = this.#currentSaved();
-    if (saved === null) return null;
+  async #withAccelerator(
+    saved: SavedForward,
+    outputGradient: Tensor,
+    options: DeviceOptions,
+  ): Promise<Tensor> {
     getCore().checkOutputGradient(outputGradient.shape, saved.input.shape);
     this.#state.core.requireGradients();
+    const call = ++this.#backwardCalls;
+    const version = this.#gradientsVersion;
     const done = await accelerator()!.backward(this.#state.accelerated, saved, outputGradient, options);
-    if (done === null) return null;
-    if (this.#state.disposed) {
-      done.contextGradient?.dispose();
-      return done.inputGradient;
-    }
-    this.#addParameterGradients(done.parameterGradients);
-    this.#setContextGradient(done.contextGradient);
+    this.#accept(done, call, version);
     return done.inputGradient;
   }
 
-  /** Runs the backward in WebAssembly. Tensors in GPU memory are read back first. */
-  async #readBackAndRun(outputGradient: Tensor): Promise<Tensor> {
-    const saved = this.#currentSaved();
-    if (saved !== null) await withTensorsInWasm(saved, (tensors) => this.#repeatForward(tensors));
-    const gradient = { input: outputGradient, context: null, mask: null };
-    return withTensorsInWasm(gradient, ({ input }) => this.inWasm(input));
+  #accept({ contextGradient, parameterGradients }: AcceleratedBackward, call: number, version: number): void {
+    if (this.#state.disposed || call < this.#contextGradientCall) contextGradient?.dispose();
+    else this.#setContextGradient(contextGradient, call);
+    if (this.#state.disposed || version !== this.#gradientsVersion) return;
+    const gradients = this.#state.core.gradientsView();
+    let first = 0;
+    for (const part of parameterGradients) {
+      for (let index = 0; index < part.length; ++index) gradients[first + index]! += part[index]!;
+      first += part.length;
+    }
   }
 
   /** Repeats in WebAssembly a forward that ran on the GPU, for a backward in WebAssembly. */
-  #repeatForward({ input, context, mask }: CallTensors): void {
+  #repeatForward({ input, context, mask }: SavedForward): void {
     if ([input, context, mask].some((tensor) => tensor?.location === 'webgpu')) {
       throw new ArgumentError('the last forward used GPU memory; use backwardAsync');
     }
@@ -122,20 +143,12 @@ export class BackwardPass {
     } finally {
       core.setTraining(wasTraining);
     }
-    this.dropSaved();
+    this.#dropSaved();
   }
 
-  #setContextGradient(gradient: Tensor | null): void {
+  #setContextGradient(gradient: Tensor | null, call: number): void {
     this.#contextGradient?.dispose();
     this.#contextGradient = gradient;
-  }
-
-  #addParameterGradients(parts: readonly Float32Array[]): void {
-    const gradients = this.#state.core.gradientsView();
-    let first = 0;
-    for (const part of parts) {
-      for (let index = 0; index < part.length; ++index) gradients[first + index]! += part[index]!;
-      first += part.length;
-    }
+    this.#contextGradientCall = call;
   }
 }

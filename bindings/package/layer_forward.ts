@@ -1,8 +1,9 @@
 // The forward pass of a layer without blocking the calling thread.
 import type { CallTensors } from './accelerator';
+import type { CoreLayer, CorePendingForward, DType } from './core';
 import { accelerator } from './current_accelerator';
 import type { BackwardPass } from './layer_backward';
-import { callTensors, type CoreCall, coreCall } from './layer_call';
+import { callTensors, coreCall } from './layer_call';
 import { type AsyncAttentionOptions, checkDeviceOptions } from './layer_options';
 import type { LayerState } from './layer_state';
 import { awaitPending } from './pending';
@@ -16,22 +17,49 @@ export async function forwardAsync(
   context: Tensor | null,
   options: AsyncAttentionOptions | undefined,
 ): Promise<Tensor> {
-  const { dtype } = state;
+  const { core, dtype } = state;
   const gpu = dtype === 'float32' ? accelerator() : null;
-  const inWasm = async (tensors: CallTensors): Promise<Tensor> => {
-    if (state.core.training()) backwardPass.dropSaved();
-    return forwardInWasm(state, coreCall(dtype, tensors.input, tensors.context, tensors));
-  };
-  const { device, location } = checkDeviceOptions(options);
-  if (gpu === null) return inWasm({ input, context, mask: options?.mask ?? null });
+  const deviceOptions = checkDeviceOptions(options);
   const tensors = callTensors(dtype, input, context, options);
-  const { output, saved } = await gpu.forward(state.accelerated, tensors, { device, location }, inWasm);
-  if (saved !== null) backwardPass.save(saved);
-  return output;
+  const training = core.training();
+  const call = training ? backwardPass.startForward() : 0;
+  const start = async (layer: CoreLayer, inWasm: CallTensors): Promise<Tensor> => {
+    const result = forwardInWasm(layer, dtype, inWasm, training && backwardPass.isLatest(call));
+    if (training) backwardPass.save(null, call);
+    return result;
+  };
+  if (gpu === null) return start(core, tensors);
+  const moment = state.hold();
+  try {
+    const { output, saved } = await gpu.forward(state.accelerated, tensors, deviceOptions, (inWasm) =>
+      moment.use((layer) => start(layer, inWasm)),
+    );
+    if (saved !== null) backwardPass.save(saved, call);
+    return output;
+  } finally {
+    moment.release();
+  }
 }
 
-async function forwardInWasm({ core, dtype }: LayerState, call: CoreCall): Promise<Tensor> {
-  const pending = core.startForward(...call);
+/** Starts a forward before it returns. `training`: true to save what the core's backward needs. */
+export function forwardInWasm(
+  core: CoreLayer,
+  dtype: DType,
+  { input, context, mask }: CallTensors,
+  training: boolean,
+): Promise<Tensor> {
+  const call = coreCall(dtype, input, context, { mask });
+  // The layer may have another mode now than at the time of the call.
+  const mode = core.training();
+  core.setTraining(training);
+  try {
+    return finish(core.startForward(...call), dtype);
+  } finally {
+    core.setTraining(mode);
+  }
+}
+
+async function finish(pending: CorePendingForward, dtype: DType): Promise<Tensor> {
   try {
     await awaitPending(pending);
     return wrapTensor(pending.result(), dtype);

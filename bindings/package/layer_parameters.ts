@@ -12,6 +12,7 @@ export function setParameters(state: LayerState, count: number, parameters: Arra
   }
   const values = Tensor.from(numbers, [numbers.length], dtype);
   try {
+    state.beforeChange();
     core.setParameters(tensorHandle('parameters', values, dtype));
     state.parametersVersion++;
   } finally {
@@ -27,7 +28,9 @@ export function getParameter({ core, dtype }: LayerState, name: string): Tensor 
 
 export function setParameter(state: LayerState, name: string, value: Tensor): boolean {
   const handle = tensorHandle('value', value, state.dtype);
-  const isSet = state.core.setParameter(checkString('name', name), handle);
+  checkString('name', name);
+  state.beforeChange();
+  const isSet = state.core.setParameter(name, handle);
   if (isSet) state.parametersVersion++;
   return isSet;
 }

@@ -2,16 +2,21 @@
 import type { AcceleratedLayer, LayerSizes } from './accelerator';
 import type { CoreLayer, DType } from './core';
 import { Owned } from './handles';
+import { LayerMoment } from './layer_moment';
 
 export class LayerState {
   readonly dtype: DType;
   readonly accelerated: AcceleratedLayer;
   /** Increases whenever the parameters change. */
   parametersVersion = 0;
+  /** Creates a layer of the core with the same sizes and options. */
+  readonly create: () => CoreLayer;
   readonly #owned: Owned<CoreLayer>;
+  #moment: LayerMoment | null = null;
 
-  constructor(handle: CoreLayer, dtype: DType, sizes: LayerSizes) {
-    this.#owned = new Owned(this, handle);
+  constructor(create: () => CoreLayer, dtype: DType, sizes: LayerSizes) {
+    this.create = create;
+    this.#owned = new Owned(this, create());
     this.dtype = dtype;
     this.accelerated = describeForAccelerator(this, sizes);
   }
@@ -30,7 +35,23 @@ export class LayerState {
     this.#owned.get(name);
   }
 
+  /** Returns the current parameters for a call in progress, which releases them at its end. */
+  hold(): LayerMoment {
+    this.#moment ??= new LayerMoment(this);
+    return this.#moment.hold();
+  }
+
+  /**
+   * Call before the parameters change: calls in progress compute with those of their moment. Calls in
+   * WebAssembly that have started are finished by the core.
+   */
+  beforeChange(): void {
+    this.#moment?.leave();
+    this.#moment = null;
+  }
+
   dispose(): void {
+    if (!this.disposed) this.beforeChange();
     this.#owned.dispose();
   }
 }
@@ -52,6 +73,7 @@ function describeForAccelerator(state: LayerState, sizes: LayerSizes): Accelerat
     get parametersVersion() {
       return alive().parametersVersion;
     },
+    hold: () => alive().hold(),
     parameters: () => alive().core.parametersView() as Float32Array,
   };
 }

@@ -5,27 +5,22 @@ import { getGpuMemory } from './runtime';
 import type { Tensor } from './tensor';
 
 /**
- * Calls `work` with the tensors in WASM memory. Those in GPU memory are read back, and the copies disposed
- * afterwards.
+ * Calls `work` with the tensors in WASM memory: at once, if none is in GPU memory. Those in GPU memory are
+ * read back, as they are now, and the copies disposed afterwards.
  */
 export async function withTensorsInWasm<T>(
   { input, context, mask }: CallTensors,
   work: (tensors: CallTensors) => Promise<T> | T,
 ): Promise<T> {
-  const copies: Tensor[] = [];
-  const inWasm = async <U extends Tensor | null>(tensor: U): Promise<U> => {
-    if (tensor === null || tensor.location === 'wasm') return tensor;
-    copies.push(await tensor.to('wasm'));
-    return copies.at(-1) as U;
-  };
+  const tensors = [input, context, mask];
+  if (tensors.every((tensor) => tensor?.location !== 'webgpu')) return work({ input, context, mask });
+  const copies = tensors.map((tensor) => (tensor?.location === 'webgpu' ? tensor.to('wasm') : null));
+  const settled = await Promise.allSettled(copies);
   try {
-    return await work({
-      input: await inWasm(input),
-      context: await inWasm(context),
-      mask: await inWasm(mask),
-    });
+    const [first, second, third] = await Promise.all(copies);
+    return await work({ input: first ?? input, context: second ?? context, mask: third ?? mask });
   } finally {
-    copies.forEach((copy) => copy.dispose());
+    for (const copy of settled) if (copy.status === 'fulfilled') copy.value?.dispose();
   }
 }
 

@@ -14,6 +14,7 @@ import { DeviceError } from '../package/errors';
 import type { GpuMemoryInUse, Location, ResidentTensor } from '../package/resident';
 import { Tensor } from '../package/tensor';
 import { moveTo, withTensorsInWasm } from '../package/transfer';
+import { backwardInWasm } from './backward_in_wasm';
 import { type CallSizes, callSizes } from './call';
 import { checkCall } from './call_check';
 import {
@@ -152,36 +153,47 @@ export class WebGpuAccelerator implements Accelerator {
     saved: SavedForward,
     outputGradient: Tensor,
     options: DeviceOptions,
-  ): Promise<AcceleratedBackward | null> {
+  ): Promise<AcceleratedBackward> {
     const forward = saved as GpuSavedForward;
-    const { call, layer: gpuLayer } = forward;
-    const { device } = gpuLayer;
+    const { device } = forward.layer;
     const location = options.location ?? outputGradient.location;
-    if (options.device === 'wasm' || this.#devices.get()?.device !== device) {
-      const reason =
-        options.device === 'wasm' ? 'requested' : (this.#devices.problem ?? 'another device is in use');
-      this.#dispatcher.record(layer, `wasm: ${reason}`);
-      return null;
-    }
     const sharedGradient = shareTensor(outputGradient);
+    const moment = layer.hold();
     forward.share();
     try {
-      const done = await gpuLayer.backward(call, operandOf(sharedGradient, device), location === 'webgpu');
-      this.#devices.succeed();
-      this.#dispatcher.record(layer, 'webgpu: its forward pass ran there');
-      return {
-        inputGradient: toTensor(device, done.inputGradient, saved.input.shape),
-        contextGradient:
-          done.contextGradient && Tensor.from(done.contextGradient, saved.context!.shape, 'float32'),
-        parameterGradients: done.parameterGradients,
-      };
-    } catch (error) {
-      this.#dispatcher.fail(layer, error);
-      return null;
+      if (options.device !== 'wasm' && this.#devices.get()?.device === device) {
+        try {
+          return await this.#backwardOnGpu(layer, forward, sharedGradient, location === 'webgpu');
+        } catch (error) {
+          this.#dispatcher.fail(layer, error);
+        }
+      } else {
+        const problem = this.#devices.problem ?? 'another device is in use';
+        this.#dispatcher.record(layer, `wasm: ${options.device === 'wasm' ? 'requested' : problem}`);
+      }
+      return await backwardInWasm(forward, sharedGradient, moment, location);
     } finally {
       sharedGradient.dispose();
       forward.release();
+      moment.release();
     }
+  }
+
+  async #backwardOnGpu(
+    owner: AcceleratedLayer,
+    { call, layer, input, context }: GpuSavedForward,
+    outputGradient: Tensor,
+    resident: boolean,
+  ): Promise<AcceleratedBackward> {
+    const { device } = layer;
+    const done = await layer.backward(call, operandOf(outputGradient, device), resident);
+    this.#devices.succeed();
+    this.#dispatcher.record(owner, 'webgpu: its forward pass ran there');
+    return {
+      inputGradient: toTensor(device, done.inputGradient, input.shape),
+      contextGradient: done.contextGradient && Tensor.from(done.contextGradient, context!.shape, 'float32'),
+      parameterGradients: done.parameterGradients,
+    };
   }
 
   async run(

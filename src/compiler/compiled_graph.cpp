@@ -21,11 +21,41 @@ class Work final : public PendingWork::Work {
 
 }  // namespace
 
-PendingRun::PendingRun(Plan& plan, const AnyTensor& output)
-    : plan_(plan), output_(output), work_(std::make_unique<Work>(plan)) {}
+PendingRun::PendingRun(Plan& plan, std::span<const AnyTensor* const> inputs, const AnyTensor& output,
+                       std::weak_ptr<PendingRun> previous)
+    : plan_(plan), output_(output), previous_(std::move(previous)), work_(std::make_unique<Work>(plan)) {
+  inputs_.reserve(inputs.size());
+  inputPointers_.reserve(inputs.size());
+  for (const AnyTensor* input : inputs) {
+    inputs_.push_back(*input);
+    inputPointers_.push_back(&inputs_.back());
+  }
+}
+
+void PendingRun::begin() {
+  if (hasBegun_) return;
+  hasBegun_ = true;
+  if (const auto previous = previous_.lock()) previous->finish();
+  previous_.reset();
+  plan_.bind(inputPointers_, output_);
+  inputs_.clear();
+}
+
+bool PendingRun::runInBackground(std::function<void()> done) {
+  if (work_.isFinished()) return false;
+  begin();
+  return work_.runInBackground(std::move(done));
+}
+
+bool PendingRun::advance(double milliseconds) {
+  if (work_.isFinished()) return true;
+  begin();
+  return work_.advance(milliseconds);
+}
 
 void PendingRun::finish() {
   if (work_.isFinished()) return;
+  begin();
   work_.finish();
   plan_.release();
 }
@@ -73,8 +103,11 @@ void CompiledGraph::refresh() {
 }
 
 void CompiledGraph::finishPending() {
-  if (const auto pending = pending_.lock()) pending->finish();
-  pending_.reset();
+  std::vector<std::weak_ptr<PendingRun>> all;
+  std::swap(all, pending_);
+  for (const std::weak_ptr<PendingRun>& weak : all) {
+    if (const auto pending = weak.lock()) pending->finish();
+  }
 }
 
 void CompiledGraph::requireAlive(const graph::ConstantOwner& owner, const char* graph) {
@@ -105,8 +138,7 @@ AnyTensor CompiledGraph::freeOutput(const Shape& shape) {
   return *known;
 }
 
-AnyTensor CompiledGraph::bind(Plan& plan, std::span<const AnyTensor* const> inputs) {
-  finishPending();
+void CompiledGraph::check(const Plan& plan, std::span<const AnyTensor* const> inputs) const {
   requireFresh();
   for (std::size_t number = 0; number < plan.inputs().size(); ++number) {
     const auto input = static_cast<std::size_t>(plan.inputs()[number]);
@@ -120,14 +152,14 @@ AnyTensor CompiledGraph::bind(Plan& plan, std::span<const AnyTensor* const> inpu
       failShape({"input '", name, "' has shape ", shape, "; expected ", compiled, ", as compiled"});
     }
   }
-  AnyTensor output = freeOutput(plan.outputShape());
-  plan.bind(inputs, output);
-  return output;
 }
 
 AnyTensor CompiledGraph::run(std::size_t output, std::span<const AnyTensor* const> inputs) {
+  finishPending();
   Plan& plan = *plans_[output];
-  AnyTensor result = bind(plan, inputs);
+  check(plan, inputs);
+  AnyTensor result = freeOutput(plan.outputShape());
+  plan.bind(inputs, result);
   try {
     plan.run(0);
   } catch (...) {
@@ -141,9 +173,16 @@ AnyTensor CompiledGraph::run(std::size_t output, std::span<const AnyTensor* cons
 std::shared_ptr<PendingRun> CompiledGraph::start(std::size_t output,
                                                  std::span<const AnyTensor* const> inputs) {
   Plan& plan = *plans_[output];
-  auto pending = std::make_shared<PendingRun>(plan, bind(plan, inputs));
+  check(plan, inputs);
+  std::erase_if(pending_, [](const std::weak_ptr<PendingRun>& weak) {
+    const auto other = weak.lock();
+    return !other || other->isFinished();
+  });
+  auto pending =
+      std::make_shared<PendingRun>(plan, inputs.first(plan.inputs().size()), freeOutput(plan.outputShape()),
+                                   pending_.empty() ? std::weak_ptr<PendingRun>() : pending_.back());
   for (const graph::ConstantOwner* owner : owners_) owner->finishBeforeChange(pending);
-  pending_ = pending;
+  pending_.push_back(pending);
   return pending;
 }
 

@@ -5,32 +5,44 @@
 
 namespace cross_attention::compiler {
 
-/// A run in progress. Its graph finishes it before the graph is destroyed. See PendingWork.
+/// A run that was started and waits for its turn, or is in progress. It computes with the parameters at its
+/// start: its graph and the layers finish it before they change or are destroyed. See PendingWork.
 class PendingRun final : public Finishable {
  public:
-  /// Requires that the plan is bound to its inputs and to `output`.
-  PendingRun(Plan& plan, const AnyTensor& output);
+  /// `inputs` are the tensors of the plan, checked. `previous` is the last run of the same graph, which is
+  /// finished before this one begins; it may be null or destroyed.
+  PendingRun(Plan& plan, std::span<const AnyTensor* const> inputs, const AnyTensor& output,
+             std::weak_ptr<PendingRun> previous);
   /// Finishes the run, because a plan must not stay bound to tensors after it.
   ~PendingRun() override { finish(); }
   PendingRun(const PendingRun&) = delete;
   PendingRun& operator=(const PendingRun&) = delete;
 
-  bool runInBackground(std::function<void()> done) { return work_.runInBackground(std::move(done)); }
-  bool advance(double milliseconds) { return work_.advance(milliseconds); }
+  /// See PendingWork. Returns false if the run is finished.
+  bool runInBackground(std::function<void()> done);
+  bool advance(double milliseconds);
   /// Runs or awaits the remaining work.
   void finish() override;
   /// Finishes and returns the output. Throws the exception of the run, if there was one.
   AnyTensor result();
+  bool isFinished() const { return work_.isFinished(); }
 
  private:
+  /// Binds the plan, which runs of the same graph share one after another, when it is this run's turn.
+  void begin();
+
   Plan& plan_;  ///< valid until it is finished
+  std::vector<AnyTensor> inputs_;
+  std::vector<const AnyTensor*> inputPointers_;
   AnyTensor output_;
+  std::weak_ptr<PendingRun> previous_;
+  bool hasBegun_ = false;
   PendingWork work_;
 };
 
 /// A compiled graph, for fixed input shapes and optional constant inputs, that runs any number of times. It
 /// uses the parameters it was compiled with: after a layer's parameters have changed, runs throw until
-/// refresh is called. Not thread-safe. Starting a run finishes a pending one first.
+/// refresh is called. Not thread-safe. Started runs execute in order; all other calls finish them first.
 class CompiledGraph {
  public:
   /// Throws kShape or kArgument, naming the node, if the graph is invalid, and kOutOfMemory.
@@ -43,6 +55,7 @@ class CompiledGraph {
   /// or if a layer has changed or was disposed; throws kShape if a shape differs from the compiled one. Does
   /// not allocate if an earlier output of this shape is no longer used.
   AnyTensor run(std::size_t output, std::span<const AnyTensor* const> inputs);
+  /// Throws as `run` does. Allocates the output if earlier ones are still in use.
   std::shared_ptr<PendingRun> start(std::size_t output, std::span<const AnyTensor* const> inputs);
   /// Compiles again with the current parameters of the layers and the current constants.
   void refresh();
@@ -59,8 +72,8 @@ class CompiledGraph {
   /// `graph` describes the user of the layer in the message.
   static void requireAlive(const graph::ConstantOwner& owner, const char* graph);
   void requireFresh() const;
-  /// Binds the plan to its inputs and to an output, and returns the output.
-  AnyTensor bind(Plan& plan, std::span<const AnyTensor* const> inputs);
+  /// Throws unless a run with these inputs is possible now.
+  void check(const Plan& plan, std::span<const AnyTensor* const> inputs) const;
   AnyTensor freeOutput(const Shape& shape);
   void finishPending();
 
@@ -73,7 +86,8 @@ class CompiledGraph {
   std::vector<std::unique_ptr<Plan>> plans_;
   /// One output per shape, reused after all users have released it.
   std::vector<AnyTensor> outputs_;
-  std::weak_ptr<PendingRun> pending_;
+  /// In the order in which they started.
+  std::vector<std::weak_ptr<PendingRun>> pending_;
 };
 
 }  // namespace cross_attention::compiler

@@ -88,7 +88,7 @@ Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tens
   const auto start = Clock::now();
   const auto pass = makeForward(input, context, mask, tasksForThreads());
   pass->schedule().run();
-  commit(*pass, millisecondsSince(start));
+  commit(*pass, ++forwardCalls_, millisecondsSince(start));
   return pass->output();
 }
 
@@ -96,7 +96,9 @@ template <class T>
 std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> DiffusionCrossAttention<T>::startForward(
     const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask) {
   const Index minTasks = ThreadPool::shared().canRunInBackground() ? tasksForThreads() : kTasksForSlices;
-  auto pending = std::make_shared<PendingForward>(*this, makeForward(input, context, mask, minTasks));
+  auto pending =
+      std::make_shared<PendingForward>(*this, makeForward(input, context, mask, minTasks), forwardCalls_ + 1);
+  ++forwardCalls_;
   finishBeforeChange(pending);
   return pending;
 }
@@ -108,8 +110,12 @@ void DiffusionCrossAttention<T>::finishBeforeChange(const std::shared_ptr<Finish
 }
 
 template <class T>
-void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, double milliseconds) {
-  if (auto activations = pass.takeActivations()) activations_ = std::move(activations);
+void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, std::uint64_t call, double milliseconds) {
+  auto activations = pass.takeActivations();
+  if (activations && call > savedCall_) {
+    activations_ = std::move(activations);
+    savedCall_ = call;
+  }
   if (pass.contextWasFinished()) ++statistics_.contextHits;
   contextCache_.store(pass.projected());
   statistics_.forward = finished(pass, milliseconds);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -114,8 +115,9 @@ class DiffusionCrossAttention {
   PassInputs<T> passInputs();
   std::unique_ptr<ForwardPass<T>> makeForward(const Tensor<T>& input, const Tensor<T>* context,
                                               const Mask<T>& mask, Index minTasks);
-  /// Takes over what a finished forward pass leaves: activations, context and statistics.
-  void commit(ForwardPass<T>& pass, double milliseconds);
+  /// Takes over what a finished forward pass leaves: activations, unless those of a later call are saved,
+  /// context and statistics. `call` numbers the forward calls.
+  void commit(ForwardPass<T>& pass, std::uint64_t call, double milliseconds);
   void finishPending();
   void parametersChanged();
 
@@ -127,6 +129,9 @@ class DiffusionCrossAttention {
   std::shared_ptr<PackedWeights<T>> packedWeights_;
   ContextCache<T> contextCache_;
   std::shared_ptr<const Activations<T>> activations_;
+  std::uint64_t forwardCalls_ = 0;
+  /// The call that saved the activations.
+  std::uint64_t savedCall_ = 0;
   std::optional<Tensor<T>> contextGradient_;
   std::vector<std::weak_ptr<Finishable>> pending_;
   Statistics statistics_;
@@ -137,7 +142,7 @@ class DiffusionCrossAttention {
 template <class T>
 class DiffusionCrossAttention<T>::PendingForward final : public Finishable {
  public:
-  PendingForward(DiffusionCrossAttention& layer, std::unique_ptr<ForwardPass<T>> pass);
+  PendingForward(DiffusionCrossAttention& layer, std::unique_ptr<ForwardPass<T>> pass, std::uint64_t call);
 
   bool runInBackground(std::function<void()> done);
   bool advance(double milliseconds);
@@ -152,6 +157,7 @@ class DiffusionCrossAttention<T>::PendingForward final : public Finishable {
   DiffusionCrossAttention& layer_;
   /// Owned by work_.
   ForwardPass<T>* pass_;
+  std::uint64_t call_;
   /// Null after finish.
   std::unique_ptr<PendingWork> work_;
   std::exception_ptr failure_;

@@ -4,9 +4,11 @@ namespace cross_attention::layer {
 
 template <class T>
 DiffusionCrossAttention<T>::PendingForward::PendingForward(DiffusionCrossAttention& layer,
-                                                           std::unique_ptr<ForwardPass<T>> pass)
+                                                           std::unique_ptr<ForwardPass<T>> pass,
+                                                           std::uint64_t call)
     : layer_(layer),
       pass_(pass.get()),
+      call_(call),
       work_(std::make_unique<PendingWork>(std::make_unique<Work>(std::move(pass)))) {}
 
 template <class T>
@@ -25,7 +27,7 @@ void DiffusionCrossAttention<T>::PendingForward::finish() {
   work_->finish();
   failure_ = work_->failure();
   if (!failure_) {
-    layer_.commit(*pass_, work_->milliseconds());
+    layer_.commit(*pass_, call_, work_->milliseconds());
     output_ = pass_->output();
   }
   // Frees the memory of the pass, even if this object lives longer.

@@ -75,6 +75,7 @@ export const variantTests = files('tests/node', [
   'many_errors',
   'masks',
   'memory',
+  'moments',
   'out_of_memory',
   'package',
   'properties',

@@ -73,8 +73,13 @@ export class GpuTrainer implements Disposable {
     checkNotNegative('learningRate', learningRate);
     const training = this.#get();
     const before = training.steps;
-    const loss = await training.step(this.#origin.draw(before), learningRate);
-    return { step: before + 1, loss };
+    try {
+      const loss = await training.step(this.#origin.draw(before), learningRate);
+      return { step: before + 1, loss };
+    } catch (error) {
+      this.#get();
+      throw error;
+    }
   }
 
   /**
@@ -93,15 +98,18 @@ export class GpuTrainer implements Disposable {
    */
   async #loadAfter(earlier: Promise<void>): Promise<void> {
     const [file] = await Promise.allSettled([this.#get().checkpoint(), earlier]);
-    if (file.status === 'rejected') throw file.reason;
     this.#get();
+    if (file.status === 'rejected') throw file.reason;
     this.#origin.load(file.value);
   }
 
   get disposed(): boolean {
     return this.#disposed;
   }
-  /** Frees the GPU memory. Steps since the last `synchronize` are lost. A second call has no effect. */
+  /**
+   * Frees the GPU memory. Steps since the last `synchronize` are lost, and calls in progress reject with
+   * DisposedError. A second call has no effect.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

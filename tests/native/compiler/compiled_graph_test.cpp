@@ -268,6 +268,42 @@ TEST(CompiledGraphTest, RunUsesTheParametersAtItsStart) {
   EXPECT_GT(Tensor<float>(gone->result()).data()[0], 50);
 }
 
+TEST(CompiledGraphTest, StartedRunsExecuteInOrderWithTheParametersAtTheirStart) {
+  const ThreadsInScope threads(2);
+  for (const bool background : {false, true}) {
+    std::optional<GraphCase<float>> graphCase(promptShape());
+    graphCase->makeConstant(1);
+    std::optional<CompiledGraph> compiled(std::in_place, graphCase->source, CompileOptions{});
+    const Tensor<float> before(graphCase->run(*compiled).clone());
+    std::vector<std::shared_ptr<compiler::PendingRun>> runs;
+    const auto start = [&] { runs.push_back(compiled->start(0, graphCase->runInputs(*compiled))); };
+    start();
+    if (background) {
+      ASSERT_TRUE(runs[0]->runInBackground([] {}));
+    } else {
+      runs[0]->advance(0.01);
+    }
+    start();
+    start();
+    graphCase->layerCase.layer.setParameter("to_out.0.bias", Tensor<float>::full(Shape{32}, 100));
+    EXPECT_THROW(start(), Error);
+    compiled->refresh();
+    const Tensor<float> after(graphCase->run(*compiled).clone());
+    start();
+    start();
+    // The last one is finished first: it finishes those before it.
+    EXPECT_TRUE(isIdentical(Tensor<float>(runs.back()->result()), after));
+    start();
+    start();
+    compiled.reset();
+    for (std::size_t run = 0; run < runs.size(); ++run) {
+      EXPECT_FALSE(runs[run]->runInBackground([] {}));
+      EXPECT_TRUE(runs[run]->advance(1));
+      EXPECT_TRUE(isIdentical(Tensor<float>(runs[run]->result()), run < 3 ? before : after)) << run;
+    }
+  }
+}
+
 TEST(CompiledGraphTest, ComposesLayersWithOneContext) {
   CaseShape wide = promptShape();
   wide.queryDim = 48;

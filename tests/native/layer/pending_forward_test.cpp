@@ -77,6 +77,21 @@ TEST_P(PendingForwardTest, SeveralAtTheSameTime) {
   EXPECT_EQ(done, 3);
 }
 
+TEST_P(PendingForwardTest, BackwardBelongsToTheLastCallNotTheLastToFinish) {
+  layerCase_.layer.setTraining(true);
+  const Tensor<float> zeros = Tensor<float>::full(layerCase_.input.shape(), 0);
+  const auto backward = [this] {
+    layerCase_.layer.clearGradients();
+    return layerCase_.layer.backward(Tensor<float>::full(layerCase_.input.shape(), 1)).clone();
+  };
+  layerCase_.forward();
+  const Tensor<float> expected = backward();
+  const auto earlier = layerCase_.layer.startForward(zeros, layerCase_.contextPointer(), layerCase_.mask);
+  layerCase_.forward();
+  earlier->result();
+  EXPECT_TRUE(isIdentical(backward(), expected));
+}
+
 TEST_P(PendingForwardTest, UsesTheParametersAtItsStart) {
   for (const bool inBackground : {false, true}) {
     LayerCase<float> layerCase(callShape());

@@ -1,0 +1,35 @@
+// The backward pass in WebAssembly of a training forward that ran on the GPU.
+import type { AcceleratedBackward, Moment, SavedForward } from '../package/accelerator';
+import { coreCall } from '../package/layer_call';
+import type { Location } from '../package/resident';
+import { type Tensor, tensorHandle, wrapTensor } from '../package/tensor';
+import { moveTo, withTensorsInWasm } from '../package/transfer';
+
+/**
+ * Repeats the forward with the parameters of `moment` in a temporary layer, because the layer itself may have
+ * saved a later forward, and computes its backward.
+ */
+export async function backwardInWasm(
+  saved: SavedForward,
+  outputGradient: Tensor,
+  moment: Moment,
+  location: Location,
+): Promise<AcceleratedBackward> {
+  const gradient = { input: outputGradient, context: null, mask: null };
+  const done = await withTensorsInWasm(gradient, ({ input }) =>
+    withTensorsInWasm(saved, (tensors) =>
+      moment.useCopy(async (core) => {
+        core.setTraining(true);
+        core.forward(...coreCall('float32', tensors.input, tensors.context, tensors)).delete();
+        const inputGradient = core.backward(tensorHandle('outputGradient', input, 'float32'));
+        const contextGradient = core.contextGradient();
+        return {
+          inputGradient: wrapTensor(inputGradient, 'float32'),
+          contextGradient: contextGradient && wrapTensor(contextGradient, 'float32'),
+          parameterGradients: [core.gradientsView().slice() as Float32Array],
+        };
+      }),
+    ),
+  );
+  return { ...done, inputGradient: await moveTo(location, done.inputGradient) };
+}
