@@ -60,14 +60,14 @@ async function startGpu(
 ): Promise<string> {
   if (loadGpu === null) return 'this entry has no WebGPU';
   if (choice === 'wasm') return "not requested: device is 'wasm'";
-  if (gpuDevice === undefined && !globalThis.navigator?.gpu) return 'navigator.gpu is undefined';
   try {
+    if (gpuDevice === undefined && !globalThis.navigator?.gpu) return 'navigator.gpu is undefined';
     const { start } = await withLimit(maxWait, 'it did not arrive', loadGpu());
     const started = await start({ choice, precision, gpuDevice, core });
     setAccelerator(started.accelerator);
     return started.description;
   } catch (error) {
-    return `its module could not be loaded: ${messageOf(error)}`;
+    return `it could not be started: ${messageOf(error)}`;
   }
 }
 

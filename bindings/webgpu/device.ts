@@ -27,16 +27,15 @@ export class Device {
     this.gpu = gpu;
     this.adapter = adapter;
     this.memory = new GpuMemory(gpu);
-    const {
-      vendor = '',
-      architecture = '',
-      device = '',
-      description = '',
-      isFallbackAdapter = false,
-    } = gpu.adapterInfo ?? {};
-    const names = [vendor, architecture, device, description].filter((name) => name !== '');
+    // Older browsers have no device.adapterInfo, and isFallbackAdapter is a property of the adapter.
+    const infos = [gpu.adapterInfo, adapter?.info, adapter as Partial<GPUAdapterInfo> | null];
+    const names = (['vendor', 'architecture', 'device', 'description'] as const).flatMap(
+      (name) => infos.find((info) => info?.[name])?.[name] ?? [],
+    );
     this.description = names.join(' ') || 'unnamed adapter';
-    this.isSoftware = isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp/i.test(this.description);
+    this.isSoftware =
+      infos.some((info) => info?.isFallbackAdapter) ||
+      /swiftshader|llvmpipe|lavapipe|warp/i.test(this.description);
     this.hasSubgroups = gpu.features.has('subgroups');
     void this.#lossReason().then((reason) => {
       this.#lost = reason;

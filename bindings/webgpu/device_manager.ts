@@ -1,6 +1,7 @@
 // The current device. After a failure WebGPU is paused, first shortly, then twice as long each time; a lost
 // device is replaced by a new one.
 import { messageOf } from '../package/errors';
+import { withLimit } from '../package/time_limit';
 import { Device } from './device';
 import type { Strategy } from './recording';
 import type { Scheduler } from './scheduler';
@@ -16,19 +17,33 @@ const requestedLimits = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
 
-/** Resolves to a device, or to the reason why there is none. Never throws. */
-export async function requestDevice(gpu: GPU | undefined): Promise<Device | string> {
-  if (gpu === undefined || gpu === null) return 'navigator.gpu is not available';
-  try {
+/** Limit of the wait for an adapter and its device, in seconds: some browsers never answer. */
+const maxWait = 5;
+
+/**
+ * Resolves to a device, or to the reason why there is none. Never throws. What the browser provides after
+ * `maxWait` is not used: a device is destroyed, and none is requested from an adapter.
+ */
+export async function requestDevice(): Promise<Device | string> {
+  let isLate = false;
+  const request = async (): Promise<Device | string> => {
+    const gpu = globalThis.navigator?.gpu;
+    if (!gpu) return 'navigator.gpu is not available';
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (adapter === null) return 'there is no WebGPU adapter';
+    if (!adapter || isLate) return 'there is no WebGPU adapter';
+    const limits = requestedLimits.map((name) => [name, adapter.limits[name]]);
     const device = await adapter.requestDevice({
       label: 'diffusion-cross-attention',
       requiredFeatures: adapter.features.has('subgroups') ? ['subgroups'] : [],
-      requiredLimits: Object.fromEntries(requestedLimits.map((name) => [name, adapter.limits[name]])),
+      requiredLimits: Object.fromEntries(limits),
     });
+    if (isLate) device.destroy();
     return new Device(device, adapter);
+  };
+  try {
+    return await withLimit(maxWait, 'it did not answer', request());
   } catch (error) {
+    isLate = true;
     return `the WebGPU adapter provides no device: ${messageOf(error)}`;
   }
 }
@@ -104,7 +119,7 @@ export class DeviceManager {
   async #tryRenew(): Promise<void> {
     if (this.#renew === null || this.#isRenewing) return;
     this.#isRenewing = true;
-    const ready = await this.#renew();
+    const ready = await this.#renew().catch(messageOf);
     this.#isRenewing = false;
     if (typeof ready === 'string') this.#pause(ready);
     else this.#ready = ready;

@@ -8,8 +8,9 @@ import type { StartAccelerator } from '../package/accelerator';
 import { messageOf } from '../package/errors';
 import { DiffusionCrossAttention } from '../package/layer';
 import { Tensor } from '../package/tensor';
+import { withLimit } from '../package/time_limit';
 import { WebGpuAccelerator } from './accelerator';
-import { measureStrategies, measureTransfers, minMilliseconds } from './calibrate';
+import { maxCalibration, measureStrategies, measureTransfers, minMilliseconds } from './calibrate';
 import { loadCalibration, storeCalibration, type StoredCalibration } from './calibration_store';
 import { callSizes } from './call';
 import { forwardFlops } from './cost';
@@ -56,8 +57,12 @@ async function makeReady(
   if (typeof device === 'string') return device;
   try {
     const key = `diffusion-cross-attention: ${device.description}, ${core}`;
-    const stored = (await loadCalibration(key)) ?? (await calibrate(device));
-    await storeCalibration(key, stored);
+    const find = async (): Promise<StoredCalibration> => {
+      const stored = (await loadCalibration(key)) ?? (await calibrate(device));
+      await storeCalibration(key, stored);
+      return stored;
+    };
+    const stored = await withLimit(maxCalibration, 'its calibration did not end', find());
     return { device, strategy: stored.strategy, scheduler: new Scheduler(stored.calibration) };
   } catch (error) {
     // The next attempt requests another device.
@@ -67,23 +72,23 @@ async function makeReady(
 }
 
 export const start: StartAccelerator = async ({ choice, precision, gpuDevice, core }) => {
-  const request = (): Promise<Device | string> => requestDevice(globalThis.navigator?.gpu);
-  const device = gpuDevice === undefined ? await request() : new Device(gpuDevice);
   const isOwn = gpuDevice === undefined;
-  if (choice === 'auto' && isOwn) {
-    // The user did not ask for WebGPU: without a GPU, calls don't look for one again.
-    if (typeof device === 'string') return { accelerator: null, description: device };
-    if (device.isSoftware) {
+  let software: string | null = null;
+  const find = async (): Promise<ReadyDevice | string> => {
+    if (software !== null) return software;
+    const device = isOwn ? await requestDevice() : new Device(gpuDevice);
+    if (typeof device !== 'string' && isOwn && choice === 'auto' && device.isSoftware) {
       device.gpu.destroy();
-      const description = `${device.description}: a software adapter, which is slower than WebAssembly`;
-      return { accelerator: null, description };
+      software = `${device.description}: a software adapter, which is slower than WebAssembly`;
+      return software;
     }
-  }
-  const ready = await makeReady(device, core, isOwn);
-  const renew = isOwn
-    ? async (): Promise<ReadyDevice | string> => makeReady(await request(), core, isOwn)
-    : null;
+    return makeReady(device, core, isOwn);
+  };
+  const ready = await find();
+  // The user did not ask for WebGPU: calls don't look for another adapter. An adapter that was not provided,
+  // in contrast, may be later: a browser's GPU process may be starting, or restarting after a crash.
+  if (software !== null) return { accelerator: null, description: software };
   const description = typeof ready === 'string' ? ready : ready.device.description;
-  const devices = new DeviceManager(ready, renew);
+  const devices = new DeviceManager(ready, isOwn ? find : null);
   return { accelerator: new WebGpuAccelerator(devices, choice, precision), description };
 };

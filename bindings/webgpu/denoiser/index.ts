@@ -5,23 +5,22 @@
  */
 import { CrossAttentionError, DeviceError, messageOf } from '../../package/errors';
 import type { StartTraining } from '../../package/denoiser/training_on_gpu';
-import { measureStrategies } from '../calibrate';
+import { withLimit } from '../../package/time_limit';
+import { maxCalibration, measureStrategies } from '../calibrate';
 import { Device } from '../device';
 import { requestDevice } from '../device_manager';
 import { startTraining } from './training';
 
 export const start: StartTraining = async (options) => {
   const { gpuDevice } = options;
-  const device =
-    gpuDevice === undefined
-      ? await requestDevice(globalThis.navigator?.gpu)
-      : new Device(gpuDevice as GPUDevice);
+  const device = gpuDevice === undefined ? await requestDevice() : new Device(gpuDevice as GPUDevice);
   if (typeof device === 'string') throw new DeviceError(`there is no WebGPU device: ${device}`);
   const release = (): void => {
     if (gpuDevice === undefined) device.gpu.destroy();
   };
   try {
-    const { strategy } = await measureStrategies(device);
+    const measuring = measureStrategies(device);
+    const { strategy } = await withLimit(maxCalibration, 'the measurement did not end', measuring);
     return await startTraining(device, strategy, options, release);
   } catch (error) {
     release();
