@@ -37,23 +37,24 @@ DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double nu
 /// JavaScript passes a mask as one of two pointers, depending on its dtype; both are null if there is no
 /// mask.
 template <class T>
-Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64) {
-  if (mask32 != nullptr) return Mask<T>::from(*mask32);
-  if (mask64 != nullptr) return Mask<T>::from(*mask64);
+Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64, bool isBoolean) {
+  const auto elements = isBoolean ? layer::MaskElements::kBoolean : layer::MaskElements::kAdditive;
+  if (mask32 != nullptr) return Mask<T>::from(*mask32, elements);
+  if (mask64 != nullptr) return Mask<T>::from(*mask64, elements);
   return {};
 }
 
 template <class T>
 Tensor<T>* forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
-                   const Tensor<float>* mask32, const Tensor<double>* mask64) {
-  return new Tensor<T>(layer.forward(input, context, toMask<T>(mask32, mask64)));
+                   const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean) {
+  return new Tensor<T>(layer.forward(input, context, toMask<T>(mask32, mask64, maskIsBoolean)));
 }
 
 template <class T>
 std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> startForward(
     DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
-    const Tensor<float>* mask32, const Tensor<double>* mask64) {
-  return layer.startForward(input, context, toMask<T>(mask32, mask64));
+    const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean) {
+  return layer.startForward(input, context, toMask<T>(mask32, mask64, maskIsBoolean));
 }
 
 template <class T>
@@ -68,8 +69,9 @@ Tensor<T>* contextGradient(DiffusionCrossAttention<T>& layer) {
 
 template <class T>
 Tensor<T>* attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
-                         const Tensor<float>* mask32, const Tensor<double>* mask64, bool allHeads) {
-  return new Tensor<T>(layer.attentionMaps(input, context, toMask<T>(mask32, mask64),
+                         const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean,
+                         bool allHeads) {
+  return new Tensor<T>(layer.attentionMaps(input, context, toMask<T>(mask32, mask64, maskIsBoolean),
                                            allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean));
 }
 

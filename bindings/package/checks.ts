@@ -1,31 +1,59 @@
 // Checks of arguments, and what they need to know of shapes. Each check throws an error that names the
 // argument, its value and what is expected.
-import type { NumberArray } from './copy_to_wasm';
 import type { DType } from './core';
-import { ArgumentError, ShapeError } from './errors';
+import { ArgumentError, CrossAttentionError, messageOf, ShapeError } from './errors';
+import { typedArrayName } from './typed_arrays';
 
 const maxShownCharacters = 100;
 const maxShownElements = 8;
 const maxShownDepth = 3;
+/** Of a value with all its elements. */
+const maxShownTotal = 400;
 
-const shorten = (text: string): string =>
-  text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
+const shorten = (text: string, max = maxShownCharacters): string =>
+  text.length > max ? `${text.slice(0, max)}…` : text;
+
+function describe(value: unknown, depth: number): string {
+  if (typeof value === 'string') return JSON.stringify(shorten(value));
+  if (typeof value === 'bigint') {
+    return BigInt.asIntN(256, value) === value ? `${value}n` : 'a bigint of more than 256 bits';
+  }
+  if (Array.isArray(value)) {
+    if (depth === maxShownDepth) return '[…]';
+    // By index: methods of an array may be the caller's.
+    const { length } = value;
+    const elements: string[] = [];
+    while (elements.length < Math.min(length, maxShownElements)) {
+      elements.push(describe(value[elements.length], depth + 1));
+    }
+    return `[${elements.join(', ')}${length > maxShownElements ? ', …' : ''}]`;
+  }
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return shorten(String(value));
+  const name: unknown = value.constructor?.name;
+  return typeof name === 'string' ? shorten(name) : 'object';
+}
 
 /** Formats any value for an error message. Long values are shortened. Never throws. */
-export function show(value: unknown, depth = 0): string {
+export function show(value: unknown): string {
   try {
-    if (typeof value === 'string') return JSON.stringify(shorten(value));
-    if (Array.isArray(value)) {
-      if (depth === maxShownDepth) return '[…]';
-      const elements = value.slice(0, maxShownElements).map((element) => show(element, depth + 1));
-      return `[${elements.join(', ')}${value.length > maxShownElements ? ', …' : ''}]`;
-    }
-    if (typeof value === 'function') return 'a function';
-    const isObject = typeof value === 'object' && value !== null;
-    return shorten(String(isObject ? (value.constructor?.name ?? 'object') : value));
+    return shorten(describe(value, 0), maxShownTotal);
   } catch {
     // A getter or a proxy of the caller threw.
     return 'an object';
+  }
+}
+
+/**
+ * Calls `get`, which runs code of the caller: getters, proxies, iterators. What that throws becomes an
+ * ArgumentError.
+ */
+export function read<R>(argument: string, get: () => R): R {
+  try {
+    return get();
+  } catch (error) {
+    if (error instanceof CrossAttentionError) throw error;
+    throw new ArgumentError(`${argument} cannot be read: ${messageOf(error)}`);
   }
 }
 
@@ -67,8 +95,14 @@ export function checkBoolean(argument: string, value: unknown): boolean {
   return value;
 }
 
+/** Far more than a name or a prompt has: the core copies strings, and messages repeat them. */
+const maxCharacters = 10_000;
+
 export function checkString(argument: string, value: unknown): string {
   if (typeof value !== 'string') fail(argument, value, 'a string');
+  if (value.length > maxCharacters) {
+    throw new ArgumentError(`${argument} has ${value.length} characters; expected at most ${maxCharacters}`);
+  }
   return value;
 }
 
@@ -83,62 +117,53 @@ export function checkDType(argument: string, value: unknown): DType {
   return checkOneOf(argument, value, ['float32', 'float64']);
 }
 
-/** Returns an object of options; an empty one for undefined and null. */
-export function checkOptions<T extends object>(argument: string, value: T | undefined | null): T {
-  if (value === undefined || value === null) return {} as T;
+/**
+ * Returns the options of these names, each of which is read once. None is set for undefined and null. Reading
+ * runs the caller's getters, which may dispose what the call uses: read options before everything else.
+ */
+export function readOptions<T extends object, K extends keyof T & string>(
+  argument: string,
+  value: T | undefined | null,
+  names: readonly K[],
+): Pick<T, K> {
+  const options = {} as Pick<T, K>;
+  if (value === undefined || value === null) return options;
   if (typeof value !== 'object') fail(argument, value, 'an object');
-  return value;
+  for (const name of names) options[name] = read(`${argument}.${name}`, () => value[name]);
+  return options;
 }
+
+/** Returns a copy of an array, each element of which is read once. */
+export function checkArray(argument: string, value: unknown, expected: string, max = 65536): unknown[] {
+  return read(argument, () => {
+    if (!Array.isArray(value)) fail(argument, value, expected);
+    const length = checkInteger(`${argument}.length`, value.length, 0, max);
+    return Array.from({ length }, (_, index): unknown => value[index]);
+  });
+}
+
+/** The core's limit. */
+const maxRank = 8;
 
 /** Returns a copy of a shape whose dimensions are integers of at least `min`: 0, or -1 for reshape. */
 export function checkShape(argument: string, value: unknown, min = 0): number[] {
-  if (!Array.isArray(value) && !ArrayBuffer.isView(value)) fail(argument, value, 'an array of dimensions');
-  const shape = Array.from(value as ArrayLike<number>);
+  const shape = read(argument, () => {
+    if (!Array.isArray(value) && typedArrayName(value) === undefined) {
+      fail(argument, value, 'an array of dimensions');
+    }
+    const { length } = value as ArrayLike<unknown>;
+    if (!Number.isInteger(length) || length > maxRank) {
+      throw new ShapeError(`${argument} has rank ${show(length)}; expected at most ${maxRank} dimensions`);
+    }
+    return Array.from({ length }, (_, axis) => (value as ArrayLike<unknown>)[axis]);
+  });
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension)) fail(argument, shape, 'an array of integers');
-    if (dimension < min) {
+    if ((dimension as number) < min) {
       throw new ShapeError(`${argument} is ${show(shape)}; expected non-negative dimensions`);
     }
   }
-  return shape;
-}
-
-/** The maximum of elements that a tensor can have: 2 GiB of float32. */
-const maxElements = 2 ** 29;
-
-function isDetached(buffer: ArrayBufferLike): boolean {
-  try {
-    new Uint8Array(buffer);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-/**
- * Returns `value` if it is a typed array of numbers (not of bigints), or a copy of an array-like object of
- * numbers, each of which is read once.
- */
-export function checkNumbers(argument: string, value: unknown): NumberArray {
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
-    if (value instanceof BigInt64Array || value instanceof BigUint64Array) fail(argument, value, 'numbers');
-    if (value.byteLength === 0 && isDetached(value.buffer)) {
-      throw new ArgumentError(
-        `${argument} has a detached buffer; expected numbers. A view of a Tensor is valid only until the next ` +
-          'call into this package: use data()',
-      );
-    }
-    return value as NumberArray;
-  }
-  const length = typeof value === 'object' && value !== null ? (value as { length?: unknown }).length : null;
-  if (!Number.isInteger(length)) fail(argument, value, 'an array of numbers');
-  const numbers = new Float64Array(checkInteger(`${argument}.length`, length, 0, maxElements));
-  for (let index = 0; index < numbers.length; ++index) {
-    const element = (value as ArrayLike<unknown>)[index];
-    if (typeof element !== 'number') fail(`${argument}[${index}]`, element, 'a number');
-    numbers[index] = element;
-  }
-  return numbers;
+  return shape as number[];
 }
 
 /** Returns the number of elements of a shape: the product of its dimensions, 1 for a scalar. */

@@ -1,7 +1,7 @@
-import { fail } from './checks';
+import { fail, readOptions } from './checks';
 import { checkCompileOptions, type CompileOptions } from './compile_options';
 import { CompiledGraph } from './compiled_graph';
-import { checkConstant, checkInputs, type CompiledInput } from './compiled_inputs';
+import { asGraphMask, checkConstant, checkInputs, type CompiledInput } from './compiled_inputs';
 import { gpuOutputs } from './compiled_on_gpu';
 import type { CoreGraphSource } from './core';
 import { ArgumentError } from './errors';
@@ -33,29 +33,54 @@ export async function compile(
 ): Promise<CompiledGraph> {
   const core = getCore();
   if (typeof options !== 'object' || options === null) fail('options', options, 'an object with inputShapes');
-  const { inputShapes, constants } = options;
+  const given = readOptions('options', options, optionNames);
   const outputs = checkOutputs(output);
-  const constantTensors = constants ?? new Map<ComputationNode, Tensor>();
-  const compiledInputs = checkInputs(inputs, inputShapes, constantTensors);
-  const { switches, association } = checkCompileOptions(options);
+  const { inputs: compiledInputs, constants: constantTensors } = checkInputs(
+    inputs,
+    given.inputShapes,
+    given.constants,
+  );
+  const { switches, association } = checkCompileOptions(given);
   const { dtype } = outputs[0]!;
   for (const node of [...outputs, ...compiledInputs.map((input) => input.node)]) {
     if (node.dtype === dtype) continue;
     throw new ArgumentError(`node '${node.name}' has dtype ${node.dtype}; expected the output's, ${dtype}`);
   }
 
+  const masks = replaceMasks(compiledInputs, constantTensors);
   const source = core.GraphSource.create();
   try {
     addNodes(source, outputs, compiledInputs, constantTensors);
     const handle = core.CompiledGraph.compile(source, switches, association);
-    const gpu = gpuOutputs(outputs, compiledInputs, constantTensors, options, (index) =>
-      flopsOf([planDescription(handle, index)]),
-    );
-    return CompiledGraph.wrap(handle, dtype, compiledInputs, gpu);
+    try {
+      const gpu = gpuOutputs(outputs, compiledInputs, constantTensors, given, (index) =>
+        flopsOf([planDescription(handle, index)]),
+      );
+      return CompiledGraph.wrap(handle, dtype, compiledInputs, gpu);
+    } catch (error) {
+      handle.delete();
+      throw error;
+    }
   } finally {
     source.delete();
+    masks.forEach((mask) => mask.dispose());
   }
 }
+
+/** Replaces boolean masks by those that compiled graphs read, and returns the new tensors. */
+function replaceMasks(inputs: readonly CompiledInput[], constants: Map<ComputationNode, Tensor>): Tensor[] {
+  const masks: Tensor[] = [];
+  for (const input of inputs) {
+    const tensor = constants.get(input.node);
+    const mask = asGraphMask(input, tensor);
+    if (mask === tensor) continue;
+    constants.set(input.node, mask);
+    masks.push(mask);
+  }
+  return masks;
+}
+
+const optionNames = ['inputShapes', 'constants', 'association', 'measure', 'passes', 'device'] as const;
 
 function addNodes(
   source: CoreGraphSource,

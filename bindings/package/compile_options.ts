@@ -1,5 +1,5 @@
 import type { DeviceChoice } from './accelerator';
-import { checkBoolean, checkOneOf, checkOptions } from './checks';
+import { checkBoolean, checkOneOf, read, readOptions } from './checks';
 import type { ComputationNode } from './graph';
 import type { Tensor } from './tensor';
 
@@ -21,7 +21,7 @@ export interface CompileOptions {
   /**
    * One shape for each input node, without symbolic sizes. Tokens may be [B, N, C], an image [B, C, H, W] or
    * [N, C]; the output has the same form. A context is [B | 1, L, D] or [L, D]. A mask is a key mask [B | 1,
-   * L] (1 = attend, 0 = ignore) or additive, [B | 1, heads | 1, N | 1, L].
+   * L] (1 = attend, 0 = ignore), or [B | 1, N | 1, L] or [B | 1, heads | 1, N | 1, L]: additive, or boolean.
    */
   inputShapes: readonly (readonly number[])[];
   /** Inputs that stay the same over many runs, such as a prompt's context over all denoising steps. */
@@ -55,11 +55,14 @@ const passNames = [
 ] as const;
 
 /** Returns the core's switches, one bit each, and its number of the association. */
-export function checkCompileOptions(options: CompileOptions): { switches: number; association: number } {
+export function checkCompileOptions(options: Omit<CompileOptions, 'inputShapes'>): {
+  switches: number;
+  association: number;
+} {
   const { association = 'auto', measure = true, passes, device } = options;
   if (device !== undefined) checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
-  const given = checkOptions('passes', passes);
-  for (const name of Object.keys(given)) checkOneOf('passes', name, passNames);
+  const given = readOptions('passes', passes, passNames);
+  for (const name of read('passes', () => Object.keys(passes ?? {}))) checkOneOf('passes', name, passNames);
   const enabled = [
     ...passNames.map((name) => checkBoolean(`passes.${name}`, given[name] ?? true)),
     checkBoolean('measure', measure),

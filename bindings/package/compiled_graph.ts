@@ -1,11 +1,12 @@
 import type { CallTensors } from './accelerator';
-import { fail, isSameShape, show } from './checks';
-import { checkKeyMask, type CompiledInput } from './compiled_inputs';
+import { checkInteger, isSameShape, show } from './checks';
+import { asGraphMask, checkKeyMask, type CompiledInput } from './compiled_inputs';
 import type { GpuOutput, GpuOutputs } from './compiled_on_gpu';
 import type { CoreCompiledGraph, CoreInputs, CorePendingRun, DType } from './core';
 import { accelerator } from './current_accelerator';
 import { ArgumentError, ShapeError } from './errors';
 import { Owned } from './handles';
+import { guardMethods, internal, lockFields, requireInternal } from './instances';
 import { forwardInWasm } from './layer_forward';
 import { awaitPending } from './pending';
 import { describePlans, flopsOf, type PlanDescription, planDescription } from './plan_description';
@@ -36,15 +37,18 @@ export class CompiledGraph {
   /** Increases when the graph is compiled again. */
   #version = 0;
 
+  static {
+    guardMethods(this, (value) => #owned in value);
+  }
+
   private constructor(
+    token: typeof internal,
     handle: CoreCompiledGraph,
     dtype: DType,
     inputs: readonly CompiledInput[],
     gpu: GpuOutputs,
   ) {
-    if (typeof handle?.delete !== 'function' || typeof handle.scratchBytes !== 'function') {
-      throw new ArgumentError('CompiledGraph has no public constructor; use compile');
-    }
+    requireInternal(token, 'CompiledGraph', 'compile');
     this.#owned = new Owned(this, handle);
     this.#dtype = dtype;
     this.#inputs = inputs;
@@ -52,6 +56,7 @@ export class CompiledGraph {
     this.#plans = gpu.outputs.map((_, output) => planDescription(handle, output));
     this.flops = flopsOf(this.#plans);
     this.scratchBytes = handle.scratchBytes();
+    lockFields(this);
   }
 
   /** @internal */
@@ -61,7 +66,7 @@ export class CompiledGraph {
     inputs: readonly CompiledInput[],
     gpu: GpuOutputs,
   ): CompiledGraph {
-    return new CompiledGraph(handle, dtype, inputs, gpu);
+    return new CompiledGraph(internal, handle, dtype, inputs, gpu);
   }
 
   /**
@@ -92,15 +97,29 @@ export class CompiledGraph {
    */
   runOutput(output: number, ...inputs: Tensor[]): Tensor {
     const core = this.#handle;
-    const handles = this.#handlesOf(output, inputs);
-    const result =
-      this.#dtype === 'float32' ? core.runFloat32(output, ...handles) : core.runFloat64(output, ...handles);
-    return wrapTensor(result, this.#dtype);
+    const tensors = this.#withGraphMasks(output, inputs);
+    try {
+      const handles = this.#handlesOf(output, tensors);
+      const result =
+        this.#dtype === 'float32' ? core.runFloat32(output, ...handles) : core.runFloat64(output, ...handles);
+      return wrapTensor(result, this.#dtype);
+    } finally {
+      disposeOthers(tensors, inputs);
+    }
   }
 
   /** Resolves with the result of runOutput without blocking the calling thread. */
   async runOutputAsync(output: number, ...inputs: Tensor[]): Promise<Tensor> {
     this.#requireAlive();
+    const tensors = this.#withGraphMasks(output, inputs);
+    try {
+      return await this.#runOnAnyDevice(output, tensors);
+    } finally {
+      disposeOthers(tensors, inputs);
+    }
+  }
+
+  async #runOnAnyDevice(output: number, inputs: readonly Tensor[]): Promise<Tensor> {
     const gpu = accelerator();
     const onGpu = this.#gpu.outputs[output] ?? null;
     if (gpu === null || onGpu === null || !this.#fitsGpu(onGpu, output, inputs)) {
@@ -137,8 +156,7 @@ export class CompiledGraph {
    */
   explain(output = 0): string {
     this.#requireAlive();
-    const onGpu = this.#gpu.outputs[output];
-    if (onGpu === undefined) return this.#failOutput(output);
+    const onGpu = this.#gpu.outputs[this.#checkOutput(output)]!;
     if (onGpu === null) return 'wasm: the GPU computes float32 outputs of layers only';
     return accelerator()?.explain(onGpu.graph) ?? `wasm: webgpu: ${getRuntimeInfo().webgpu}`;
   }
@@ -263,12 +281,28 @@ export class CompiledGraph {
     );
   }
 
-  #failOutput(output: unknown): never {
-    return fail('output', output, `an integer from 0 to ${this.#plans.length - 1}`);
+  #checkOutput(output: unknown): number {
+    return checkInteger('output', output, 0, this.#plans.length - 1);
+  }
+
+  /** Returns the inputs of an output with masks that the core reads; those are new tensors. */
+  #withGraphMasks(output: unknown, tensors: readonly Tensor[]): Tensor[] {
+    const needed = this.#plans[this.#checkOutput(output)]!.inputs;
+    const replaced: Tensor[] = [];
+    try {
+      tensors.forEach((tensor, index) => {
+        const input = this.#inputs[needed[index] ?? -1];
+        replaced.push(input === undefined ? tensor : asGraphMask(input, tensor));
+      });
+      return replaced;
+    } catch (error) {
+      disposeOthers(replaced, tensors);
+      throw error;
+    }
   }
 
   #handlesOf(output: number, tensors: readonly Tensor[]): CoreInputs {
-    const plan = this.#plans[output] ?? this.#failOutput(output);
+    const plan = this.#plans[output]!;
     this.#checkCount(tensors, plan.inputs);
     const handles = plan.inputs.map((inputIndex, index) => {
       const input = this.#inputs[inputIndex]!;
@@ -278,4 +312,9 @@ export class CompiledGraph {
     });
     return [handles[0] ?? null, handles[1] ?? null, handles[2] ?? null];
   }
+}
+
+/** Disposes the tensors that are not those given. */
+function disposeOthers(tensors: readonly Tensor[], given: readonly Tensor[]): void {
+  tensors.forEach((tensor, index) => tensor !== given[index] && tensor.dispose());
 }

@@ -1,9 +1,10 @@
 // Inputs of a compiled graph, checked.
-import { checkShape, fail, isSameShape, show } from './checks';
+import { checkArray, checkShape, fail, isSameShape, show } from './checks';
 import type { CoreTensor } from './core';
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, type ComputationNode } from './graph';
-import { type Tensor, tensorHandle } from './tensor';
+import { failInstance } from './instances';
+import { Tensor, tensorHandle } from './tensor';
 
 export interface CompiledInput {
   node: ComputationNode;
@@ -19,29 +20,64 @@ export function checkKeyMask({ node, shape }: CompiledInput, tensor: Tensor): vo
   fail(`a value of input '${node.name}' [B, L]`, wrong, '1 (attend) or 0 (ignore) in a key mask');
 }
 
-export function checkInputs(
-  inputs: readonly ComputationNode[],
-  inputShapes: readonly (readonly number[])[],
-  constants: Map<ComputationNode, Tensor>,
-): CompiledInput[] {
-  if (!Array.isArray(inputs)) fail('inputs', inputs, 'an array of ComputationNodes');
-  if (!Array.isArray(inputShapes)) fail('inputShapes', inputShapes, 'an array of shapes');
-  if (!(constants instanceof Map)) fail('constants', constants, 'a Map from ComputationNodes to Tensors');
-  if (inputShapes.length !== inputs.length) {
-    throw new ShapeError(
-      `inputShapes has ${inputShapes.length} shapes; expected ${inputs.length}, one per input`,
-    );
+/** The entries of a Map of any realm; throws ArgumentError for anything else, such as a proxy of one. */
+function entriesOf(argument: string, map: unknown): [unknown, unknown][] {
+  if (map === undefined) return [];
+  let entries: Iterable<[unknown, unknown]>;
+  try {
+    entries = Map.prototype.entries.call(map);
+  } catch {
+    failInstance(argument, map, Map);
   }
-  for (const node of constants.keys()) {
-    if (!inputs.includes(checkNode('constants', node))) {
+  return [...entries];
+}
+
+/** Returns copies of the inputs with their shapes, and of the constants. */
+export function checkInputs(
+  inputs: unknown,
+  inputShapes: unknown,
+  constants: unknown,
+): { inputs: CompiledInput[]; constants: Map<ComputationNode, Tensor> } {
+  const nodes = checkArray('inputs', inputs, 'an array of ComputationNodes');
+  const shapes = checkArray('inputShapes', inputShapes, 'an array of shapes');
+  const entries = entriesOf('constants', constants);
+  if (shapes.length !== nodes.length) {
+    throw new ShapeError(`inputShapes has ${shapes.length} shapes; expected ${nodes.length}, one per input`);
+  }
+  const tensors = new Map<ComputationNode, Tensor>();
+  for (const [key, tensor] of entries) {
+    const node = checkNode('constants', key);
+    if (!nodes.includes(node)) {
       throw new ArgumentError(`constants has node '${node.name}'; expected nodes that are in inputs`);
     }
+    tensors.set(node, tensor as Tensor);
   }
-  return inputs.map((input, index) => {
+  const checked = nodes.map((input, index): CompiledInput => {
     const node = checkNode(`inputs[${index}]`, input);
-    const shape = checkShape(`inputShapes[${index}]`, inputShapes[index]);
-    return { node, shape, isConstant: constants.has(node) };
+    const shape = checkShape(`inputShapes[${index}]`, shapes[index]);
+    return { node, shape, isConstant: tensors.has(node) };
   });
+  return { inputs: checked, constants: tensors };
+}
+
+/**
+ * Returns a mask as compiled graphs read it: a boolean one becomes additive, 0 and -infinity, unless it is a
+ * key mask of the graph's dtype. The caller disposes a tensor that is not `tensor` itself. Throws ArgumentError
+ * for other values than ones and zeros.
+ */
+export function asGraphMask({ node }: CompiledInput, tensor: unknown): Tensor {
+  if (!Tensor.isTensor(tensor) || !tensor.isBoolean || node.attributes['broadcast'] !== true) {
+    return tensor as Tensor;
+  }
+  const isKeyMask = tensor.rank === 2;
+  if (isKeyMask && tensor.dtype === node.dtype) return tensor;
+  tensorHandle(`input '${node.name}'`, tensor, null);
+  const values = Float32Array.from(tensor.view(), (value) => {
+    if (value !== 0 && value !== 1)
+      fail(`a value of input '${node.name}'`, value, '1 or 0 in a boolean mask');
+    return isKeyMask ? value : value === 1 ? 0 : -Infinity;
+  });
+  return Tensor.from(values, tensor.shape, node.dtype);
 }
 
 /**

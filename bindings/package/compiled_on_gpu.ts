@@ -29,7 +29,7 @@ export function gpuOutputs(
   outputs: readonly ComputationNode[],
   inputs: readonly CompiledInput[],
   constants: Map<ComputationNode, Tensor>,
-  { device, association = 'auto', passes }: CompileOptions,
+  { device, association = 'auto', passes }: Pick<CompileOptions, 'device' | 'association' | 'passes'>,
   flopsOf: (output: number) => number,
 ): GpuOutputs {
   // The GPU has no compiler passes. Without a GPU, constants need not be saved.
@@ -40,6 +40,10 @@ export function gpuOutputs(
   const onGpu = outputs.map((output, outputIndex): GpuOutput | null => {
     const nodes = layerNodesOf(output);
     if (nodes === null || !nodes.layer.isAlive || constants.has(nodes.input)) return null;
+    // What such rows contribute depends on the mask of each run.
+    if (nodes.mask !== null && constants.get(nodes.context)?.view().every(Number.isFinite) === false) {
+      return null;
+    }
     const indexOf = (node: ComputationNode | null): number =>
       inputs.findIndex((input) => input.node === node);
     const inputIndices = {

@@ -1,6 +1,7 @@
-import { checkOptions, checkString, fail } from './checks';
+import { checkArray, checkString, fail, readOptions } from './checks';
 import { ArgumentError } from './errors';
 import type { ComputationNode } from './graph';
+import { failInstance } from './instances';
 import { DiffusionCrossAttention } from './layer';
 
 /** Several layers as one graph. */
@@ -28,24 +29,26 @@ export function composeGraph(
   layers: readonly DiffusionCrossAttention[],
   options?: { names?: readonly string[] },
 ): ComposedGraph {
-  if (!Array.isArray(layers) || layers.length === 0) fail('layers', layers, 'an array of layers');
-  const { names } = checkOptions('options', options);
-  if (names !== undefined && (!Array.isArray(names) || names.length !== layers.length)) {
-    fail('names', names, `${layers.length} strings`);
-  }
+  const names = checkNames(readOptions('options', options, ['names']).names);
+  const given = checkArray('layers', layers, 'an array of layers');
+  if (given.length === 0) fail('layers', layers, 'an array of layers');
+  if (names !== null && names.length !== given.length) fail('names', names, `${given.length} strings`);
+  const checked = given.map((layer, index) => {
+    if (!DiffusionCrossAttention.isLayer(layer)) {
+      failInstance(`layers[${index}]`, layer, DiffusionCrossAttention);
+    }
+    return layer;
+  });
   const inputs: ComputationNode[] = [];
   const outputs: ComputationNode[] = [];
   let context: ComputationNode | null = null;
-  for (const [index, layer] of layers.entries()) {
-    if (!(layer instanceof DiffusionCrossAttention)) {
-      fail(`layers[${index}]`, layer, 'a DiffusionCrossAttention');
-    }
-    if (layer.dtype !== layers[0]!.dtype) {
+  for (const [index, layer] of checked.entries()) {
+    if (layer.dtype !== checked[0]!.dtype) {
       throw new ArgumentError(
-        `layers[${index}] has dtype ${layer.dtype}; expected the first layer's, ${layers[0]!.dtype}`,
+        `layers[${index}] has dtype ${layer.dtype}; expected the first layer's, ${checked[0]!.dtype}`,
       );
     }
-    const name = names === undefined ? `layer.${index}` : checkString(`names[${index}]`, names[index]);
+    const name = names?.[index] ?? `layer.${index}`;
     const graph = layer.exportGraph(
       { name, mask: false },
       { input: `input.${index}`, tokens: `tokens.${index}`, context },
@@ -55,4 +58,10 @@ export function composeGraph(
     outputs.push(graph.output);
   }
   return { inputs: [...inputs, context!], context: context!, outputs };
+}
+
+function checkNames(names: unknown): string[] | null {
+  if (names === undefined) return null;
+  const strings = checkArray('names', names, 'an array of strings');
+  return strings.map((name, index) => checkString(`names[${index}]`, name));
 }

@@ -36,12 +36,13 @@ export interface CorePendingForward extends CorePending {
   result(): CoreTensor;
 }
 
-/** The mask is one of the last two arguments, by its dtype. */
+/** The mask is one of two arguments, by its dtype. */
 type CallArguments = [
   input: CoreTensor,
   context: CoreTensor | null,
   mask32: CoreTensor | null,
   mask64: CoreTensor | null,
+  maskIsBoolean: boolean,
 ];
 
 export interface CoreLayer extends CoreHandle {

@@ -1,3 +1,5 @@
+const maxMessage = 1500;
+
 /**
  * Base class of all errors of this package. `code` is stable; `message` names the argument, its value and
  * what is expected. `init` throws it itself if the WebAssembly module cannot be loaded (code 'ERR_LOAD').
@@ -8,7 +10,8 @@ export class CrossAttentionError extends Error {
   readonly code: string;
 
   constructor(code: string, message: string) {
-    super(message);
+    // Names of the caller's files and nodes are part of messages and may be of any length.
+    super(message.length > maxMessage ? `${message.slice(0, maxMessage)}…` : message);
     this.code = code;
     this.name = new.target.name;
   }
@@ -90,8 +93,16 @@ export class DeviceError extends CrossAttentionError {
   }
 }
 
-/** Returns the message of an Error, or anything else that was thrown as a string. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Returns the message of an Error, or anything else that was thrown as a string. Never throws. */
+export function messageOf(error: unknown): string {
+  try {
+    const message: unknown = error instanceof Error ? error.message : error;
+    return typeof message === 'object' || typeof message === 'function' ? 'an object' : String(message);
+  } catch {
+    // A getter or a proxy of the caller threw.
+    return 'an object';
+  }
+}
 
 const classes: Record<string, new (message: string) => CrossAttentionError> = {
   ERR_SHAPE: ShapeError,

@@ -1,7 +1,8 @@
-import { checkOptions, checkString, checkBoolean, fail } from './checks';
+import { checkArray, checkBoolean, checkString, fail, read, readOptions } from './checks';
 import type { CoreGraphNodes, DType, TypedArray } from './core';
 import { ArgumentError } from './errors';
 import { Owned } from './handles';
+import { failInstance, guardMethods, internal, requireInternal } from './instances';
 
 /** A node's graph in the core and its index there. */
 export interface NodeOrigin {
@@ -46,11 +47,17 @@ export class ComputationNode {
   readonly #nodes: GraphNodes;
   readonly #index: number;
 
-  private constructor(nodes: GraphNodes, index: number, inputs: readonly ComputationNode[]) {
-    // JavaScript can call a private constructor: it must not get an incomplete node.
-    if (!(nodes instanceof GraphNodes)) {
-      throw new ArgumentError('ComputationNode has no public constructor; use exportComputationGraph');
-    }
+  static {
+    guardMethods(this, (value) => #nodes in value);
+  }
+
+  private constructor(
+    token: typeof internal,
+    nodes: GraphNodes,
+    index: number,
+    inputs: readonly ComputationNode[],
+  ) {
+    requireInternal(token, 'ComputationNode', 'exportComputationGraph');
     const [op, name, dtype, broadcasts, , list, shape] = nodes.handle.describe(index);
     this.op = op;
     this.name = name;
@@ -65,7 +72,12 @@ export class ComputationNode {
 
   /** @internal */
   static wrap(nodes: GraphNodes, index: number, inputs: readonly ComputationNode[]): ComputationNode {
-    return new ComputationNode(nodes, index, inputs);
+    return new ComputationNode(internal, nodes, index, inputs);
+  }
+
+  /** @internal True for a node of this copy of the package, false for a proxy of one. */
+  static isNode(value: unknown): value is ComputationNode {
+    return typeof value === 'object' && value !== null && #nodes in value;
   }
 
   /** @internal */
@@ -92,7 +104,7 @@ function attributesOf(op: string, list: number[], broadcasts: boolean): Record<s
 
 /** Returns an argument that is a ComputationNode; throws ArgumentError for anything else. */
 export function checkNode(argument: string, node: unknown): ComputationNode {
-  if (!(node instanceof ComputationNode)) fail(argument, node, 'a ComputationNode');
+  if (!ComputationNode.isNode(node)) failInstance(argument, node, ComputationNode);
   return node;
 }
 
@@ -101,9 +113,10 @@ export function checkNode(argument: string, node: unknown): ComputationNode {
  * else.
  */
 export function checkOutputs(output: unknown): ComputationNode[] {
-  if (!Array.isArray(output)) return [checkNode('output', output)];
-  if (output.length === 0) fail('output', output, 'a ComputationNode or a list of one or more');
-  return output.map((node, index) => checkNode(`output[${index}]`, node));
+  if (!read('output', () => Array.isArray(output))) return [checkNode('output', output)];
+  const outputs = checkArray('output', output, 'a ComputationNode or a list of one or more');
+  if (outputs.length === 0) fail('output', output, 'a ComputationNode or a list of one or more');
+  return outputs.map((node, index) => checkNode(`output[${index}]`, node));
 }
 
 /**
@@ -130,7 +143,7 @@ export interface GraphOptions {
 }
 
 export function checkGraphOptions(options: GraphOptions | undefined): Required<GraphOptions> {
-  const { name = 'cross_attention', mask = false } = checkOptions('options', options);
+  const { name = 'cross_attention', mask = false } = readOptions('options', options, ['name', 'mask']);
   return { name: checkString('options.name', name), mask: checkBoolean('options.mask', mask) };
 }
 

@@ -1,12 +1,13 @@
 // Loading the WebAssembly core and starting the GPU.
 import type { DeviceChoice, StartAccelerator } from './accelerator';
-import { checkOneOf, checkOptions, fail } from './checks';
+import { checkOneOf, fail, read, readOptions } from './checks';
 import type { Core } from './core';
 import { accelerator, setAccelerator } from './current_accelerator';
 import { messageOf } from './errors';
 import type { UsersDevice } from './platform_types';
 import {
   checkModuleOptions,
+  moduleOptionNames,
   type CheckedModuleOptions,
   type ModuleInfo,
   type ModuleOptions,
@@ -34,7 +35,7 @@ let loading: Promise<RuntimeInfo> | null = null;
 
 function checkGpuDevice(gpuDevice: unknown): GPUDevice | undefined {
   if (gpuDevice === undefined || gpuDevice === null) return undefined;
-  if (typeof (gpuDevice as GPUDevice).createBuffer !== 'function') {
+  if (read('gpuDevice', () => typeof (gpuDevice as GPUDevice).createBuffer) !== 'function') {
     fail('gpuDevice', gpuDevice, 'a GPUDevice');
   }
   return gpuDevice as GPUDevice;
@@ -97,7 +98,12 @@ export function makeInit(loadCore: LoadCore, loadGpu: LoadGpu | null): Init {
   }
 
   return async (options) => {
-    const given = checkOptions('options', options);
+    const given = readOptions('options', options, [
+      ...moduleOptionNames,
+      'device',
+      'gpuDevice',
+      'gpuPrecision',
+    ]);
     const { device = 'auto', gpuDevice, gpuPrecision = 'float32' } = given;
     const checked = checkModuleOptions(given);
     const gpu = {

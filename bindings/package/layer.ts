@@ -5,13 +5,15 @@ import {
   checkFinite,
   checkInteger,
   checkOneOf,
-  checkOptions,
   checkString,
   fail,
+  read,
+  readOptions,
 } from './checks';
 import type { DType, TypedArray } from './core';
 import { accelerator } from './current_accelerator';
 import { type ComputationNode, type GraphOptions, checkGraphOptions } from './graph';
+import { guardMethods, lockFields } from './instances';
 import { BackwardPass } from './layer_backward';
 import { coreCall } from './layer_call';
 import { forwardAsync } from './layer_forward';
@@ -19,6 +21,7 @@ import { exportLayerGraph, type LayerGraph, type LayerGraphNames } from './layer
 import type { AsyncAttentionOptions, AttentionOptions, LayerOptions } from './layer_options';
 import { getParameter, setParameter, setParameters } from './layer_parameters';
 import { LayerState } from './layer_state';
+import type { NumbersLike } from './numbers';
 import { getCore, getRuntimeInfo } from './runtime';
 import { randomSeed, type Tensor, wrapTensor } from './tensor';
 import type { WeightFile } from './weight_file';
@@ -68,6 +71,10 @@ export class DiffusionCrossAttention {
   readonly #state: LayerState;
   readonly #backwardPass: BackwardPass;
 
+  static {
+    guardMethods(this, (value) => #state in value);
+  }
+
   /**
    * @param queryDim channels of the input and the output, 1 to 32768
    * @param contextDim channels of the context, 1 to 32768
@@ -78,17 +85,12 @@ export class DiffusionCrossAttention {
    */
   constructor(queryDim: number, contextDim: number, numHeads = 8, spatialSize = 64, options?: LayerOptions) {
     const core = getCore();
+    const given = readOptions('options', options, ['dtype', 'seed', 'scale', 'blockSizeQ', 'blockSizeKV']);
+    const { dtype = 'float32', seed = randomSeed(), scale, blockSizeQ = 0, blockSizeKV = 0 } = given;
     this.queryDim = checkInteger('queryDim', queryDim, 1, maxDimension);
     this.contextDim = checkInteger('contextDim', contextDim, 1, maxDimension);
     this.numHeads = checkInteger('numHeads', numHeads, 1, maxDimension);
     this.spatialSize = checkInteger('spatialSize', spatialSize, 1, maxDimension);
-    const {
-      dtype = 'float32',
-      seed = randomSeed(),
-      scale,
-      blockSizeQ = 0,
-      blockSizeKV = 0,
-    } = checkOptions('options', options);
     this.dtype = checkDType('dtype', dtype);
     const layerClass = this.dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
     const sizes = [
@@ -111,6 +113,12 @@ export class DiffusionCrossAttention {
     });
     this.#backwardPass = new BackwardPass(this.#state);
     this.parameterCount = this.#state.core.parametersView().length;
+    lockFields(this);
+  }
+
+  /** @internal True for a layer of this copy of the package, false for a proxy of one. */
+  static isLayer(value: unknown): value is DiffusionCrossAttention {
+    return typeof value === 'object' && value !== null && #state in value;
   }
 
   /**
@@ -140,8 +148,9 @@ export class DiffusionCrossAttention {
    * @throws ShapeError or ArgumentError that names the argument.
    */
   forwardWithContext(input: Tensor, context: Tensor | null, options?: AttentionOptions): Tensor {
+    const call = coreCall(this.dtype, input, context, options);
     const { core } = this.#state;
-    const output = wrapTensor(core.forward(...coreCall(this.dtype, input, context, options)), this.dtype);
+    const output = wrapTensor(core.forward(...call), this.dtype);
     if (core.training()) this.#backwardPass.save(null, this.#backwardPass.startForward());
     return output;
   }
@@ -213,7 +222,7 @@ export class DiffusionCrossAttention {
    * Sets all parameters from one array, in the order of getParameterNames(). Throws ShapeError unless it has
    * parameterCount elements.
    */
-  setParameters(parameters: ArrayLike<number>): void {
+  setParameters(parameters: NumbersLike): void {
     setParameters(this.#state, this.parameterCount, parameters);
   }
 
@@ -330,10 +339,10 @@ export class DiffusionCrossAttention {
     context: Tensor | null,
     options?: AttentionOptions & { heads?: 'mean' | 'all' },
   ): Tensor {
-    const { core } = this.#state;
-    const { heads = 'mean' } = checkOptions('options', options);
-    checkOneOf('heads', heads, ['mean', 'all']);
+    const { heads = 'mean' } = readOptions('options', options, ['heads']);
     const call = coreCall(this.dtype, input, context, options);
+    checkOneOf('heads', heads, ['mean', 'all']);
+    const { core } = this.#state;
     return wrapTensor(core.attentionMaps(...call, heads === 'all'), this.dtype);
   }
 
@@ -348,11 +357,12 @@ export class DiffusionCrossAttention {
    * const compiled = await compile(output, inputs, { inputShapes: [[2, 320, 64, 64], [2, 77, 768]] });
    */
   exportComputationGraph(inputNodes: ComputationNode[], options?: GraphOptions): ComputationNode {
-    this.#state.requireAlive();
-    if (!Array.isArray(inputNodes)) fail('inputNodes', inputNodes, 'an array to which nodes are appended');
+    const checked = checkGraphOptions(options);
     const names = { input: 'input', tokens: 'tokens', context: null };
-    const { inputs, output } = this.exportGraph(checkGraphOptions(options), names);
-    inputNodes.push(...inputs);
+    const isArray = read('inputNodes', () => Array.isArray(inputNodes));
+    if (!isArray) fail('inputNodes', inputNodes, 'an array to which nodes are appended');
+    const { inputs, output } = this.exportGraph(checked, names);
+    read('inputNodes', () => Array.prototype.push.apply(inputNodes, inputs));
     return output;
   }
 

@@ -1,12 +1,16 @@
 // Arguments of a layer's calls, checked.
 import type { CallTensors } from './accelerator';
-import { checkOptions } from './checks';
+import { readOptions } from './checks';
 import type { CoreTensor, DType } from './core';
 import type { AttentionOptions } from './layer_options';
 import { checkTensor, type Tensor, tensorHandle } from './tensor';
 
-/** Input, context, and the mask as one of the last two arguments, by its dtype. */
-export type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | null];
+/** Input, context, the mask as one of two arguments, by its dtype, and whether it is boolean. */
+export type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | null, boolean];
+
+/** Returns the mask of the options; null for none. */
+const readMask = (options: AttentionOptions | undefined): Tensor | null =>
+  readOptions('options', options, ['mask']).mask ?? null;
 
 /**
  * Returns the tensors of a call in any memory. Throws ArgumentError or DisposedError that names the argument.
@@ -17,7 +21,7 @@ export function callTensors(
   context: Tensor | null,
   options: AttentionOptions | undefined,
 ): CallTensors {
-  const { mask = null } = checkOptions('options', options);
+  const mask = readMask(options);
   return {
     input: checkTensor('input', input, dtype),
     // JavaScript passes undefined for an omitted argument.
@@ -33,13 +37,13 @@ export function coreCall(
   context: Tensor | null,
   options: AttentionOptions | undefined,
 ): CoreCall {
-  const { mask = null } = checkOptions('options', options);
+  const mask = readMask(options);
   const inputHandle = tensorHandle('input', input, dtype);
   // JavaScript passes undefined for an omitted argument.
   const contextHandle = (context ?? null) === null ? null : tensorHandle('context', context, dtype);
-  if (mask === null) return [inputHandle, contextHandle, null, null];
+  if (mask === null) return [inputHandle, contextHandle, null, null, false];
   const maskHandle = tensorHandle('mask', mask, null);
   return mask.dtype === 'float32'
-    ? [inputHandle, contextHandle, maskHandle, null]
-    : [inputHandle, contextHandle, null, maskHandle];
+    ? [inputHandle, contextHandle, maskHandle, null, mask.isBoolean]
+    : [inputHandle, contextHandle, null, maskHandle, mask.isBoolean];
 }

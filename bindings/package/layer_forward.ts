@@ -17,10 +17,12 @@ export async function forwardAsync(
   context: Tensor | null,
   options: AsyncAttentionOptions | undefined,
 ): Promise<Tensor> {
-  const { core, dtype } = state;
+  const { dtype } = state;
   const gpu = dtype === 'float32' ? accelerator() : null;
   const deviceOptions = checkDeviceOptions(options);
   const tensors = callTensors(dtype, input, context, options);
+  // Reading options may run the caller's code, which may dispose the layer.
+  const { core } = state;
   const training = core.training();
   const call = training ? backwardPass.startForward() : 0;
   const start = async (layer: CoreLayer, inWasm: CallTensors): Promise<Tensor> => {

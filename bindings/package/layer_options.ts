@@ -1,5 +1,5 @@
 import type { DeviceOptions } from './accelerator';
-import { checkOneOf, checkOptions } from './checks';
+import { checkOneOf, readOptions } from './checks';
 import type { DType } from './core';
 import type { Tensor } from './tensor';
 
@@ -21,8 +21,10 @@ export interface LayerOptions {
 
 export interface AttentionOptions {
   /**
-   * Key mask [B | 1, L] (1 = attend, 0 = ignore; a row whose keys are all ignored gives a zero attention
-   * output), or additive mask [B | 1, heads | 1, N | 1, L] of the layer's dtype. Default: no mask.
+   * Key mask [B | 1, L] (1 = attend, 0 = ignore), or additive mask [B | 1, N | 1, L] or [B | 1, heads | 1, N |
+   * 1, L] of the layer's dtype. A boolean tensor (Tensor.isBoolean) of any of these shapes says which keys are
+   * attended to. A row whose keys are all ignored gives a zero attention output. Context rows that no row of
+   * the batch attends to may have any values, also NaN. Default: no mask.
    */
   mask?: Tensor | null;
 }
@@ -31,7 +33,7 @@ export interface AttentionOptions {
 export interface AsyncAttentionOptions extends AttentionOptions, DeviceOptions {}
 
 export function checkDeviceOptions(options: DeviceOptions | undefined): DeviceOptions {
-  const { device, location } = checkOptions('options', options);
+  const { device, location } = readOptions('options', options, ['device', 'location']);
   if (device !== undefined) checkOneOf('device', device, ['auto', 'wasm', 'webgpu']);
   if (location !== undefined) checkOneOf('location', location, ['wasm', 'webgpu']);
   return { device, location };

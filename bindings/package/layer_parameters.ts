@@ -1,18 +1,22 @@
 // Access to the parameters of a layer, all at once or by name.
-import { checkNumbers, checkString } from './checks';
+import { checkString } from './checks';
 import { ShapeError } from './errors';
 import type { LayerState } from './layer_state';
+import { checkNumbers, type NumbersLike } from './numbers';
 import { Tensor, tensorHandle } from './tensor';
 
-export function setParameters(state: LayerState, count: number, parameters: ArrayLike<number>): void {
-  const { core, dtype } = state;
-  const numbers = checkNumbers('parameters', parameters);
-  if (numbers.length !== count) {
-    throw new ShapeError(`parameters has ${numbers.length} elements; expected ${count}`);
-  }
-  const values = Tensor.from(numbers, [numbers.length], dtype);
+export function setParameters(state: LayerState, count: number, parameters: NumbersLike): void {
+  const { dtype } = state;
+  const checkLength = (length: number): void => {
+    if (length !== count) throw new ShapeError(`parameters has ${length} elements; expected ${count}`);
+  };
+  // Reading an array may run the caller's code, which may dispose the layer.
+  const numbers = checkNumbers('parameters', parameters, checkLength);
+  state.requireAlive();
+  const values = Tensor.from(numbers.values, [count], dtype);
   try {
     state.beforeChange();
+    const { core } = state;
     core.setParameters(tensorHandle('parameters', values, dtype));
     state.parametersVersion++;
   } finally {

@@ -1,5 +1,6 @@
 // The options of `init` that concern the WebAssembly module.
-import { checkOneOf, fail } from './checks';
+import { viewBytes } from './bytes';
+import { checkOneOf, checkString, fail, read } from './checks';
 import type { UsersUrl } from './platform_types';
 
 export const maxThreads = 64;
@@ -55,25 +56,28 @@ function checkThreads(threads: unknown): number | 'auto' {
   return threads as number | 'auto';
 }
 
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
-
 /** Returns a URL as a string; null if there is none. */
 function checkUrl(argument: string, url: unknown): string | null {
   if (url === undefined || url === null) return null;
-  if (typeof url !== 'string' && tagOf(url) !== 'URL') fail(argument, url, 'a string or a URL');
-  return String(url);
+  // By its href: a URL may be of another realm.
+  const href: unknown = read(argument, () => (typeof url === 'string' ? url : (url as URL).href));
+  if (typeof href !== 'string') fail(argument, url, 'a string or a URL');
+  return checkString(argument, href);
 }
+
+/** True for a WebAssembly.Module of any realm. */
+const isModule = (value: unknown): boolean =>
+  read('wasmBinary', () => Object.prototype.toString.call(value)) === '[object WebAssembly.Module]';
 
 function checkBinary(binary: unknown): Binary | null {
   if (binary === undefined || binary === null) return null;
-  const tag = tagOf(binary);
-  if (tag === 'WebAssembly.Module') return binary as WasmModule;
-  if (tag === 'ArrayBuffer') return new Uint8Array(binary as ArrayBuffer).slice();
-  if (!ArrayBuffer.isView(binary)) {
-    fail('wasmBinary', binary, 'an ArrayBuffer, a typed array or a WebAssembly.Module');
-  }
-  return new Uint8Array(binary.buffer, binary.byteOffset, binary.byteLength).slice();
+  if (isModule(binary)) return binary as WasmModule;
+  const bytes = viewBytes('wasmBinary', binary);
+  if (bytes === null) fail('wasmBinary', binary, 'an ArrayBuffer, a typed array or a WebAssembly.Module');
+  return new Uint8Array(bytes);
 }
+
+export const moduleOptionNames = ['threads', 'simd', 'wasmBaseUrl', 'wasmBinary', 'workerUrl'] as const;
 
 /** Throws ArgumentError for invalid options. */
 export function checkModuleOptions({

@@ -3,11 +3,11 @@ import {
   checkFinite,
   checkInteger,
   checkNotNegative,
-  checkNumbers,
   checkOneOf,
-  checkOptions,
   checkShape,
   fail,
+  read,
+  readOptions,
   show,
   sizeOf,
 } from './checks';
@@ -16,6 +16,8 @@ import type { CoreTensor, CoreTensorClass, DType, TypedArray } from './core';
 import { ArgumentError, CrossAttentionError, ShapeError } from './errors';
 import type { UsersBuffer } from './platform_types';
 import { Owned } from './handles';
+import { failInstance, guardMethods, internal, lockFields, requireInternal } from './instances';
+import { checkNumbers, type GivenDType, type NumbersLike } from './numbers';
 import { type GpuMemory, isResident, type Location, type ResidentTensor } from './resident';
 import { getCore, getGpuMemory, getRuntimeInfo } from './runtime';
 
@@ -46,23 +48,41 @@ export class Tensor {
   readonly size: number;
   /** The memory that stores the elements: 'wasm' or 'webgpu'. */
   readonly location: Location;
+  /**
+   * True for a tensor that `Tensor.from` made of booleans, and for its copies: 1 is true, 0 is false. As a
+   * mask it says which keys are attended to.
+   */
+  readonly isBoolean: boolean;
   readonly #owned: Owned<CoreTensor | ResidentTensor>;
 
-  private constructor(handle: CoreTensor | ResidentTensor, dtype: DType) {
-    // JavaScript can call a private constructor: it must not get an incomplete tensor.
-    if (typeof handle?.delete !== 'function' || typeof handle.shape !== 'function') {
-      throw new ArgumentError('Tensor has no public constructor; use Tensor.from, zeros, full or randn');
-    }
+  static {
+    guardMethods(this, (value) => #owned in value);
+  }
+
+  private constructor(
+    token: typeof internal,
+    handle: CoreTensor | ResidentTensor,
+    dtype: DType,
+    isBoolean = false,
+  ) {
+    requireInternal(token, 'Tensor', 'Tensor.from, zeros, full or randn');
     this.#owned = new Owned(this, handle);
     this.shape = Object.freeze(handle.shape());
     this.dtype = dtype;
     this.size = sizeOf(this.shape);
     this.location = isResident(handle) ? 'webgpu' : 'wasm';
+    this.isBoolean = isBoolean;
+    lockFields(this);
+  }
+
+  /** @internal True for a Tensor of this copy of the package, false for a proxy of one. */
+  static isTensor(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #owned in value;
   }
 
   /** @internal Returns a Tensor that owns the handle. */
   static wrap(handle: CoreTensor | ResidentTensor, dtype: DType): Tensor {
-    return new Tensor(handle, dtype);
+    return new Tensor(internal, handle, dtype);
   }
 
   /** @internal Returns the handle. Throws DisposedError that names the argument. */
@@ -71,27 +91,24 @@ export class Tensor {
   }
 
   /**
-   * Copies `data`, row by row. `dtype` defaults to that of a Float32Array or Float64Array, else to 'float32'.
-   * Throws ShapeError if the shape has another number of elements, ArgumentError if `data` has values that
-   * are not numbers.
+   * Copies `data`, row by row: numbers, booleans (1 and 0; see isBoolean) or bigints. `dtype` defaults to that
+   * of a Float32Array or Float64Array, else to 'float32'. With 'float16' or 'bfloat16', `data` is a
+   * Uint16Array of their bits, which are stored as float32. Throws ShapeError if the shape has another number
+   * of elements, ArgumentError if `data` has values of another type, or bigints that `dtype` cannot hold
+   * exactly.
    */
-  static from(data: ArrayLike<number>, shape: readonly number[], dtype?: DType): Tensor {
+  static from(data: NumbersLike, shape: readonly number[], dtype?: GivenDType): Tensor {
     getCore();
-    const numbers = checkNumbers('data', data);
     const dimensions = checkShape('shape', shape);
-    const kind =
-      dtype === undefined
-        ? data instanceof Float64Array
-          ? 'float64'
-          : 'float32'
-        : checkDType('dtype', dtype);
-    if (numbers.length !== sizeOf(dimensions)) {
-      throw new ShapeError(
-        `data has ${numbers.length} elements; expected ${sizeOf(dimensions)} for shape ${show(dimensions)}`,
-      );
-    }
-    const handle = copyToWasm('data', numbers, () => coreClass(kind).uninitialized(dimensions));
-    return new Tensor(handle, kind);
+    if (dtype !== undefined) checkOneOf('dtype', dtype, ['float32', 'float64', 'float16', 'bfloat16']);
+    const size = sizeOf(dimensions);
+    const checkLength = (length: number): void => {
+      if (length === size) return;
+      throw new ShapeError(`data has ${length} elements; expected ${size} for shape ${show(dimensions)}`);
+    };
+    const { values, dtype: kind, isBoolean } = checkNumbers('data', data, checkLength, dtype);
+    const handle = copyToWasm('data', values, () => coreClass(kind).uninitialized(dimensions));
+    return new Tensor(internal, handle, kind, isBoolean);
   }
 
   /** Returns a tensor of zeros. `dtype` defaults to 'float32'. */
@@ -107,7 +124,7 @@ export class Tensor {
     const kind = checkDType('dtype', dtype);
     const handle = coreClass(kind).uninitialized(dimensions);
     handle.fill(value);
-    return new Tensor(handle, kind);
+    return new Tensor(internal, handle, kind);
   }
 
   /**
@@ -120,14 +137,19 @@ export class Tensor {
   ): Tensor {
     getCore();
     const dimensions = checkShape('shape', shape);
-    const { seed = randomSeed(), mean = 0, std = 1, dtype = 'float32' } = checkOptions('options', options);
+    const {
+      seed = randomSeed(),
+      mean = 0,
+      std = 1,
+      dtype = 'float32',
+    } = readOptions('options', options, ['seed', 'mean', 'std', 'dtype']);
     checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER);
     checkFinite('mean', mean);
     checkNotNegative('std', std);
     const kind = checkDType('dtype', dtype);
     const handle = coreClass(kind).uninitialized(dimensions);
     handle.fillRandomNormal(seed, mean, std);
-    return new Tensor(handle, kind);
+    return new Tensor(internal, handle, kind);
   }
 
   /**
@@ -139,17 +161,20 @@ export class Tensor {
   static fromGpuBuffer(buffer: UsersBuffer, shape: readonly number[]): Tensor {
     getCore();
     const dimensions = checkShape('shape', shape);
-    if (typeof buffer?.size !== 'number') fail('buffer', buffer, 'a GPUBuffer');
+    const { size, usage } = readOptions('buffer', buffer, ['size', 'usage']);
+    if (typeof size !== 'number' || typeof usage !== 'number') fail('buffer', buffer, 'a GPUBuffer');
     const bytes = 4 * sizeOf(dimensions);
-    if (buffer.size < bytes) {
+    if (size < bytes) {
       throw new ShapeError(
-        `buffer has ${buffer.size} bytes; expected at least ${bytes} for shape ${show(dimensions)}`,
+        `buffer has ${size} bytes; expected at least ${bytes} for shape ${show(dimensions)}`,
       );
     }
-    if ((buffer.usage & bufferUsages) !== bufferUsages) {
-      fail('buffer.usage', buffer.usage, 'STORAGE, COPY_SRC and COPY_DST');
+    if ((usage & bufferUsages) !== bufferUsages) {
+      fail('buffer.usage', usage, 'STORAGE, COPY_SRC and COPY_DST');
     }
-    return new Tensor(requireGpuMemory('buffer').wrapBuffer(buffer, dimensions), 'float32');
+    const memory = requireGpuMemory('buffer');
+    const handle = read('buffer', () => memory.wrapBuffer(buffer, dimensions));
+    return new Tensor(internal, handle, 'float32');
   }
 
   get rank(): number {
@@ -193,12 +218,17 @@ export class Tensor {
    */
   async to(location: Location): Promise<Tensor> {
     const handle = this.#handle;
+    const { shape, dtype, isBoolean } = this;
     checkOneOf('location', location, ['wasm', 'webgpu']);
     if (location === this.location) return this.clone();
-    if (isResident(handle)) return Tensor.from(await handle.read(), this.shape, this.dtype);
-    if (this.dtype !== 'float32') fail('dtype', this.dtype, "'float32' in GPU memory");
+    if (isResident(handle)) {
+      const values = await handle.read();
+      const copy = copyToWasm('data', values, () => coreClass(dtype).uninitialized(shape));
+      return new Tensor(internal, copy, dtype, isBoolean);
+    }
+    if (dtype !== 'float32') fail('dtype', dtype, "'float32' in GPU memory");
     const values = this.data() as Float32Array;
-    return new Tensor(await requireGpuMemory('location').upload(values, this.shape), this.dtype);
+    return new Tensor(internal, await requireGpuMemory('location').upload(values, shape), dtype, isBoolean);
   }
 
   /** The buffer in GPU memory, valid until the tensor is disposed; null for a tensor in WASM memory. */
@@ -212,13 +242,14 @@ export class Tensor {
    * be -1. Throws ShapeError if the shape has another number of elements.
    */
   reshape(shape: readonly number[]): Tensor {
-    const handle = this.#handle;
-    return new Tensor(handle.reshaped(checkShape('shape', shape, -1)), this.dtype);
+    // Reading the shape runs the caller's code, which may dispose this tensor.
+    const dimensions = checkShape('shape', shape, -1);
+    return new Tensor(internal, this.#handle.reshaped(dimensions), this.dtype, this.isBoolean);
   }
 
   /** Returns a copy in the same memory. */
   clone(): Tensor {
-    return new Tensor(this.#handle.clone(), this.dtype);
+    return new Tensor(internal, this.#handle.clone(), this.dtype, this.isBoolean);
   }
 
   /** Frees the memory unless reshaped tensors or a layer share it. A second call has no effect. */
@@ -257,7 +288,7 @@ function requireGpuMemory(argument: string): GpuMemory {
  * DisposedError that names the argument.
  */
 export function checkTensor(argument: string, tensor: unknown, dtype: DType | null): Tensor {
-  if (!(tensor instanceof Tensor)) fail(argument, tensor, 'a Tensor');
+  if (!Tensor.isTensor(tensor)) failInstance(argument, tensor, Tensor);
   tensor.getHandle(argument);
   if (dtype !== null && tensor.dtype !== dtype) {
     throw new ArgumentError(`${argument} has dtype ${tensor.dtype}; expected the layer's dtype, ${dtype}`);

@@ -1,6 +1,7 @@
 import { checkString, show } from './checks';
 import { ArgumentError, CrossAttentionError, messageOf } from './errors';
 import type { FileContent, OpenOptions, WeightFileSource } from './file_content';
+import { guardMethods, internal, lockFields, requireInternal } from './instances';
 import { getCore } from './runtime';
 import type { StoredTensor } from './safetensors';
 import type { Tensor } from './tensor';
@@ -24,15 +25,17 @@ export class WeightFile {
   readonly #content: FileContent;
   readonly #byName: ReadonlyMap<string, StoredTensor>;
 
-  private constructor(content: FileContent) {
-    // JavaScript can call a private constructor.
-    if (typeof content?.readBytes !== 'function') {
-      throw new ArgumentError('WeightFile has no public constructor; use WeightFile.open');
-    }
+  static {
+    guardMethods(this, (value) => #content in value);
+  }
+
+  private constructor(token: typeof internal, content: FileContent) {
+    requireInternal(token, 'WeightFile', 'WeightFile.open');
     this.#content = content;
     this.#byName = new Map(content.tensors.map((tensor) => [tensor.name, tensor]));
     this.names = Object.freeze([...this.#byName.keys()]);
     this.metadata = content.metadata;
+    lockFields(this);
   }
 
   /**
@@ -52,7 +55,12 @@ export class WeightFile {
     const { openFile } = await import('./files/open_file').catch((error: unknown) => {
       throw new CrossAttentionError('ERR_LOAD', `WeightFile could not be loaded: ${messageOf(error)}`);
     });
-    return new WeightFile(await openFile(source, options));
+    return new WeightFile(internal, await openFile(source, options));
+  }
+
+  /** @internal True for a WeightFile of this copy of the package, false for a proxy of one. */
+  static isWeightFile(value: unknown): value is WeightFile {
+    return typeof value === 'object' && value !== null && #content in value;
   }
 
   /** Returns the shape of a tensor; undefined for an unknown name. */

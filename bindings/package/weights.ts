@@ -1,8 +1,9 @@
 // Loading and saving of named weights.
 import { takeBytes } from './bytes';
-import { checkBoolean, checkOptions, checkString, fail, show } from './checks';
+import { checkBoolean, checkString, fail, read, readOptions, show } from './checks';
 import { decodeInto, decodeValues, type Encoded } from './decoding';
 import { ArgumentError } from './errors';
+import { failInstance } from './instances';
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
 import { tensorsInMemory, type StoredTensor } from './safetensors';
@@ -83,8 +84,17 @@ function checkMapping(mapping: unknown): WeightMapping | null {
   };
 }
 
+/** Returns the entries of a Map of any realm; null for everything else. */
+function entriesOf(source: unknown): [string, Tensor][] | null {
+  try {
+    return [...Map.prototype.entries.call(source as Map<string, Tensor>)];
+  } catch {
+    return null;
+  }
+}
+
 function isNamedTensors(source: unknown): source is NamedTensors {
-  if (source instanceof Map) return true;
+  if (entriesOf(source) !== null) return true;
   return (
     typeof source === 'object' &&
     source !== null &&
@@ -146,7 +156,11 @@ export function validateAgainst(
 }
 
 function checkNaming(options: LoadWeightsOptions | undefined): Naming {
-  const { prefix = '', mapping, strict = true } = checkOptions('options', options);
+  const {
+    prefix = '',
+    mapping,
+    strict = true,
+  } = readOptions('options', options, ['prefix', 'mapping', 'strict']);
   return {
     prefix: checkString('prefix', prefix),
     mapping: checkMapping(mapping),
@@ -155,7 +169,7 @@ function checkNaming(options: LoadWeightsOptions | undefined): Naming {
 }
 
 function toEntries(weights: NamedTensors): [string, Tensor][] {
-  return weights instanceof Map ? [...weights] : Object.entries(weights);
+  return entriesOf(weights) ?? read('weights', () => Object.entries(weights as Record<string, Tensor>));
 }
 
 /** A weight, and how its bytes are read once it is known to be needed. */
@@ -177,7 +191,7 @@ function describeTensor([name, tensor]: [string, Tensor]): ReadableWeight {
 }
 
 function describeWeights(weights: unknown): ReadableWeight[] {
-  if (weights instanceof WeightFile) {
+  if (WeightFile.isWeightFile(weights)) {
     throw new ArgumentError('weights is a WeightFile; expected bytes or Tensors: use loadWeightsFrom');
   }
   const stored = tensorsInMemory(weights);
@@ -242,8 +256,9 @@ export async function loadFromFile(
   options: LoadWeightsOptions | undefined,
 ): Promise<WeightLoadResult> {
   const naming = checkNaming(options);
-  if (!(file instanceof WeightFile)) {
-    fail('file', file, 'a WeightFile of WeightFile.open; loadWeights takes bytes and Tensors');
+  if (!WeightFile.isWeightFile(file)) {
+    if (tensorsInMemory(file) === null) failInstance('file', file, WeightFile);
+    throw new ArgumentError('file is bytes; expected a WeightFile of WeightFile.open: use loadWeights');
   }
   const names = getCore().parameterNames();
   const { matches, skipped } = matchWeights(() => state.core, names, file.content.tensors, naming);
@@ -260,13 +275,12 @@ export async function loadFromFile(
 
 /** See DiffusionCrossAttention.saveWeights. */
 export function saveFrom(
-  { core, dtype }: LayerState,
+  state: LayerState,
   options: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' } | undefined,
 ): Uint8Array {
-  const { prefix = '', dtype: stored = dtype === 'float32' ? 'F32' : 'F64' } = checkOptions(
-    'options',
-    options,
-  );
+  const { prefix = '', dtype: wanted } = readOptions('options', options, ['prefix', 'dtype']);
+  const { core, dtype } = state;
+  const stored = wanted ?? (dtype === 'float32' ? 'F32' : 'F64');
   checkString('prefix', prefix);
   checkString('dtype', stored);
   const { saveFloat32, saveFloat64 } = getCore();

@@ -10,7 +10,7 @@ import {
   tokensPerChunk,
 } from './attention';
 import { type CallSizes, channelsByTokens } from './call';
-import { attentionOf, headMatrix, type InputBuffers, padded, type Saved } from './forward';
+import { attentionOf, headMatrix, type InputBuffers, padded, type Saved, visibleSource } from './forward';
 import { channelSumsKernel } from './kernels/channel_sums';
 import { deltaKernel, softmaxGradientKernel, softmaxWorkgroup } from './kernels/softmax';
 import { type Matrix, type Product, transposed } from './matrix';
@@ -131,7 +131,13 @@ export function recordBackward(
   // q = Wq·x, k = Wk·c, v = Wv·c
   const inputTokens = channelsByTokens(input, inputs.input);
   const inputGradient = channelsByTokens(input, gradients.inputGradient);
-  const source = isSelfAttention ? inputTokens : channelsByTokens(context, inputs.context!);
+  const source = visibleSource(
+    recording,
+    call,
+    { first: 0, count: batch },
+    isSelfAttention ? inputTokens : channelsByTokens(context, inputs.context!),
+    inputs.mask,
+  );
   const sourceGradient = isSelfAttention
     ? inputGradient
     : channelsByTokens(context, gradients.contextGradient!);

@@ -42,28 +42,34 @@ function tokenLayout(shape: Shape, channels: number): TokenLayout {
   return { batch, tokens: shape.at(-2)!, channels, channelsFirst: false };
 }
 
-function maskLayout(shape: Shape | null): MaskLayout {
+function maskLayout(given: Shape | null, isBoolean: boolean): MaskLayout {
+  const shape = given?.length === 3 ? [given[0]!, 1, given[1]!, given[2]!] : given;
   if (shape === null) return { kind: 'none', outer: 0, inner: 0, token: 0, elements: 0 };
   const elements = sizeOf(shape);
   const stride = (axis: number): number => (shape[axis] === 1 ? 0 : sizeOf(shape.slice(axis + 1)));
+  const kind = isBoolean || shape.length === 2 ? 'keys' : 'additive';
   return shape.length === 2
-    ? { kind: 'keys', outer: stride(0), inner: 0, token: 0, elements }
-    : { kind: 'additive', outer: stride(0), inner: stride(1), token: stride(2), elements };
+    ? { kind, outer: stride(0), inner: 0, token: 0, elements }
+    : { kind, outer: stride(0), inner: stride(1), token: stride(2), elements };
 }
 
-/** Returns the sizes of a call. The shapes must have passed `checkCall`; null: no context, no mask. */
+/**
+ * Returns the sizes of a call. `maskIsBoolean`: the mask has ones and zeros whatever its rank. The shapes must
+ * have passed `checkCall`; null: no context, no mask.
+ */
 export function callSizes(
   { queryDim, contextDim }: Pick<LayerSizes, 'queryDim' | 'contextDim'>,
   inputShape: Shape,
   contextShape: Shape | null,
   maskShape: Shape | null,
+  maskIsBoolean = false,
 ): CallSizes {
   const input = tokenLayout(inputShape, queryDim);
   return {
     input,
     context: contextShape === null ? input : tokenLayout(contextShape, contextDim),
     isSelfAttention: contextShape === null,
-    mask: maskLayout(maskShape),
+    mask: maskLayout(maskShape, maskIsBoolean),
   };
 }
 
@@ -87,7 +93,7 @@ export function maskBits(kind: MaskKind, values: Float32Array | Float64Array): U
   if (kind === 'additive') return new Uint32Array(Float32Array.from(values).buffer);
   const wrong = values.find((value) => value !== 0 && value !== 1);
   if (wrong !== undefined) {
-    throw new ArgumentError(`mask [B, L] contains ${wrong}; expected 1 (attend) or 0 (ignore)`);
+    throw new ArgumentError(`mask contains ${wrong}; expected 1 (attend) or 0 (ignore)`);
   }
   return Uint32Array.from(values);
 }

@@ -12,8 +12,11 @@ export function checkCall(
   inputShape: Shape,
   contextShape: Shape | null,
   maskShape: Shape | null,
+  maskIsBoolean = false,
 ): CallSizes {
   const { queryDim, contextDim, numHeads } = sizes;
-  getCore().checkCall(queryDim, contextDim, numHeads, inputShape, contextShape, maskShape);
-  return callSizes(sizes, inputShape, contextShape, maskShape);
+  // As the core reads it: all batch rows share a boolean mask [L].
+  const mask = maskIsBoolean && maskShape?.length === 1 ? [1, ...maskShape] : maskShape;
+  getCore().checkCall(queryDim, contextDim, numHeads, inputShape, contextShape, mask);
+  return callSizes(sizes, inputShape, contextShape, mask, maskIsBoolean);
 }

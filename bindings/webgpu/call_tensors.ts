@@ -15,11 +15,12 @@ import { GpuTensor } from './resident_tensor';
  * tensors.
  */
 export function checkTensors(layer: AcceleratedLayer, { input, context, mask }: CallTensors): CallSizes {
-  const call = checkCall(layer, input.shape, context?.shape ?? null, mask?.shape ?? null);
+  const maskShape = mask?.shape ?? null;
+  const call = checkCall(layer, input.shape, context?.shape ?? null, maskShape, mask?.isBoolean);
   if (mask === null) return call;
   if (call.mask.kind === 'additive' && mask.dtype !== 'float32') {
     throw new ArgumentError(
-      "mask [B, heads, N, L] has another dtype than the layer; expected the layer's dtype",
+      "mask is additive and has another dtype than the layer; expected the layer's dtype",
     );
   }
   // Throws before anything is computed.

@@ -7,6 +7,7 @@ import type { Matrix } from './matrix';
 import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
 import type { LayerSizes } from '../package/accelerator';
+import { recordVisibleRows } from './visible_rows';
 import type { LayerWeights } from './weights';
 
 /** The inputs of a call in GPU memory. */
@@ -152,6 +153,26 @@ export function recordOutput(
   });
 }
 
+/** Returns the context of some batch rows without the rows that the mask hides. `source`: the given one. */
+export function visibleSource(
+  recording: Recording,
+  { input, context, mask }: CallSizes,
+  { first, count }: BatchRows,
+  source: Matrix,
+  maskBuffer: GPUBuffer | null,
+): Matrix {
+  return recordVisibleRows(recording, {
+    source,
+    layout: context,
+    contextRows: context.batch === 1 ? 1 : count,
+    mask: { ...mask, offset: first * mask.outer },
+    maskBuffer,
+    batch: count,
+    heads: recording.sizes.numHeads,
+    tokens: input.tokens,
+  });
+}
+
 /**
  * Records the forward pass of some batch rows. `firsts` are the batch rows of each buffer at which they
  * start.
@@ -179,9 +200,10 @@ export function recordForward(
   const attended = saved?.attended ?? scratch.take('attended', tokenBytes);
 
   const inputTokens = rowsOf(device, input, buffers.input, { first: firsts.input, count: rows.count });
-  const source = isSelfAttention
+  const given = isSelfAttention
     ? inputTokens
     : rowsOf(device, context, buffers.context!, { first: firsts.context, count: keyBatch });
+  const source = visibleSource(recording, call, rows, given, buffers.mask);
   const queryLayout = { ...input, batch: rows.count, paddedTokens: input.tokens };
   const keyLayout = { ...context, batch: keyBatch, paddedTokens: padded(keys) };
   recordProjection(recording, weights.matrix('query'), inputTokens, queryLayout, query);

@@ -17,7 +17,6 @@ namespace {
 using layer::Arguments;
 using layer::AttentionSizes;
 using layer::Choice;
-using layer::Context;
 using layer::DiffusionCrossAttention;
 using layer::ForwardPass;
 using layer::KeyMask;
@@ -63,7 +62,9 @@ struct AttentionInputs {
   AnyTensor context;
   AnyTensor mask;
   bool hasMask;
-  bool contextVaries;  ///< changes in every run
+  /// Prepared in every run: the context changes, or it has rows that are not finite, and the mask of the run
+  /// decides whether they count.
+  bool contextVaries;
   bool maskVaries;
   /// Used instead of the mask if not null.
   std::shared_ptr<const KeyMask> keyMask;
@@ -119,21 +120,21 @@ class TypedPass final : public Pass {
   PreparedContext<T> prepareContext(DiffusionCrossAttention<T>& layer, bool folds,
                                     const std::shared_ptr<Workspace>& workspace) const {
     const layer::Configuration& configuration = layer.configuration();
-    const Context<T> context = arguments(configuration).context;
+    const Arguments<T> arguments = this->arguments(configuration);
     const PassInputs<T> inputs{configuration, layer.parameters(), layer.packedWeights(), workspace};
     const layer::PackedWeightSet passWeights = ForwardPass<T>::requiredWeights(folds);
     if (inputs_.contextVaries) {
-      return layer::prepareContext<T>(inputs, context, inputs_.keyMask, {.folded = folds, .repeats = true},
-                                      passWeights, nullptr);
+      return layer::prepareContext<T>(inputs, arguments, {.folded = folds, .repeats = true}, passWeights,
+                                      nullptr);
     }
     // Packs weights only for this projection; runs do not use them.
     const PassInputs<T> once{configuration, layer.parameters(),
                              std::make_shared<PackedWeights<T>>(configuration, layer.parameters()),
                              workspace};
     const PreparedContext<T> prepared =
-        layer::prepareContext<T>(once, context, inputs_.keyMask, {.folded = folds}, {}, nullptr);
+        layer::prepareContext<T>(once, arguments, {.folded = folds}, {}, nullptr);
     Schedule schedule(workspace);
-    prepared.addStages(schedule, *once.weights, context);
+    prepared.addStages(schedule, *once.weights, arguments);
     schedule.run();
     inputs.weights->require(passWeights, workspace);
     return {.projected = prepared.projected, .folded = folds};
@@ -193,16 +194,25 @@ class AttentionStep final : public Step {
 
   const AnyTensor& tensorOf(std::size_t number) const { return program_.tensorOf(input(number)); }
 
+  bool isFinite(const AnyTensor& tensor) const {
+    const auto isFinite = [&]<class T>(T) {
+      const Index size = tensor.shape().size();
+      return layer::isFinite(linalg::rowMajor(static_cast<const T*>(tensor.elements()), 1, size));
+    };
+    return isSingle_ ? isFinite(0.0F) : isFinite(0.0);
+  }
+
   AttentionInputs collectInputs(const AttentionOptions& options) const {
     const bool hasMask = operation_.inputs.size() > 2;
     const Operation& mask = input(hasMask ? 2 : 0);
-    AttentionInputs inputs{tensorOf(0),
-                           tensorOf(1),
-                           program_.tensorOf(mask),
-                           hasMask,
-                           !input(1).isConstant(),
-                           hasMask && !mask.isConstant(),
-                           nullptr};
+    AttentionInputs inputs{
+        tensorOf(0),
+        tensorOf(1),
+        program_.tensorOf(mask),
+        hasMask,
+        !input(1).isConstant() || (hasMask && !mask.isConstant() && !isFinite(tensorOf(1))),
+        hasMask && !mask.isConstant(),
+        nullptr};
     if (hasMask && mask.isConstant() && options.dropMaskedKeys) {
       inputs.keyMask = asKeyMask(program_.type, inputs.mask);
     }

@@ -97,6 +97,8 @@ class Lowering {
       // A key mask becomes additive: log(1) = 0 for attended keys, log(0) = -infinity for the others.
       index = derive(Operator::kLog, node, index, {});
       index = derive(Operator::kReshape, node, index, {shape[0], 1, 1, shape[1]});
+    } else if (node.broadcasts() && rank == 4 && shape.rank() == 3) {
+      index = derive(Operator::kReshape, node, index, {shape[0], 1, shape[1], shape[2]});
     } else if (rank == 3 && (shape.rank() == 4 || shape.rank() == 2)) {
       if (shape.rank() == 4) {
         index = derive(Operator::kReshape, node, index, {shape[0], shape[1], shape[2] * shape[3]});

@@ -1,6 +1,7 @@
 #include "layer/arguments.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "layer/call_check.hpp"
 #include "layer/cost.hpp"
@@ -23,6 +24,19 @@ attention::HeadMask<T> Arguments<T>::headMask(Index batchRow, Index head) const 
   const Shape& shape = mask.additive->shape();
   const Index batchOffset = shape[0] == 1 ? 0 : batchRow * shape[1] * shape[2] * shape[3];
   return {mask.additive->data() + batchOffset + head * maskHeadStride(), shape[2] == 1 ? 0 : shape[3]};
+}
+
+template <class T>
+bool Arguments<T>::hidesKey(Index kvBatch, bool isShared, Index key) const {
+  const Shape& shape = mask.additive->shape();
+  const Index rows = shape[1] * shape[2];
+  const bool hasOneBatch = shape[0] == 1;
+  const Index begin = isShared || hasOneBatch ? 0 : kvBatch * rows;
+  const Index end = isShared && !hasOneBatch ? shape[0] * rows : begin + rows;
+  for (Index row = begin; row < end; ++row) {
+    if (mask.additive->data()[row * shape[3] + key] != -std::numeric_limits<T>::infinity()) return false;
+  }
+  return true;
 }
 
 template <class T>

@@ -24,6 +24,9 @@ struct Arguments {
 
   /// Returns the additive mask of one head of one batch row.
   attention::HeadMask<T> headMask(Index batchRow, Index head) const;
+  /// True if an additive mask hides a key of a key/value batch from all tokens and heads. `isShared`: all
+  /// batch rows use this key/value batch.
+  bool hidesKey(Index kvBatch, bool isShared, Index key) const;
   /// Elements of the additive mask from one head to the next; 0 if all heads share it.
   Index maskHeadStride() const;
   /// True if a pass folds the context into the weights: see foldsContext in layer/cost.

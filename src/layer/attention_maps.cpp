@@ -38,12 +38,11 @@ Tensor<T> computeAttentionMaps(const PassInputs<T>& inputs, const Arguments<T>& 
   Tensor<T> maps =
       Tensor<T>::zeros(mapShape(layout, heads == MapHeads::kAll ? configuration.numHeads : 0, length));
 
-  const PreparedContext<T> context =
-      prepareContext(inputs, arguments.context, arguments.mask.keys, {}, {PackedWeight::kQuery}, &cache);
+  const PreparedContext<T> context = prepareContext(inputs, arguments, {}, {PackedWeight::kQuery}, &cache);
   const ProjectedContext<T>& projected = *context.projected;
   const PackedWeights<T>& weights = *inputs.weights;
   Schedule schedule(inputs.workspace);
-  context.addStages(schedule, weights, arguments.context);
+  context.addStages(schedule, weights, arguments);
 
   const Plan plan = planForward<T>(configuration, {.batch = layout.batch,
                                                    .tokens = layout.tokens,

@@ -33,18 +33,20 @@ TokenLayout checkContext(const Configuration& configuration, const TokenLayout& 
   return *layout;
 }
 
-/// `full`: [B, heads, N, L] of the call. A key mask has its first and last size.
+/// `full`: [B, heads, N, L] of the call.
 bool maskFits(const Shape& mask, const Shape& full) {
-  if (mask.rank() == 2) return (mask[0] == 1 || mask[0] == full[0]) && mask[1] == full[3];
-  if (mask.rank() != 4 || mask[3] != full[3]) return false;
-  for (int axis = 0; axis < 3; ++axis) {
-    if (mask[axis] != 1 && mask[axis] != full[axis]) return false;
+  // The axes of `full` that a mask of rank 2, 3 and 4 has.
+  constexpr int kAxes[3][4] = {{0, 3}, {0, 2, 3}, {0, 1, 2, 3}};
+  const int last = mask.rank() - 1;
+  for (int axis = 0; axis < last; ++axis) {
+    if (mask[axis] != 1 && mask[axis] != full[kAxes[last - 1][axis]]) return false;
   }
-  return true;
+  return mask[last] == full[3];
 }
 
 constexpr const char* kExpectedMask =
-    "; expected a key mask [B, L] or an additive mask [B, heads, N, L] (all sizes except L may be 1)";
+    "; expected a key mask [B, L] or an additive mask [B, N, L] or [B, heads, N, L] (all sizes except L may "
+    "be 1)";
 
 }  // namespace
 
@@ -69,7 +71,7 @@ void checkOutputGradient(const Shape& outputGradient, const Shape& input) {
 }
 
 void checkMaskRank(const Shape& mask) {
-  if (mask.rank() == 2 || mask.rank() == 4) return;
+  if (mask.rank() >= 2 && mask.rank() <= 4) return;
   failShape({"mask has shape ", mask, kExpectedMask});
 }
 

@@ -21,8 +21,8 @@ struct CallLayout {
 /// Checks the shapes of a forward pass or of attention maps against the layer and against each other.
 ///   input: [B, queryDim, H, W], [B, N, queryDim] or [N, queryDim]
 ///   context: [B, L, contextDim] or [L, contextDim], where B may be 1; null for self-attention
-///   mask: a key mask [B, L] or an additive mask [B, numHeads, N, L], where all sizes except L may be 1; null
-///   for none
+///   mask: a key mask [B, L] or a mask [B, N, L] or [B, numHeads, N, L], where all sizes except L may be 1;
+///   null for none
 /// Throws kShape, naming the argument, its shape and the expected shapes, if one does not fit. Of the
 /// configuration only queryDim, contextDim and numHeads are read.
 CallLayout checkCall(const Configuration& configuration, const Shape& input, const Shape* context,
@@ -32,7 +32,7 @@ CallLayout checkCall(const Configuration& configuration, const Shape& input, con
 /// pass. Throws kShape if the shapes differ.
 void checkOutputGradient(const Shape& outputGradient, const Shape& input);
 
-/// Throws kShape if `mask` has neither 2 dimensions (a key mask) nor 4 (an additive mask).
+/// Throws kShape unless `mask` has 2 dimensions (a key mask), 3 or 4.
 void checkMaskRank(const Shape& mask);
 
 }  // namespace cross_attention::layer

@@ -19,4 +19,8 @@ struct Context {
   }
 };
 
+/// True if no element is NaN or infinite.
+template <class T>
+bool isFinite(linalg::MatrixView<const T> matrix);
+
 }  // namespace cross_attention::layer

@@ -31,14 +31,18 @@ bool hasRows(const ProjectedContext<T>& projected, const Context<T>& context, In
 }
 
 template <class T>
-bool matches(const ProjectedContext<T>& projected, const Parameters<T>& parameters, const Context<T>& context,
-             const KeyMask* mask, const ContextForms& forms) {
+bool matches(const ProjectedContext<T>& projected, const Parameters<T>& parameters,
+             const Arguments<T>& arguments, const ContextForms& forms) {
+  const Context<T>& context = arguments.context;
+  const KeyMask* mask = arguments.mask.keys.get();
   if (projected.parametersVersion() != parameters.version() || !projected.hasForms(forms)) return false;
   if (context.isInput || *projected.cachedShape() != context.tensor.shape()) return false;
   if ((mask != nullptr) != (projected.mask() != nullptr)) return false;
   if (mask != nullptr && mask->attended != projected.mask()->attended) return false;
   for (Index kvBatch = 0; kvBatch < projected.kvBatches(); ++kvBatch) {
     if (!hasRows(projected, context, kvBatch)) return false;
+    // An additive mask may hide rows that are not finite, and another may not: see contextRows.
+    if (arguments.mask.additive && !isFinite(context.rows(kvBatch))) return false;
   }
   return true;
 }
@@ -47,10 +51,9 @@ bool matches(const ProjectedContext<T>& projected, const Parameters<T>& paramete
 
 template <class T>
 std::shared_ptr<const ProjectedContext<T>> ContextCache<T>::find(const Parameters<T>& parameters,
-                                                                 const Context<T>& context,
-                                                                 const KeyMask* mask,
+                                                                 const Arguments<T>& arguments,
                                                                  const ContextForms& forms) const {
-  if (!projected_ || !matches(*projected_, parameters, context, mask, forms)) return nullptr;
+  if (!projected_ || !matches(*projected_, parameters, arguments, forms)) return nullptr;
   return projected_;
 }
 

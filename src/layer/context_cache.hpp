@@ -6,9 +6,8 @@
 namespace cross_attention::layer {
 
 struct ContextForms;
-struct KeyMask;
 template <class T>
-struct Context;
+struct Arguments;
 template <class T>
 class Parameters;
 template <class T>
@@ -22,8 +21,9 @@ class ContextCache {
   /// Returns the cached context if it equals the projection of these arguments and has at least these forms,
   /// otherwise null. Contexts are compared by content: another tensor may have the same elements, and a view
   /// may have changed those of the same tensor.
-  std::shared_ptr<const ProjectedContext<T>> find(const Parameters<T>& parameters, const Context<T>& context,
-                                                  const KeyMask* mask, const ContextForms& forms) const;
+  std::shared_ptr<const ProjectedContext<T>> find(const Parameters<T>& parameters,
+                                                  const Arguments<T>& arguments,
+                                                  const ContextForms& forms) const;
   /// Replaces the cached context. Caches nothing if `projected` has no copy of its context.
   void store(const std::shared_ptr<const ProjectedContext<T>>& projected);
   void clear() { projected_.reset(); }

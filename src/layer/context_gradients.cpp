@@ -40,25 +40,23 @@ void ContextGradients<T>::addStages(Schedule& schedule, Index kvBatch) {
   const Index channels = configuration_.queryDim;
   const Index contextDim = configuration_.contextDim;
   const Index keys = projected().keyCount(kvBatch);
-  const bool gathers = projected().keyIndices(kvBatch) != nullptr;
+  const ByteCount gatheredBytes = projected().gatheredBytes(activations_.arguments, keys);
   const bool packsWeights = !std::exchange(weightsArePacked_, true);
-  schedule.add(packsWeights ? 3 : 1, gathers ? Scratch::bytesFor<T>(ByteCount{keys} * contextDim) : 0,
-               [=, this](Index task, Scratch& scratch) {
-                 if (task == 0) {
-                   T* gathered = gathers ? scratch.take<T>(keys * contextDim) : nullptr;
-                   packColumns<T>(
-                       projected().contextRows(activations_.arguments.context, kvBatch, 0, keys, gathered),
-                       contextPanels_.data());
-                   // The keys include the scale of the scores. Their gradient does not include it yet.
-                   const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
-                   std::for_each_n(keyGradients_.keys.data(), channels * keyGradients_.stride,
-                                   [scale](T& value) { value *= scale; });
-                 } else {
-                   const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
-                   packColumns<T>(rowMajor(parameters_.values(id).data(), channels, contextDim),
-                                  (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
-                 }
-               });
+  schedule.add(packsWeights ? 3 : 1, gatheredBytes, [=, this](Index task, Scratch& scratch) {
+    if (task == 0) {
+      T* gathered = gatheredBytes > 0 ? scratch.take<T>(keys * contextDim) : nullptr;
+      packColumns<T>(projected().contextRows(activations_.arguments, kvBatch, 0, keys, gathered),
+                     contextPanels_.data());
+      // The keys include the scale of the scores. Their gradient does not include it yet.
+      const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
+      std::for_each_n(keyGradients_.keys.data(), channels * keyGradients_.stride,
+                      [scale](T& value) { value *= scale; });
+    } else {
+      const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
+      packColumns<T>(rowMajor(parameters_.values(id).data(), channels, contextDim),
+                     (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
+    }
+  });
   const Index taskChannels = planTaskRows<T>(channels);
   const Index taskKeys = planTaskRows<T>(keys);
   const Index weightTasks = ceilDivide(channels, taskChannels);

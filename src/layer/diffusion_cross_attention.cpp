@@ -76,8 +76,8 @@ std::unique_ptr<ForwardPass<T>> DiffusionCrossAttention<T>::makeForward(const Te
   // A training step changes the parameters, and with them all keys and values: a copy of the context would be
   // useless.
   const ContextForms forms{.transposed = training_, .folded = folded, .cacheable = !training_};
-  const PreparedContext<T> prepared = prepareContext(inputs, arguments.context, arguments.mask.keys, forms,
-                                                     ForwardPass<T>::requiredWeights(folded), &contextCache_);
+  const PreparedContext<T> prepared =
+      prepareContext(inputs, arguments, forms, ForwardPass<T>::requiredWeights(folded), &contextCache_);
   return std::make_unique<ForwardPass<T>>(inputs, std::move(arguments), prepared,
                                           ForwardOptions{.training = training_, .minTasks = minTasks});
 }

@@ -24,7 +24,7 @@ ForwardPass<T>::ForwardPass(PassInputs<T> inputs, Arguments<T> arguments, const 
                               : Tensor<T>(arguments_.layout.shape)),
       bias_(inputs.parameters.values(ParameterId::kOutputBias).data()),
       schedule_(std::move(inputs.workspace)) {
-  context.addStages(schedule_, *weights_, arguments_.context);
+  context.addStages(schedule_, *weights_, arguments_);
   const TokenLayout& layout = arguments_.layout;
   if (options.training) {
     activations_ = std::make_shared<Activations<T>>(

@@ -19,9 +19,9 @@ struct PreparedContext {
   std::size_t bytesBefore = memory::bytesInUse();
 
   bool isFinished() const { return unfinished == nullptr; }
-  /// Adds what is left to a schedule. `weights` and `context` must not move until it is done.
-  void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Context<T>& context) const {
-    if (unfinished) unfinished->addStages(schedule, weights, context);
+  /// Adds what is left to a schedule. `weights` and `arguments` must not move until it is done.
+  void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Arguments<T>& arguments) const {
+    if (unfinished) unfinished->addStages(schedule, weights, arguments);
   }
 };
 
@@ -37,8 +37,8 @@ struct PassInputs {
 /// Returns the context for a pass: from `cache` if it has the same one, otherwise allocated. Packs
 /// `passWeights`, which the pass reads, and the weights that the projection reads. `cache` may be null.
 template <class T>
-PreparedContext<T> prepareContext(const PassInputs<T>& inputs, const Context<T>& context,
-                                  const std::shared_ptr<const KeyMask>& mask, const ContextForms& forms,
-                                  PackedWeightSet passWeights, const ContextCache<T>* cache);
+PreparedContext<T> prepareContext(const PassInputs<T>& inputs, const Arguments<T>& arguments,
+                                  const ContextForms& forms, PackedWeightSet passWeights,
+                                  const ContextCache<T>* cache);
 
 }  // namespace cross_attention::layer

@@ -21,12 +21,12 @@ constexpr ByteCount kMaxCachedBytes = ByteCount{2} * 1024 * 1024;
 
 template <class T>
 ProjectedContext<T>::ProjectedContext(const Configuration& configuration, const Parameters<T>& parameters,
-                                      const Context<T>& context, std::shared_ptr<const KeyMask> mask,
-                                      const ContextForms& forms)
+                                      const Arguments<T>& arguments, const ContextForms& forms)
     : configuration_(configuration),
       version_(parameters.version()),
-      mask_(std::move(mask)),
+      mask_(arguments.mask.keys),
       repeats_(forms.repeats) {
+  const Context<T>& context = arguments.context;
   const Index headDim = configuration.headDim();
   const Index masks = mask_ ? mask_->batch : 1;
   // 0 for an empty batch, whose context may be empty, too.
@@ -105,17 +105,26 @@ linalg::RowPanels<T> ProjectedContext<T>::transposedOf(const Buffer<T>& buffer, 
 }
 
 template <class T>
-linalg::MatrixView<const T> ProjectedContext<T>::contextRows(const Context<T>& context, Index kvBatch,
+linalg::MatrixView<const T> ProjectedContext<T>::contextRows(const Arguments<T>& arguments, Index kvBatch,
                                                              Index begin, Index count, T* gathered) const {
-  const linalg::MatrixView<const T> rows = context.rows(kvBatch);
-  if (!mask_) return rows.rowRange(begin, count);
-  const Index* indices = keyIndices(kvBatch) + begin;
+  const linalg::MatrixView<const T> rows = arguments.context.rows(kvBatch);
+  const linalg::MatrixView<const T> range = rows.rowRange(begin, count);
+  if (!mask_ && (!arguments.mask.additive || isFinite(range))) return range;
   for (Index key = 0; key < count; ++key) {
+    const Index row = mask_ ? keyIndices(kvBatch)[begin + key] : begin + key;
+    const bool isHidden =
+        !mask_ && !isFinite(rows.rowRange(row, 1)) && arguments.hidesKey(kvBatch, kvBatches() == 1, row);
     for (Index column = 0; column < rows.columns; ++column) {
-      gathered[key * rows.columns + column] = *rows.at(indices[key], column);
+      gathered[key * rows.columns + column] = isHidden ? T(0) : *rows.at(row, column);
     }
   }
   return linalg::rowMajor<const T>(gathered, count, rows.columns);
+}
+
+template <class T>
+ByteCount ProjectedContext<T>::gatheredBytes(const Arguments<T>& arguments, Index count) const {
+  if (!mask_ && !arguments.mask.additive) return 0;
+  return Scratch::bytesFor<T>(ByteCount{count} * configuration_.contextDim);
 }
 
 template <class T>
@@ -161,7 +170,7 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index kvBatch
 
 template <class T>
 void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& weights,
-                                    const Context<T>& context) {
+                                    const Arguments<T>& arguments) {
   const Index contextDim = configuration_.contextDim;
   const Index blockKeys = std::min(maxKeys_, kKeysPerBlock);
   const ByteCount panelsSize = linalg::columnPanelsSize<T>(contextDim, blockKeys);
@@ -169,13 +178,12 @@ void ProjectedContext<T>::addStages(Schedule& schedule, const PackedWeights<T>& 
     const auto countOf = [this, begin](Index kvBatch) {
       return std::clamp<Index>(keyCount(kvBatch) - begin, 0, kKeysPerBlock);
     };
-    schedule.add(kvBatches(), mask_ ? Scratch::bytesFor<T>(ByteCount{blockKeys} * contextDim) : 0,
-                 [=, this, &context](Index kvBatch, Scratch& scratch) {
-                   T* gathered = mask_ ? scratch.take<T>(blockKeys * contextDim) : nullptr;
-                   linalg::packColumns<T>(
-                       contextRows(context, kvBatch, begin, countOf(kvBatch), gathered).transposed(),
-                       contextPanels_.data() + kvBatch * panelsSize);
-                 });
+    const ByteCount gatheredBytes = this->gatheredBytes(arguments, blockKeys);
+    schedule.add(kvBatches(), gatheredBytes, [=, this, &arguments](Index kvBatch, Scratch& scratch) {
+      T* gathered = gatheredBytes > 0 ? scratch.take<T>(blockKeys * contextDim) : nullptr;
+      linalg::packColumns<T>(contextRows(arguments, kvBatch, begin, countOf(kvBatch), gathered).transposed(),
+                             contextPanels_.data() + kvBatch * panelsSize);
+    });
     schedule.add(kvBatches() * configuration_.numHeads * 2, projectScratchBytes(blockKeys),
                  [=, this, &weights](Index task, Scratch& scratch) {
                    const Index kvBatch = task / (configuration_.numHeads * 2);

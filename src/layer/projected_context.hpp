@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "core/schedule.hpp"
-#include "layer/context.hpp"
+#include "layer/arguments.hpp"
 #include "layer/folded_context.hpp"
-#include "layer/mask.hpp"
 #include "layer/packed_weights.hpp"
 #include "linalg/panels.hpp"
 
@@ -34,16 +33,16 @@ class ProjectedContext {
  public:
   /// Allocates all memory; the stages compute the contents.
   ProjectedContext(const Configuration& configuration, const Parameters<T>& parameters,
-                   const Context<T>& context, std::shared_ptr<const KeyMask> mask, const ContextForms& forms);
+                   const Arguments<T>& arguments, const ContextForms& forms);
 
   /// The weights that the stages read.
   static constexpr PackedWeightSet requiredWeights(bool folded) {
     const PackedWeightSet projection{PackedWeight::kKeyPerHead, PackedWeight::kValuePerHead};
     return folded ? projection | FoldedContext<T>::kRequiredWeights : projection;
   }
-  /// Adds the work. `weights` contains requiredWeights. This object, `weights` and `context` must not move
+  /// Adds the work. `weights` contains requiredWeights. This object, `weights` and `arguments` must not move
   /// until it is done.
-  void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Context<T>& context);
+  void addStages(Schedule& schedule, const PackedWeights<T>& weights, const Arguments<T>& arguments);
 
   // What ContextCache compares.
   std::uint64_t parametersVersion() const { return version_; }
@@ -83,9 +82,12 @@ class ProjectedContext {
   const FoldedContext<T>* folded() const { return folded_ ? &*folded_ : nullptr; }
 
   /// Returns `count` attended rows of the context from `begin` on. Copies them to `gathered` if a key mask
-  /// selects them.
-  linalg::MatrixView<const T> contextRows(const Context<T>& context, Index kvBatch, Index begin, Index count,
-                                          T* gathered) const;
+  /// selects them, or if some are not finite and hidden by the additive mask: those are zeros in the copy,
+  /// because the product of NaN and a probability of zero is NaN.
+  linalg::MatrixView<const T> contextRows(const Arguments<T>& arguments, Index kvBatch, Index begin,
+                                          Index count, T* gathered) const;
+  /// Returns the bytes of `gathered` for `count` rows: 0 if contextRows never copies.
+  ByteCount gatheredBytes(const Arguments<T>& arguments, Index count) const;
 
   std::size_t bytes() const;
 

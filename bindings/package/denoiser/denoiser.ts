@@ -1,9 +1,10 @@
 import { takeBytes, withBytes } from '../bytes';
-import { checkFinite, checkInteger, checkOneOf, checkOptions, checkString } from '../checks';
+import { checkFinite, checkInteger, checkOneOf, checkString, readOptions } from '../checks';
 import { ArgumentError } from '../errors';
 import { Owned } from '../handles';
+import { guardMethods, internal, requireInternal } from '../instances';
 import type { CoreConfiguration, CoreDenoiser, DenoiserOptions } from './core';
-import { type FineTuner, type FineTunerOptions, makeFineTuner } from './fine_tuner';
+import { checkFineTuner, type FineTuner, type FineTunerOptions, makeFineTuner } from './fine_tuner';
 import { checkFile, getCore } from './runtime';
 import { makeSampler, type Sampler, type SamplerOptions } from './sampler';
 import { makeTrainer, type Trainer, type TrainerOptions } from './trainer';
@@ -25,10 +26,12 @@ const defaults: Required<DenoiserOptions> = {
 /** The core's limit for each size. */
 const maxSize = 16384;
 
-function checkDenoiser(options: DenoiserOptions): Required<DenoiserOptions> {
+function checkDenoiser(options: DenoiserOptions | undefined): Required<DenoiserOptions> {
   const checked = { ...defaults };
-  for (const name of Object.keys(defaults) as (keyof DenoiserOptions)[]) {
-    const { [name]: value = defaults[name] } = options;
+  const names = Object.keys(defaults) as (keyof DenoiserOptions)[];
+  const given = readOptions('options', options, names);
+  for (const name of names) {
+    const { [name]: value = defaults[name] } = given;
     const min = name === 'pixelBlocks' || name === 'textBlocks' || name === 'seed' ? 0 : 1;
     checked[name] = checkInteger(name, value, min, name === 'seed' ? Number.MAX_SAFE_INTEGER : maxSize);
   }
@@ -54,7 +57,12 @@ export class Denoiser implements Disposable {
   #loraScale = 1;
   #tuner: FineTuner | null = null;
 
-  private constructor(model: CoreDenoiser) {
+  static {
+    guardMethods(this, (value) => #model in value);
+  }
+
+  private constructor(token: typeof internal, model: CoreDenoiser) {
+    requireInternal(token, 'Denoiser', 'Denoiser.load or create');
     this.#model = new Owned(this, model);
     this.#configuration = model.describe();
   }
@@ -65,6 +73,7 @@ export class Denoiser implements Disposable {
    */
   static load(weights: Uint8Array | ArrayBuffer): Denoiser {
     return new Denoiser(
+      internal,
       withBytes(getCore(), checkFile('weights', weights), (bytes) => getCore().DenoiserModel.load(bytes)),
     );
   }
@@ -73,7 +82,7 @@ export class Denoiser implements Disposable {
    * Creates a model with random weights for training. Its vocabulary has the words of the scenes' captions.
    */
   static create(options?: DenoiserOptions): Denoiser {
-    return new Denoiser(getCore().DenoiserModel.create(checkDenoiser(checkOptions('options', options))));
+    return new Denoiser(internal, getCore().DenoiserModel.create(checkDenoiser(options)));
   }
 
   get #core(): CoreDenoiser {
@@ -154,9 +163,11 @@ export class Denoiser implements Disposable {
    * for (let step = 0; step < 200; ++step) tuner.step(step / 200);
    */
   fineTuner(options: FineTunerOptions): FineTuner {
+    // Reading the options runs the caller's code, which may dispose the denoiser or create a FineTuner.
+    const checked = checkFineTuner(options, this.#configuration);
     const model = this.#core;
     this.#requireNoFineTuner('another one');
-    this.#tuner = makeFineTuner(model, this.#configuration, options);
+    this.#tuner = makeFineTuner(model, checked);
     return this.#tuner;
   }
 
@@ -211,7 +222,7 @@ export class Denoiser implements Disposable {
 
   /** Returns the model without its LoRA as a .safetensors file for `load`. `dtype` defaults to 'float16'. */
   save(options?: { dtype?: 'float16' | 'float32' }): Uint8Array {
-    const { dtype = 'float16' } = checkOptions('options', options);
+    const { dtype = 'float16' } = readOptions('options', options, ['dtype']);
     checkOneOf('dtype', dtype, ['float16', 'float32']);
     return takeBytes(this.#core.save(dtype === 'float16' ? 'F16' : 'F32'));
   }

@@ -1,6 +1,9 @@
-import { checkFinite, checkInteger, checkString, fail } from '../checks';
-import { ShapeError } from '../errors';
+import { checkArray, checkFinite, checkInteger, checkString, fail, read, readOptions } from '../checks';
+import { ArgumentError, ShapeError } from '../errors';
 import { Owned } from '../handles';
+import { guardMethods, internal, lockFields, requireInternal } from '../instances';
+import { checkNumbers } from '../numbers';
+import { typedArrayName } from '../typed_arrays';
 import type { CoreConfiguration, CoreDenoiser, CoreFineTuner, CoreFineTunerOptions } from './core';
 import { getCore } from './runtime';
 
@@ -34,41 +37,68 @@ export interface FineTunerOptions {
   seed?: number;
 }
 
+const maxPictures = 64;
+
 function checkPictures(pictures: unknown, { imageSize }: CoreConfiguration): readonly Float32Array[] {
-  if (!Array.isArray(pictures)) fail('pictures', pictures, 'an array of Float32Array');
   const size = 3 * imageSize * imageSize;
-  pictures.forEach((picture: unknown, index) => {
-    if (!(picture instanceof Float32Array)) fail(`pictures[${index}]`, picture, 'a Float32Array');
-    if (picture.length !== size) {
-      throw new ShapeError(
-        `pictures[${index}] has ${picture.length} values; expected ${size}: [3, ${imageSize}, ${imageSize}]`,
-      );
-    }
-    const wrong = picture.find((value) => !Number.isFinite(value));
-    if (wrong !== undefined) fail(`a value of pictures[${index}]`, wrong, 'finite values');
+  const given = checkArray('pictures', pictures, 'an array of Float32Array');
+  if (given.length > maxPictures) {
+    throw new ArgumentError(`pictures has ${given.length} pictures; expected 1 to ${maxPictures}`);
+  }
+  return given.map((picture, index) => {
+    const name = `pictures[${index}]`;
+    if (typedArrayName(picture) !== 'Float32Array') fail(name, picture, 'a Float32Array');
+    const checkLength = (length: number): void => {
+      if (length === size) return;
+      throw new ShapeError(`${name} has ${length} values; expected ${size}: [3, ${imageSize}, ${imageSize}]`);
+    };
+    const values = checkNumbers(name, picture, checkLength).values as Float32Array;
+    const wrong = values.find((value) => !Number.isFinite(value));
+    if (wrong !== undefined) fail(`a value of ${name}`, wrong, 'finite values');
+    return values;
   });
-  return pictures as Float32Array[];
 }
 
-function checkFineTuner(options: FineTunerOptions, configuration: CoreConfiguration): CoreFineTunerOptions {
+function checkCaptions(captions: unknown): readonly (readonly string[])[] {
+  const expected = 'an array of strings, or of arrays of strings';
+  return checkArray('captions', captions, expected, maxPictures).map((caption, picture) => {
+    const name = `captions[${picture}]`;
+    if (!read(name, () => Array.isArray(caption))) return [checkString(name, caption)];
+    return checkArray(name, caption, expected).map((text, index) => checkString(`${name}[${index}]`, text));
+  });
+}
+
+const optionNames = [
+  'word',
+  'like',
+  'pictures',
+  'captions',
+  'rank',
+  'learningRate',
+  'batch',
+  'rehearsal',
+  'shift',
+  'seed',
+] as const satisfies readonly (keyof FineTunerOptions)[];
+
+/** Reading the options runs the caller's code. */
+export function checkFineTuner(
+  options: FineTunerOptions,
+  configuration: CoreConfiguration,
+): CoreFineTunerOptions {
   if (typeof options !== 'object' || options === null) {
     fail('options', options, 'an object with a word and pictures');
   }
-  const { word, like = 'circle', rank = 4, learningRate = 0.005, batch = 4, seed = 0 } = options;
-  const { rehearsal = 0.25, shift = 2 } = options;
+  const given = readOptions('options', options, optionNames);
+  const { word, like = 'circle', rank = 4, learningRate = 0.005, batch = 4, seed = 0 } = given;
+  const { rehearsal = 0.25, shift = 2 } = given;
   checkString('word', word);
-  const pictures = checkPictures(options.pictures, configuration);
-  const captions: unknown = options.captions ?? pictures.map(() => `a ${word}`);
-  if (!Array.isArray(captions)) fail('captions', captions, 'an array of strings, or of arrays of strings');
+  const pictures = checkPictures(given.pictures, configuration);
   return {
     word,
     like: checkString('like', like),
     pictures,
-    captions: captions.map((caption: unknown, picture) => {
-      const name = `captions[${picture}]`;
-      if (!Array.isArray(caption)) return [checkString(name, caption)];
-      return caption.map((text: unknown, index) => checkString(`${name}[${index}]`, text));
-    }),
+    captions: checkCaptions(given.captions ?? pictures.map(() => `a ${word}`)),
     rank: checkInteger('rank', rank, 1, 64),
     learningRate: checkFinite('learningRate', learningRate),
     batch: checkInteger('batch', batch, 1, 256),
@@ -85,10 +115,16 @@ export class FineTuner implements Disposable {
   readonly #tuner: Owned<CoreFineTuner>;
   #step = 0;
 
+  static {
+    guardMethods(this, (value) => #tuner in value);
+  }
+
   /** @internal */
-  constructor(model: CoreDenoiser, options: CoreFineTunerOptions) {
+  constructor(token: typeof internal, model: CoreDenoiser, options: CoreFineTunerOptions) {
+    requireInternal(token, 'FineTuner', 'Denoiser.fineTuner');
     this.#tuner = new Owned(this, getCore().FineTuner.create(model, options));
     this.word = options.word;
+    lockFields(this);
   }
 
   /**
@@ -115,11 +151,6 @@ export class FineTuner implements Disposable {
   }
 }
 
-/** Checks the options and creates a FineTuner. */
-export function makeFineTuner(
-  model: CoreDenoiser,
-  configuration: CoreConfiguration,
-  options: FineTunerOptions,
-): FineTuner {
-  return new FineTuner(model, checkFineTuner(options, configuration));
-}
+/** Creates a FineTuner with checked options. */
+export const makeFineTuner = (model: CoreDenoiser, options: CoreFineTunerOptions): FineTuner =>
+  new FineTuner(internal, model, options);

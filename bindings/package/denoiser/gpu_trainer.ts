@@ -1,5 +1,6 @@
 import { checkNotNegative } from '../checks';
 import { DisposedError } from '../errors';
+import { guardMethods, internal, requireInternal } from '../instances';
 import type { TrainingBatch, TrainingOnGpu, TrainingOptions } from './training_on_gpu';
 
 /** The trainer from which a training on the GPU continues. */
@@ -23,8 +24,13 @@ export class GpuTrainer implements Disposable {
   #synchronized: Promise<void> = Promise.resolve();
   #disposed = false;
 
+  static {
+    guardMethods(this, (value) => #origin in value);
+  }
+
   /** @internal */
-  constructor(origin: Origin) {
+  constructor(token: typeof internal, origin: Origin) {
+    requireInternal(token, 'GpuTrainer', 'Trainer.onWebGPU');
     this.#origin = origin;
     this.#started = this.#start();
     // `ready` reports the error.

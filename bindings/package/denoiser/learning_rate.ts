@@ -1,4 +1,4 @@
-import { checkInteger, checkNotNegative, checkShare, fail } from '../checks';
+import { checkInteger, checkNotNegative, checkShare, fail, readOptions } from '../checks';
 import { getCore } from './runtime';
 
 export interface LearningRateOptions {
@@ -20,7 +20,8 @@ export interface LearningRateOptions {
  */
 export function learningRate(step: number, options: LearningRateOptions): number {
   if (typeof options !== 'object' || options === null) fail('options', options, 'an object with steps');
-  const { most = 0.0005, max = most, warmUp = 300, steps, fall = 0.5 } = options;
+  const given = readOptions('options', options, ['most', 'max', 'warmUp', 'steps', 'fall']);
+  const { most = 0.0005, max = most, warmUp = 300, steps, fall = 0.5 } = given;
   checkInteger('step', step, 0, Number.MAX_SAFE_INTEGER);
   checkNotNegative('max', max);
   checkInteger('warmUp', warmUp, 0, Number.MAX_SAFE_INTEGER);

@@ -1,7 +1,7 @@
 // The WebAssembly module of the denoiser.
-import { checkOptions } from '../checks';
+import { readOptions } from '../checks';
 import { loadModule, type ModuleSources } from '../module';
-import { checkModuleOptions, type CheckedModuleOptions } from '../module_options';
+import { checkModuleOptions, type CheckedModuleOptions, moduleOptionNames } from '../module_options';
 import type { Platform } from '../platform';
 import { restoreStackAfterErrors } from '../stack';
 import { coreClasses, coreFunctions, type DenoiserCore } from './core';
@@ -40,7 +40,7 @@ export function makeInitOn(platform: () => Promise<Platform>): DenoiserInit {
   }
 
   return async (options) => {
-    const checked = checkModuleOptions(checkOptions('options', options));
+    const checked = checkModuleOptions(readOptions('options', options, moduleOptionNames));
     loading ??= load(checked).catch((error) => {
       loading = null;
       throw error;

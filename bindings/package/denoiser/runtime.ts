@@ -1,4 +1,5 @@
 // State: the loaded WebAssembly module of the denoiser.
+import { viewBytes } from '../bytes';
 import { fail } from '../checks';
 import { NotInitializedError } from '../errors';
 import type { ModuleInfo, ModuleOptions } from '../module_options';
@@ -33,7 +34,5 @@ export function memoryInUse(): number {
 
 /** Returns the bytes of a file that is given as an argument. */
 export function checkFile(argument: string, file: unknown): Uint8Array {
-  if (file instanceof ArrayBuffer) return new Uint8Array(file);
-  if (file instanceof Uint8Array) return file;
-  fail(argument, file, 'an ArrayBuffer or Uint8Array (safetensors)');
+  return viewBytes(argument, file) ?? fail(argument, file, 'an ArrayBuffer or Uint8Array (safetensors)');
 }

@@ -1,13 +1,7 @@
-import {
-  checkBoolean,
-  checkFinite,
-  checkInteger,
-  checkNumbers,
-  checkOptions,
-  checkString,
-  fail,
-} from '../checks';
+import { checkBoolean, checkFinite, checkInteger, checkString, fail, readOptions } from '../checks';
 import { Owned } from '../handles';
+import { guardMethods, internal, lockFields, requireInternal } from '../instances';
+import { checkNumbers } from '../numbers';
 import type { CoreConfiguration, CoreDenoiser, CoreSampler, CoreSamplerOptions } from './core';
 import { getCore } from './runtime';
 
@@ -59,18 +53,20 @@ export interface SamplerFrame {
   steps: number;
 }
 
-const checkWeights = (argument: string, weights: unknown): readonly number[] =>
-  weights === undefined ? [] : Array.from(checkNumbers(argument, weights));
+/** The core's limit for the words of a prompt is lower. */
+const maxWords = 10_000;
+
+function checkWeights(argument: string, weights: unknown): readonly number[] {
+  if (weights === undefined) return [];
+  const checkLength = (length: number): unknown => checkInteger(`${argument}.length`, length, 0, maxWords);
+  return Array.from(checkNumbers(argument, weights, checkLength, 'float64').values);
+}
 
 function checkEdit(edit: EditOptions | undefined): CoreSamplerOptions['edit'] {
   if (edit === undefined) return undefined;
-  const {
-    from,
-    wordWeights,
-    crossSteps = 0.8,
-    selfSteps = 0.5,
-    keepElsewhere = true,
-  } = checkOptions('edit', edit);
+  const names = ['from', 'wordWeights', 'crossSteps', 'selfSteps', 'keepElsewhere'] as const;
+  const given = readOptions('edit', edit, names);
+  const { from, wordWeights, crossSteps = 0.8, selfSteps = 0.5, keepElsewhere = true } = given;
   return {
     from: checkString('edit.from', from),
     wordWeights: checkWeights('edit.wordWeights', wordWeights),
@@ -80,8 +76,20 @@ function checkEdit(edit: EditOptions | undefined): CoreSamplerOptions['edit'] {
   };
 }
 
+const optionNames = [
+  'prompt',
+  'seed',
+  'steps',
+  'guidance',
+  'eta',
+  'wordWeights',
+  'edit',
+  'maps',
+] as const satisfies readonly (keyof SamplerOptions)[];
+
 function checkSampler(options: SamplerOptions): CoreSamplerOptions {
-  const { prompt, seed = 0, steps = 20, guidance = 3, eta = 0.5, wordWeights, edit, maps = true } = options;
+  const given = readOptions('options', options, optionNames);
+  const { prompt, seed = 0, steps = 20, guidance = 3, eta = 0.5, wordWeights, edit, maps = true } = given;
   return {
     prompt: checkString('prompt', prompt),
     seed: checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
@@ -110,13 +118,24 @@ export class Sampler implements Iterable<SamplerFrame>, Disposable {
   readonly #getModel: () => CoreDenoiser;
   readonly #configuration: CoreConfiguration;
 
+  static {
+    guardMethods(this, (value) => #sampler in value);
+  }
+
   /** @internal */
-  constructor(getModel: () => CoreDenoiser, configuration: CoreConfiguration, options: CoreSamplerOptions) {
+  constructor(
+    token: typeof internal,
+    getModel: () => CoreDenoiser,
+    configuration: CoreConfiguration,
+    options: CoreSamplerOptions,
+  ) {
+    requireInternal(token, 'Sampler', 'Denoiser.sampler');
     this.#getModel = getModel;
     this.#configuration = configuration;
     this.#sampler = new Owned(this, getCore().Sampler.create(getModel(), options));
     this.words = getCore().splitWords(options.prompt);
     this.steps = options.steps;
+    lockFields(this);
   }
 
   get #core(): CoreSampler {
@@ -165,7 +184,7 @@ export class Sampler implements Iterable<SamplerFrame>, Disposable {
    * @param options.head index of a head; default: the average over all
    */
   maps(options?: { block?: number; head?: number }): Float32Array {
-    const { block, head } = checkOptions('options', options);
+    const { block, head } = readOptions('options', options, ['block', 'head']);
     const indexOf = (name: string, value: number | undefined, count: number): number =>
       value === undefined ? -1 : checkInteger(name, value, 0, count - 1);
     const { blocks, heads } = this.#configuration;
@@ -190,7 +209,6 @@ export function makeSampler(
   configuration: CoreConfiguration,
   options: SamplerOptions,
 ): Sampler {
-  getModel();
   if (typeof options !== 'object' || options === null) fail('options', options, 'an object with a prompt');
-  return new Sampler(getModel, configuration, checkSampler(options));
+  return new Sampler(internal, getModel, configuration, checkSampler(options));
 }

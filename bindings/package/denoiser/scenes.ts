@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, checkOptions } from '../checks';
+import { checkInteger, checkOneOf, readOptions } from '../checks';
 import type { CoreScene } from './core';
 import { getCore } from './runtime';
 
@@ -26,7 +26,8 @@ export function randomScene(options?: {
   split?: 'training' | 'heldOut';
   objects?: number;
 }): Scene {
-  const { seed = 0, split = 'training', objects = 0 } = checkOptions('options', options);
+  const given = readOptions('options', options, ['seed', 'split', 'objects']);
+  const { seed = 0, split = 'training', objects = 0 } = given;
   checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER);
   checkOneOf('split', split, ['training', 'heldOut']);
   checkInteger('objects', objects, 0, 3);

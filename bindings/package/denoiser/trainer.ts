@@ -1,8 +1,9 @@
 import { takeBytes, withBytes } from '../bytes';
-import { checkFinite, checkInteger, checkNotNegative, checkOptions, checkShare, fail } from '../checks';
+import { checkFinite, checkInteger, checkNotNegative, checkShare, fail, read, readOptions } from '../checks';
 import { ArgumentError } from '../errors';
 import type { UsersDevice } from '../platform_types';
 import { Owned } from '../handles';
+import { guardMethods, internal, requireInternal } from '../instances';
 import type { CoreDenoiser, CoreTrainer, CoreTrainerOptions } from './core';
 import { GpuTrainer } from './gpu_trainer';
 import { checkFile, getCore } from './runtime';
@@ -49,9 +50,16 @@ export class Trainer implements Disposable {
   readonly #getModel: () => CoreDenoiser;
   readonly #options: CoreTrainerOptions;
   #onGpu: GpuTrainer | null = null;
+  /** True while the denoiser has the EMA of its parameters, and the trainer has those that it trains. */
+  #isInEma = false;
+
+  static {
+    guardMethods(this, (value) => #trainer in value);
+  }
 
   /** @internal */
-  constructor(getModel: () => CoreDenoiser, options: CoreTrainerOptions) {
+  constructor(token: typeof internal, getModel: () => CoreDenoiser, options: CoreTrainerOptions) {
+    requireInternal(token, 'Trainer', 'Denoiser.trainer');
     this.#getModel = getModel;
     this.#options = options;
     this.#trainer = new Owned(this, getCore().Trainer.create(getModel(), options));
@@ -72,6 +80,7 @@ export class Trainer implements Disposable {
   step(learningRate: number): { step: number; loss: number } {
     checkNotNegative('learningRate', learningRate);
     this.#requireNotOnGpu('step');
+    this.#requireNotInEma('step');
     const loss = this.#core.step(learningRate);
     return { step: this.steps, loss };
   }
@@ -81,12 +90,14 @@ export class Trainer implements Disposable {
    * `save`. Returns its result.
    */
   withEma<R>(use: () => R): R {
-    const trainer = this.#core;
-    trainer.swapEma();
+    if (typeof use !== 'function') fail('use', use, 'a function');
+    this.#requireNotInEma('withEma');
+    this.#core.swapEma();
+    this.#isInEma = true;
     try {
       return use();
     } finally {
-      if (!this.disposed) trainer.swapEma();
+      this.#leaveEma();
     }
   }
 
@@ -97,6 +108,7 @@ export class Trainer implements Disposable {
 
   /** Returns the whole state of the training as a .safetensors file. */
   saveCheckpoint(): Uint8Array {
+    this.#requireNotInEma('saveCheckpoint');
     return takeBytes(this.#core.saveCheckpoint());
   }
   /**
@@ -105,6 +117,7 @@ export class Trainer implements Disposable {
    */
   loadCheckpoint(file: Uint8Array | ArrayBuffer): void {
     this.#requireNotOnGpu('loadCheckpoint');
+    this.#requireNotInEma('loadCheckpoint');
     this.#load(checkFile('file', file));
   }
 
@@ -117,17 +130,19 @@ export class Trainer implements Disposable {
    * ArgumentError for a wrong option.
    */
   async onWebGPU(options?: { gpuDevice?: UsersDevice }): Promise<GpuTrainer> {
-    const { gpuDevice } = checkOptions('options', options);
-    if (
-      gpuDevice !== undefined &&
-      typeof (gpuDevice as { createBuffer?: unknown } | null)?.createBuffer !== 'function'
-    ) {
+    const { gpuDevice } = readOptions('options', options, ['gpuDevice']);
+    const isDevice = read(
+      'gpuDevice',
+      () => typeof (gpuDevice as GPUDevice | null)?.createBuffer === 'function',
+    );
+    if (gpuDevice !== undefined && !isDevice) {
       fail('gpuDevice', gpuDevice, 'a GPUDevice');
     }
     this.#requireNotOnGpu('onWebGPU');
+    this.#requireNotInEma('onWebGPU');
     const core = this.#core;
     const { batch, alignment } = this.#options;
-    this.#onGpu = new GpuTrainer({
+    this.#onGpu = new GpuTrainer(internal, {
       draw: (step) => this.#core.draw(step),
       load: (file) => this.#load(file),
       start: { checkpoint: this.saveCheckpoint(), batch, adam: core.adamOptions(), alignment, gpuDevice },
@@ -144,11 +159,27 @@ export class Trainer implements Disposable {
     throw new ArgumentError(`the trainer has a GpuTrainer; dispose it before ${method}`);
   }
 
+  #requireNotInEma(method: string): void {
+    if (!this.#isInEma) return;
+    throw new ArgumentError(`the denoiser has the EMA of its parameters; call ${method} after withEma`);
+  }
+
+  #leaveEma(): void {
+    if (!this.#isInEma) return;
+    this.#isInEma = false;
+    // Not by way of the denoiser, which may have been disposed.
+    this.#trainer.get('the trainer').swapEma();
+  }
+
   get disposed(): boolean {
     return this.#trainer.disposed;
   }
-  /** Frees its memory and that of its GpuTrainer. A second call has no effect. */
+  /**
+   * Frees its memory and that of its GpuTrainer. During withEma, the denoiser has its trained parameters again
+   * afterwards. A second call has no effect.
+   */
   dispose(): void {
+    this.#leaveEma();
     this.#onGpu?.dispose();
     this.#trainer.dispose();
   }
@@ -157,9 +188,22 @@ export class Trainer implements Disposable {
   }
 }
 
-function checkTrainer(options: TrainerOptions): CoreTrainerOptions {
-  const { seed = 0, batch = 32, averageDecay = 0.9995, emaDecay = averageDecay } = options;
-  const { singles = 0, insides = 0, timeMean = -0.4, timeDeviation = 1.5, alignment = 0.5 } = options;
+const optionNames = [
+  'seed',
+  'batch',
+  'averageDecay',
+  'emaDecay',
+  'singles',
+  'insides',
+  'timeMean',
+  'timeDeviation',
+  'alignment',
+] as const satisfies readonly (keyof TrainerOptions)[];
+
+function checkTrainer(options: TrainerOptions | undefined): CoreTrainerOptions {
+  const given = readOptions('options', options, optionNames);
+  const { seed = 0, batch = 32, averageDecay = 0.9995, emaDecay = averageDecay } = given;
+  const { singles = 0, insides = 0, timeMean = -0.4, timeDeviation = 1.5, alignment = 0.5 } = given;
   checkShare('singles', singles);
   if (checkShare('insides', insides) + singles > 1) {
     fail('insides', insides, `at most 1 together with singles, which is ${singles}`);
@@ -178,6 +222,5 @@ function checkTrainer(options: TrainerOptions): CoreTrainerOptions {
 
 /** Checks the options and creates a Trainer. */
 export function makeTrainer(getModel: () => CoreDenoiser, options: TrainerOptions | undefined): Trainer {
-  getModel();
-  return new Trainer(getModel, checkTrainer(checkOptions('options', options)));
+  return new Trainer(internal, getModel, checkTrainer(options));
 }

@@ -1,6 +1,6 @@
 // Opens the sources of a WeightFile, and reads tensors from them.
 import { viewBytes } from '../bytes';
-import { checkInteger, checkOptions, fail, show, sizeOf } from '../checks';
+import { checkInteger, fail, readOptions, show, sizeOf } from '../checks';
 import { decodeTensor } from '../decoding';
 import { CrossAttentionError, OutOfMemoryError, WeightsError } from '../errors';
 import type { FileContent, OpenOptions } from '../file_content';
@@ -179,7 +179,11 @@ class OpenContent implements FileContent {
 }
 
 function checkOpenOptions(options: OpenOptions | undefined): [ReadControl, typeof fetch] {
-  const { signal, fetch: fetchFunction, timeout = 30_000 } = checkOptions('options', options);
+  const {
+    signal,
+    fetch: fetchFunction,
+    timeout = 30_000,
+  } = readOptions('options', options, ['signal', 'fetch', 'timeout']);
   const isSignal =
     typeof signal === 'object' &&
     typeof signal?.aborted === 'boolean' &&

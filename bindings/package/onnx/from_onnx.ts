@@ -1,4 +1,5 @@
-import { checkDType, checkOptions, fail } from '../checks';
+import { viewBytes } from '../bytes';
+import { checkDType, fail, readOptions } from '../checks';
 import type { DType, TypedArray } from '../core';
 import { WeightsError } from '../errors';
 import { DiffusionCrossAttention } from '../layer';
@@ -45,13 +46,15 @@ const maxDimension = 32768;
  * @example
  * for (const { name, kind, layer } of fromOnnx(file)) layers.set(name, layer);
  */
-export function fromOnnx(file: ArrayBuffer | Uint8Array, options?: FromOnnxOptions): ImportedAttention[] {
+export function fromOnnx(
+  file: ArrayBuffer | SharedArrayBuffer | ArrayBufferView,
+  options?: FromOnnxOptions,
+): ImportedAttention[] {
   getCore();
-  const isBytes = file instanceof ArrayBuffer || file instanceof Uint8Array;
-  if (!isBytes) fail('file', file, 'an ArrayBuffer or Uint8Array (ONNX)');
-  const { dtype } = checkOptions('options', options);
+  const { dtype } = readOptions('options', options, ['dtype']);
+  const bytes = viewBytes('file', file) ?? fail('file', file, 'an ArrayBuffer or Uint8Array (ONNX)');
   if (dtype !== undefined) checkDType('dtype', dtype);
-  const { graph } = readModel(file instanceof ArrayBuffer ? new Uint8Array(file) : file);
+  const { graph } = readModel(bytes);
   if (graph === undefined) throw new WeightsError('file is not a valid ONNX model: it has no graph');
   const attentions = findAttentions(graph);
   if (attentions.length === 0) {

@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, fail, show, sizeOf } from '../checks';
+import { checkArray, checkInteger, readOptions, show, sizeOf } from '../checks';
 import { ArgumentError } from '../errors';
 import { checkNode, checkOutputs, constantData } from '../graph';
 import type { ComputationNode } from '../graph';
@@ -69,15 +69,15 @@ export function writeOnnx(
   options: ToOnnxOptions | undefined,
   fusion: Fusion | null,
 ): Uint8Array {
+  const { opset = oldestOpset } = readOptions('options', options, ['opset']);
   const outputs = checkOutputs(output);
   checkUnique('output', outputs);
-  checkInputs(inputs);
-  const { opset = oldestOpset } = checkOptions('options', options);
+  const inputNodes = checkInputs(inputs);
   checkInteger('opset', opset, oldestOpset, newestOpset);
   const nodes = sortNodes(outputs);
-  checkNodes(nodes, inputs, fusion);
+  checkNodes(nodes, inputNodes, fusion);
 
-  const graph = new GraphWriter(inputs).write(nodes, outputs);
+  const graph = new GraphWriter(inputNodes).write(nodes, outputs);
   const opsetImport = [{ domain: '', version: opset }];
   if (fusion !== null) {
     fusion.apply(graph);
@@ -105,15 +105,16 @@ function checkUnique(argument: string, nodes: readonly ComputationNode[]): void 
   }
 }
 
-function checkInputs(inputs: unknown): asserts inputs is readonly ComputationNode[] {
-  if (!Array.isArray(inputs)) fail('inputs', inputs, 'an array of ComputationNodes');
-  inputs.forEach((value, index) => {
+function checkInputs(inputs: unknown): ComputationNode[] {
+  const nodes = checkArray('inputs', inputs, 'an array of ComputationNodes').map((value, index) => {
     const node = checkNode(`inputs[${index}]`, value);
     if (node.op !== 'Input') {
       throw new ArgumentError(`inputs[${index}] is ${describe(node)}; expected an Input`);
     }
+    return node;
   });
-  checkUnique('inputs', inputs);
+  checkUnique('inputs', nodes);
+  return nodes;
 }
 
 function checkNodes(

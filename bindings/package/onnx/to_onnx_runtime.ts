@@ -1,4 +1,4 @@
-import { checkOneOf, checkOptions } from '../checks';
+import { checkOneOf, readOptions } from '../checks';
 import { ArgumentError } from '../errors';
 import type { ComputationNode } from '../graph';
 import { fuseAttentions } from './fused_attention';
@@ -32,9 +32,10 @@ export function toOnnx(
   inputs: readonly ComputationNode[],
   options?: ToOnnxRuntimeOptions,
 ): Uint8Array {
-  const { attention = 'operators' } = checkOptions('options', options);
+  const given = readOptions('options', options, ['attention', 'opset']);
+  const { attention = 'operators' } = given;
   checkOneOf('attention', attention, ['operators', 'com.microsoft']);
   return attention === 'operators'
-    ? toStandardOnnx(output, inputs, options)
-    : writeOnnx(output, inputs, options, onnxRuntime);
+    ? toStandardOnnx(output, inputs, given)
+    : writeOnnx(output, inputs, given, onnxRuntime);
 }
