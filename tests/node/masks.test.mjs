@@ -163,7 +163,17 @@ describe('invalid masks', () => {
       }
     });
 
-  for (const shape of [[21], [3, 1, 21], [2, 21], [3, 20], [3, 22], [0, 21], [], [1, 1, 1, 1, 21]]) {
+  for (const shape of [
+    [21],
+    [2, 1, 21],
+    [3, 14, 21],
+    [2, 21],
+    [3, 20],
+    [3, 22],
+    [0, 21],
+    [],
+    [1, 1, 1, 1, 21],
+  ]) {
     test(`shape [${shape}] throws ShapeError`, () =>
       assertInvalid(() => Tensor.full(shape, 1), ShapeError, `[${shape.join(', ')}]`));
   }
