@@ -6,12 +6,13 @@ import { checkNumbers, type NumbersLike } from './numbers';
 import { Tensor, tensorHandle } from './tensor';
 
 export function setParameters(state: LayerState, count: number, parameters: NumbersLike): void {
+  state.requireAlive();
   const { dtype } = state;
   const checkLength = (length: number): void => {
     if (length !== count) throw new ShapeError(`parameters has ${length} elements; expected ${count}`);
   };
   // Reading an array may run the caller's code, which may dispose the layer.
-  const numbers = checkNumbers('parameters', parameters, checkLength);
+  const numbers = checkNumbers('parameters', parameters, checkLength, dtype);
   state.requireAlive();
   const values = Tensor.from(numbers.values, [count], dtype);
   try {

@@ -278,11 +278,12 @@ export function saveFrom(
   state: LayerState,
   options: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' } | undefined,
 ): Uint8Array {
-  const { prefix = '', dtype: wanted } = readOptions('options', options, ['prefix', 'dtype']);
-  const { core, dtype } = state;
-  const stored = wanted ?? (dtype === 'float32' ? 'F32' : 'F64');
+  const { dtype } = state;
+  const given = readOptions('options', options, ['prefix', 'dtype']);
+  const { prefix = '', dtype: stored = dtype === 'float32' ? 'F32' : 'F64' } = given;
   checkString('prefix', prefix);
   checkString('dtype', stored);
+  const { core } = state;
   const { saveFloat32, saveFloat64 } = getCore();
   return takeBytes((dtype === 'float32' ? saveFloat32 : saveFloat64)(core, prefix, stored));
 }

@@ -253,6 +253,6 @@ test('a layer is not a Tensor, and a Tensor is not a layer', () =>
       'input',
       'DiffusionCrossAttention',
     );
-    assert.throws(() => DiffusionCrossAttention.prototype.forward.call(input, input), TypeError);
-    assert.throws(() => Tensor.prototype.data.call(layer), TypeError);
+    assertThrows(() => DiffusionCrossAttention.prototype.forward.call(input, input), ArgumentError, 'this');
+    assertThrows(() => Tensor.prototype.data.call(layer), ArgumentError, 'this');
   }));
