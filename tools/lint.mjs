@@ -32,7 +32,7 @@ function changedFiles() {
 
 const isCpp = (file) => /\.[ch]pp$/.test(file);
 const isScript = (file) => /\.(mjs|js|ts)$/.test(file);
-const isText = (file) => !/\.(png|svg|safetensors)$|package-lock\.json$/.test(file);
+const isText = (file) => !/\.(onnx|png|svg|safetensors)$|package-lock\.json$/.test(file);
 const isWebGpu = (file) => file.startsWith('bindings/webgpu/');
 const isFormatted = (file) => /\.(mjs|js|ts|json|html|css|yml)$/.test(file);
 
