@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 export { fromOnnx } from './onnx/from_onnx';
-export type { FromOnnxOptions, ImportedAttention } from './onnx/from_onnx';
+export type { ImportedAttention, ImportedAttentions, RefusedAttention } from './onnx/from_onnx';
+export type { FromOnnxOptions } from './onnx/import_options';
 export { toOnnx } from './onnx/to_onnx_runtime';
 export type { ToOnnxRuntimeOptions } from './onnx/to_onnx_runtime';

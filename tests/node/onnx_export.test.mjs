@@ -6,6 +6,7 @@ import { runs } from '../support/arbitraries.mjs';
 import { normalTensor, scoped } from '../support/cases.mjs';
 import { assertClose, assertSameBits, maximumMagnitude } from '../support/compare.mjs';
 import { assertThrows } from '../support/errors.mjs';
+import { normalArray } from '../../support/random.mjs';
 import { declaredShapes, decodeModel, engines, withSession } from '../support/onnx_run.mjs';
 import * as attention from '../support/onnx_package.mjs';
 
@@ -95,6 +96,44 @@ describe('one file computes the layer for all sizes', () => {
           await withSession(exportLayer(layer, { form, mask: true }), work, { engine });
         }));
     }
+
+    test(`${engine}, rows whose keys are all masked are zero`, () =>
+      scoped(async (own) => {
+        const { batch, tokens, length } = sizes[1];
+        for (const { form, opset, dtype } of [
+          { form: 'operators', opset: 17, dtype: 'float32' },
+          { form: 'operators', opset: 18, dtype: 'float32' },
+          { form: 'operators', opset: 18, dtype: 'float64' },
+          { form: 'com.microsoft', opset: 17, dtype: 'float32' },
+          { form: 'com.microsoft', opset: 20, dtype: 'float32' },
+        ]) {
+          const layer = makeLayer(own, { dtype });
+          // The first image ignores all keys, the second all keys of one head and of one token.
+          const { numHeads } = layer;
+          const values = normalArray(batch * numHeads * tokens * length, 5, { dtype });
+          values.fill(-Infinity, 0, numHeads * tokens * length);
+          values.fill(-Infinity, numHeads * tokens * length, (numHeads + 1) * tokens * length);
+          for (let head = 0; head < numHeads; ++head) {
+            const row = (numHeads + head) * tokens + 2;
+            values.fill(-Infinity, row * length, (row + 1) * length);
+          }
+          const mask = own(attention.Tensor.from(values, [batch, numHeads, tokens, length], dtype));
+          const input = own(normalTensor([batch, tokens, 24], 6, { dtype }));
+          const context = own(normalTensor([batch, length, 10], 7, { dtype }));
+          const expected = own(layer.forwardWithContext(input, context, { mask })).data();
+          const feeds = { input: feed(input), context: feed(context), mask: feed(mask) };
+          const work = async (run) => Object.values(await run(feeds))[0].data;
+          const exact = dtype === 'float64';
+          const data = await withSession(exportLayer(layer, { form, opset, mask: true }), work, {
+            engine,
+            exact,
+          });
+          const bias = own(layer.getParameter('to_out.0.bias')).data();
+          assertSameBits(data.slice(0, 24), bias, `${form}, opset ${opset}: only the bias remains`);
+          const allowed = tolerances[dtype] * maximumMagnitude(expected);
+          assertClose(data, expected, allowed, `${form}, opset ${opset}, ${dtype}`);
+        }
+      }));
 
     test(`${engine}, float64`, (context) =>
       scoped(async (own) => {
@@ -318,6 +357,22 @@ describe('fromOnnx after toOnnx', () => {
     }
   }
 });
+
+test('NaN in the input stays visible in a model with a mask', () =>
+  scoped(async (own) => {
+    const layer = makeLayer(own);
+    const input = Float32Array.from({ length: 5 * 24 }, (_, index) => (index === 30 ? NaN : 1));
+    const feeds = {
+      input: { data: input, shape: [1, 5, 24] },
+      context: feed(own(normalTensor([1, 7, 10], 7))),
+      mask: { data: new Float32Array(7), shape: [1, 1, 1, 7] },
+    };
+    const { data } = await withSession(
+      exportLayer(layer, { mask: true }),
+      async (run) => Object.values(await run(feeds))[0],
+    );
+    assert.ok(Number.isNaN(data[24]) && Number.isFinite(data[0]));
+  }));
 
 describe('refuses', () => {
   const refuse = (work, ...parts) => assertThrows(work, ArgumentError, ...parts);

@@ -6,6 +6,7 @@ import onnxProto from 'onnx-proto';
 import { runs } from '../support/arbitraries.mjs';
 import { assertError } from '../support/errors.mjs';
 import { ModelBuilder } from '../support/onnx_builder.mjs';
+import { customModel } from '../support/onnx_custom.mjs';
 import { changed, nodeOf, ofType, refuse } from '../support/onnx_edit.mjs';
 import {
   addAttention,
@@ -103,6 +104,146 @@ describe('invalid graphs', () => {
     );
     const [{ layer }] = fromOnnx(changed((graph) => graph.node.push(...chain('input'))));
     layer.dispose();
+  });
+  const quickly = (limit, work) => {
+    const begin = performance.now();
+    const result = work();
+    const spent = performance.now() - begin;
+    assert.ok(spent < limit, `${spent} ms; expected less than ${limit}`);
+    return result;
+  };
+  /** Adds nodes between a value and its consumers. */
+  const insert = (graph, value, count, make) => {
+    const users = graph.node.filter(({ input }) => input?.includes(value));
+    let last = value;
+    for (let index = 0; index < count; ++index) {
+      graph.node.push({ output: [`inserted${index}`], ...make(last) });
+      last = `inserted${index}`;
+    }
+    for (const node of users) node.input = node.input.map((input) => (input === value ? last : input));
+  };
+
+  test('chains of 10,000 Identity nodes are valid everywhere on the path', () => {
+    for (const at of ['to_q/MatMul', 'to_k/MatMul', 'to_v/MatMul', 'Softmax', 'to_out.0/MatMul']) {
+      for (const side of ['input', 'output']) {
+        const file = changed((graph) => {
+          const node = graph.node.find(({ name, opType }) => name.endsWith(at) || opType === at);
+          insert(graph, node[side][0], 10_000, (last) => ({ opType: 'Identity', input: [last] }));
+        });
+        const [{ layer }] = quickly(3000, () => fromOnnx(file));
+        layer.dispose();
+      }
+    }
+    const weights = changed((graph) =>
+      insert(graph, graph.initializer[0].name, 10_000, (last) => ({ opType: 'Identity', input: [last] })),
+    );
+    const [{ layer }] = quickly(3000, () => fromOnnx(weights));
+    layer.dispose();
+  });
+  test('chains of 10,000 other nodes end quickly', () => {
+    for (const opType of ['Cast', 'Neg', 'Relu', 'Reshape', 'Transpose', 'Where', 'Add']) {
+      for (const at of ['Softmax', 'to_q/MatMul', 'to_out.0/MatMul']) {
+        const file = changed((graph) => {
+          const node = graph.node.find((one) => one.name.endsWith(at) || one.opType === at);
+          const attribute = opType === 'Cast' ? [{ name: 'to', type: 2, i: 1 }] : [];
+          const make = (last) => ({
+            opType,
+            input: opType === 'Neg' ? [last] : [last, last, last],
+            attribute,
+          });
+          insert(graph, node.output[0], 10_000, make);
+        });
+        quickly(3000, () => importAnything(file));
+      }
+    }
+    const constants = changed((graph) =>
+      insert(graph, graph.initializer[0].name, 10_000, (last) => ({ opType: 'Neg', input: [last] })),
+    );
+    quickly(3000, () => importAnything(constants));
+  });
+  test('constants that would be too large are refused before they are made', () => {
+    const list = (values) => ({
+      opType: 'Constant',
+      attribute: [{ name: 'value_ints', type: 7, ints: values }],
+    });
+    const masks = [
+      ['Expand', [2 ** 20, 2 ** 20]],
+      ['Expand', [2 ** 31, 2 ** 31, 2 ** 31]],
+      ['ConstantOfShape', [2 ** 40]],
+      ['ConstantOfShape', [-5, 7]],
+      ['Tile', [2 ** 30]],
+      ['Range', [2 ** 52]],
+    ];
+    for (const [opType, shape] of masks) {
+      const file = changed(
+        (graph) => {
+          graph.node.push({ ...list(shape), output: ['size'] });
+          graph.node.push({ ...list([1]), output: ['one'] });
+          const inputs = { Expand: ['row', 'size'], Tile: ['row', 'size'], ConstantOfShape: ['size'] };
+          graph.node.push({
+            opType: 'Constant',
+            output: ['row'],
+            attribute: [{ name: 'value_floats', type: 6, floats: [1, 2] }],
+          });
+          graph.node.push({ opType, input: inputs[opType] ?? ['one', 'size', 'one'], output: ['large'] });
+          graph.node.push({ opType: 'Abs', input: ['large'], output: ['mask'] });
+          const softmax = nodeOf(graph, 'Softmax');
+          graph.node.push({
+            name: 'masked',
+            opType: 'Add',
+            input: [softmax.input[0], 'mask'],
+            output: ['masked'],
+          });
+          softmax.input = ['masked'];
+        },
+        { attention: 'hand' },
+      );
+      quickly(3000, () => refuse(file, 'node'));
+    }
+  });
+  test('constants that double again and again are refused', () => {
+    const file = changed(
+      (graph) => {
+        graph.node.push({
+          opType: 'Constant',
+          output: ['row'],
+          attribute: [{ name: 'value_floats', type: 6, floats: [1, 2] }],
+        });
+        insert(graph, 'row', 60, (last) => ({
+          opType: 'Concat',
+          input: [last, last],
+          attribute: [{ name: 'axis', type: 2, i: 0 }],
+        }));
+        const softmax = nodeOf(graph, 'Softmax');
+        graph.node.push({ opType: 'Add', input: [softmax.input[0], 'inserted59'], output: ['masked'] });
+        softmax.input = ['masked'];
+      },
+      { attention: 'hand' },
+    );
+    quickly(5000, () => refuse(file, 'too large'));
+  });
+  test('inputs that are missing, or too many', () => {
+    for (const opType of ['MatMul', 'Softmax', 'Transpose', 'Reshape', 'Div', 'Add', 'Concat', 'Gather']) {
+      for (const edit of [
+        (node) => (node.input = []),
+        (node) => (node.input = ['']),
+        (node) => (node.input = node.input.slice(0, 1)),
+        (node) => (node.input = [...node.input, ...node.input, ...node.input]),
+        (node) => (node.output = []),
+        (node) => (node.output = ['']),
+      ]) {
+        for (let index = 0; index < 6; ++index) {
+          const file = changed(
+            (graph) => {
+              const node = graph.node.filter((one) => one.opType === opType)[index];
+              if (node !== undefined) edit(node);
+            },
+            { attention: 'hand' },
+          );
+          importAnything(file);
+        }
+      }
+    }
   });
   test('a graph without attention', () => {
     const builder = new ModelBuilder();
@@ -229,7 +370,8 @@ function importAnything(file) {
     assertError(error, WeightsError);
     return true;
   }
-  for (const { name, kind, layer } of imported) {
+  for (const { name, kind, layer, mask } of imported) {
+    mask?.dispose();
     assert.equal(typeof name, 'string');
     assert.ok(kind === 'self' || kind === 'cross');
     for (const size of [layer.queryDim, layer.contextDim, layer.numHeads, layer.headDim]) {
@@ -240,11 +382,70 @@ function importAnything(file) {
   return false;
 }
 
-const fuzzed = Object.keys(attentionStyles).flatMap((attention) =>
-  ['dynamic', 'static'].map((shapes) =>
-    makeModel({ attention, shapes, queryDim: 4, contextDim: 3, heads: 2, noise: true, hasMask: true }),
-  ),
+test('any bytes', () => {
+  // Bytes that are often valid tags, lengths and types, besides others.
+  const likely = fc.constantFrom(
+    0x0a,
+    0x12,
+    0x1a,
+    0x22,
+    0x2a,
+    0x32,
+    0x3a,
+    0x42,
+    0x4a,
+    0x5a,
+    0x62,
+    0x6a,
+    0,
+    1,
+    2,
+    3,
+    7,
+  );
+  const byte = fc.oneof(likely, fc.integer({ min: 0, max: 255 }));
+  fc.assert(
+    fc.property(fc.array(byte, { maxLength: 200 }), (bytes) => {
+      importAnything(Uint8Array.from(bytes));
+      // As the graph of a model.
+      importAnything(
+        Uint8Array.of(0x3a, ...(bytes.length < 128 ? [bytes.length] : [bytes.length, 1]), ...bytes),
+      );
+    }),
+    runs(2000),
+  );
+});
+
+const masked = ['static', 'dynamic'].map((shapes) =>
+  customModel({
+    dynamic: shapes === 'dynamic',
+    scores: (writer, scores) => {
+      const table = writer.float(new Array(35).fill(-1), [5, 7]);
+      const lower = writer.op('Trilu', [table], { upper: 0 });
+      const chosen = writer.op('Where', [writer.op('Cast', [lower], { to: 9 }), scores, writer.scalar(-1e9)]);
+      return writer.op('Add', [
+        chosen,
+        writer.op('Slice', [table, ...[0, 1, 0].map((one) => writer.integers(one))]),
+      ]);
+    },
+    project: (writer, role, value, weight) => {
+      const scale = writer.scalar(0.1);
+      return writer.op('MatMul', [
+        value,
+        writer.op('DequantizeLinear', [writer.op('Cast', [weight], { to: 6 }), scale]),
+      ]);
+    },
+  }),
 );
+
+const fuzzed = [
+  ...masked,
+  ...Object.keys(attentionStyles).flatMap((attention) =>
+    ['dynamic', 'static'].map((shapes) =>
+      makeModel({ attention, shapes, queryDim: 4, contextDim: 3, heads: 2, noise: true, hasMask: true }),
+    ),
+  ),
+];
 
 test('bytes changed, removed and inserted at random', (context) => {
   const edit = fc.record({

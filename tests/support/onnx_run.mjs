@@ -11,6 +11,11 @@ export const engines = {
   'onnxruntime-web': { ort: ortWeb, options: { executionProviders: ['wasm'] } },
 };
 
+function elementType(data) {
+  if (data instanceof BigInt64Array) return 'int64';
+  return data instanceof Float64Array ? 'float64' : 'float32';
+}
+
 /**
  * Calls work(run) with a session of the model. run({name: {data, shape}}) resolves to the outputs by name,
  * {data, shape}. The arrays must have the model's element type. `exact`: disables the fusion of a scale with
@@ -31,8 +36,7 @@ export async function withSession(
   try {
     return await work(async (inputs) => {
       const feeds = Object.entries(inputs).map(([name, { data, shape }]) => {
-        const type = data instanceof Float64Array ? 'float64' : 'float32';
-        return [name, new ort.Tensor(type, data, shape)];
+        return [name, new ort.Tensor(elementType(data), data, shape)];
       });
       const results = await session.run(Object.fromEntries(feeds));
       return Object.fromEntries(

@@ -7,10 +7,13 @@ import type { SymbolicSize } from './symbolic_size';
  * Part of an axis. `stride` is the distance of neighbouring channels in the projection's result, 0 for other
  * elements.
  */
-interface Piece {
+export interface Piece {
   readonly size: SymbolicSize;
   readonly stride: number;
+  /** What the elements of an attention's scores belong to; undefined for other tensors. */
+  readonly kind?: Kind;
 }
+export type Kind = 'batch' | 'heads' | 'tokens' | 'keys';
 /** From the slowest to the fastest. Pieces of size 1 are omitted. */
 export type Axis = readonly Piece[];
 export type Axes = readonly Axis[];
@@ -46,8 +49,8 @@ function takeAxis(pieces: Piece[], size: SymbolicSize): Axis | null {
     const above = wholeQuotient(piece.size, missing);
     const step = valueOf(missing);
     if (above !== null && (piece.stride === 0 || step !== null)) {
-      pieces.push({ size: above, stride: piece.stride * (step ?? 0) });
-      axis.unshift({ size: missing, stride: piece.stride });
+      pieces.push({ ...piece, size: above, stride: piece.stride * (step ?? 0) });
+      axis.unshift({ ...piece, size: missing });
     } else {
       // Two symbolic sizes may be equal at run time. Numbers that differ are not, and channels are numbers.
       const mayBeSame = piece.stride === 0 && (valueOf(piece.size) === null || valueOf(missing) === null);
@@ -73,9 +76,46 @@ export function reshapeAxes(axes: Axes, sizes: readonly SymbolicSize[]): Axes | 
   return [pieces, ...result];
 }
 
-/** True if an axis has all channels in their order, and nothing else. */
-export function hasAllChannels(axis: Axis | undefined, channels: number): boolean {
-  return axis !== undefined && channelsOf(axis)?.size === channels && axis.every(({ stride }) => stride > 0);
+/** Returns the number of elements of an axis; null if it is not known. */
+export const axisSize = (axis: Axis): number | null =>
+  axis.reduce<number | null>((total, { size }) => {
+    const value = valueOf(size);
+    return total === null || value === null ? null : total * value;
+  }, 1);
+
+/**
+ * Selects `count` channels from `begin` along an axis. Returns the axes and the distance of the first channel
+ * from that before; null if the axis has other elements, or the channels are not a part of one piece.
+ */
+export function selectChannels(
+  axes: Axes,
+  at: number,
+  begin: number,
+  count: number,
+): { axes: Axes; offset: number } | null {
+  const axis = axes[at];
+  const size = axis === undefined ? null : axisSize(axis);
+  if (size === null || !(begin >= 0 && count >= 1 && begin + count <= size)) return null;
+  if (count === size) return { axes, offset: 0 };
+  const [first, ...rest] = axis as [Piece, ...Piece[]];
+  const inner = axisSize(rest)!;
+  const isPart = first.stride > 0 && begin % inner === 0 && count % inner === 0;
+  if (!isPart) return null;
+  const part = [...pieceOf(known(count / inner), first.stride), ...rest];
+  const offset = (begin / inner) * first.stride;
+  return { axes: axes.map((one, index) => (index === at ? part : one)), offset };
+}
+
+/** Returns axes without one of size 1. */
+export const withoutAxis = (axes: Axes, at: number): Axes => axes.filter((_, index) => index !== at);
+
+/** Returns how many channels an axis has if they are contiguous and it has nothing else; else null. */
+export function contiguousChannels(axis: Axis | undefined): number | null {
+  const channels = axis === undefined ? null : channelsOf(axis);
+  const isAlone = axis?.every(({ stride }) => stride > 0);
+  return channels !== null && isAlone && (channels.stride === 1 || channels.size === 1)
+    ? channels.size
+    : null;
 }
 
 /** Returns the channels of an axis as one piece (size 1 if it has none); null if they are not contiguous. */
@@ -96,30 +136,37 @@ const isWithoutChannels = (axis: Axis): boolean => axis.every(({ stride }) => st
 /** How the channels are split into heads. */
 export interface HeadSplit {
   readonly heads: number;
+  readonly headDim: number;
+  /** Distance of the first channels of neighbouring heads. */
+  readonly headStride: number;
   /** The axis of the heads and the order of heads and rows in it, for comparison with another split. */
   readonly position: string;
+}
+
+/** Returns the position of the heads in these axes; '' if there are none, null if they are in several. */
+export function headPosition(outer: Axes, isHead: (piece: Piece) => boolean): string | null {
+  const withHeads = outer.flatMap((axis, index) => (axis.some(isHead) ? [index] : []));
+  const [index] = withHeads;
+  if (index === undefined) return '';
+  const kinds = outer[index]!.map((piece) => (isHead(piece) ? 'heads' : 'rows'));
+  return withHeads.length === 1 ? `${index}: ${[...new Set(kinds)].join()}` : null;
 }
 
 /**
  * Returns the split of axes […, rows, channels of one head] (channelAxis -1) or […, channels of one head,
  * rows] (channelAxis -2); null for other axes.
  */
-export function headSplit(axes: Axes, channels: number, channelAxis: -1 | -2): HeadSplit | null {
+export function headSplit(axes: Axes, channelAxis: -1 | -2): HeadSplit | null {
   const headAxis = axes.at(channelAxis);
   const rows = axes.at(channelAxis === -1 ? -2 : -1);
   if (headAxis === undefined || rows === undefined || !isWithoutChannels(rows)) return null;
-  const head = channelsOf(headAxis);
-  const isHead =
-    head !== null && headAxis.every(({ stride }) => stride > 0) && (head.size === 1 || head.stride === 1);
-  if (!isHead || channels % head.size !== 0) return null;
-  const heads = channels / head.size;
+  const headDim = contiguousChannels(headAxis);
   const outer = axes.slice(0, -2);
-  const headsAxis = outer.findIndex((axis) => !isWithoutChannels(axis));
-  if (headsAxis < 0) return heads === 1 ? { heads, position: '' } : null;
-  const split = channelsOf(outer[headsAxis]!);
-  const isRest = split?.size === heads && split.stride === head.size;
-  const isAlone = outer.every((axis, index) => index === headsAxis || isWithoutChannels(axis));
-  if (!isRest || !isAlone) return null;
-  const kinds = outer[headsAxis]!.map(({ stride }) => (stride > 0 ? 'heads' : 'rows'));
-  return { heads, position: `${headsAxis}: ${[...new Set(kinds)].join()}` };
+  const position = headPosition(outer, ({ stride }) => stride > 0);
+  if (headDim === null || position === null) return null;
+  if (position === '') return { heads: 1, headDim, headStride: headDim, position };
+  const split = channelsOf(outer.find((axis) => !isWithoutChannels(axis))!);
+  // Interleaved channels of heads would need another order of the weights' rows.
+  const isApart = split !== null && split.stride >= headDim;
+  return isApart ? { heads: split.size, headDim, headStride: split.stride, position } : null;
 }

@@ -1,16 +1,22 @@
-import { viewBytes } from '../bytes';
-import { checkDType, fail, readOptions } from '../checks';
 import type { DType, TypedArray } from '../core';
 import { WeightsError } from '../errors';
 import { DiffusionCrossAttention } from '../layer';
 import { getCore } from '../runtime';
-import { findAttentions } from './attention_pattern';
+import { Tensor } from '../tensor';
+import { attentionNodes, readAttention } from './attention_pattern';
 import type { Attention } from './attention_pattern';
-import { readWeight } from './linear';
+import type { ConstantArray } from './constant_arrays';
+import { attachExternalData } from './external_data';
+import { checkFile, checkImportOptions } from './import_options';
+import type { FromOnnxOptions } from './import_options';
+import { readBias, readWeight } from './linear';
 import { readModel } from './model';
+import type { NodeProto } from './model';
 import { refuse } from './model_graph';
-import { modulePath } from './module_path';
-import { dataTypes, readElements } from './tensors';
+import { modulePath, nearbyPath } from './module_path';
+import { makeSearch } from './search';
+import type { AttentionSearch } from './search';
+import { dataTypes } from './tensors';
 
 /** An attention layer of an ONNX model. */
 export interface ImportedAttention {
@@ -23,12 +29,28 @@ export interface ImportedAttention {
   kind: 'cross' | 'self';
   /** The caller must dispose it. */
   layer: DiffusionCrossAttention;
+  /**
+   * Constant masks and biases of the scores, also causal ones, as one additive mask [batch, heads, tokens,
+   * keys] with sizes of 1 where it broadcasts, for the calls of the layer. Missing if the model has none.
+   * The caller must dispose it.
+   */
+  mask?: Tensor;
+  /**
+   * Names of the model's inputs from which it computes a mask of the scores. A call of the layer needs that
+   * mask as its argument. Missing if the model has none.
+   */
+  maskInputs?: readonly string[];
 }
 
-export interface FromOnnxOptions {
-  /** dtype of the layers. Default: 'float64' if the model's weights are DOUBLE, else 'float32'. */
-  dtype?: DType;
+/** An attention that the layer cannot represent. */
+export interface RefusedAttention {
+  name: string;
+  /** Names the node, and what is expected. */
+  reason: string;
 }
+
+/** The layers of a model, and the attentions that are not among them. */
+export type ImportedAttentions = ImportedAttention[] & { readonly refused: readonly RefusedAttention[] };
 
 /** The layer's default; inputs may have any size. */
 const spatialSize = 64;
@@ -37,57 +59,105 @@ const maxDimension = 32768;
 /**
  * Creates a layer for each attention of an ONNX model, with its weights, heads and scale, in the order of the
  * model's nodes. Supports models of `toOnnx` and of PyTorch's exporters, with attention as plain operators,
- * as Attention of ai.onnx or as MultiHeadAttention of com.microsoft. The weights (FLOAT, DOUBLE, FLOAT16 or
- * BFLOAT16) must be inside the file.
+ * as Attention of ai.onnx or as Attention or MultiHeadAttention of com.microsoft. Weights are FLOAT, DOUBLE,
+ * FLOAT16, BFLOAT16, or integers with DequantizeLinear.
  *
- * Throws WeightsError that names the node if the file is damaged, has no attention, or has one that the layer
- * cannot compute; then it leaves no layer behind.
+ * Each operator between the projections is represented by the layer or the mask; otherwise the attention is
+ * refused. Throws WeightsError if the file is damaged or has no attention, and, if `strict`, for an attention
+ * that the layer cannot represent; then it leaves no layer behind.
  *
  * @example
- * for (const { name, kind, layer } of fromOnnx(file)) layers.set(name, layer);
+ * for (const { name, kind, layer, mask } of fromOnnx(file)) layers.set(name, { layer, mask });
  */
 export function fromOnnx(
   file: ArrayBuffer | SharedArrayBuffer | ArrayBufferView,
   options?: FromOnnxOptions,
-): ImportedAttention[] {
+): ImportedAttentions {
   getCore();
-  const { dtype } = readOptions('options', options, ['dtype']);
-  const bytes = viewBytes('file', file) ?? fail('file', file, 'an ArrayBuffer or Uint8Array (ONNX)');
-  if (dtype !== undefined) checkDType('dtype', dtype);
-  const { graph } = readModel(bytes);
+  const { dtype, externalData, isStrict, isWanted } = checkImportOptions(options);
+  const { graph, opsetImport } = readModel(checkFile(file));
   if (graph === undefined) throw new WeightsError('file is not a valid ONNX model: it has no graph');
-  const attentions = findAttentions(graph);
-  if (attentions.length === 0) {
+  attachExternalData(graph, externalData);
+  const search = makeSearch(graph, opsetImport);
+  const nodes = attentionNodes(search, graph.node);
+  if (nodes.length === 0) {
     throw new WeightsError(
       'file has no attention: no softmax between two products, and no attention operator',
     );
   }
   const imported: ImportedAttention[] = [];
+  const refused: RefusedAttention[] = [];
   try {
-    attentions.forEach((attention, index) => {
-      const name = modulePath(attention) ?? `attention_${index}`;
-      imported.push({ name, kind: attention.isSelf ? 'self' : 'cross', layer: makeLayer(attention, dtype) });
+    nodes.forEach((node, index) => {
+      const otherwise = `attention_${index}`;
+      let name: string | null = null;
+      try {
+        const attention = readAttention(search, node);
+        name = modulePath(search, attention) ?? otherwise;
+        if (isWanted(name)) imported.push(makeImported(search, name, attention, dtype));
+      } catch (error) {
+        name ??= nearbyPath(search, node) ?? otherwise;
+        if (!(error instanceof WeightsError)) throw error;
+        if (!isWanted(name)) return;
+        if (isStrict) throw error;
+        refused.push({ name, reason: error.message });
+      }
     });
   } catch (error) {
-    for (const { layer } of imported) layer.dispose();
+    for (const { layer, mask } of imported) {
+      layer.dispose();
+      mask?.dispose();
+    }
     throw error;
   }
+  // Not enumerable: the array is compared and printed as its elements.
+  return Object.defineProperty(imported, 'refused', { value: refused }) as ImportedAttentions;
+}
+
+function makeImported(
+  search: AttentionSearch,
+  name: string,
+  attention: Attention,
+  requested: DType | undefined,
+): ImportedAttention {
+  const isDouble = search.constants.type(attention.query.weight) === dataTypes.double;
+  const dtype = requested ?? (isDouble ? 'float64' : 'float32');
+  const layer = makeLayer(search, attention, dtype);
+  const imported: ImportedAttention = { name, kind: attention.isSelf ? 'self' : 'cross', layer };
+  try {
+    if (attention.mask !== null) imported.mask = makeMask(attention.mask, dtype);
+  } catch (error) {
+    layer.dispose();
+    throw error;
+  }
+  if (attention.maskInputs.length > 0) imported.maskInputs = attention.maskInputs;
   return imported;
 }
 
-function makeLayer(attention: Attention, requested: DType | undefined): DiffusionCrossAttention {
+const maxFloat32 = 3.4028234663852886e38;
+
+/** Finite numbers stay finite: rows of -infinity have no keys, rows of the lowest number have all. */
+function makeMask({ dims, elements }: ConstantArray, dtype: DType): Tensor {
+  const isFinite = (value: number) => value > -Infinity;
+  const values =
+    dtype === 'float64'
+      ? elements
+      : Float32Array.from(elements, (value) => (isFinite(value) ? Math.max(value, -maxFloat32) : value));
+  return Tensor.from(values, dims, dtype);
+}
+
+function makeLayer(search: AttentionSearch, attention: Attention, dtype: DType): DiffusionCrossAttention {
   const { node, query, key, value, output, bias, heads } = attention;
   const queryDim = query.inFeatures;
   const contextDim = key.inFeatures;
-  for (const dimension of [queryDim, contextDim]) {
-    const fits = dimension >= 1 && dimension <= maxDimension;
-    if (!fits) refuse(node, `has ${dimension} channels; expected 1 to ${maxDimension}`);
-  }
-  const isDouble = query.weight.dataType === dataTypes.double;
-  const dtype = requested ?? (isDouble ? 'float64' : 'float32');
+  requireDimension(node, queryDim);
+  requireDimension(node, contextDim);
   // Read before the layer is created, because the file's tensors may be invalid.
-  const parameters: TypedArray[] = [query, key, value, output].map(readWeight);
-  parameters.push(bias === null ? new Float32Array(queryDim) : readElements(bias));
+  const parameters: TypedArray[] = [query, key, value].map((linear) =>
+    readWeight(search, linear, linear.rows),
+  );
+  const whole = { offset: 0, headStride: queryDim, headDim: queryDim, heads: 1 };
+  parameters.push(readWeight(search, output, whole), readBias(search, { ...output, bias }));
   const flat = concatenate(parameters, dtype);
   const scale = chosenScale(attention, dtype);
   const options = scale === null ? { dtype } : { dtype, scale };
@@ -99,6 +169,11 @@ function makeLayer(attention: Attention, requested: DType | undefined): Diffusio
     throw error;
   }
   return layer;
+}
+
+function requireDimension(node: NodeProto, dimension: number): void {
+  const fits = dimension >= 1 && dimension <= maxDimension;
+  if (!fits) refuse(node, `has ${dimension} channels; expected 1 to ${maxDimension}`);
 }
 
 function concatenate(parts: readonly TypedArray[], dtype: DType): TypedArray {

@@ -1,14 +1,16 @@
 // Replaces the operators of an attention by one of ONNX Runtime, com.microsoft's MultiHeadAttention.
 import { show } from '../checks';
 import { ArgumentError, WeightsError } from '../errors';
-import { findAttentions } from './attention_pattern';
+import { attentionNodes, readAttention } from './attention_pattern';
 import type { Attention } from './attention_pattern';
 import { makeAttribute, makeNode } from './model';
 import type { AttributeProto, GraphProto, NodeProto } from './model';
+import { addZero, maskedRows } from './masked_rows';
+import { makeSearch } from './search';
 import { integerTensor } from './tensors';
 
 /** AttributeProto.AttributeType */
-const attributeTypes = { float: 1, int: 2 } as const;
+const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
 
 const integer = (name: string, i: number): AttributeProto =>
   makeAttribute({ name, type: attributeTypes.int, i });
@@ -17,21 +19,22 @@ const integer = (name: string, i: number): AttributeProto =>
  * Replaces each attention between its projections by one operator, and removes nodes that are unused
  * afterwards. Throws ArgumentError if an attention cannot be expressed by the operator.
  */
-export function fuseAttentions(graph: GraphProto): void {
+export function fuseAttentions(graph: GraphProto, opset: number): void {
   for (const attention of attentionsOf(graph)) {
-    const { node, output, scale, masks } = attention;
+    const { node, output, scale, terms } = attention;
     if (scale === 0) refuse(node, 'has scale 0, which for the operator means its default');
-    if (masks.some((mask) => mask.scale !== 1)) refuse(node, 'scales scores after a mask was added');
+    if (terms.some((term) => term.scale !== 1)) refuse(node, 'scales scores after a mask was added');
     const index = graph.node.findIndex(({ output: [value] }) => value === output.input);
     const joined = graph.node[index]!;
-    graph.node.splice(index, 1, ...fusedNodes(graph, attention, joined));
+    graph.node.splice(index, 1, ...fusedNodes(graph, attention, joined, opset));
   }
   removeUnused(graph);
 }
 
 function attentionsOf(graph: GraphProto): Attention[] {
   try {
-    return findAttentions(graph);
+    const search = makeSearch(graph, []);
+    return attentionNodes(search, graph.node).map((node) => readAttention(search, node));
   } catch (error) {
     if (!(error instanceof WeightsError)) throw error;
     throw new ArgumentError(`${notPossible}: ${error.message}`);
@@ -48,25 +51,57 @@ function refuse(node: NodeProto, problem: string): never {
  * Returns nodes that compute the output of `joined`, the node that joins the heads. The last one has its
  * name.
  */
-function fusedNodes(graph: GraphProto, attention: Attention, joined: NodeProto): NodeProto[] {
-  const { query, key, value, heads, scale, masks } = attention;
+function fusedNodes(graph: GraphProto, attention: Attention, joined: NodeProto, opset: number): NodeProto[] {
+  const { query, key, value, heads, scale, terms } = attention;
   const name = joined.name;
   const input = [query.output, key.output, value.output];
   const attribute = [integer('num_heads', heads)];
   if (scale !== null) attribute.push(makeAttribute({ name: 'scale', type: attributeTypes.float, f: scale }));
+  const fused = { opType: 'MultiHeadAttention', domain: 'com.microsoft', attribute };
+  if (terms.length === 0) return [makeNode({ ...fused, name, input, output: joined.output })];
   const nodes: NodeProto[] = [];
-  if (masks.length > 0) {
-    const [first, ...others] = masks.map((mask) => mask.value);
-    const sum = others.reduce((before, mask, index) => {
-      const output = `${name}.masks.${index}`;
-      nodes.push(makeNode({ name: output, opType: 'Add', input: [before, mask], output: [output] }));
-      return output;
-    }, first!);
-    nodes.push(...expandTokens(graph, name, sum, query.output));
-    input.push('', '', `${name}.mask`);
-  }
-  const fused = { name, opType: 'MultiHeadAttention', domain: 'com.microsoft', input, output: joined.output };
-  return [...nodes, makeNode({ ...fused, attribute })];
+  const [first, ...others] = terms.map((term) => term.value);
+  const sum = others.reduce((before, mask, index) => {
+    const output = `${name}.masks.${index}`;
+    nodes.push(makeNode({ name: output, opType: 'Add', input: [before, mask], output: [output] }));
+    return output;
+  }, first!);
+  nodes.push(...expandTokens(graph, name, sum, query.output));
+  const attended = `${name}.attention`;
+  const masked = [...input, '', '', `${name}.mask`];
+  nodes.push(makeNode({ ...fused, name: attended, input: masked, output: [attended] }));
+  return [...nodes, ...zeroRows(graph, name, sum, heads, opset, joined.output)];
+}
+
+/**
+ * Returns nodes that replace rows of `<name>.attention` without keys by zero, for each head: the operator
+ * returns NaN.
+ */
+function zeroRows(
+  graph: GraphProto,
+  name: string,
+  mask: string,
+  heads: number,
+  opset: number,
+  output: string[],
+): NodeProto[] {
+  const attended = `${name}.attention`;
+  const [rows, condition, moved] = [`${attended}.rows`, `${attended}.masked`, `${attended}.masked_rows`];
+  const [split, kept] = [`${attended}.heads`, `${attended}.kept`];
+  graph.initializer.push(integerTensor(`${split}.shape`, [0, 0, heads, -1]));
+  graph.initializer.push(integerTensor(`${rows}.shape`, [0, 0, -1]));
+  const zero = addZero(graph, `${attended}.zero`, 'float32');
+  const test = maskedRows(graph, condition, mask, opset);
+  const perm = makeAttribute({ name: 'perm', type: attributeTypes.ints, ints: [0, 2, 1, 3] });
+  const node = (opType: string, input: string[], result: string, attribute: AttributeProto[] = []) =>
+    makeNode({ name: result, opType, input, output: [result], attribute });
+  return [
+    ...test,
+    node('Transpose', [condition], moved, [perm]),
+    node('Reshape', [attended, `${split}.shape`], split),
+    node('Where', [moved, zero, split], kept),
+    makeNode({ name, opType: 'Reshape', input: [kept, `${rows}.shape`], output }),
+  ];
 }
 
 /** Returns nodes that broadcast a mask over the tokens as `<name>.mask`, which the operator does not do. */

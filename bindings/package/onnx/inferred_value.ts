@@ -40,13 +40,11 @@ export const isIntegerType = (type: number | undefined): boolean =>
 export class Step {
   constructor(
     readonly node: NodeProto,
+    /** The name of the value, one of the node's outputs. */
+    readonly value: string,
     private readonly inferred: ReadonlyMap<string, InferredValue>,
   ) {}
 
-  /** The name of the node's output. */
-  get value(): string {
-    return this.node.output[0] ?? '';
-  }
   input(index: number): InferredValue {
     return this.inferred.get(this.node.input[index] ?? '') ?? unknownValue;
   }
@@ -62,3 +60,6 @@ export class Step {
     return values?.every((value) => value !== null) ? (values as number[]) : null;
   }
 }
+
+/** Infers the value of a node's output. */
+export type Rule = (step: Step) => InferredValue;

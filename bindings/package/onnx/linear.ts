@@ -1,10 +1,24 @@
 // Linear layers in a model's graph: products with a constant matrix.
 import { show } from '../checks';
 import type { TypedArray } from '../core';
-import type { NodeProto, TensorProto } from './model';
-import { attributeOf, floatAttribute, integerAttribute, isStandard, maxSteps, refuse } from './model_graph';
+import { valueOf } from './symbolic_size';
+import { WeightsError } from '../errors';
+import type { Constants } from './constants';
+import type { InferredValue } from './inferred_value';
+import type { NodeProto } from './model';
+import { attributeOf, floatAttribute, hasOldBroadcast, integerAttribute, isStandard } from './model_graph';
+import { refuse } from './model_graph';
 import type { ModelGraph } from './model_graph';
-import { elementCount, readElements } from './tensors';
+import { isFloatType, refuseType } from './tensor_elements';
+
+/** What is known of a graph. */
+export interface Search {
+  readonly graph: ModelGraph;
+  readonly inferred: ReadonlyMap<string, InferredValue>;
+  /** Why a small tensor, which may be a shape, cannot be read; empty if all can. */
+  readonly unreadable: readonly string[];
+  readonly constants: Constants;
+}
 
 /** y = x·Wᵀ; for Gemm with its bias added. */
 export interface Linear {
@@ -14,15 +28,36 @@ export interface Linear {
   readonly output: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
-  readonly weight: TensorProto;
-  /** True if the file stores the weight as [inFeatures, outFeatures]. */
+  /** Name of a constant. */
+  readonly weight: string;
+  /** True if the constant is [inFeatures, outFeatures]. */
   readonly isTransposed: boolean;
-  readonly bias: TensorProto | null;
+  /** Name of a constant. */
+  readonly bias: string | null;
 }
 
-/** True for operators that return their first input unchanged, except for its type. */
-export const isTransparent = (node: NodeProto): boolean =>
-  isStandard(node) && ['Identity', 'Cast', 'Dropout'].includes(node.opType);
+/** Which outputs of a linear layer a head has: those from `offset`, at a distance of `headStride`. */
+export interface Rows {
+  readonly offset: number;
+  readonly headStride: number;
+  readonly headDim: number;
+  readonly heads: number;
+}
+
+/**
+ * True for operators that return their first input unchanged, except for its type: a Cast between types of
+ * floats, and a Dropout, which in a model for inference has no effect.
+ */
+export function isTransparent({ constants }: Search, node: NodeProto): boolean {
+  if (!isStandard(node)) return false;
+  if (node.opType === 'Cast') {
+    // A model has no integers where attention has its operands, unless it converts them.
+    return isFloatType(integerAttribute(node, 'to', 0));
+  }
+  if (node.opType !== 'Dropout') return node.opType === 'Identity';
+  const training = node.input[2] ?? '';
+  return training === '' || constants.uniform(training) === 0;
+}
 
 /** True for operators that change the shape but not the order of elements in memory. */
 export const isReshape = (node: NodeProto): boolean =>
@@ -30,44 +65,27 @@ export const isReshape = (node: NodeProto): boolean =>
 
 export const isTranspose = (node: NodeProto): boolean => isStandard(node) && node.opType === 'Transpose';
 
-interface Constant {
-  tensor: TensorProto;
-  /** True if it is transposed an odd number of times. */
-  isTransposed: boolean;
-}
+/** True for a node that adds, subtracts, multiplies or divides two values as NumPy broadcasts them. */
+export const isArithmetic = (node: NodeProto, ...types: readonly string[]): boolean =>
+  isStandard(node) && types.includes(node.opType) && node.input.length === 2 && !hasOldBroadcast(node);
 
-/**
- * Returns the tensor of the file that a value is a copy, a conversion or a transpose of; null for other
- * values.
- */
-export function findConstant(graph: ModelGraph, value: string): Constant | null {
-  let isTransposed = false;
-  let name = value;
-  for (let step = 0; step < maxSteps; ++step) {
-    const tensor = graph.constants.get(name);
-    if (tensor !== undefined) return { tensor, isTransposed };
-    const node = graph.producer(name);
-    if (node === undefined) return null;
-    if (isTranspose(node)) {
-      const perm = attributeOf(node, 'perm')?.ints ?? [1, 0];
-      if (perm.join() !== '1,0') return null;
-      isTransposed = !isTransposed;
-    } else if (!isTransparent(node)) return null;
-    name = node.input[0] ?? '';
-  }
-  return null;
+/** Returns a shape without symbols; null for others. */
+export function knownShape({ inferred }: Search, value: string): number[] | null {
+  const sizes = inferred.get(value)?.sizes?.map(valueOf);
+  return sizes?.every((size) => size !== null) ? (sizes as number[]) : null;
 }
 
 /** Returns the node as a linear layer; null if it is none. */
-export function asLinear(graph: ModelGraph, node: NodeProto): Linear | null {
+export function asLinear(search: Search, node: NodeProto): Linear | null {
+  const { graph, constants } = search;
   const isGemm = node.opType === 'Gemm';
   if (!isStandard(node) || !(isGemm || node.opType === 'MatMul')) return null;
   const [input = '', matrix = '', added = ''] = node.input;
-  const constant = findConstant(graph, matrix);
-  if (constant === null) return null;
-  const { tensor } = constant;
-  if (tensor.dims.length !== 2 || elementCount(tensor.dims) === null) {
-    refuse(node, `has the weight ${show(tensor.name)} of shape ${show(tensor.dims)}; expected a matrix`);
+  if (!constants.has(matrix) || constants.has(input)) return null;
+  const shape = knownShape(search, matrix);
+  if (shape?.length !== 2) {
+    const { name = matrix, dims = shape } = constants.origin(matrix) ?? {};
+    refuse(node, `has the weight ${show(name)} of shape ${show(dims)}; expected a matrix`);
   }
   const isPlain =
     !isGemm ||
@@ -75,49 +93,97 @@ export function asLinear(graph: ModelGraph, node: NodeProto): Linear | null {
       floatAttribute(node, 'alpha', 1) === 1 &&
       (added === '' || floatAttribute(node, 'beta', 1) === 1));
   if (!isPlain) refuse(node, 'has transA, alpha or beta; expected x·Wᵀ + bias');
+  if (added !== '' && !constants.has(added)) {
+    refuse(node, `has the bias ${show(added)}; expected a constant`);
+  }
+  let weight = matrix;
   // The matrix of MatMul is [inFeatures, outFeatures].
+  let isTransposed = !isGemm || integerAttribute(node, 'transB', 0) === 0;
+  const transpose = graph.producer(matrix);
+  // The layer reads a weight in both orders, which is faster than to transpose it first.
+  if (transpose !== undefined && isTranspose(transpose)) {
+    const perm = attributeOf(transpose, 'perm')?.ints ?? [1, 0];
+    if (perm.join() === '1,0') {
+      weight = transpose.input[0] ?? '';
+      isTransposed = !isTransposed;
+    }
+  }
+  const [rows, columns] = shape as [number, number];
   const isFlipped = isGemm && integerAttribute(node, 'transB', 0) !== 0;
-  const isTransposed = constant.isTransposed === isFlipped;
-  const [rows, columns] = tensor.dims as [number, number];
   return {
     node,
     input,
     output: node.output[0] ?? '',
-    inFeatures: isTransposed ? rows : columns,
-    outFeatures: isTransposed ? columns : rows,
-    weight: tensor,
+    inFeatures: isFlipped ? columns : rows,
+    outFeatures: isFlipped ? rows : columns,
+    weight,
     isTransposed,
-    bias: isGemm && added !== '' ? constantBias(graph, node, added) : null,
+    bias: isGemm && added !== '' ? added : null,
   };
 }
 
-function constantBias(graph: ModelGraph, node: NodeProto, value: string): TensorProto {
-  const constant = findConstant(graph, value);
-  return constant?.tensor ?? refuse(node, `has the bias ${show(value)}; expected a constant`);
-}
-
 /** Returns the constant that a node adds to `value`; null if the node does anything else. */
-export function addedConstant(graph: ModelGraph, node: NodeProto, value: string): TensorProto | null {
-  if (node.opType !== 'Add' || !isStandard(node)) return null;
-  const other = node.input[0] === value ? node.input[1] : node.input[0];
-  return findConstant(graph, other ?? '')?.tensor ?? null;
+export function addedConstant({ constants }: Search, node: NodeProto, value: string): string | null {
+  if (!isArithmetic(node, 'Add')) return null;
+  const other = (node.input[0] === value ? node.input[1] : node.input[0]) ?? '';
+  return constants.has(other) ? other : null;
 }
 
 /** True if all elements are zero. */
-export const isZero = (bias: TensorProto): boolean => readElements(bias).every((element) => element === 0);
+export const isZero = ({ constants }: Search, bias: string): boolean =>
+  constants.read(bias).elements.every((element) => element === 0);
 
-/** True if a tensor has one element for each channel, along its last axis. */
-export const isPerChannel = ({ dims }: TensorProto, channels: number): boolean =>
-  elementCount(dims) === channels && dims.at(-1) === channels;
+/** True if a constant has one element for each channel, along its last axis. */
+export function isPerChannel(search: Search, constant: string, channels: number): boolean {
+  const shape = knownShape(search, constant);
+  return shape !== null && shape.at(-1) === channels && shape.slice(0, -1).every((size) => size === 1);
+}
 
-/** Returns the weight's elements as [outFeatures, inFeatures]. */
-export function readWeight({ weight, isTransposed, inFeatures, outFeatures }: Linear): TypedArray {
-  const stored = readElements(weight);
-  if (!isTransposed) return stored;
-  const result = stored.slice();
-  for (let row = 0; row < outFeatures; ++row) {
-    for (let column = 0; column < inFeatures; ++column) {
-      result[row * inFeatures + column] = stored[column * outFeatures + row]!;
+/** Returns the elements of a constant of floats. */
+function readFloats({ constants }: Search, value: string): TypedArray {
+  const origin = constants.origin(value);
+  if (!isFloatType(constants.type(value)) && origin !== null) refuseType(origin);
+  const { elements } = constants.read(value);
+  const isFloat = elements instanceof Float32Array || elements instanceof Float64Array;
+  return isFloat ? elements : Float64Array.from(elements);
+}
+
+/** Returns a bias with one element for each output. */
+export function readBias(
+  search: Search,
+  { bias, outFeatures }: Pick<Linear, 'bias' | 'outFeatures'>,
+): TypedArray {
+  if (bias === null) return new Float32Array(outFeatures);
+  const elements = readFloats(search, bias);
+  if (elements.length === outFeatures) return elements;
+  if (elements.length === 1)
+    return elements.constructor === Float32Array
+      ? new Float32Array(outFeatures).fill(elements[0]!)
+      : new Float64Array(outFeatures).fill(elements[0]!);
+  throw new WeightsError(`bias ${show(bias)} has ${elements.length} elements; expected ${outFeatures}`);
+}
+
+/** Returns the weights of the heads as [heads · headDim, inFeatures]. */
+export function readWeight(search: Search, linear: Linear, rows: Rows): TypedArray {
+  const { weight, isTransposed, inFeatures, outFeatures } = linear;
+  const { offset, headStride, headDim, heads } = rows;
+  const stored = readFloats(search, weight);
+  if (stored.length !== inFeatures * outFeatures) {
+    throw new WeightsError(
+      `tensor ${show(weight)} has ${stored.length} elements; expected ${inFeatures * outFeatures}`,
+    );
+  }
+  const isWhole = headStride === headDim && offset === 0 && heads * headDim === outFeatures;
+  if (isWhole && !isTransposed) return stored;
+  const size = heads * headDim * inFeatures;
+  const result = stored instanceof Float32Array ? new Float32Array(size) : new Float64Array(size);
+  let to = 0;
+  for (let head = 0; head < heads; ++head) {
+    for (let channel = 0; channel < headDim; ++channel) {
+      const row = offset + head * headStride + channel;
+      const begin = isTransposed ? row : row * inFeatures;
+      const step = isTransposed ? outFeatures : 1;
+      for (let column = 0; column < inFeatures; ++column) result[to++] = stored[begin + column * step]!;
     }
   }
   return result;

@@ -1,8 +1,7 @@
 // Products of two matrices that both depend on a model's inputs: MatMul, Einsum and FusedMatMul.
-import { findConstant } from './linear';
+import type { Constants } from './constants';
 import type { NodeProto } from './model';
 import { einsumEquation, floatAttribute, integerAttribute, isStandard, refuse } from './model_graph';
-import type { ModelGraph } from './model_graph';
 
 export interface Product {
   readonly node: NodeProto;
@@ -15,21 +14,26 @@ export interface Product {
 const sumOverColumns = /^([a-z]*)([a-z])([a-z]),\1([a-z])\3->\1\2\4$/i;
 const sumOverRows = /^([a-z]*)([a-z])([a-z]),\1\3([a-z])->\1\2\4$/i;
 
-/** Returns the node as a product; null if it is none. */
-export function asProduct(graph: ModelGraph, node: NodeProto): Product | null {
-  const product = recognize(node);
-  const isOfInputs =
-    node.input.length === 2 && node.input.every((value) => findConstant(graph, value) === null);
-  return isOfInputs ? product : null;
+/** True for a product of two values that depend on the model's inputs, in whatever form. */
+export function isProduct(constants: Constants, { opType, input }: NodeProto): boolean {
+  if (!/MatMul|Einsum|^Gemm$/.test(opType)) return false;
+  const [first = '', second = ''] = opType === 'QLinearMatMul' ? [input[0], input[3]] : input;
+  return first !== '' && second !== '' && !constants.has(first) && !constants.has(second);
 }
 
-function recognize(node: NodeProto): Product | null {
-  if (isStandard(node)) {
-    const equation = einsumEquation(node);
-    if (node.opType === 'MatMul' || sumOverRows.test(equation)) return { node, summedAxis: -2, factor: 1 };
-    return sumOverColumns.test(equation) ? { node, summedAxis: -1, factor: 1 } : null;
+/**
+ * Returns a node for which isProduct is true as a product of matrices. Throws WeightsError for other forms.
+ */
+export function asProduct(node: NodeProto): Product {
+  if (node.input.length === 2) {
+    if (isStandard(node)) {
+      const equation = einsumEquation(node);
+      if (node.opType === 'MatMul' || sumOverRows.test(equation)) return { node, summedAxis: -2, factor: 1 };
+      if (sumOverColumns.test(equation)) return { node, summedAxis: -1, factor: 1 };
+    } else if (node.domain === 'com.microsoft' && node.opType === 'FusedMatMul') return fusedProduct(node);
   }
-  return node.domain === 'com.microsoft' && node.opType === 'FusedMatMul' ? fusedProduct(node) : null;
+  const form = node.opType === 'Einsum' ? `computes ${JSON.stringify(einsumEquation(node))}` : 'multiplies';
+  return refuse(node, `${form} in an attention; expected MatMul, FusedMatMul or an Einsum of matrices`);
 }
 
 /**

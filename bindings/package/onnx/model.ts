@@ -51,7 +51,14 @@ export interface TensorProto {
   name: string;
   rawData?: Uint8Array;
   doubleData: number[];
+  uint64Data: number[];
+  /** Where the data are if they are outside the file: location, offset, length. */
+  externalData: StringStringEntryProto[];
   dataLocation?: number;
+}
+export interface StringStringEntryProto {
+  key: string;
+  value: string;
 }
 export interface ValueInfoProto {
   name: string;
@@ -100,6 +107,7 @@ class Message<T extends object> {
   }
 }
 
+const entry = new Message<StringStringEntryProto>({ key: [1, 'string'], value: [2, 'string'] });
 const tensor = new Message<TensorProto>({
   dims: [1, 'int', 'many'],
   dataType: [2, 'int'],
@@ -109,6 +117,8 @@ const tensor = new Message<TensorProto>({
   name: [8, 'string'],
   rawData: [9, 'bytes'],
   doubleData: [10, 'double', 'many'],
+  uint64Data: [11, 'int', 'many'],
+  externalData: [13, entry, 'many'],
   dataLocation: [14, 'int'],
 });
 const attribute = new Message<AttributeProto>({

@@ -2,7 +2,8 @@
 import { show } from '../checks';
 import { WeightsError } from '../errors';
 import { makeTensor } from './model';
-import type { AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto } from './model';
+import type { AttributeProto, GraphProto, NodeProto, OperatorSetIdProto } from './model';
+import type { TensorProto, ValueInfoProto } from './model';
 import { dataTypes } from './tensors';
 
 /** Formats a node for an error message. */
@@ -20,7 +21,8 @@ export function refuse(node: NodeProto, problem: string): never {
 export const maxSteps = 64;
 
 /** True for ONNX's standard operators. */
-export const isStandard = (node: NodeProto): boolean => node.domain === '' || node.domain === 'ai.onnx';
+export const isStandard = ({ domain }: { readonly domain: string }): boolean =>
+  domain === '' || domain === 'ai.onnx';
 
 export const attributeOf = (node: NodeProto, name: string): AttributeProto | undefined =>
   node.attribute.find((attribute) => attribute.name === name);
@@ -47,7 +49,8 @@ function constantTensor(node: NodeProto): TensorProto | null {
     const { t, f, i, floats, ints } = attribute;
     switch (attribute.name) {
       case 'value':
-        return t === undefined ? null : { ...t, name: t.name || name };
+        if (t !== undefined) t.name ||= name;
+        return t ?? null;
       case 'value_float':
         return makeTensor({ name, dataType: dataTypes.float, floatData: [f ?? 0] });
       case 'value_int':
@@ -61,6 +64,14 @@ function constantTensor(node: NodeProto): TensorProto | null {
   return null;
 }
 
+/** True for arithmetic of operator sets before 7, which broadcasts only as its attributes say. */
+export const hasOldBroadcast = (node: NodeProto): boolean =>
+  attributeOf(node, 'broadcast') !== undefined || attributeOf(node, 'axis') !== undefined;
+
+/**
+ * The nodes of a graph without its Identity nodes: the inputs of the others are the values that those copy.
+ * Thus chains of any length cost nothing later.
+ */
 export class ModelGraph {
   /** Sorted topologically. */
   readonly nodes: readonly NodeProto[];
@@ -68,13 +79,16 @@ export class ModelGraph {
   readonly constants: ReadonlyMap<string, TensorProto>;
   /** The graph's inputs by name, without those that have an initializer. */
   readonly inputs: ReadonlyMap<string, ValueInfoProto>;
+  /** Version of the standard operators; 0 if the file has none. */
+  readonly operatorSet: number;
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, NodeProto[]>();
 
   /**
    * Throws WeightsError that names the node if a value has several producers or none, or depends on itself.
    */
-  constructor(graph: GraphProto) {
+  constructor(graph: GraphProto, operatorSets: readonly OperatorSetIdProto[]) {
+    this.operatorSet = operatorSets.find(isStandard)?.version ?? 0;
     const constants = new Map<string, TensorProto>();
     for (const tensor of graph.initializer) {
       if (constants.has(tensor.name)) {
@@ -94,14 +108,38 @@ export class ModelGraph {
       }
       const constant = node.opType === 'Constant' && isStandard(node) ? constantTensor(node) : null;
       if (constant !== null && node.output.length === 1) constants.set(node.output[0]!, constant);
-      for (const value of new Set(node.input)) {
-        const consumers = this.#consumers.get(value);
-        if (consumers === undefined) this.#consumers.set(value, [node]);
-        else consumers.push(node);
-      }
+      this.#addConsumer(node);
     }
     this.constants = constants;
-    this.nodes = this.#sort(graph.node);
+    this.nodes = this.#withoutCopies(this.#sort(graph.node));
+  }
+
+  #addConsumer(node: NodeProto): void {
+    for (const value of new Set(node.input)) {
+      const consumers = this.#consumers.get(value);
+      if (consumers === undefined) this.#consumers.set(value, [node]);
+      else consumers.push(node);
+    }
+  }
+
+  /** Returns the sorted nodes without Identity nodes, and registers them. */
+  #withoutCopies(sorted: readonly NodeProto[]): NodeProto[] {
+    const sources = new Map<string, string>();
+    const nodes: NodeProto[] = [];
+    this.#producers.clear();
+    this.#consumers.clear();
+    for (const node of sorted) {
+      const input = node.input.map((value) => sources.get(value) ?? value);
+      if (node.opType === 'Identity' && isStandard(node) && input.length === 1 && node.output.length === 1) {
+        sources.set(node.output[0]!, input[0]!);
+        continue;
+      }
+      const direct = { ...node, input };
+      nodes.push(direct);
+      for (const value of node.output) this.#producers.set(value, direct);
+      this.#addConsumer(direct);
+    }
+    return nodes;
   }
 
   /** Returns the node that computes a value; undefined for inputs and initializers. */

@@ -7,16 +7,30 @@ import type { InferredValue } from './inferred_value';
 import { ruleOf } from './shape_inference_rules';
 import type { TensorProto, ValueInfoProto } from './model';
 import type { ModelGraph } from './model_graph';
-import { elementCount, isReadable, readElements } from './tensors';
+import { WeightsError } from '../errors';
+import { elementCount, externalProblems, readElements } from './tensor_elements';
 
-function valueOfTensor(tensor: TensorProto): InferredValue {
+function valueOfTensor(tensor: TensorProto, unreadable: string[]): InferredValue {
   const count = elementCount(tensor.dims);
   if (count === null) return unknownValue;
   const sizes = tensor.dims.map(known);
   const isInteger = isIntegerType(tensor.dataType);
-  const isSmall = count <= maxElements && tensor.dims.length <= 1 && isReadable(tensor);
-  const elements = isSmall ? Array.from(readElements(tensor), (element) => known(element)) : null;
-  return { sizes, elements, isInteger };
+  const isSmall = count <= maxElements && tensor.dims.length <= 1;
+  return { sizes, elements: isSmall ? smallElements(tensor, unreadable) : null, isInteger };
+}
+
+/**
+ * Returns null for invalid data, and adds the reason if they are outside the file: only a tensor that is
+ * used must be valid.
+ */
+function smallElements(tensor: TensorProto, unreadable: string[]): SymbolicSize[] | null {
+  try {
+    return Array.from(readElements(tensor), (element) => known(element));
+  } catch (error) {
+    if (!(error instanceof WeightsError)) throw error;
+    if (externalProblems.has(tensor) && unreadable.length === 0) unreadable.push(error.message);
+    return null;
+  }
 }
 
 function valueOfDeclaration({ name, type }: ValueInfoProto): InferredValue {
@@ -40,22 +54,29 @@ function plausible(value: string, { sizes, elements, isInteger }: InferredValue)
   };
 }
 
-/** Returns what is known of each value by name. `declared` are the shapes that the file declares. */
+/**
+ * Returns what is known of each value by name. `declared` are the shapes that the file declares. Adds to
+ * `unreadable` why a small tensor, which may be a shape, cannot be read.
+ */
 export function inferValues(
   graph: ModelGraph,
   declared: readonly ValueInfoProto[],
+  unreadable: string[],
 ): Map<string, InferredValue> {
   const inferred = new Map<string, InferredValue>();
   const add = (value: string, found: InferredValue) => inferred.set(value, plausible(value, found));
   const declarations = new Map(declared.map((declaration) => [declaration.name, declaration]));
   for (const [name, declaration] of graph.inputs) add(name, valueOfDeclaration(declaration));
-  for (const [name, tensor] of graph.constants) add(name, valueOfTensor(tensor));
+  for (const [name, tensor] of graph.constants) add(name, valueOfTensor(tensor, unreadable));
   for (const node of graph.nodes) {
-    const value = node.output[0] ?? '';
-    if (value === '' || inferred.has(value)) continue;
-    const found = ruleOf(node)?.(new Step(node, inferred)) ?? unknownValue;
-    const declaration = declarations.get(value);
-    add(value, found.sizes === null && declaration ? valueOfDeclaration(declaration) : found);
+    for (const value of node.output) {
+      if (value === '' || inferred.has(value)) continue;
+      // Of other outputs, such as the mean of a normalization, nothing is known.
+      const rule = value === node.output[0] || node.opType === 'Split' ? ruleOf(node) : undefined;
+      const found = rule?.(new Step(node, value, inferred)) ?? unknownValue;
+      const declaration = declarations.get(value);
+      add(value, found.sizes === null && declaration ? valueOfDeclaration(declaration) : found);
+    }
   }
   return inferred;
 }

@@ -3,11 +3,10 @@
 import { isOne, known, one, product, quotient, valueOf, wholeQuotient } from './symbolic_size';
 import type { SymbolicSize } from './symbolic_size';
 import { isIntegerType, maxElements, newSize, unknownValue, ofElements, ofShape } from './inferred_value';
-import type { Elements, InferredValue, Sizes, Step } from './inferred_value';
+import type { Elements, Rule, Sizes, Step } from './inferred_value';
+import { layerRules } from './shape_inference_layers';
 import { attributeOf, einsumEquation, integerAttribute, isStandard } from './model_graph';
 import type { NodeProto } from './model';
-
-export type Rule = (step: Step) => InferredValue;
 
 const keepShape: Rule = (step) => ({ ...unknownValue, sizes: step.input(0).sizes });
 const keepAll: Rule = (step) => step.input(0);
@@ -101,9 +100,14 @@ const shape: Rule = (step) => {
 const gather: Rule = (step) => {
   const { elements, isInteger } = step.input(0);
   const indices = step.integers(1, '');
-  const isScalar = step.input(1).sizes?.length === 0;
+  const [sizes, chosen] = [step.input(0).sizes, step.input(1).sizes];
+  const isScalar = chosen?.length === 0;
   if (elements === null || indices === null) {
-    return { ...unknownValue, sizes: isList(step.input(0).sizes) ? step.input(1).sizes : null, isInteger };
+    const axis = integerAttribute(step.node, 'axis', 0);
+    const from = axis < 0 ? axis + (sizes?.length ?? 0) : axis;
+    const isKnown = sizes !== null && chosen !== null;
+    const all = isKnown ? [...sizes.slice(0, from), ...chosen, ...sizes.slice(from + 1)] : null;
+    return { ...unknownValue, sizes: all, isInteger };
   }
   const length = elements.length;
   return ofElements(
@@ -113,6 +117,28 @@ const gather: Rule = (step) => {
   );
 };
 
+/** Returns the sizes after a Slice: those of other axes stay, those that depend on symbols are unknown. */
+function slicedSizes(
+  step: Step,
+  starts: readonly number[] | null,
+  ends: readonly number[] | null,
+  steps: readonly number[] | null,
+  axes: readonly number[] | null,
+): Sizes | null {
+  const { sizes } = step.input(0);
+  if (sizes === null) return null;
+  return sizes.map((size, axis) => {
+    if (axes === null) return newSize(step.value, axis);
+    const index = axes.findIndex((one) => (one < 0 ? one + sizes.length : one) === axis);
+    if (index < 0) return size;
+    const [length, start, end] = [valueOf(size), starts?.[index], ends?.[index]];
+    const isPlain = length !== null && start !== undefined && end !== undefined;
+    if (!isPlain || (step.has(4) && steps?.[index] !== 1)) return newSize(step.value, axis);
+    const [from, to] = range(length, start, end);
+    return known(Math.max(to - from, 0));
+  });
+}
+
 const slice: Rule = (step) => {
   const { elements, isInteger } = step.input(0);
   const starts = step.integers(1, 'starts');
@@ -120,9 +146,10 @@ const slice: Rule = (step) => {
   const steps = step.has(4) ? step.integers(4, '') : [1];
   const isPlain = starts?.length === 1 && ends?.length === 1 && steps?.length === 1 && steps[0] === 1;
   if (elements === null || !isPlain) {
-    // The rank stays, the sizes are unknown.
-    const sizes = step.input(0).sizes?.map((_, axis) => newSize(step.value, axis));
-    return { ...unknownValue, sizes: sizes ?? null, isInteger };
+    const axes = step.has(3)
+      ? step.integers(3, '')
+      : (attributeOf(step.node, 'axes')?.ints ?? starts?.map((_, axis) => axis));
+    return { ...unknownValue, sizes: slicedSizes(step, starts, ends, steps, axes ?? null), isInteger };
   }
   return ofElements(elements.slice(...range(elements.length, starts[0]!, ends[0]!)), isInteger);
 };
@@ -142,7 +169,12 @@ const concat: Rule = (step) => {
   }
   const axis = integerAttribute(step.node, 'axis', 0);
   const joined = axis < 0 ? axis + first.length : axis;
-  return ofShape(first.map((size, index) => (index === joined ? newSize(step.value, index) : size)));
+  const sizeOfJoined = inputs.reduce<number | null>((sum, { sizes }) => {
+    const size = valueOf(sizes![joined] ?? newSize(step.value, joined));
+    return sum === null || size === null ? null : sum + size;
+  }, 0);
+  const joinedSize = sizeOfJoined === null ? newSize(step.value, joined) : known(sizeOfJoined);
+  return ofShape(first.map((size, index) => (index === joined ? joinedSize : size)));
 };
 
 const reshape: Rule = (step) => {
@@ -257,8 +289,28 @@ const expand: Rule = (step) => {
   return ofShape(broadcast(step.input(0).sizes, target));
 };
 
-const where: Rule = (step) =>
-  ofShape(broadcast(step.input(0).sizes, broadcast(step.input(1).sizes, step.input(2).sizes)));
+const where: Rule = (step) => {
+  const [condition, yes, no] = [step.input(0), step.input(1), step.input(2)];
+  const sizes = broadcast(condition.sizes, broadcast(yes.sizes, no.sizes));
+  const lists = [condition.elements, yes.elements, no.elements];
+  if (!isList(sizes) || lists.some((list) => list === null)) return ofShape(sizes);
+  const length = Math.max(...lists.map((list) => list!.length));
+  const at = (list: Elements, index: number) => list[list.length === 1 ? 0 : index] ?? null;
+  const elements = Array.from({ length }, (_, index) => {
+    const [chosen, first, second] = lists.map((list) => at(list!, index)) as [Size, Size, Size];
+    const value = chosen === null ? null : valueOf(chosen);
+    return value === null ? null : value === 0 ? second : first;
+  });
+  return { sizes, elements, isInteger: yes.isInteger && no.isInteger };
+};
+type Size = SymbolicSize | null;
+
+/** A size that is known only at run time differs from negative numbers. */
+const equal: Arithmetic = (first, second) => {
+  const [here, there] = [valueOf(first), valueOf(second)];
+  if (here !== null && there !== null) return known(here === there ? 1 : 0);
+  return Math.min(here ?? 0, there ?? 0) < 0 ? known(0) : null;
+};
 
 const rules = new Map<string, Rule>([
   ['Add', combine(numeric((first, second) => first + second))],
@@ -286,17 +338,41 @@ const rules = new Map<string, Rule>([
   ['Gemm', gemm],
   ['Einsum', einsum],
   ['Attention', attention],
+  ['MultiHeadAttention', attention],
   ['ConstantOfShape', constantOfShape],
   ['Expand', expand],
   ['Where', where],
+  ['Equal', combine(equal)],
+  ...['Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Min', 'Max'].map(
+    (name): [string, Rule] => [name, combine(() => null)],
+  ),
+  ...layerRules,
   ...[
     ...['Dropout', 'Softmax', 'LayerNormalization', 'GroupNormalization', 'InstanceNormalization'],
-    ...['RMSNormalization', 'Relu', 'Sigmoid', 'Tanh', 'Erf', 'Gelu', 'Exp', 'Log', 'Abs', 'Clip'],
+    ...[
+      'RMSNormalization',
+      'Trilu',
+      'Not',
+      'IsNaN',
+      'Sin',
+      'Cos',
+      'CumSum',
+      'Softplus',
+      'Relu',
+      'Sigmoid',
+      'Tanh',
+      'Erf',
+      'Gelu',
+      'Exp',
+      'Log',
+      'Abs',
+      'Clip',
+    ],
   ].map((name): [string, Rule] => [name, keepShape]),
 ]);
 
 /** Returns undefined for unknown operators. */
 export function ruleOf(node: NodeProto): Rule | undefined {
-  const isKnown = isStandard(node) || node.opType === 'FusedMatMul';
+  const isKnown = isStandard(node) || ['FusedMatMul', 'MultiHeadAttention'].includes(node.opType);
   return isKnown ? rules.get(node.opType) : undefined;
 }

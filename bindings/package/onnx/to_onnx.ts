@@ -1,7 +1,9 @@
 import { checkArray, checkInteger, readOptions, show, sizeOf } from '../checks';
+import type { DType } from '../core';
 import { ArgumentError } from '../errors';
 import { checkNode, checkOutputs, constantData } from '../graph';
 import type { ComputationNode } from '../graph';
+import { addZero, maskedRows } from './masked_rows';
 import { makeAttribute, makeNode, writeModel } from './model';
 import type { AttributeProto, GraphProto, ValueInfoProto } from './model';
 import { dataTypeOf, floatTensor, integerTensor } from './tensors';
@@ -16,7 +18,7 @@ export interface Fusion {
   domain: string;
   /** Throws ArgumentError that contains `description` for a node that cannot be converted. */
   check(node: ComputationNode, description: string): void;
-  apply(graph: GraphProto): void;
+  apply(graph: GraphProto, opset: number): void;
 }
 
 /** The minimum version of the file format for each operator set. */
@@ -77,10 +79,10 @@ export function writeOnnx(
   const nodes = sortNodes(outputs);
   checkNodes(nodes, inputNodes, fusion);
 
-  const graph = new GraphWriter(inputNodes).write(nodes, outputs);
+  const graph = new GraphWriter(inputNodes, opset).write(nodes, outputs);
   const opsetImport = [{ domain: '', version: opset }];
   if (fusion !== null) {
-    fusion.apply(graph);
+    fusion.apply(graph, opset);
     opsetImport.push({ domain: fusion.domain, version: 1 });
   }
   const file = writeModel({
@@ -183,7 +185,10 @@ class GraphWriter {
   readonly #usedNames = new Set<string>();
 
   /** Names the inputs first, so that their names do not change: users of the model need them. */
-  constructor(inputs: readonly ComputationNode[]) {
+  constructor(
+    inputs: readonly ComputationNode[],
+    private readonly opset: number,
+  ) {
     for (const input of inputs) {
       const name = this.#newName(input.name);
       this.#names.set(input, name);
@@ -218,7 +223,19 @@ class GraphWriter {
     const attribute = Object.entries(attributes).map(([key, type]) =>
       attributeOf(key, type, node.attributes[key]),
     );
-    this.#graph.node.push(makeNode({ name, opType: node.op, input, output: [name], attribute }));
+    const isMasked = node.op === 'Softmax' && ['Add', 'Sub'].includes(node.inputs[0]!.op);
+    const output = [isMasked ? this.#newName(`${name}.rows`) : name];
+    this.#graph.node.push(makeNode({ name: output[0]!, opType: node.op, input, output, attribute }));
+    if (isMasked) this.#zeroMaskedRows(name, input[0]!, output[0]!, node.dtype);
+  }
+
+  #zeroMaskedRows(name: string, scores: string, rows: string, dtype: DType): void {
+    const condition = this.#newName(`${name}.masked`);
+    this.#graph.node.push(...maskedRows(this.#graph, condition, scores, this.opset));
+    const zero = addZero(this.#graph, this.#newName(`${name}.zero`), dtype);
+    this.#graph.node.push(
+      makeNode({ name, opType: 'Where', input: [condition, zero, rows], output: [name] }),
+    );
   }
 
   #addShape(name: string, shape: readonly number[]): string {
