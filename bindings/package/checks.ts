@@ -133,6 +133,15 @@ export function readOptions<T extends object, K extends keyof T & string>(
   return options;
 }
 
+/** Returns the entries of a Map of any realm; null for everything else. */
+export function mapEntries(value: unknown): [unknown, unknown][] | null {
+  try {
+    return [...Map.prototype.entries.call(value as Map<unknown, unknown>)];
+  } catch {
+    return null;
+  }
+}
+
 /** Returns a copy of an array, each element of which is read once. */
 export function checkArray(argument: string, value: unknown, expected: string, max = 65536): unknown[] {
   return read(argument, () => {

@@ -1,6 +1,6 @@
 // Loading and saving of named weights.
 import { takeBytes } from './bytes';
-import { checkBoolean, checkString, fail, read, readOptions, show } from './checks';
+import { checkBoolean, checkString, fail, mapEntries, read, readOptions, show } from './checks';
 import { decodeInto, decodeValues, type Encoded } from './decoding';
 import { ArgumentError } from './errors';
 import { failInstance } from './instances';
@@ -84,17 +84,8 @@ function checkMapping(mapping: unknown): WeightMapping | null {
   };
 }
 
-/** Returns the entries of a Map of any realm; null for everything else. */
-function entriesOf(source: unknown): [string, Tensor][] | null {
-  try {
-    return [...Map.prototype.entries.call(source as Map<string, Tensor>)];
-  } catch {
-    return null;
-  }
-}
-
 function isNamedTensors(source: unknown): source is NamedTensors {
-  if (entriesOf(source) !== null) return true;
+  if (mapEntries(source) !== null) return true;
   return (
     typeof source === 'object' &&
     source !== null &&
@@ -169,7 +160,8 @@ function checkNaming(options: LoadWeightsOptions | undefined): Naming {
 }
 
 function toEntries(weights: NamedTensors): [string, Tensor][] {
-  return entriesOf(weights) ?? read('weights', () => Object.entries(weights as Record<string, Tensor>));
+  const entries = mapEntries(weights) ?? read('weights', () => Object.entries(weights));
+  return entries as [string, Tensor][];
 }
 
 /** A weight, and how its bytes are read once it is known to be needed. */

@@ -1,6 +1,6 @@
 // The options of fromOnnx, checked.
 import { viewBytes } from '../bytes';
-import { checkBoolean, checkDType, fail, readOptions } from '../checks';
+import { checkBoolean, checkDType, fail, readOptions, mapEntries } from '../checks';
 import type { DType } from '../core';
 import { ArgumentError } from '../errors';
 import { normalizedPath } from './external_data';
@@ -78,9 +78,8 @@ function viewBytesOrNull(value: unknown): Uint8Array | null {
 /** A Map is accepted as well as an object. */
 function readEntries(value: object): [string, unknown][] {
   try {
-    return value instanceof Map
-      ? [...(value as Map<unknown, unknown>)].map(([path, bytes]) => [String(path), bytes])
-      : Object.entries(value);
+    const entries = mapEntries(value) ?? Object.entries(value);
+    return entries.map(([path, bytes]) => [String(path), bytes]);
   } catch {
     // A getter or a proxy of the caller threw.
     throw new ArgumentError('externalData cannot be read; expected an object with bytes by path');
