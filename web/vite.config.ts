@@ -29,8 +29,13 @@ const tensorflowThreads: Plugin = {
       : null,
 };
 
+/** The newest syntax that pages contain. WebKit and Firefox before 141 have no `using`. */
+const target = 'es2022';
+
 export default defineConfig({
   root: here('.'),
+  // The development server's; its default is esnext.
+  oxc: { target },
   // Relative, so that the built site works under any path of a static host.
   base: './',
   plugins: [siteHeader, isolationWorker],
@@ -57,7 +62,7 @@ export default defineConfig({
   build: {
     outDir: here('../build/site'),
     emptyOutDir: true,
-    target: 'es2022',
+    target,
     rollupOptions: {
       input: {
         start: here('index.html'),
