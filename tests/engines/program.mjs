@@ -159,7 +159,12 @@ async function checkLayer({ main, onnx }) {
     check(error instanceof main.ShapeError && error instanceof main.CrossAttentionError, String(error));
   }
   check(code === 'ERR_SHAPE', `the code of a wrong shape is ${code}`);
-  for (const each of [layer, inputs.input, inputs.context]) each.dispose();
+  // What a compiled `using` calls, also in engines without Symbol.dispose.
+  const dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+  for (const each of [layer, inputs.input, inputs.context]) {
+    check(typeof each[dispose] === 'function', 'an object has no method for `using`');
+    each[dispose]();
+  }
   check(main.memoryInUse() === 0, `${main.memoryInUse()} bytes are in use after everything was disposed`);
 }
 

@@ -85,6 +85,8 @@ const embedWasm = {
   },
 };
 
+const disposeSymbol = 'bindings/package/dispose_symbol.ts';
+
 /** Builds a module that contains a .wasm file. */
 async function bundleEmbedded(build, name, file) {
   // A build of only some variants leaves out the others.
@@ -118,6 +120,7 @@ async function bundleSingleFile(build, define) {
       outfile: `dist/single_file.${ending}`,
       format,
       define,
+      inject: [disposeSymbol],
       // It would contain the .wasm file again.
       sourcemap: false,
       // The URL of the .wasm file, which is not used.
@@ -134,7 +137,7 @@ export async function bundlePackage() {
     if (name !== 'wasm') rmSync(path.join(project, 'dist', name), { recursive: true });
   }
   const { build } = await import('esbuild');
-  const define = { packageVersion: JSON.stringify(packageVersion()) };
+  const define = { packageVersion: JSON.stringify(packageVersion()), 'Symbol.dispose': 'disposeSymbol' };
   const { metafile } = await build({
     ...commonOptions,
     metafile: true,
@@ -158,6 +161,7 @@ export async function bundlePackage() {
       ...Object.keys(embedded).map((name) => `./${name}.js`),
     ],
     define,
+    inject: [disposeSymbol],
     plugins: [wgslPlugin],
   });
   numberChunks(path.join(project, 'dist'));
