@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { Builder, Capabilities } from 'selenium-webdriver';
 import { which } from '../../tools/lib/commands.mjs';
 import { ensureSystemPackages } from '../../tools/lib/system_packages.mjs';
@@ -42,6 +43,8 @@ async function isListening(url) {
   }
 }
 
+const browserArguments = ['--automation', '--enable-write-console-messages-to-stdout=true'];
+
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /**
@@ -62,24 +65,30 @@ export async function launchWebKit({ sharedMemory = true } = {}) {
     WEBKIT_DISABLE_COMPOSITING_MODE: '1',
     ...(sharedMemory && { JSC_useSharedArrayBuffer: '1' }),
   };
-  const driver = spawn(which('WebKitWebDriver'), [`--port=${port}`], { env: environment, stdio: 'ignore' });
+  const stdio = ['ignore', 'pipe', 'ignore'];
+  const driver = spawn(which('WebKitWebDriver'), [`--port=${port}`], { env: environment, stdio });
+  // WebDriver has no events for the console; MiniBrowser prints them.
+  let problems = [];
+  createInterface({ input: driver.stdout }).on('line', (line) => {
+    if (/^CONSOLE .*(ERROR|WARN)/.test(line)) problems.push(line);
+  });
   const stop = () => [driver, server].forEach((program) => program.kill());
   process.once('exit', stop);
   try {
     for (let tries = 0; !(await isListening(url)) && tries < 100; ++tries) await pause(100);
     const capabilities = new Capabilities({
       browserName: 'MiniBrowser',
-      'webkitgtk:browserOptions': { binary: findMiniBrowser(), args: ['--automation'] },
+      'webkitgtk:browserOptions': { binary: findMiniBrowser(), args: browserArguments },
     });
     const session = await new Builder().usingServer(url).withCapabilities(capabilities).build();
     const version = (await session.getCapabilities()).get('browserVersion');
     return {
       version,
       async open(address) {
+        problems = [];
         await session.get(address);
         return {
-          // WebDriver has no events for the console.
-          problems: [],
+          problems,
           evaluate: (source) => session.executeScript(`return (${source})`),
           close: () => session.get('about:blank'),
         };

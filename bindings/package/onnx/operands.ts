@@ -105,7 +105,7 @@ function replay(
 /** Returns the axes after a node; null if they are unknown or the node does more than move elements. */
 export function passAxes(search: Search, node: NodeProto, axes: Axes): { axes: Axes; offset: 0 } | null {
   if (isTransparent(search, node)) return { axes, offset: 0 };
-  let moved: Axes | null = null;
+  let moved: Axes | null;
   if (isTranspose(node)) {
     const perm = attributeOf(node, 'perm')?.ints ?? axes.map((_, axis) => axes.length - 1 - axis);
     moved = transposeAxes(axes, perm);
