@@ -9,14 +9,14 @@ import { project } from './lib/paths.mjs';
 import { main, step } from './lib/steps.mjs';
 import { ensureSystemPackages } from './lib/system_packages.mjs';
 
-const groups = ['node', 'runtimes', 'chromium', 'firefox', 'webkit'];
+const groups = ['node', 'runtimes', 'bundlers', 'chromium', 'firefox', 'webkit', 'site'];
 
 export const command = {
   name: 'npm run test:engines',
   summary:
     'Runs the same checked program with the packed package in Node, Deno, Bun, test runners, ' +
-    'Chromium, Firefox and WebKit. Prints what each saw and updates the table of docs/engines.md. Installs ' +
-    'the engines and builds the package.',
+    'bundlers, Chromium, Firefox and WebKit. Prints what each saw and updates the table of ' +
+    'docs/engines.md. Installs the engines and builds the package.',
   options: {
     only: {
       type: 'name',

@@ -62,8 +62,8 @@ export function checkInputs(
 
 /**
  * Returns a mask as compiled graphs read it: a boolean one becomes additive, 0 and -infinity, unless it is a
- * key mask of the graph's dtype. The caller disposes a tensor that is not `tensor` itself. Throws ArgumentError
- * for other values than ones and zeros.
+ * key mask of the graph's dtype. The caller disposes a tensor that is not `tensor` itself. Throws
+ * ArgumentError for other values than ones and zeros.
  */
 export function asGraphMask({ node }: CompiledInput, tensor: unknown): Tensor {
   if (!Tensor.isTensor(tensor) || !tensor.isBoolean || node.attributes['broadcast'] !== true) {

@@ -18,8 +18,8 @@ export function copyToWasm<H extends CoreHandle & { view(): NumberArray }>(
   const handle = allocate();
   try {
     const target = handle.view();
-    // Allocation may have grown the memory, which detaches all views of it: `source` was a view, and its bytes
-    // are at the same offset of the new buffer.
+    // Allocation may have grown the memory, which detaches all views of it: `source` was a view, and its
+    // bytes are at the same offset of the new buffer.
     const isDetached = source.byteLength !== byteLength;
     target.set(isDetached ? viewAgain(source, target.buffer, byteOffset, byteLength) : source);
     return handle;

@@ -104,13 +104,9 @@ export class DiffusionCrossAttention {
       checkInteger('blockSizeKV', blockSizeKV, 0, maxDimension),
     ] as const;
     this.headDim = queryDim / numHeads;
-    this.#state = new LayerState(() => layerClass.create(...sizes), this.dtype, {
-      queryDim,
-      contextDim,
-      numHeads,
-      headDim: this.headDim,
-      scale: scale ?? 1 / Math.sqrt(this.headDim),
-    });
+    const { headDim } = this;
+    const known = { queryDim, contextDim, numHeads, headDim, scale: scale ?? 1 / Math.sqrt(headDim) };
+    this.#state = new LayerState(() => layerClass.create(...sizes), this.dtype, known);
     this.#backwardPass = new BackwardPass(this.#state);
     this.parameterCount = this.#state.core.parametersView().length;
     lockFields(this);

@@ -21,10 +21,10 @@ export interface LayerOptions {
 
 export interface AttentionOptions {
   /**
-   * Key mask [B | 1, L] (1 = attend, 0 = ignore), or additive mask [B | 1, N | 1, L] or [B | 1, heads | 1, N |
-   * 1, L] of the layer's dtype. A boolean tensor (Tensor.isBoolean) of any of these shapes says which keys are
-   * attended to. A row whose keys are all ignored gives a zero attention output. Context rows that no row of
-   * the batch attends to may have any values, also NaN. Default: no mask.
+   * Key mask [B | 1, L] (1 = attend, 0 = ignore), or additive mask [B | 1, N | 1, L] or [B | 1, heads | 1, N
+   * | 1, L] of the layer's dtype. A boolean tensor (Tensor.isBoolean) of any of these shapes says which keys
+   * are attended to. A row whose keys are all ignored gives a zero attention output. Context rows that no row
+   * of the batch attends to may have any values, also NaN. Default: no mask.
    */
   mask?: Tensor | null;
 }

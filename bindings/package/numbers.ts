@@ -5,7 +5,9 @@ import type { DType } from './core';
 import { ArgumentError, OutOfMemoryError } from './errors';
 import { plainTypedArray, typedArrayName } from './typed_arrays';
 
-/** How numbers are given. 'float16' and 'bfloat16' are the bits of a Uint16Array; they are stored as float32. */
+/**
+ * How numbers are given. 'float16' and 'bfloat16' are the bits of a Uint16Array; they are stored as float32.
+ */
 export type GivenDType = DType | 'float16' | 'bfloat16';
 
 /** Elements of one kind. */
@@ -115,8 +117,8 @@ export function checkNumbers(
   const view = plainTypedArray(value as object);
   if (view === null) {
     throw new ArgumentError(
-      `${argument} has a detached or shrunk buffer; expected numbers. A view of a Tensor is valid only until ` +
-        'the next call into this package: use data()',
+      `${argument} has a detached or shrunk buffer; expected numbers. A view of a Tensor is valid only ` +
+        'until the next call into this package: use data()',
     );
   }
   checkLength(view.length);

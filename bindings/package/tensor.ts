@@ -91,8 +91,8 @@ export class Tensor {
   }
 
   /**
-   * Copies `data`, row by row: numbers, booleans (1 and 0; see isBoolean) or bigints. `dtype` defaults to that
-   * of a Float32Array or Float64Array, else to 'float32'. With 'float16' or 'bfloat16', `data` is a
+   * Copies `data`, row by row: numbers, booleans (1 and 0; see isBoolean) or bigints. `dtype` defaults to
+   * that of a Float32Array or Float64Array, else to 'float32'. With 'float16' or 'bfloat16', `data` is a
    * Uint16Array of their bits, which are stored as float32. Throws ShapeError if the shape has another number
    * of elements, ArgumentError if `data` has values of another type, or bigints that `dtype` cannot hold
    * exactly.

@@ -23,8 +23,8 @@ type TypedArrayClass = new (
 ) => ArrayLike<number | bigint>;
 
 /**
- * Returns a view of the same elements, of this realm's own class. Null if the buffer is detached or has become
- * too small.
+ * Returns a view of the same elements, of this realm's own class. Null if the buffer is detached or has
+ * become too small.
  */
 export function plainTypedArray(value: object): ArrayLike<number | bigint> | null {
   try {

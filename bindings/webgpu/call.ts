@@ -54,8 +54,8 @@ function maskLayout(given: Shape | null, isBoolean: boolean): MaskLayout {
 }
 
 /**
- * Returns the sizes of a call. `maskIsBoolean`: the mask has ones and zeros whatever its rank. The shapes must
- * have passed `checkCall`; null: no context, no mask.
+ * Returns the sizes of a call. `maskIsBoolean`: the mask has ones and zeros whatever its rank. The shapes
+ * must have passed `checkCall`; null: no context, no mask.
  */
 export function callSizes(
   { queryDim, contextDim }: Pick<LayerSizes, 'queryDim' | 'contextDim'>,

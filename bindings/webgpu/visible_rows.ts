@@ -21,8 +21,8 @@ export interface MaskedRows {
 }
 
 /**
- * Returns the context as a call reads it: `source` without a mask, else a copy in which rows are zeros that no
- * token attends to. They may contain NaN.
+ * Returns the context as a call reads it: `source` without a mask, else a copy in which rows are zeros that
+ * no token attends to. They may contain NaN.
  */
 export function recordVisibleRows(
   { recorder, scratch }: Recording,

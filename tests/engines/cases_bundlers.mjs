@@ -35,7 +35,7 @@ async function built(each) {
   return targets.get(each);
 }
 
-/** A bundler that leaves out the .wasm files makes init look for them in vain; the browser reports that. */
+/** A bundler that leaves out the .wasm files makes init request missing files, which the browser reports. */
 const isMissingFile = (problem) =>
   /^status 404: .*\.wasm$|^request failed: .*\.wasm |Failed to load resource.*404/.test(problem);
 
@@ -73,7 +73,7 @@ const expectedOf = ({ omitsFiles }, isolated) => {
 export const cases = [
   ...builds.flatMap((each) =>
     [true, false].map((isolated) => ({
-      group: 'bundler',
+      group: 'Bundlers',
       name: each.name,
       conditions: `build, ${isolated ? 'isolated' : 'not isolated'}`,
       expected: expectedOf(each, isolated),

@@ -1,5 +1,5 @@
-// Copies of the caller's numbers to WASM memory, whose growth detaches views of it if there is one thread. The
-// tests run in child processes because WebAssembly memory never shrinks.
+// Copies of the caller's numbers to WASM memory, whose growth detaches views of it if there is one thread.
+// The tests run in child processes because WebAssembly memory never shrinks.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runForValue } from '../support/child.mjs';
@@ -7,7 +7,8 @@ import { initOptions } from '../support/variant.mjs';
 
 const load = (threads) => `
   import * as attention from 'diffusion-cross-attention';
-  const { init, memoryInUse, ArgumentError, CrossAttentionError, Tensor, DiffusionCrossAttention } = attention;
+  const { init, memoryInUse, ArgumentError, CrossAttentionError, Tensor } = attention;
+  const { DiffusionCrossAttention } = attention;
   await init({ ...${JSON.stringify(initOptions)}, threads: ${threads} });
   // Half of the initial memory: a copy makes it grow.
   const elements = 2 ** 21;
@@ -55,7 +56,7 @@ describe('copies of views of WASM memory', () => {
       ]);
     });
 
-    test(`setParameters and loadWeights read a view while the memory grows, threads: ${threads}`, async () => {
+    test(`setParameters and loadWeights read a view while memory grows, threads: ${threads}`, async () => {
       const same = await runForValue(`${load(threads)}
         const layer = new DiffusionCrossAttention(512, 512, 8, 8, { seed: 1 });
         const expected = layer.getParameters();

@@ -116,7 +116,8 @@ describe('at addresses above 3.5 GiB', () => {
       const runCompiled = async (graph) => {
         const inputs = [];
         const output = graph.exportComputationGraph(inputs);
-        const compiled = await attention.compile(output, inputs, { inputShapes: [input.shape, context.shape] });
+        const inputShapes = [input.shape, context.shape];
+        const compiled = await attention.compile(output, inputs, { inputShapes });
         const result = compiled.run(input, context);
         const values = result.data().join();
         compiled.dispose(); result.dispose();

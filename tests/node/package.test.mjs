@@ -84,7 +84,7 @@ describe('packed by npm', () => {
     assert.deepEqual(unexpected, []);
   });
 
-  test('has one entry for Node and one for browsers, and CommonJS for tools that know nothing else', async () => {
+  test('has entries for Node, for browsers, and for tools without ES modules', async () => {
     const conditions = {
       '.': ['index.js', 'index_browser.js', 'single_file.cjs'],
       './denoiser': ['denoiser.js', 'denoiser_browser.js', 'denoiser.js'],

@@ -151,7 +151,8 @@ describe('bigints', () => {
 
 describe('other arrays', () => {
   test('with holes, wrong elements and lengths', () => {
-    assertThrows(() => Tensor.from([1, , 3], [3]), ArgumentError, 'data[1] is undefined'); // eslint-disable-line no-sparse-arrays
+    // eslint-disable-next-line no-sparse-arrays
+    assertThrows(() => Tensor.from([1, , 3], [3]), ArgumentError, 'data[1] is undefined');
     assertThrows(() => Tensor.from(['1'], [1]), ArgumentError, 'data[0] is "1"');
     assertThrows(() => Tensor.from([[1, 2]], [2]), ShapeError, 'data has 1 elements; expected 2');
     assertThrows(() => Tensor.from({ length: 2 ** 40 }, [2 ** 40]), OutOfMemoryError);

@@ -202,7 +202,8 @@ process.exit();
   };
   for (const [name, [answer, reason]] of Object.entries(first)) {
     test(`requestAdapter ${name}: a later call uses the GPU`, async () => {
-      const host = `installNavigatorGpu({ adapter: (real) => (requests++ === 0 ? ${answer} : real) });${onGpu}`;
+      const adapter = `(real) => (requests++ === 0 ? ${answer} : real)`;
+      const host = `installNavigatorGpu({ adapter: ${adapter} });${onGpu}`;
       const { info, longest, explanations } = await start(host);
       assert.equal(info.device, 'wasm');
       assert.match(info.webgpu, reason);

@@ -175,8 +175,8 @@ export class Trainer implements Disposable {
     return this.#trainer.disposed;
   }
   /**
-   * Frees its memory and that of its GpuTrainer. During withEma, the denoiser has its trained parameters again
-   * afterwards. A second call has no effect.
+   * Frees its memory and that of its GpuTrainer. During withEma, the denoiser has its trained parameters
+   * again afterwards. A second call has no effect.
    */
   dispose(): void {
     this.#leaveEma();

@@ -1,6 +1,6 @@
-// Copies the rows of a context, with zeros for those that the mask hides from all tokens, heads and batch rows
-// that share the context: the product of NaN and a probability of zero is NaN. Elements are copied as bits.
-// A workgroup copies a row.
+// Copies the rows of a context, with zeros for those that the mask hides from all tokens, heads and batch
+// rows that share the context: the product of NaN and a probability of zero is NaN. Elements are copied as
+// bits. A workgroup copies a row.
 struct Parameters {
   keys: u32,
   channels: u32,

@@ -122,7 +122,7 @@ const conditions = {
 
 export const nextCases = ['turbopack', 'webpack'].flatMap((bundler) =>
   Object.entries(conditions).map(([name, { pathname, expected }]) => ({
-    group: 'bundler',
+    group: 'Bundlers',
     name: `Next.js, ${bundler}`,
     conditions: name,
     expected,

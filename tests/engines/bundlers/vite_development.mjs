@@ -38,7 +38,7 @@ async function runOnServer(root, isolated) {
 /** Returns the cases. @param {() => Promise<string>} getFolder returns the folder of the program */
 export const viteDevelopment = (getFolder) =>
   [true, false].map((isolated) => ({
-    group: 'bundler',
+    group: 'Bundlers',
     name: 'Vite',
     conditions: `development server, ${isolated ? 'isolated' : 'not isolated'}`,
     expected: isolated ? { threads: 'several' } : { threads: 'one', reason: /not cross-origin isolated/ },
