@@ -1,5 +1,6 @@
 // State: the loaded WebAssembly core, what init chose, and GPU memory if there is any.
-import type { Core } from './core';
+import { viewBytes } from './bytes';
+import type { Core, CoreBytes } from './core';
 import { NotInitializedError } from './errors';
 import type { GpuMemory, GpuMemoryInUse } from './resident';
 
@@ -15,11 +16,12 @@ export interface RuntimeInfo {
   readonly version: string;
 }
 
-let loaded: { core: Core; info: RuntimeInfo } | null = null;
+/** `empty` has the buffer of WASM memory, which is another one after the memory has grown. */
+let loaded: { core: Core; info: RuntimeInfo; empty: CoreBytes } | null = null;
 let gpuMemory: GpuMemory | null = null;
 
 export function setRuntime(core: Core, info: RuntimeInfo): void {
-  loaded = { core, info };
+  loaded = { core, info, empty: loaded?.empty ?? core.Bytes.allocate(0) };
 }
 
 export function setGpuMemory(memory: GpuMemory | null): void {
@@ -32,6 +34,13 @@ export function getCore(): Core {
     throw new NotInitializedError('the package is not initialized; call `await init()`');
   }
   return loaded.core;
+}
+
+/** As viewBytes. A view of WASM memory, which is invalid after the memory has grown, is copied. */
+export function lastingBytes(argument: string, value: unknown): Uint8Array | null {
+  getCore();
+  const bytes = viewBytes(argument, value);
+  return bytes?.buffer === loaded!.empty.view().buffer ? bytes.slice() : bytes;
 }
 
 /** Returns what `init` found and chose. Throws NotInitializedError before `init`. */

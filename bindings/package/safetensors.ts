@@ -1,9 +1,9 @@
 // The header of a safetensors file: which tensors it has, and where their bytes are. Only the header is
 // copied to WASM memory, where the core parses it.
-import { viewBytes, withBytes } from './bytes';
+import { withBytes } from './bytes';
 import { show } from './checks';
 import { WeightsError } from './errors';
-import { getCore } from './runtime';
+import { getCore, lastingBytes } from './runtime';
 
 /** A tensor of a file. */
 export interface StoredTensor {
@@ -107,10 +107,10 @@ export function checkUnique(shards: readonly (readonly StoredTensor[])[]): void 
  * ArgumentError for an array with other elements.
  */
 export function tensorsInMemory(weights: unknown): TensorBytes[] | null {
-  const single = viewBytes('weights', weights);
+  const single = lastingBytes('weights', weights);
   if (single !== null) return tensorsOfFile(single);
   if (!Array.isArray(weights) || weights.length === 0) return null;
-  const files = Array.from(weights, (shard, index) => viewBytes(`weights[${index}]`, shard));
+  const files = Array.from(weights, (shard, index) => lastingBytes(`weights[${index}]`, shard));
   if (files.includes(null)) return null;
   const shards = files.map((file) => tensorsOfFile(file!));
   checkUnique(shards);

@@ -29,8 +29,8 @@ test('the error classes match the contract', () => {
     assert.deepEqual([error.code, error.message, error.name], [code, 'text', errorClass.name]);
     assert.match(error.stack, /errors\.test\.mjs/);
   }
-  // The six of the contract, and DeviceError of the entry 'denoiser'.
-  assert.equal(codes.size, 7);
+  // The six of the contract, AbortedError, and DeviceError of the entry 'denoiser'.
+  assert.equal(codes.size, 8);
   assert.equal(new Set(codes.values()).size, codes.size);
 });
 

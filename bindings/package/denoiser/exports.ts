@@ -2,6 +2,7 @@
 import type { FineTuner, FineTunerOptions } from './fine_tuner';
 
 export {
+  AbortedError,
   ArgumentError,
   CrossAttentionError,
   DeviceError,

@@ -1,9 +1,9 @@
 // Opens the sources of a WeightFile, and reads tensors from them.
-import { viewBytes } from '../bytes';
 import { checkInteger, fail, readOptions, show, sizeOf } from '../checks';
 import { decodeTensor } from '../decoding';
 import { CrossAttentionError, OutOfMemoryError, WeightsError } from '../errors';
 import type { FileContent, OpenOptions } from '../file_content';
+import { lastingBytes } from '../runtime';
 import {
   checkUnique,
   type Header,
@@ -68,7 +68,7 @@ class Opening {
 
   /** Opens one element of the argument: one shard, or those of an index. */
   async open(argument: string, source: unknown): Promise<Shard[]> {
-    const bytes = viewBytes(argument, source);
+    const bytes = lastingBytes(argument, source);
     if (bytes !== null) return [await this.#readHeader(bytesSource(argument, bytes))];
     if (hasTag(source, 'Blob', 'File')) {
       const { name } = source as File;

@@ -1,8 +1,9 @@
 // The options of fromOnnx, checked.
 import { viewBytes } from '../bytes';
-import { checkBoolean, checkDType, fail, readOptions, mapEntries } from '../checks';
+import { checkBoolean, checkDType, fail, mapEntries, readOptions } from '../checks';
 import type { DType } from '../core';
 import { ArgumentError } from '../errors';
+import { lastingBytes } from '../runtime';
 import { normalizedPath } from './external_data';
 
 type Bytes = ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
@@ -33,7 +34,8 @@ export interface ImportOptions {
 }
 
 const bytesOf = (argument: string, value: unknown): Uint8Array =>
-  viewBytes(argument, value) ?? fail(argument, value, 'an ArrayBuffer, SharedArrayBuffer or a view of one');
+  lastingBytes(argument, value) ??
+  fail(argument, value, 'an ArrayBuffer, SharedArrayBuffer or a view of one');
 
 /** Returns the bytes of the model. */
 export const checkFile = (file: unknown): Uint8Array => bytesOf('file', file);
