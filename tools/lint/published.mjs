@@ -7,8 +7,8 @@ import { output, run } from '../lib/commands.mjs';
 import { project } from '../lib/paths.mjs';
 
 /**
- * cjs-resolves-to-esm: `require` of the package finds ES modules. The package has nothing else, since it uses
- * top-level await and import.meta.url; CommonJS programs use `import()`.
+ * cjs-resolves-to-esm: `require` of the entries onnx and denoiser finds ES modules, which have no other form;
+ * CommonJS programs use `import()`.
  */
 const ignoredRules = ['cjs-resolves-to-esm'];
 
