@@ -3,6 +3,7 @@ import { type Core, coreClasses, coreFunctions } from './core';
 import { type LoadCore, makeInit, type Init } from './init';
 import { loadModule, type ModuleSources } from './module';
 import type { Platform } from './platform';
+import { setOpenFile } from './runtime';
 import { restoreStackAfterErrors } from './stack';
 
 const sources: ModuleSources<Core> = {
@@ -33,6 +34,10 @@ const prepare = (core: Core): void => restoreStackAfterErrors(core, coreClasses,
 
 /** Returns the function that loads the layer's module on a platform. */
 export function makeInitOn(platform: () => Promise<Platform>): Init {
-  const load: LoadCore = async (options) => loadModule(sources, await platform(), options, prepare);
+  const load: LoadCore = async (options) => {
+    const here = await platform();
+    setOpenFile(here.openFile);
+    return loadModule(sources, here, options, prepare);
+  };
   return makeInit(load, () => import('./webgpu.js'));
 }

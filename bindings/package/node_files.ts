@@ -1,16 +1,9 @@
-// Files on disk, in Node. The only module of the package that reads files; loaded if one is opened.
-// Builds for browsers replace it.
-
-/** A file on disk. It is opened for each read, so that nothing remains open if it is never closed. */
-export interface DiskFile {
-  readonly size: number;
-  /** Throws if the file has changed since it was opened. */
-  read(begin: number, target: Uint8Array): Promise<void>;
-}
+// Files on disk, in Node. A part of platform_node.
+import { open } from 'node:fs/promises';
+import type { DiskFile } from './platform';
 
 /** Opens a file by path or file: URL. Throws Node's error if there is no such file. */
 export async function openDiskFile(location: string | URL): Promise<DiskFile> {
-  const { open } = await import(/* @vite-ignore */ 'node:fs/promises');
   const withFile = async <T>(work: (file: Awaited<ReturnType<typeof open>>) => Promise<T>): Promise<T> => {
     const file = await open(location);
     try {

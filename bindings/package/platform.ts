@@ -19,6 +19,13 @@ export interface ThreadScript {
   url: string | null;
 }
 
+/** A file on disk. It is opened for each read, so that nothing remains open if it is never closed. */
+export interface DiskFile {
+  readonly size: number;
+  /** Throws if the file has changed since it was opened. */
+  read(begin: number, target: Uint8Array): Promise<void>;
+}
+
 export interface Platform {
   /** Returns the number of processor cores that this program may use; 0 if it is unknown. */
   cores(): number;
@@ -26,6 +33,8 @@ export interface Platform {
   compile(url: string): Promise<WebAssembly.Module>;
   /** Default: a worker of the web. */
   startThread?(script: ThreadScript): ThreadWorker;
+  /** Opens a file by path or file: URL. Default: there are no files. */
+  openFile?(location: string | URL): Promise<DiskFile>;
 }
 
 /** Returns why memory cannot be shared with workers; null if it can, or if only trying shows it. */

@@ -1,8 +1,9 @@
-// Node, and engines that have its modules: Deno, Bun. The only part of the package that imports them.
+// Node, and engines that have its modules: Deno, Bun. The only part of the package that imports them, with node_files.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { openDiskFile } from './node_files';
 import type { Platform, ThreadWorker } from './platform';
 
 /**
@@ -63,6 +64,8 @@ export const makePlatform = (web: Platform): Platform => ({
     if (isUrl(url) && !url.startsWith('file:')) return web.compile(url);
     return WebAssembly.compile(await readFile(isUrl(url) ? fileURLToPath(url) : url));
   },
+
+  openFile: openDiskFile,
 
   startThread({ loader, url }) {
     if (url === null) return new NodeThread(`${loader}.js`);

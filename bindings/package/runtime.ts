@@ -2,6 +2,7 @@
 import { viewBytes } from './bytes';
 import type { Core, CoreBytes } from './core';
 import { NotInitializedError } from './errors';
+import type { Platform } from './platform';
 import type { GpuMemory, GpuMemoryInUse } from './resident';
 
 export interface RuntimeInfo {
@@ -19,6 +20,7 @@ export interface RuntimeInfo {
 /** `empty` has the buffer of WASM memory, which is another one after the memory has grown. */
 let loaded: { core: Core; info: RuntimeInfo; empty: CoreBytes } | null = null;
 let gpuMemory: GpuMemory | null = null;
+let openFile: Platform['openFile'];
 
 export function setRuntime(core: Core, info: RuntimeInfo): void {
   loaded = { core, info, empty: loaded?.empty ?? core.Bytes.allocate(0) };
@@ -27,6 +29,13 @@ export function setRuntime(core: Core, info: RuntimeInfo): void {
 export function setGpuMemory(memory: GpuMemory | null): void {
   gpuMemory = memory;
 }
+
+/** Sets how files on disk are opened; undefined if there are none. */
+export function setOpenFile(open: Platform['openFile']): void {
+  openFile = open;
+}
+
+export const getOpenFile = (): Platform['openFile'] => openFile;
 
 /** Returns the core. Throws NotInitializedError before `init`. */
 export function getCore(): Core {

@@ -1,6 +1,7 @@
 // Where a string or URL points to, and the source that reads it.
 import { show } from '../checks';
 import { ArgumentError, messageOf, WeightsError } from '../errors';
+import { getOpenFile } from '../runtime';
 import { allocateBytes, type ByteSource } from './byte_source';
 import { describeUrl, HttpSource, type ImpliedSize } from './http_source';
 import type { ReadControl } from './read_control';
@@ -41,8 +42,13 @@ async function openOnDisk(location: Location, control: ReadControl): Promise<Byt
     throw new WeightsError(`${name} could not be read: ${messageOf(error)}`);
   };
   const step = <T>(work: Promise<T>): Promise<T> => control.step(work, () => `${name}: no answer`, failed);
-  const { openDiskFile } = await step(import('../node_files'));
-  const file = await step(openDiskFile(location));
+  const openFile = getOpenFile();
+  if (openFile === undefined) {
+    throw new WeightsError(
+      `${name} is on disk; expected a URL, a Blob or bytes: only Node reads files on disk`,
+    );
+  }
+  const file = await step(openFile(location));
   return {
     name,
     size: file.size,
