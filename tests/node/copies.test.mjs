@@ -109,9 +109,9 @@ describe('copies of views of WASM memory', () => {
       });
       report({ grown, messages, difference: memoryInUse() - before });`);
     assert.equal(result.grown, true);
-    assert.match(result.messages[0], /^data has a detached buffer; expected numbers/);
-    assert.match(result.messages[1], /^data has a detached buffer; expected numbers/);
-    assert.match(result.messages[2], /^parameters has a detached buffer; expected numbers/);
+    assert.match(result.messages[0], /^data has a detached or shrunk buffer; expected numbers/);
+    assert.match(result.messages[1], /^data has a detached or shrunk buffer; expected numbers/);
+    assert.match(result.messages[2], /^parameters has a detached or shrunk buffer; expected numbers/);
     assert.equal(result.difference, 0);
   });
 });
@@ -142,7 +142,8 @@ describe('sources that fail or change while they are copied', () => {
       });
       const same = layer.getParameters().join() === parameters.join();
       report({ failures, values, same, difference: memoryInUse() - before });`);
-    assert.deepEqual(result.failures, ['ERR_ARGUMENT', 'ERR_ARGUMENT']);
+    // By its real length, 1000.
+    assert.deepEqual(result.failures, ['ERR_SHAPE', 'ERR_SHAPE']);
     assert.deepEqual(result.values, [
       [1, 2, 3],
       [1, 2, 3],
