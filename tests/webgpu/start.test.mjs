@@ -162,7 +162,10 @@ test('the device manager asks again after a pause, and after an attempt that thr
 });
 
 describe('init', () => {
-  /** Runs init and calls of a layer in a process in which the seconds of init pass in 20 ms. */
+  /**
+   * Runs init and calls of a layer in a process in which a second of the limits for the GPU, at most 10 s, passes
+   * in 20 ms. Those for files and threads are longer, and remain as they are.
+   */
   const start = (host, device = 'webgpu') =>
     runForValue(`
 import { DiffusionCrossAttention, init, Tensor } from 'diffusion-cross-attention';
@@ -171,7 +174,7 @@ const wait = setTimeout;
 let waited = 0;
 let isStarted = false;
 globalThis.setTimeout = (run, milliseconds = 0, ...rest) => {
-  if (milliseconds < 1000 || isStarted) return wait(run, milliseconds, ...rest);
+  if (milliseconds < 1000 || milliseconds > 10_000 || isStarted) return wait(run, milliseconds, ...rest);
   waited = Math.max(waited, milliseconds);
   return wait(run, milliseconds / 50, ...rest);
 };
@@ -207,7 +210,7 @@ process.exit();
       const { info, longest, explanations } = await start(host);
       assert.equal(info.device, 'wasm');
       assert.match(info.webgpu, reason);
-      assert.ok(longest <= 20_000, `waited ${longest} ms`);
+      assert.ok(longest >= 5000, `the longest limit is ${longest} ms`);
       assert.match(explanations.at(-1), /^webgpu/);
     });
   }
