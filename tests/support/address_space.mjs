@@ -1,10 +1,12 @@
 // A randomized test of a module's allocator up to the limit of 4 GiB. Prints its findings as JSON.
 // Arguments: module ('cross-attention' or 'denoiser'), variant, seed, number of allocations and frees.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 
 const [module, variant, seed, steps] = process.argv.slice(2);
 const { default: create } = await import(`../../dist/wasm/${module}-${variant}.js`);
-const core = await create(variant.endsWith('threads') ? { workers: 2 } : {});
+const file = new URL(`../../dist/wasm/${module}-${variant}.wasm`, import.meta.url);
+const core = await create({ wasm: await WebAssembly.compile(await readFile(file)), workers: 0 });
 /** A linear congruential generator. */
 let state = Number(seed);
 const random = () => (state = (1664525 * state + 1013904223) % 2 ** 32) / 2 ** 32;

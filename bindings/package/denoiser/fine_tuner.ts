@@ -1,5 +1,5 @@
 import { checkArray, checkFinite, checkInteger, checkString, fail, read, readOptions } from '../checks';
-import { ArgumentError, ShapeError } from '../errors';
+import { ShapeError } from '../errors';
 import { Owned } from '../handles';
 import { guardMethods, internal, lockFields, requireInternal } from '../instances';
 import { checkNumbers } from '../numbers';
@@ -43,7 +43,7 @@ function checkPictures(pictures: unknown, { imageSize }: CoreConfiguration): rea
   const size = 3 * imageSize * imageSize;
   const given = checkArray('pictures', pictures, 'an array of Float32Array');
   if (given.length > maxPictures) {
-    throw new ArgumentError(`pictures has ${given.length} pictures; expected 1 to ${maxPictures}`);
+    throw new ShapeError(`pictures has ${given.length} pictures; expected 1 to ${maxPictures}`);
   }
   return given.map((picture, index) => {
     const name = `pictures[${index}]`;
