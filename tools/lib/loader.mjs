@@ -1,6 +1,5 @@
 // Adapts the JavaScript that Emscripten writes for a WebAssembly module. The result depends on no
 // environment: the package compiles the module and starts the workers (bindings/package/module.ts).
-import { minify } from 'rolldown/utils';
 
 /** Removed or replaced text of Emscripten 6, whose output has no line breaks. */
 const edits = [
@@ -48,6 +47,8 @@ function edit(loader, [pattern, replacement]) {
  * functions: its result is 5 % smaller than esbuild's.
  */
 async function minified(code) {
+  // Command lines must work before the npm packages are installed.
+  const { minify } = await import('rolldown/utils');
   const options = { module: true, compress: { target: 'es2022' }, mangle: { toplevel: true } };
   const { code: result, errors } = await minify('loader.js', code, options);
   if (errors.length > 0) throw new Error(`the loader cannot be minified: ${errors[0].message}`);
