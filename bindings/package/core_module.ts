@@ -1,7 +1,8 @@
 // The WebAssembly module of the layer.
 import { type Core, coreClasses, coreFunctions } from './core';
 import { type LoadCore, makeInit, type Init } from './init';
-import { loadModule, type ModuleSources } from './module';
+import { loadModule } from './module';
+import type { ModuleSources } from './module_sources';
 import type { Platform } from './platform';
 import { setOpenFile } from './runtime';
 import { restoreStackAfterErrors } from './stack';

@@ -10,7 +10,7 @@ interface Class {
 }
 type Method = (this: unknown, ...values: unknown[]) => unknown;
 
-const withArticle = (name: string): string => (/^[AEIOU]/.test(name) ? `an ${name}` : `a ${name}`);
+const withArticle = (name: string): string => (/^[aeiou]/i.test(name) ? `an ${name}` : `a ${name}`);
 
 function inherits(value: unknown, { prototype }: Class): boolean {
   try {

@@ -1,5 +1,5 @@
 // Loaded by init if memory can be shared with workers.
-import type { Loader, Loading, Simd } from './module';
+import type { Loader, Loading, Simd } from './module_sources';
 import type { ThreadScript, ThreadWorker } from './platform';
 
 /** Limit of the wait for the workers, in seconds: one that never answers must not block init. */

@@ -23,7 +23,7 @@ declare module '*embedded_baseline.js' {
 }
 // … and the modules that Emscripten writes to dist/wasm, with their files as data URLs.
 declare module '*.js' {
-  const create: import('./module').Loader<never>['default'];
+  const create: import('./module_sources').Loader<never>['default'];
   export default create;
   export const wasmUrl: () => URL;
 }

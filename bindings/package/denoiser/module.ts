@@ -1,7 +1,8 @@
 // The WebAssembly module of the denoiser.
 import { readOptions } from '../checks';
-import { loadModule, type ModuleSources } from '../module';
+import { loadModule } from '../module';
 import { checkModuleOptions, type CheckedModuleOptions, moduleOptionNames } from '../module_options';
+import type { ModuleSources } from '../module_sources';
 import type { Platform } from '../platform';
 import { restoreStackAfterErrors } from '../stack';
 import { coreClasses, coreFunctions, type DenoiserCore } from './core';

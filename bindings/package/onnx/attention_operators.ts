@@ -1,6 +1,6 @@
 // Operators that compute a whole attention: Attention of ai.onnx, and Attention and MultiHeadAttention of
 // com.microsoft.
-import type { Attention } from './attention_pattern';
+import type { Attention } from './attention';
 import { contiguousChannels, headSplit, projectedAxes, transposeAxes } from './axes';
 import type { Axes, HeadSplit, Kind } from './axes';
 import { asLinear, knownShape } from './linear';

@@ -1,36 +1,20 @@
 // Finds the attention layers in a graph: from each softmax back to the projections of queries and keys and
 // forward to the values and the output projection; and operators that compute a whole attention. Every node
 // on these paths is represented by the layer, or the attention is refused: none is skipped.
+import type { Attention } from './attention';
 import { readMicrosoftAttention, readMultiHeadAttention, readOnnxAttention } from './attention_operators';
 import { headSplit } from './axes';
 import type { Axes, HeadSplit } from './axes';
-import type { ConstantArray } from './constant_arrays';
 import { asProduct } from './matrix_products';
 import type { NodeProto } from './model';
 import { isStandard, refuse } from './model_graph';
 import { sourceOf, traceOperands } from './operands';
 import type { Operand } from './operands';
 import { matchProjections, traceForward } from './projections';
-import type { OutputProjection, Projections } from './projections';
 import { checkSoftmax, findScores, positionOfHeads, probabilityAxes, scoreAxes, ScoreReader } from './scores';
-import type { Term } from './scores';
 import { productsOf } from './search';
 import type { AttentionSearch } from './search';
 import { known } from './symbolic_size';
-
-export interface Attention extends Projections, OutputProjection {
-  /** The softmax, or the operator that computes a whole attention. */
-  readonly node: NodeProto;
-  readonly heads: number;
-  /** Scale of the scores; null for the default, 1/√headDim. */
-  readonly scale: number | null;
-  /** Constant that is added to the scores, [batch, heads, tokens, keys]; null for none. */
-  readonly mask: ConstantArray | null;
-  /** Everything that is added to the scores. */
-  readonly terms: readonly Term[];
-  /** Inputs of the model from which it computes further masks. */
-  readonly maskInputs: readonly string[];
-}
 
 type Reader = (search: AttentionSearch, node: NodeProto) => Attention;
 

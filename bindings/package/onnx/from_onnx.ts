@@ -4,7 +4,7 @@ import { DiffusionCrossAttention } from '../layer';
 import { getCore } from '../runtime';
 import { Tensor } from '../tensor';
 import { attentionNodes, readAttention } from './attention_pattern';
-import type { Attention } from './attention_pattern';
+import type { Attention } from './attention';
 import type { ConstantArray } from './constant_arrays';
 import { attachExternalData } from './external_data';
 import { checkFile, checkImportOptions } from './import_options';

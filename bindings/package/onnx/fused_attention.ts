@@ -2,7 +2,7 @@
 import { show } from '../checks';
 import { ArgumentError, WeightsError } from '../errors';
 import { attentionNodes, readAttention } from './attention_pattern';
-import type { Attention } from './attention_pattern';
+import type { Attention } from './attention';
 import { makeAttribute, makeNode } from './model';
 import type { AttributeProto, GraphProto, NodeProto } from './model';
 import { addZero, maskedRows } from './masked_rows';

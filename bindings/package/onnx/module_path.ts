@@ -1,5 +1,5 @@
 // The path of an attention layer's module: the common prefix of the names of its parts.
-import type { Attention } from './attention_pattern';
+import type { Attention } from './attention';
 import { isArithmetic } from './linear';
 import type { NodeProto } from './model';
 import type { AttentionSearch } from './search';
