@@ -18,7 +18,7 @@ const downloadBytes: Record<string, number> = {
   cross_attention: 330_000,
   onnxruntime_web: 14_400_000,
   tensorflow: 1_000_000,
-  jax: 160_000,
+  jax: 270_000,
 };
 
 const downloadOf = (name: string): number => downloadBytes[name] ?? 0;
