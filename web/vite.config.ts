@@ -29,6 +29,16 @@ const tensorflowThreads: Plugin = {
       : null,
 };
 
+/** Not the setting server.headers: Vite leaves it out of responses 304, which WebKit then refuses to workers. */
+const isolation: Plugin = {
+  name: 'isolation',
+  configureServer: ({ middlewares }) =>
+    void middlewares.use((_request, response, next) => {
+      for (const [name, value] of Object.entries(isolationHeaders)) response.setHeader(name, value);
+      next();
+    }),
+};
+
 /** The newest syntax that pages contain. WebKit and Firefox before 141 have no `using`. */
 const target = 'es2022';
 
@@ -38,7 +48,7 @@ export default defineConfig({
   oxc: { target },
   // Relative, so that the built site works under any path of a static host.
   base: './',
-  plugins: [siteHeader, isolationWorker],
+  plugins: [siteHeader, isolationWorker, isolation],
   resolve: {
     // The longer name must come first, because the shorter one is a prefix of it.
     alias: {
@@ -56,7 +66,7 @@ export default defineConfig({
     // Dependencies behind the "imports" of package.json are not found in the entries.
     include: ['onnxruntime-web/wasm', '@tensorflow/tfjs-core/dist/register_all_gradients'],
   },
-  server: { headers: isolationHeaders, fs: { allow: [here('..')] } },
+  server: { fs: { allow: [here('..')] } },
   preview: { headers: isolationHeaders },
   worker: { format: 'es', plugins: () => [tensorflowThreads] },
   build: {

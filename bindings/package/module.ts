@@ -1,6 +1,6 @@
 // Loading a WebAssembly module: chooses the variant that this machine can run, and the number of threads.
 import { relaxedSimd } from 'wasm-feature-detect';
-import { fail } from './checks';
+import { fail, show } from './checks';
 import { ArgumentError, CrossAttentionError, messageOf } from './errors';
 import { type CheckedModuleOptions, maxThreads, type ModuleInfo } from './module_options';
 import type { Loading, ModuleSources, Simd } from './module_sources';
@@ -79,12 +79,19 @@ async function createCore<C>(
     if (problem) threadsReason += `; an embedded module without threads is used: ${problem}`;
     return { core, info: { simd, threads: 1, threadsReason } };
   } catch (error) {
-    throw new CrossAttentionError(
-      'ERR_LOAD',
-      `the WebAssembly module of variant ${simd} could not be loaded: ${messageOf(error)}; ` +
-        `set wasmBaseUrl if it is elsewhere`,
-    );
+    throw loadError(`the WebAssembly module of variant ${simd}`, error, loading.options);
   }
+}
+
+/** Returns the error for a file that could not be loaded, with what may help. */
+function loadError(what: string, error: unknown, { base, binary }: CheckedModuleOptions): Error {
+  let hint = binary === null ? '; set wasmBaseUrl if it is elsewhere' : '';
+  if (base !== null) hint = `; wasmBaseUrl is ${show(base)}`;
+  // It may not import on demand.
+  if ('ServiceWorkerGlobalScope' in globalThis) {
+    hint = "; import 'diffusion-cross-attention/single-file' in a service worker";
+  }
+  return new CrossAttentionError('ERR_LOAD', `${what} could not be loaded: ${messageOf(error)}${hint}`);
 }
 
 /**
@@ -102,7 +109,11 @@ export async function loadModule<C extends { setThreads(threads: number): void }
     withLimit(Math.min(seconds, Math.max(0, end - performance.now()) / 1000), what, work);
   let binary: CompiledBinary | null = null;
   if (options.binary !== null) {
-    const { compileBinary } = await import('./wasm_binary.js');
+    const { compileBinary } = await limited('it did not arrive', import('./wasm_binary.js')).catch(
+      (error) => {
+        throw loadError('the module that reads wasmBinary', error, options);
+      },
+    );
     binary = await compileBinary(options, sources.name, fail);
   }
   const simd = await chooseSimd(binary?.simd ?? options.simd);

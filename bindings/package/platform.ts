@@ -13,8 +13,8 @@ export interface ThreadWorker {
 export interface ThreadScript {
   /** Starts it from the URL that the bundler knows. */
   start: () => ThreadWorker;
-  /** The URL of the module's loader if no bundler moved it, without its ending. */
-  loader: string;
+  /** The URL of the module's loader without its ending, if no bundler moved it; else null. */
+  loader: string | null;
   /** The URL that the user has set. */
   url: string | null;
 }

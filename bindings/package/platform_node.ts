@@ -68,6 +68,9 @@ export const makePlatform = (web: Platform): Platform => ({
   openFile: openDiskFile,
 
   startThread({ loader, url }) {
+    if (url === null && loader === null) {
+      throw new Error('a bundler moved the worker script; leave the package out of the bundle');
+    }
     if (url === null) return new NodeThread(`${loader}.js`);
     return new NodeThread(isUrl(url) ? url : pathToFileURL(url).href);
   },

@@ -55,6 +55,22 @@ const conditions = {
   'process polyfill, isolated': { kind: 'page', isolated, polyfill: 'process', expected: many },
   'process polyfill, not isolated': { kind: 'page', polyfill: 'process', expected: notIsolated },
   "Electron's process": { kind: 'page', isolated, polyfill: 'renderer', expected: many },
+  'wasmBaseUrl and workerUrl of another origin, isolated': {
+    kind: 'page',
+    isolated,
+    options: (otherUrl) => ({
+      wasmBaseUrl: `${otherUrl}package/dist/wasm`,
+      workerUrl: `${otherUrl}package/dist/wasm/`,
+    }),
+    expected: many,
+  },
+  'workerUrl without a script, isolated': {
+    kind: 'page',
+    isolated,
+    options: () => ({ workerUrl: './there-is-nothing/' }),
+    expected: one(/worker/),
+  },
+  'wrong options of init, then wasmBinary, isolated': { kind: 'wrong options', isolated, expected: many },
   'two copies of the package, isolated': { kind: 'two copies', isolated, expected: many },
   'isolated, without SharedArrayBuffer': {
     kind: 'page',

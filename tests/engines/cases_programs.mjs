@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { transform } from 'esbuild';
 import { output, run } from '../../tools/lib/commands.mjs';
 import { installed, versionOf } from './support/installed.mjs';
 import { newProject } from './support/packed.mjs';
@@ -14,6 +15,17 @@ const reportFrom = (name) => `import { writeFileSync } from 'node:fs';
 export const report = (value) => writeFileSync(process.env.${name}, JSON.stringify(value));
 `;
 const variable = 'ENGINES_REPORT';
+
+/** For tools that load CommonJS only: the package is its single file then. */
+const programCommonJs = (await transform(program, { format: 'cjs' })).code;
+
+const testFileCommonJs = `const { writeFileSync } = require('node:fs');
+const { runProgram } = require('./program.cjs');
+const main = require('diffusion-cross-attention');
+test('runs the checked program', async () => {
+  writeFileSync(process.env.${variable}, JSON.stringify(await runProgram({ main })));
+}, 60_000);
+`;
 
 const testFile = `import { run } from './run.mjs';
 import { report } from './report.mjs';
@@ -44,12 +56,16 @@ runProgram({ main, onnx, denoiser }).then((value) =>
   writeFileSync(process.env.${variable}, JSON.stringify(value)),
 );
 `,
-  'import.cjs': `const { writeFileSync } = require('node:fs');
-Promise.all([import('./run.mjs'), import('./report.mjs')]).then(async ([{ run }, { report }]) =>
-  report(await run()),
+  'program.cjs': programCommonJs,
+  // CommonJS where require loads no ES modules.
+  'single.cjs': `const { writeFileSync } = require('node:fs');
+const { runProgram } = require('./program.cjs');
+runProgram({ main: require('diffusion-cross-attention') }).then((value) =>
+  writeFileSync(process.env.${variable}, JSON.stringify(value)),
 );
 `,
   'program.test.mjs': testFile,
+  'program.test.cjs': testFileCommonJs,
 };
 
 let project = null;
@@ -71,6 +87,7 @@ async function runHere(executable, args, environment = {}) {
 }
 
 async function nodeProgram(major) {
+  if (Number.parseInt(process.versions.node, 10) === major) return process.execPath;
   const name = `node-${process.platform}-${process.arch}`;
   return path.join(await installed(`${name}@${major}`), name, 'bin/node');
 }
@@ -79,17 +96,30 @@ const nodeMajors = [20, 22, 24, 26];
 
 const several = { threads: 'several' };
 
+const singleFile = { threads: 'one', reason: /single-file entry has no threads/ };
+
+/** Arguments and what init must find. */
+const nodeConditions = {
+  import: { args: ['main.mjs'], expected: several },
+  require: { args: ['main.cjs'], expected: several },
+  'require without ES modules': {
+    args: ['--no-experimental-require-module', 'single.cjs'],
+    expected: singleFile,
+  },
+};
+
 const nodeCases = nodeMajors.flatMap((major) =>
-  Object.entries({ import: 'main.mjs', require: 'main.cjs' }).map(([conditions, file]) => ({
+  Object.entries(nodeConditions).map(([conditions, { args, expected }]) => ({
     group: 'Node',
     name: `Node ${major}`,
     conditions,
-    expected: several,
+    expected,
+    quick: process.versions.node.startsWith(`${major}.`),
     run: async () => {
       const executable = await nodeProgram(major);
       return {
         version: output(executable, ['--version']).trim().slice(1),
-        ...(await runHere(executable, [file])),
+        ...(await runHere(executable, args)),
       };
     },
   })),
@@ -120,10 +150,10 @@ const runtime = (name, expected, prepare, args) => ({
 });
 
 /** A tool that runs in Node 24. `argsOf` returns Node's arguments for the folder with the tool's package. */
-const toolInNode = (name, major, conditions, argsOf) => ({
+const toolInNode = (name, major, conditions, argsOf, expected = several) => ({
   name,
   conditions,
-  expected: several,
+  expected,
   run: async () => {
     const modules = await installed(`${name}@${major}`);
     return {
@@ -154,12 +184,19 @@ const otherCases = [
     ...['--experimental-vm-modules', '--no-warnings', path.join(modules, 'jest/bin/jest.js')],
     ...['--config', JSON.stringify({ testMatch: ['**/*.test.mjs'], transform: {} }), '--no-cache'],
   ]),
+  toolInNode(
+    'jest',
+    30,
+    'without flags',
+    (modules) => [
+      path.join(modules, 'jest/bin/jest.js'),
+      ...['--config', JSON.stringify({ testMatch: ['**/*.test.cjs'] }), '--no-cache'],
+    ],
+    singleFile,
+  ),
 ];
 
-/** npm test runs Node 20 and 26 anyway. */
-const quick = false;
-
 export const cases = [
-  ...nodeCases.map((each) => ({ ...each, quick })),
-  ...otherCases.map((each) => ({ group: 'Runtimes and test runners', ...each, quick })),
+  ...nodeCases,
+  ...otherCases.map((each) => ({ group: 'Runtimes and test runners', ...each, quick: false })),
 ];

@@ -3,7 +3,11 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { run } from '../../../tools/lib/commands.mjs';
-import { installed } from '../support/installed.mjs';
+import { project } from '../../../tools/lib/paths.mjs';
+import { installed, versionOf } from '../support/installed.mjs';
+
+/** These bundlers also build the project. */
+const ownModules = path.join(project, 'node_modules');
 
 /** Imports a package that is installed outside of the project. */
 async function importFrom(modules, name) {
@@ -32,7 +36,7 @@ async function buildLikeWebpack(bundler, folder, target) {
 /**
  * @typedef {object} Build
  * @property {string} name
- * @property {string} version
+ * @property {string} version of the bundler
  * @property {boolean} [omitsFiles] the bundler does not follow `new URL('…', import.meta.url)`
  * @property {'module' | 'classic' | 'own'} page what index.html loads; 'own': the bundler writes it
  * @property {boolean} [quick]
@@ -66,6 +70,7 @@ export const builds = [
   },
   {
     name: 'Vite',
+    version: await versionOf(ownModules, 'vite'),
     page: 'own',
     quick: true,
     async build(root, outDir) {
@@ -75,6 +80,7 @@ export const builds = [
   },
   {
     name: 'esbuild',
+    version: await versionOf(ownModules, 'esbuild'),
     page: 'module',
     omitsFiles: true,
     quick: true,

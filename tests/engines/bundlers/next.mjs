@@ -105,10 +105,11 @@ async function start(bundler) {
 /** Reads the outcome from the page. */
 async function runPage(bundler, pathname) {
   const { url } = await started(bundler);
-  return resultOfPage(`${url}/${pathname}`, async (browserPage) => {
+  const result = await resultOfPage(`${url}/${pathname}`, async (browserPage) => {
     const text = await browserPage.locator('#outcome:not(:empty)').innerText();
     return JSON.parse(text);
   });
+  return { ...result, version };
 }
 
 const conditions = {

@@ -4,7 +4,8 @@ import { runModule } from '../support/entries.mjs';
 
 /** Reports to the server of the page. No top-level await: classic scripts do not have it. */
 const main = `import { run } from './run.js';
-run()
+// Options of init, which are texts.
+run(Object.fromEntries(new URLSearchParams(location.search)))
   .then((result) => ({ result }), ({ message, stack }) => ({ error: message, stack }))
   .then((body) => fetch('./report', { method: 'POST', body: JSON.stringify(body) }));
 `;

@@ -17,7 +17,7 @@ function reports() {
 }
 
 async function runOnServer(root, isolated) {
-  const { createServer } = await import('vite');
+  const { createServer, version } = await import('vite');
   const { reported, plugin } = reports();
   const server = await createServer({
     root,
@@ -29,7 +29,7 @@ async function runOnServer(root, isolated) {
   });
   try {
     await server.listen();
-    return await resultOfPage(server.resolvedUrls.local[0], reported);
+    return { ...(await resultOfPage(server.resolvedUrls.local[0], reported)), version };
   } finally {
     await server.close();
   }

@@ -29,8 +29,8 @@ export function fail({ message = 'the script could not be loaded' }) {
 `;
 
 /** Imports the program late, so that an error of an import is reported. */
-const runHere = (module = './run.js') => `import { report } from './report.js';
-await report(async () => (await import('${module}')).run());
+const runHere = (options) => `import { report } from './report.js';
+await report(async () => (await import('./run.js')).run(${JSON.stringify(options)}));
 `;
 
 const html = (head, body = '') => `<!doctype html>
@@ -113,6 +113,29 @@ await report(async () => {
 });
 `;
 
+/** Each wrong option of init is refused with a reason, and init works afterwards. */
+const wrongOptions = `import { report } from './report.js';
+const bytesOf = async (name) => (await fetch('./package/dist/wasm/' + name + '.wasm')).arrayBuffer();
+await report(async () => {
+  const { run, entries } = await import('./run.js');
+  const wrong = [
+    [{ wasmBaseUrl: './there-is-nothing/' }, 'ERR_LOAD', /wasmBaseUrl.*there-is-nothing/],
+    [{ wasmBaseUrl: './there-is-nothing/', threads: 1 }, 'ERR_LOAD', /wasmBaseUrl.*there-is-nothing/],
+    [{ wasmBinary: new ArrayBuffer(100) }, 'ERR_ARGUMENT', /wasmBinary/],
+    [{ wasmBinary: await bytesOf('denoiser-baseline') }, 'ERR_ARGUMENT', /wasmBinary is .*denoiser-baseline/],
+    [{ wasmBinary: await bytesOf('cross-attention-baseline-threads'), threads: 1 }, 'ERR_ARGUMENT', /threads/],
+    [{ wasmBinary: await bytesOf('cross-attention-baseline'), simd: 'relaxed' }, 'ERR_ARGUMENT', /simd/],
+  ];
+  for (const [options, code, message] of wrong) {
+    const error = await entries.main.init(options).then(() => ({}), (thrown) => thrown);
+    if (error.code !== code || !message.test(error.message)) {
+      throw new Error(code + ' ' + message + ' expected, but init threw ' + error.code + ' ' + error.message);
+    }
+  }
+  return run({ wasmBinary: await bytesOf('cross-attention-baseline-threads') });
+});
+`;
+
 const polyfills = {
   process: `globalThis.process = {
   title: 'browser', browser: true, env: {}, argv: [], version: '', versions: {}, cwd: () => '/',
@@ -135,15 +158,16 @@ const polyfills = {
  * @param {boolean} [condition.importMap] imports the package by its name, through an import map
  * @param {boolean} [condition.other] loads the package from another origin
  * @param {keyof polyfills} [condition.polyfill] a script that runs before the program
+ * @param {(otherUrl: string) => object} [condition.options] of init
  * @param {string} otherUrl the site's URL at another origin
  * @param {string} packageFolder
  */
 export function siteOf(condition, otherUrl, packageFolder) {
-  const { kind, isolated, policy, importMap, other, polyfill } = condition;
+  const { kind, isolated, policy, importMap, other, polyfill, options } = condition;
   const manifest = JSON.parse(readFileSync(`${packageFolder}/package.json`, 'utf8'));
   const base = `${other ? otherUrl : './'}package`;
   const urlOf = (folder) => (specifier) => folder + fileOfEntry(manifest, specifier).slice(1);
-  const entries = ['service worker', 'single file'].includes(kind) ? singleFile : allEntries;
+  const entries = entriesOf[kind] ?? allEntries;
   const imports = Object.fromEntries(
     Object.values(allEntries).map((specifier) => [specifier, urlOf(base)(specifier)]),
   );
@@ -155,7 +179,7 @@ export function siteOf(condition, otherUrl, packageFolder) {
     'run.js': runModule(importMap ? undefined : urlOf(base), entries),
     'polyfill.js': polyfills[polyfill] ?? '',
     'index.html': html(map + first + script),
-    'main.js': runHere(),
+    'main.js': runHere(options?.(otherUrl)),
     ...filesOf[kind]?.(otherUrl),
   };
   if (kind === 'two copies') files['run_copy.js'] = runModule(urlOf('./copy'));
@@ -171,6 +195,13 @@ export function siteOf(condition, otherUrl, packageFolder) {
 
 const frameOf = (source, allowed = '') =>
   html(script, `<iframe src="${source}" allow="${allowed}"></iframe>`);
+
+/** What kinds import, if it is not everything. wasmBinary is a file of one entry. */
+const entriesOf = {
+  'service worker': singleFile,
+  'single file': singleFile,
+  'wrong options': { main: allEntries.main, onnx: allEntries.onnx },
+};
 
 /** The files of each kind that differ from a page's. */
 const filesOf = {
@@ -191,5 +222,6 @@ const filesOf = {
     'frame.html': html('<script type="module" src="./frame.js"></script>'),
     'frame.js': "globalThis.ready = import('./run.js');\n",
   }),
+  'wrong options': () => ({ 'main.js': wrongOptions }),
   'two copies': () => ({ 'main.js': twoCopies }),
 };

@@ -45,15 +45,18 @@ export function rowOf({ group, name, conditions }, { result, error }) {
   const environment = version === '' || name.endsWith(version.split('.')[0]) ? name : `${name} ${version}`;
   const seen = error
     ? ['', '', `✗ ${shortened(error)}`]
-    : [result.threads > 1 ? 'several' : '1', result.simd, `✓ ${result.threadsReason}`];
+    : [result.threads > 1 ? 'several' : '1', result.simd, `✓ ${withoutAddresses(result.threadsReason)}`];
   const cells = [group, environment, conditions, ...seen].map(cell);
   return { group, name, conditions: cells[2], isGreen: !error, cells };
 }
 
-/** Without addresses of temporary servers and paths of programs, which differ between runs and machines. */
+/** Without addresses of temporary servers, which differ between runs. */
+const withoutAddresses = (text) =>
+  String(text).replaceAll(/https?:\/\/(127\.0\.0\.1|localhost):\d+\/(case|bundled)\d+\//g, '…/');
+
 function shortened(error) {
   const message = error instanceof CommandError ? `the program ended with ${error.end}` : error.message;
-  const text = message.replaceAll(/https?:\/\/127\.0\.0\.1:\d+\/case\d+\//g, '…/').split('\n', 1)[0];
+  const [text] = withoutAddresses(message).split('\n', 1);
   return text.length > 160 ? `${text.slice(0, 160).replace(/\S*$/, '')}…` : text;
 }
 
