@@ -167,7 +167,7 @@ export class CompiledGraph {
    */
   refresh(): void {
     const core = this.#handle;
-    core.refresh();
+    this.#gpu.constants.refresh(() => core.refresh());
     this.#version++;
     for (const onGpu of this.#gpu.outputs) {
       if (onGpu === null) continue;
@@ -188,7 +188,7 @@ export class CompiledGraph {
   /** Frees the memory. A second call has no effect. Runs in progress finish first. */
   dispose(): void {
     for (const onGpu of this.#gpu.outputs) if (onGpu !== null) accelerator()?.release(onGpu.graph);
-    for (const constant of this.#gpu.constants) constant.dispose();
+    this.#gpu.constants.dispose();
     this.#owned.dispose();
   }
 

@@ -20,8 +20,66 @@ export interface GpuOutputs {
   /** Null for an output that only WebAssembly can compute. */
   outputs: readonly (GpuOutput | null)[];
   device: DeviceChoice | undefined;
-  /** The constants, which share their elements with the user's tensors. */
-  constants: readonly Tensor[];
+  constants: GpuConstants;
+}
+
+/** The constants as they were when the graph was compiled, and the user's tensors for refresh. */
+export class GpuConstants {
+  readonly #shared: Tensors;
+  #copies: Tensors;
+
+  constructor(constants: Tensors) {
+    // Share the elements: the user may dispose the tensors.
+    this.#shared = mapAll(constants, (tensor) => tensor.reshape(tensor.shape));
+    try {
+      this.#copies = this.#copy();
+    } catch (error) {
+      disposeAll(this.#shared);
+      throw error;
+    }
+  }
+
+  get(node: ComputationNode | null): Tensor | null {
+    return (node && this.#copies.get(node)) ?? null;
+  }
+
+  /** Calls `compile` and copies the current elements; if either fails, the copies stay. */
+  refresh(compile: () => void): void {
+    const copies = this.#copy();
+    try {
+      compile();
+    } catch (error) {
+      disposeAll(copies);
+      throw error;
+    }
+    disposeAll(this.#copies);
+    this.#copies = copies;
+  }
+
+  dispose(): void {
+    disposeAll(this.#shared);
+    disposeAll(this.#copies);
+  }
+
+  #copy(): Tensors {
+    return mapAll(this.#shared, (tensor) => tensor.clone());
+  }
+}
+
+type Tensors = Map<ComputationNode, Tensor>;
+
+const disposeAll = (tensors: Tensors): void => tensors.forEach((tensor) => tensor.dispose());
+
+/** Returns what `make` returns for each tensor. If it throws, the earlier ones are disposed. */
+function mapAll(tensors: Tensors, make: (tensor: Tensor) => Tensor): Tensors {
+  const made: Tensors = new Map();
+  try {
+    for (const [node, tensor] of tensors) made.set(node, make(tensor));
+    return made;
+  } catch (error) {
+    disposeAll(made);
+    throw error;
+  }
 }
 
 /** Selects the outputs that the GPU can compute. `flopsOf` returns the FLOPs of an output in WebAssembly. */
@@ -34,9 +92,9 @@ export function gpuOutputs(
 ): GpuOutputs {
   // The GPU has no compiler passes. Without a GPU, constants need not be saved.
   if (accelerator() === null || outputs[0]!.dtype !== 'float32' || passes !== undefined) {
-    return { outputs: outputs.map(() => null), device, constants: [] };
+    return { outputs: outputs.map(() => null), device, constants: new GpuConstants(new Map()) };
   }
-  const shared = new Map([...constants].map(([node, tensor]) => [node, tensor.reshape(tensor.shape)]));
+  const copies = new GpuConstants(constants);
   const onGpu = outputs.map((output, outputIndex): GpuOutput | null => {
     const nodes = layerNodesOf(output);
     if (nodes === null || !nodes.layer.isAlive || constants.has(nodes.input)) return null;
@@ -60,13 +118,17 @@ export function gpuOutputs(
         mask: shapeOf(inputIndices.mask),
       },
       constants: {
-        context: shared.get(nodes.context) ?? null,
-        mask: (nodes.mask && shared.get(nodes.mask)) ?? null,
+        get context() {
+          return copies.get(nodes.context);
+        },
+        get mask() {
+          return copies.get(nodes.mask);
+        },
       },
       association,
       flops: flopsOf(outputIndex),
     };
     return { graph, inputIndices, parametersVersion: nodes.layer.parametersVersion };
   });
-  return { outputs: onGpu, device, constants: [...shared.values()] };
+  return { outputs: onGpu, device, constants: copies };
 }

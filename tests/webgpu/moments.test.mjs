@@ -125,6 +125,29 @@ describe('forwardAsync in WebAssembly', () => {
     }));
 });
 
+test('a compiled graph computes with its constants at the time of compile and refresh', () =>
+  scoped(async (own) => {
+    const layer = own(new DiffusionCrossAttention(32, 24, 4, 8, { seed: 1 }));
+    const input = own(Tensor.randn([2, 32, 6, 6], { seed: 2 }));
+    const context = own(Tensor.randn([2, 9, 24], { seed: 3 }));
+    const other = own(Tensor.randn([2, 9, 24], { seed: 4 }));
+    const nodes = [];
+    const output = layer.exportComputationGraph(nodes);
+    const constants = new Map([[nodes[1], context]]);
+    const inputShapes = [input.shape, context.shape];
+    const graph = own(await compile(output, nodes, { inputShapes, constants, device: 'webgpu' }));
+    const before = own(layer.forwardWithContext(input, context)).data();
+    context.view().set(other.data());
+    assertNear(own(await graph.runAsync(input)).data(), before, 'before refresh');
+    context.dispose();
+    graph.refresh();
+    assertNear(
+      own(await graph.runAsync(input)).data(),
+      own(layer.forwardWithContext(input, other)).data(),
+      'after refresh',
+    );
+  }));
+
 describe('backwardAsync', () => {
   const withForward = (work) =>
     scoped(async (own) => {
