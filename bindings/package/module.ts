@@ -37,6 +37,12 @@ async function chooseSimd(wanted: 'auto' | Simd): Promise<Simd> {
   return 'baseline';
 }
 
+/** Returns the name that tools/lib/loader.mjs wrote into a module. */
+function variantOf(module: WebAssembly.Module): string {
+  const [section] = WebAssembly.Module.customSections(module, 'variant');
+  return section === undefined ? 'no module of this package' : new TextDecoder().decode(section);
+}
+
 /** Creates a module with one thread. Returns also why the file could not be loaded, if it could not. */
 async function createSingle<C>(loading: Loading<C>, simd: Simd): Promise<{ core: C; problem: string }> {
   const { sources, options, binary } = loading;
@@ -62,25 +68,21 @@ async function createCore<C>(
   { threads, reason }: { threads: number; reason: string },
 ): Promise<{ core: C; info: ModuleInfo }> {
   let threadsReason = reason;
-  try {
-    if (threads > 1) {
-      try {
-        const variant = `${simd}-threads` as const;
-        const files = Promise.all([import('./threads.js'), loading.sources.loaders[variant]()]);
-        const [{ createThreads }, loader] = await loading.limited('the loader did not arrive', files);
-        const core = await createThreads(loading, variant, threads, loader);
-        return { core, info: { simd, threads, threadsReason } };
-      } catch (error) {
-        if (loading.binary !== null) throw error;
-        threadsReason = `the threads could not be started: ${messageOf(error)}`;
-      }
+  if (threads > 1) {
+    try {
+      const variant = `${simd}-threads` as const;
+      const files = Promise.all([import('./threads.js'), loading.sources.loaders[variant]()]);
+      const [{ createThreads }, loader] = await loading.limited('the loader did not arrive', files);
+      const core = await createThreads(loading, variant, threads, loader);
+      return { core, info: { simd, threads, threadsReason } };
+    } catch (error) {
+      if (loading.binary !== null) throw error;
+      threadsReason = `the threads could not be started: ${messageOf(error)}`;
     }
-    const { core, problem } = await withLimit(maxWait.all, 'it did not arrive', createSingle(loading, simd));
-    if (problem) threadsReason += `; an embedded module without threads is used: ${problem}`;
-    return { core, info: { simd, threads: 1, threadsReason } };
-  } catch (error) {
-    throw loadError(`the WebAssembly module of variant ${simd}`, error, loading.options);
   }
+  const { core, problem } = await withLimit(maxWait.all, 'it did not arrive', createSingle(loading, simd));
+  if (problem) threadsReason += `; an embedded module without threads is used: ${problem}`;
+  return { core, info: { simd, threads: 1, threadsReason } };
 }
 
 /** Returns the error for a file that could not be loaded, with what may help. */
@@ -124,10 +126,19 @@ export async function loadModule<C extends { setThreads(threads: number): void }
   const compile: Loading<C>['compile'] = async (variant, { wasmUrl }) => {
     if (binary !== null) return binary.module;
     const { base } = options;
-    return platform.compile(base === null ? String(wasmUrl()) : `${base}${sources.name}-${variant}.wasm`);
+    const name = `${sources.name}-${variant}`;
+    const url = base === null ? String(wasmUrl()) : `${base}${name}.wasm`;
+    const module = await platform.compile(url);
+    const found = variantOf(module);
+    if (found !== name) throw new Error(`${url} is ${found}; expected ${name}`);
+    return module;
   };
-  const loaded = await createCore({ sources, platform, options, binary, compile, limited }, simd, chosen);
-  prepare(loaded.core);
-  loaded.core.setThreads(loaded.info.threads);
-  return loaded;
+  try {
+    const loaded = await createCore({ sources, platform, options, binary, compile, limited }, simd, chosen);
+    prepare(loaded.core);
+    loaded.core.setThreads(loaded.info.threads);
+    return loaded;
+  } catch (error) {
+    throw loadError(`the WebAssembly module of variant ${simd}`, error, options);
+  }
 }
