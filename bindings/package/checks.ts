@@ -1,7 +1,7 @@
 // Checks of arguments, and what they need to know of shapes. Each check throws an error that names the
 // argument, its value and what is expected.
 import type { DType } from './core';
-import { ArgumentError, CrossAttentionError, messageOf, ShapeError } from './errors';
+import { ArgumentError, CrossAttentionError, isInstance, messageOf, ShapeError } from './errors';
 import { typedArrayName } from './typed_arrays';
 
 const maxShownCharacters = 100;
@@ -52,7 +52,7 @@ export function read<R>(argument: string, get: () => R): R {
   try {
     return get();
   } catch (error) {
-    if (error instanceof CrossAttentionError) throw error;
+    if (isInstance(error, CrossAttentionError)) throw error;
     throw new ArgumentError(`${argument} cannot be read: ${messageOf(error)}`);
   }
 }

@@ -316,5 +316,6 @@ export class CompiledGraph {
 
 /** Disposes the tensors that are not those given. */
 function disposeOthers(tensors: readonly Tensor[], given: readonly Tensor[]): void {
-  tensors.forEach((tensor, index) => tensor !== given[index] && tensor.dispose());
+  // A given value may be no tensor, and NaN.
+  tensors.forEach((tensor, index) => Object.is(tensor, given[index]) || tensor.dispose());
 }

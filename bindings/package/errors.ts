@@ -1,4 +1,4 @@
-const maxMessage = 1500;
+const maxMessage = 1000;
 
 /**
  * Base class of all errors of this package. `code` is stable; `message` names the argument, its value and
@@ -11,7 +11,8 @@ export class CrossAttentionError extends Error {
 
   constructor(code: string, message: string) {
     // Names of the caller's files and nodes are part of messages and may be of any length.
-    super(message.length > maxMessage ? `${message.slice(0, maxMessage)}…` : message);
+    const text = typeof message === 'string' ? message : messageOf(message);
+    super(text.length > maxMessage ? `${text.slice(0, maxMessage - 1)}…` : text);
     this.code = code;
     this.name = new.target.name;
   }
@@ -90,6 +91,15 @@ export class DeviceError extends CrossAttentionError {
 
   constructor(message: string) {
     super('ERR_DEVICE', message);
+  }
+}
+
+/** As instanceof. False for a proxy that throws. */
+export function isInstance<T>(value: unknown, type: abstract new (...values: never[]) => T): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,7 @@
 // The header of a safetensors file: which tensors it has, and where their bytes are. Only the header is
 // copied to WASM memory, where the core parses it.
 import { withBytes } from './bytes';
-import { show } from './checks';
+import { checkArray, read, show } from './checks';
 import { WeightsError } from './errors';
 import { getCore, lastingBytes } from './runtime';
 
@@ -109,10 +109,12 @@ export function checkUnique(shards: readonly (readonly StoredTensor[])[]): void 
 export function tensorsInMemory(weights: unknown): TensorBytes[] | null {
   const single = lastingBytes('weights', weights);
   if (single !== null) return tensorsOfFile(single);
-  if (!Array.isArray(weights) || weights.length === 0) return null;
-  const files = Array.from(weights, (shard, index) => lastingBytes(`weights[${index}]`, shard));
+  if (!read('weights', () => Array.isArray(weights))) return null;
+  const shards = checkArray('weights', weights, 'an array of shards');
+  if (shards.length === 0) return null;
+  const files = shards.map((shard, index) => lastingBytes(`weights[${index}]`, shard));
   if (files.includes(null)) return null;
-  const shards = files.map((file) => tensorsOfFile(file!));
-  checkUnique(shards);
-  return shards.flat();
+  const tensors = files.map((file) => tensorsOfFile(file!));
+  checkUnique(tensors);
+  return tensors.flat();
 }

@@ -2,7 +2,7 @@
 import { takeBytes } from './bytes';
 import { checkBoolean, checkString, fail, mapEntries, read, readOptions, show } from './checks';
 import { decodeInto, decodeValues, type Encoded } from './decoding';
-import { ArgumentError } from './errors';
+import { ArgumentError, isInstance } from './errors';
 import { failInstance } from './instances';
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
@@ -86,12 +86,24 @@ function checkMapping(mapping: unknown): WeightMapping | null {
 
 function isNamedTensors(source: unknown): source is NamedTensors {
   if (mapEntries(source) !== null) return true;
-  return (
-    typeof source === 'object' &&
-    source !== null &&
-    !(Symbol.iterator in source) &&
-    !ArrayBuffer.isView(source)
-  );
+  if (typeof source !== 'object' || source === null || ArrayBuffer.isView(source)) return false;
+  return read('weights', () => !(Symbol.iterator in source));
+}
+
+const isBlob = (value: unknown): boolean => typeof Blob === 'function' && isInstance(value, Blob);
+
+/** More than any file has: an iterator of the caller may be endless. */
+const maxNames = 1_000_000;
+
+function readNames(names: Iterable<unknown>): string[] {
+  const all: string[] = [];
+  return read('names', () => {
+    for (const name of names) {
+      if (all.push(checkString('names', name)) > maxNames)
+        throw new ArgumentError(`names has more than ${maxNames} elements`);
+    }
+    return all;
+  });
 }
 
 /** Yields each name, with the weight's shape if tensors are given, else null. */
@@ -106,7 +118,7 @@ function* namesAndShapes(weights: Iterable<string> | NamedTensors): Iterable<[st
   if (typeof weights !== 'object' || weights === null) {
     fail('names', weights, 'an iterable of strings, or a Map or object of Tensors');
   }
-  for (const name of weights) yield [checkString('names', name), null];
+  for (const name of readNames(weights)) yield [name, null];
 }
 
 /**
@@ -188,7 +200,7 @@ function describeWeights(weights: unknown): ReadableWeight[] {
   }
   const stored = tensorsInMemory(weights);
   if (stored !== null) return stored.map((tensor) => ({ ...tensor, read: () => tensor.bytes }));
-  if (!isNamedTensors(weights) || (typeof Blob === 'function' && weights instanceof Blob)) {
+  if (isBlob(weights) || !isNamedTensors(weights)) {
     fail(
       'weights',
       weights,

@@ -1,8 +1,18 @@
 // Values that no caller should pass, by name, so that a failure can be read and repeated. Each function makes
 // a new one. `targets`: what getters of the values dispose.
-import { runInNewContext } from 'node:vm';
+import { createContext, runInContext } from 'node:vm';
 
 export class CallbackError extends Error {}
+
+const realm = createContext({});
+/** Returns the value of an expression in another realm. */
+const elsewhere = (code) => runInContext(`(${code})`, realm);
+
+// Made once. String.repeat returns a rope, and its first use costs more than most calls.
+const hugeString = Buffer.alloc(2 ** 24, 'x').toString('latin1');
+const longString = Buffer.alloc(2 ** 16, 'x').toString('latin1');
+const hugeBigint = 1n << 4_000_000n;
+const manyStrings = Object.freeze(Array.from({ length: 70_000 }, () => 'to_q.weight'));
 
 const dense = (length, value) => Array.from({ length }, () => value);
 
@@ -25,6 +35,17 @@ function detached(type) {
   return view;
 }
 
+/** A view that lies outside its buffer, which has been made smaller. */
+function shrunk() {
+  const buffer = new ArrayBuffer(32, { maxByteLength: 64 });
+  const view = new Float32Array(buffer, 0, 8);
+  buffer.resize(8);
+  return view;
+}
+
+/** An object that toString shows as one of a class of the platform. */
+const tagged = (tag, members = {}) => ({ [Symbol.toStringTag]: tag, ...members });
+
 function revoked() {
   const { proxy, revoke } = Proxy.revocable([], {});
   revoke();
@@ -34,11 +55,16 @@ function revoked() {
 const throwing = () => {
   throw new Error('hostile');
 };
-const throwingTraps = Object.fromEntries(
-  Reflect.ownKeys(Reflect)
-    .filter((name) => typeof name === 'string')
-    .map((name) => [name, throwing]),
-);
+const throwingTraps = {
+  ...Object.fromEntries(
+    Reflect.ownKeys(Reflect)
+      .filter((name) => typeof name === 'string')
+      .map((name) => [name, throwing]),
+  ),
+  apply: () => {
+    throw new CallbackError('callback');
+  },
+};
 
 /** A getter that is called for any name. */
 const withGetter = (target, get) => new Proxy(target, { get: (...values) => get(...values) });
@@ -56,11 +82,11 @@ export const primitives = {
   large: () => 2 ** 31,
   unsafe: () => 2 ** 60,
   bigint: () => 3n,
-  hugeBigint: () => 1n << 4_000_000n,
+  hugeBigint: () => hugeBigint,
   emptyString: () => '',
   string: () => 'to_q.weight',
   surrogate: () => '\ud800',
-  hugeString: () => 'x'.repeat(2 ** 24),
+  hugeString: () => hugeString,
   symbol: () => Symbol('hostile'),
   hugeSymbol: () => Symbol('x'.repeat(2 ** 20)),
 };
@@ -77,8 +103,8 @@ export const objects = {
     array.length = 2 ** 32 - 1;
     return array;
   },
-  strings: () => dense(3, 'x'.repeat(2 ** 16)),
-  manyStrings: () => dense(70_000, 'to_q.weight'),
+  strings: () => dense(3, longString),
+  manyStrings: () => manyStrings,
   escapes: () => dense(8, dense(8, dense(8, '\u0000'.repeat(200)))),
   lengthOnly: () => ({ length: 2 ** 30 }),
   lengthInfinite: () => ({ length: Infinity }),
@@ -101,12 +127,20 @@ export const objects = {
   detachedFloats: () => detached(Float32Array),
   detachedBytes: () => detached(Uint8Array),
   buffer: () => new ArrayBuffer(16),
+  resizableBuffer: () => new ArrayBuffer(8, { maxByteLength: 16 }),
+  resizableFloats: () => new Float32Array(new ArrayBuffer(24, { maxByteLength: 64 })),
+  shrunkFloats: shrunk,
+  booleans: () => [true, false, true],
+  mixed: () => [1, true, 2n],
+  halves: () => new Uint16Array(6),
   sharedBuffer: () => new SharedArrayBuffer(16),
   dataView: () => new DataView(new ArrayBuffer(8)),
-  foreignArray: () => runInNewContext('[2, 3]'),
-  foreignFloats: () => runInNewContext('new Float32Array(6)'),
-  foreignBuffer: () => runInNewContext('new ArrayBuffer(16)'),
-  foreignError: () => runInNewContext('new Error("foreign")'),
+  foreignArray: () => elsewhere('[2, 3]'),
+  foreignFloats: () => elsewhere('new Float32Array(6)'),
+  foreignBuffer: () => elsewhere('new ArrayBuffer(16)'),
+  foreignMap: () => elsewhere('new Map([[1, 2]])'),
+  foreignProxy: () => elsewhere('new Proxy([], { get() { throw new Error("hostile"); } })'),
+  foreignError: () => elsewhere('new Error("foreign")'),
   date: () => new Date(NaN),
   map: () => new Map([[{}, 1]]),
   set: () => new Set([1]),
@@ -126,7 +160,7 @@ export const objects = {
   throwsProxy: () => withGetter({}, () => { throw new Proxy({}, throwingTraps); }), // prettier-ignore
   toPrimitive: () => ({ [Symbol.toPrimitive]: throwing, toString: throwing, valueOf: throwing }),
   oddConstructor: () => ({ constructor: { name: deeplyShared() } }),
-  hugeConstructor: () => ({ constructor: { name: 'x'.repeat(2 ** 24) } }),
+  hugeConstructor: () => ({ constructor: { name: hugeString } }),
   tensorLike: () => ({ shape: [2], dtype: 'float32', size: 2, constructor: { name: 'Tensor' } }),
   function: () => () => 'to_q.weight',
   callback: () => () => {
@@ -137,6 +171,15 @@ export const objects = {
   class: () => class Hostile {},
   signal: () => AbortSignal.abort(),
   global: () => globalThis,
+  blob: () => new Blob([new Uint8Array(16)]),
+  url: () => new URL('data:,text'),
+  fakeBlob: () => tagged('Blob', { size: 8, slice: throwing }),
+  fakeUrl: () => tagged('URL', { toString: () => 'x'.repeat(2 ** 20) }),
+  fakeRegExp: () => tagged('RegExp', { source: 1, flags: throwing }),
+  fakeModule: () => tagged('WebAssembly.Module'),
+  fakeSignal: () => ({ aborted: false, addEventListener: throwing }),
+  fakeFetch: () => async () => ({ status: 200, headers: { get: throwing }, body: null }),
+  fakeDevice: () => ({ createBuffer: throwing }),
 };
 
 /** Values that act on objects of the package. `live` lists those objects, `act` uses the package. */

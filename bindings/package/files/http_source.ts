@@ -1,6 +1,6 @@
 // A file behind a URL, read by HTTP Range requests (RFC 9110, section 14). If the server ignores them, the
 // first answer is the whole file, which is then stored as a Blob.
-import { messageOf, WeightsError } from '../errors';
+import { CrossAttentionError, isInstance, messageOf, WeightsError } from '../errors';
 import { allocateBytes, blobSource, type ByteSource } from './byte_source';
 import type { ReadControl } from './read_control';
 
@@ -216,7 +216,9 @@ export class HttpSource implements ByteSource {
       return await use(response, stop);
     } catch (error) {
       stop();
-      throw error;
+      if (isInstance(error, CrossAttentionError)) throw error;
+      // A Response that is not what it seems.
+      return this.#fail(`could not be read: ${messageOf(error)}`);
     } finally {
       leave();
     }
@@ -262,6 +264,6 @@ export class HttpSource implements ByteSource {
 
 /** Returns the message of an error of fetch. Node has the reason in its cause. */
 function describeCause(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error ? `${messageOf(error)}: ${cause.message}` : messageOf(error);
+  const cause = isInstance(error, Error) ? error.cause : undefined;
+  return isInstance(cause, Error) ? `${messageOf(error)}: ${messageOf(cause)}` : messageOf(error);
 }

@@ -1,7 +1,14 @@
 // Opens the sources of a WeightFile, and reads tensors from them.
-import { checkInteger, fail, readOptions, show, sizeOf } from '../checks';
+import { checkArray, checkInteger, fail, read, readOptions, show, sizeOf } from '../checks';
 import { decodeTensor } from '../decoding';
-import { CrossAttentionError, OutOfMemoryError, WeightsError } from '../errors';
+import {
+  ArgumentError,
+  CrossAttentionError,
+  isInstance,
+  messageOf,
+  OutOfMemoryError,
+  WeightsError,
+} from '../errors';
 import type { FileContent, OpenOptions } from '../file_content';
 import { lastingBytes } from '../runtime';
 import {
@@ -184,16 +191,20 @@ function checkOpenOptions(options: OpenOptions | undefined): [ReadControl, typeo
     fetch: fetchFunction,
     timeout = 30_000,
   } = readOptions('options', options, ['signal', 'fetch', 'timeout']);
-  const isSignal =
-    typeof signal === 'object' &&
-    typeof signal?.aborted === 'boolean' &&
-    typeof signal.addEventListener === 'function';
+  const isSignal = read(
+    'options.signal',
+    () =>
+      typeof signal === 'object' &&
+      typeof signal?.aborted === 'boolean' &&
+      typeof signal.addEventListener === 'function',
+  );
   if ((signal ?? undefined) !== undefined && !isSignal) fail('options.signal', signal, 'an AbortSignal');
   if ((fetchFunction ?? undefined) !== undefined && typeof fetchFunction !== 'function') {
     fail('options.fetch', fetchFunction, 'a function');
   }
   checkInteger('options.timeout', timeout, 1, 2 ** 31 - 1);
-  return [new ReadControl(signal ?? undefined, timeout), fetchFunction ?? globalThis.fetch];
+  const control = read('options.signal', () => new ReadControl(signal ?? undefined, timeout));
+  return [control, fetchFunction ?? globalThis.fetch];
 }
 
 /** See WeightFile.open. */
@@ -202,8 +213,8 @@ export async function openFile(source: unknown, options: OpenOptions | undefined
   try {
     control.check();
     const opening = new Opening(control, fetchFunction);
-    const parts: [string, unknown][] = Array.isArray(source)
-      ? Array.from(source, (part: unknown, index) => [`source[${index}]`, part])
+    const parts: [string, unknown][] = read('source', () => Array.isArray(source))
+      ? checkArray('source', source, 'an array of shards').map((part, index) => [`source[${index}]`, part])
       : [['source', source]];
     if (parts.length === 0) fail('source', source, 'at least one shard');
     const shards = (await mapFewAtATime(parts, ([argument, part]) => opening.open(argument, part))).flat();
@@ -211,7 +222,8 @@ export async function openFile(source: unknown, options: OpenOptions | undefined
     return new OpenContent(shards, control);
   } catch (error) {
     control.stop();
-    if (error instanceof CrossAttentionError) throw error;
-    throw error instanceof RangeError ? new OutOfMemoryError(error.message) : error;
+    if (isInstance(error, CrossAttentionError)) throw error;
+    if (isInstance(error, RangeError)) throw new OutOfMemoryError(error.message);
+    throw new ArgumentError(`source cannot be read: ${messageOf(error)}`);
   }
 }

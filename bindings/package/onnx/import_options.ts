@@ -1,6 +1,6 @@
 // The options of fromOnnx, checked.
 import { viewBytes } from '../bytes';
-import { checkBoolean, checkDType, fail, mapEntries, readOptions } from '../checks';
+import { checkBoolean, checkDType, checkString, fail, mapEntries, read, readOptions } from '../checks';
 import type { DType } from '../core';
 import { ArgumentError } from '../errors';
 import { lastingBytes } from '../runtime';
@@ -59,7 +59,8 @@ function checkExternalData(value: unknown): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   if (value === undefined) return files;
   const isObject = typeof value === 'object' && value !== null && viewBytesOrNull(value) === null;
-  if (!isObject || Array.isArray(value)) fail('externalData', value, 'an object with bytes by path');
+  if (!isObject || read('externalData', () => Array.isArray(value)))
+    fail('externalData', value, 'an object with bytes by path');
   const entries = readEntries(value);
   for (const [path, bytes] of entries) {
     const name = normalizedPath(path);
@@ -90,12 +91,13 @@ function readEntries(value: object): [string, unknown][] {
 
 /** Returns a test that does not depend on the state of the caller's expression, and does not change it. */
 function checkNames(names: unknown): (name: string) => boolean {
-  if (Object.prototype.toString.call(names) !== '[object RegExp]') fail('names', names, 'a RegExp');
-  let copy: RegExp;
+  const isRegExp = read('names', () => Object.prototype.toString.call(names) === '[object RegExp]');
+  if (!isRegExp) fail('names', names, 'a RegExp');
   try {
-    copy = new RegExp((names as RegExp).source, (names as RegExp).flags.replaceAll(/[gy]/g, ''));
+    const { source, flags } = names as RegExp;
+    const copy = new RegExp(checkString('names', source), flags.replaceAll(/[gy]/g, ''));
+    return (name) => copy.test(name);
   } catch {
     return fail('names', names, 'a RegExp');
   }
-  return (name) => copy.test(name);
 }

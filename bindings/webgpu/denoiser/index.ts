@@ -3,7 +3,8 @@
  *
  * @packageDocumentation
  */
-import { CrossAttentionError, DeviceError, messageOf } from '../../package/errors';
+import { fail } from '../../package/checks';
+import { CrossAttentionError, DeviceError, isInstance, messageOf } from '../../package/errors';
 import type { StartTraining } from '../../package/denoiser/training_on_gpu';
 import { withLimit } from '../../package/time_limit';
 import { maxCalibration, measureStrategies } from '../calibrate';
@@ -13,7 +14,7 @@ import { startTraining } from './training';
 
 export const start: StartTraining = async (options) => {
   const { gpuDevice } = options;
-  const device = gpuDevice === undefined ? await requestDevice() : new Device(gpuDevice as GPUDevice);
+  const device = gpuDevice === undefined ? await requestDevice() : deviceOf(gpuDevice as GPUDevice);
   if (typeof device === 'string') throw new DeviceError(`there is no WebGPU device: ${device}`);
   const release = (): void => {
     if (gpuDevice === undefined) device.gpu.destroy();
@@ -24,6 +25,15 @@ export const start: StartTraining = async (options) => {
     return await startTraining(device, strategy, options, release);
   } catch (error) {
     release();
-    throw error instanceof CrossAttentionError ? error : new DeviceError(messageOf(error));
+    throw isInstance(error, CrossAttentionError) ? error : new DeviceError(messageOf(error));
   }
 };
+
+/** Throws ArgumentError for an object that only has the methods of a GPUDevice. */
+function deviceOf(gpuDevice: GPUDevice): Device {
+  try {
+    return new Device(gpuDevice);
+  } catch {
+    return fail('gpuDevice', gpuDevice, 'a GPUDevice');
+  }
+}
