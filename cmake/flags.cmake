@@ -52,8 +52,8 @@ endif()
 if(CROSS_ATTENTION_SANITIZE)
   # Without pointer-overflow: RapidJSON and views of empty buffers add offsets to null pointers that they
   # never dereference.
-  set(sanitizers -fsanitize=address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all
-    -fno-omit-frame-pointer)
+  set(sanitizers -fsanitize=${CROSS_ATTENTION_SANITIZERS} -fno-sanitize=pointer-overflow
+    -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(cross_attention_flags INTERFACE ${sanitizers})
   target_link_options(cross_attention_flags INTERFACE ${sanitizers})
 endif()

@@ -4,6 +4,7 @@ import { prepareBrowser } from './lib/browser.mjs';
 import { buildDist, buildNative, prepareBuild } from './lib/build.mjs';
 import { readCommandLine } from './lib/command_line.mjs';
 import { run } from './lib/commands.mjs';
+import { fuzzTargets } from './lib/fuzz_targets.mjs';
 import { prepareNewerNode } from './lib/newer_node.mjs';
 import { project } from './lib/paths.mjs';
 import { bold, green, grey, main, red, SetUpError, step } from './lib/steps.mjs';
@@ -18,9 +19,12 @@ import {
 import { googleTests, nodeTests, printSlowest, runPrograms } from './lib/test_run.mjs';
 import { variants } from './lib/wasm.mjs';
 import { prepareWebGpu } from './lib/webgpu.mjs';
+import { fuzz } from './fuzz.mjs';
 import { lint } from './lint.mjs';
 
-const parts = ['lint', 'native', 'sanitize', 'node', 'webgpu', 'browser', 'no-unity'];
+const parts = ['lint', 'native', 'sanitize', 'node', 'webgpu', 'browser'];
+/** Parts that only --full, or their name, runs. */
+const fullParts = ['no-unity', 'tsan', 'fuzz'];
 
 export const command = {
   name: 'npm test',
@@ -31,8 +35,8 @@ export const command = {
     only: {
       type: 'name',
       list: true,
-      allowed: parts,
-      default: parts.filter((name) => name !== 'no-unity'),
+      allowed: [...parts, ...fullParts],
+      default: parts,
       description: 'Parts to run.',
     },
     match: {
@@ -49,7 +53,8 @@ export const command = {
     full: {
       type: 'boolean',
       description:
-        'Runs all files with all variants and both versions of Node, and a build without unity files. ' +
+        'Runs all files with all variants and both versions of Node, a build without unity files, the ' +
+        'thread sanitizer, and a minute of each fuzz target. ' +
         '`npm run test:full` is short for `npm test -- --full`.',
     },
   },
@@ -66,6 +71,10 @@ export const command = {
     }
   },
 };
+
+/** Filter of the native tests that use several threads. */
+const threadTests =
+  '*Thread*:*Schedule*:*Pending*:*CompiledGraph*:*Background*:*ForwardTest*:*GradientsTest*:*Trainer*';
 
 /** The version of Node that runs this script. Node 20 has no relaxed SIMD. */
 const thisNode = { name: process.version, prepare: () => process.execPath };
@@ -88,7 +97,7 @@ async function test({ only, match, quick, full }) {
     results.push({ name, counts, seconds: (performance.now() - start) / 1000 });
   };
   const matches = (file) => match === undefined || new RegExp(match).test(file);
-  const chosen = full && only === command.options.only.default ? parts : only;
+  const chosen = full && only === command.options.only.default ? [...parts, ...fullParts] : only;
   const wants = (name) => chosen.includes(name) && !(quick && !['lint', 'native', 'node'].includes(name));
   const wantsNative = (name) => wants(name) && match === undefined;
 
@@ -110,6 +119,8 @@ async function test({ only, match, quick, full }) {
   if (wantsNative('no-unity')) {
     await part('no-unity', () => buildWithoutUnity(emscripten.include));
   }
+  if (wantsNative('tsan')) await part('tsan', () => testThreads(emscripten.include));
+  if (wantsNative('fuzz')) await part('fuzz', () => fuzz({ only: fuzzTargets, minutes: 1, emscripten }));
   if (wants('node')) {
     for (const { node, variant, files } of nodeSuites({ quick, full })) {
       const name = `${node.name}, ${variant}`;
@@ -182,6 +193,13 @@ async function testNative(preset, include) {
     ),
     googleTests(path.join(folder, 'failing_allocation_tests')),
   ]);
+}
+
+/** Runs the tests that use threads with the thread sanitizer. */
+async function testThreads(include) {
+  await step('build of the preset tsan', () => buildNative('tsan', include, ['cross_attention_tests']));
+  const program = path.join(project, 'build/tsan/tests/native/cross_attention_tests');
+  return runPrograms('tsan', [googleTests(program, { filter: threadTests })]);
 }
 
 /** Compiles each source separately, which finds missing includes. */

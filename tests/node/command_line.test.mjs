@@ -11,6 +11,7 @@ import { command as benchWebGpu } from '../../bench/webgpu/options.mjs';
 import { command as evaluate } from '../../evaluation/options.mjs';
 import { parseArguments } from '../../tools/lib/command_line.mjs';
 import { project } from '../../tools/lib/paths.mjs';
+import { command as fuzz } from '../../tools/fuzz.mjs';
 import { command as lint } from '../../tools/lint.mjs';
 import { command as serve } from '../../tools/start.mjs';
 import { command as runTests } from '../../tools/test.mjs';
@@ -27,6 +28,7 @@ const commands = {
   'build:site': {},
   train: train.options,
   evaluate: evaluate.options,
+  fuzz: fuzz.options,
   bench: bench.options,
   'bench:webgpu': benchWebGpu.options,
   lint: lint.options,

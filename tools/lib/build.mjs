@@ -52,7 +52,7 @@ export async function buildDist({ only = variants, emscripten = null } = {}) {
 
 /** Builds targets of a CMake preset for this machine. `include`: see prepareEmscripten. */
 export async function buildNative(preset, include, targets = []) {
-  const compiler = preset === 'sanitize' ? 'sanitizers' : 'compiler';
+  const compiler = ['sanitize', 'tsan', 'fuzz'].includes(preset) ? 'sanitizers' : 'compiler';
   await ensureSystemPackages([compiler, 'cmake', 'ninja', 'googletest']);
   const launcher = (await hasCompilerCache()) ? 'ccache' : '';
   const options = [`-DCROSS_ATTENTION_INCLUDE=${include}`, `-DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}`];

@@ -16,6 +16,7 @@ const longest = files('tests/node', [
   'properties',
   'bits',
   'runtime',
+  'surface',
 ]);
 
 /** Returns all test files of a folder in the order in which they start. */
@@ -49,9 +50,11 @@ export const once = files('tests/node', [
   'engines_table',
   'evaluation',
   'init_fallbacks',
+  'onnx_fuzz',
   'onnx_malformed',
   'onnx_refused',
   'published',
+  'surface',
   'train',
   'types',
   'types_consumers',
