@@ -29,7 +29,9 @@ const tensorflowThreads: Plugin = {
       : null,
 };
 
-/** Not the setting server.headers: Vite leaves it out of responses 304, which WebKit then refuses to workers. */
+/**
+ * Not the setting server.headers: Vite leaves it out of responses 304, which WebKit then refuses to workers.
+ */
 const isolation: Plugin = {
   name: 'isolation',
   configureServer: ({ middlewares }) =>

@@ -1,4 +1,5 @@
-// Node, and engines that have its modules: Deno, Bun. The only part of the package that imports them, with node_files.
+// Node, and engines that have its modules: Deno, Bun. The only part of the package that imports them, with
+// node_files.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -63,7 +63,8 @@ export async function launchWebKit({ sharedMemory = true } = {}) {
     DISPLAY: display,
     // No GPU: otherwise, WebKit looks for one in each page.
     WEBKIT_DISABLE_COMPOSITING_MODE: '1',
-    // In the locale C.UTF-8, navigator.language is "C", which Intl refuses with a RangeError. In C, it is en-US.
+    // In the locale C.UTF-8, navigator.language is "C", which Intl refuses with a RangeError. In C, it is
+    // en-US.
     LC_ALL: 'C',
     ...(sharedMemory && { JSC_useSharedArrayBuffer: '1' }),
   };

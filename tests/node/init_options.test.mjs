@@ -13,8 +13,8 @@ const wasm = path.join(project, 'dist/wasm');
 const folderUrl = `${pathToFileURL(wasm).href}/`;
 
 /**
- * Runs init with each of the expressions in sequence, until one succeeds. Returns for each {code, message}, or
- * what init returns and the sum of a tensor.
+ * Runs init with each of the expressions in sequence, until one succeeds. Returns for each {code, message},
+ * or what init returns and the sum of a tensor.
  */
 const initWith = (expressions, entry = 'index') =>
   runForValue(`import { readFileSync } from 'node:fs';
@@ -130,7 +130,7 @@ describe('wasmBaseUrl over HTTP', () => {
     });
   }
 
-  test('a wrong folder, a server that does not answer: ERR_LOAD that names it, and init can be repeated', async () => {
+  test('a wrong folder, a silent server: ERR_LOAD that names it, and init can be repeated', async () => {
     const [wrong, unreachable, info] = await initWith([
       `{ wasmBaseUrl: '${server.origin}/there-is-nothing' }`,
       "{ wasmBaseUrl: 'http://127.0.0.1:9/' }",

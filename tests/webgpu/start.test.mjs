@@ -163,8 +163,8 @@ test('the device manager asks again after a pause, and after an attempt that thr
 
 describe('init', () => {
   /**
-   * Runs init and calls of a layer in a process in which a second of the limits for the GPU, at most 10 s, passes
-   * in 20 ms. Those for files and threads are longer, and remain as they are.
+   * Runs init and calls of a layer in a process in which a second of the limits for the GPU, at most 10 s,
+   * passes in 20 ms. Those for files and threads are longer, and remain as they are.
    */
   const start = (host, device = 'webgpu') =>
     runForValue(`

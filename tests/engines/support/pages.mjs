@@ -115,6 +115,7 @@ await report(async () => {
 
 /** Each wrong option of init is refused with a reason, and init works afterwards. */
 const wrongOptions = `import { report } from './report.js';
+const threaded = 'cross-attention-baseline-threads';
 const bytesOf = async (name) => (await fetch('./package/dist/wasm/' + name + '.wasm')).arrayBuffer();
 await report(async () => {
   const { run, entries } = await import('./run.js');
@@ -123,7 +124,7 @@ await report(async () => {
     [{ wasmBaseUrl: './there-is-nothing/', threads: 1 }, 'ERR_LOAD', /wasmBaseUrl.*there-is-nothing/],
     [{ wasmBinary: new ArrayBuffer(100) }, 'ERR_ARGUMENT', /wasmBinary/],
     [{ wasmBinary: await bytesOf('denoiser-baseline') }, 'ERR_ARGUMENT', /wasmBinary is .*denoiser-baseline/],
-    [{ wasmBinary: await bytesOf('cross-attention-baseline-threads'), threads: 1 }, 'ERR_ARGUMENT', /threads/],
+    [{ wasmBinary: await bytesOf(threaded), threads: 1 }, 'ERR_ARGUMENT', /threads/],
     [{ wasmBinary: await bytesOf('cross-attention-baseline'), simd: 'relaxed' }, 'ERR_ARGUMENT', /simd/],
   ];
   for (const [options, code, message] of wrong) {
