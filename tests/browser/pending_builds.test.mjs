@@ -39,20 +39,34 @@ describe('a page that needs a variant', () => {
     t.after(server.close);
     const watched = await newWatchedPage(browser, server.origin);
     t.after(watched.close);
+    const requested = [];
+    watched.page.on('request', (request) => requested.push(new URL(request.url()).pathname));
     await watched.page.goto(`${server.origin}/paint/`);
     const notice = watched.page.locator('.build-notice');
     await notice.waitFor();
     assert.ok((await notice.innerText()).includes(title));
-    return { ...watched, notice };
+    return { ...watched, notice, requested };
   }
 
   test('shows what it waits for, and continues when the build ends', async (t) => {
     const build = controlledBuild();
-    const { page, notice, problems } = await openPage(t, build);
+    const { page, notice, problems, requested } = await openPage(t, build);
     assert.equal(await page.locator('#psnr').innerText(), '–');
+    // init has not begun: it would fall back to one thread while the build runs.
+    const loads = () => requested.filter((address) => address.includes('/dist/wasm/cross-attention'));
+    assert.ok(
+      requested.some((address) => address.startsWith('/@wait-for-build/')),
+      requested.join('\n'),
+    );
+    assert.deepEqual(
+      loads().filter((address) => !address.startsWith('/@wait')),
+      [],
+    );
     build.resolve();
     await notice.waitFor({ state: 'detached' });
     await page.waitForFunction(() => Number.parseFloat(document.querySelector('#psnr').textContent) > 10);
+    assert.ok(loads().length > 1);
+    assert.ok(Number(await page.locator('#runtime-threads').getAttribute('data-value')) > 1);
     assert.deepEqual(problems, []);
   });
 
