@@ -61,7 +61,15 @@ try {
 
 const serviceWorker = `import { report } from './report.js';
 import { run } from './run.js';
-addEventListener('install', (event) => event.waitUntil(report(run)));
+import { init } from './package/dist/index_browser.js';
+async function runBoth() {
+  const error = await init().catch((thrown) => thrown);
+  if (error.code !== 'ERR_LOAD' || !error.message.includes('diffusion-cross-attention/single-file')) {
+    throw new Error('the main entry does not name the single-file entry: ' + error.message);
+  }
+  return run();
+}
+addEventListener('install', (event) => event.waitUntil(report(runBoth)));
 `;
 
 /** Values that a page creates, for a package that a frame of it has loaded. */
