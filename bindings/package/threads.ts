@@ -30,7 +30,8 @@ function tryStartingWebThread(script: ThreadScript): ThreadWorker {
   try {
     return startWebThread(script);
   } catch (error) {
-    throw new Error(`a worker is forbidden or its script cannot be used: ${messageOf(error)}`);
+    const reason = messageOf(error);
+    throw new Error(`a worker is forbidden or its script cannot be used: ${reason}`, { cause: error });
   }
 }
 
