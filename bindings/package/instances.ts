@@ -32,8 +32,8 @@ export function failInstance(argument: string, value: unknown, type: Class): nev
   }
   if (show(value) === type.name) {
     throw new ArgumentError(
-      `${argument} is ${name} of another copy of this package; expected one of this copy: import the ` +
-        'package from one place, in one realm',
+      `${argument} is ${name} of another copy of this package; expected one of this copy: load the package ` +
+        'once, in one realm',
     );
   }
   fail(argument, value, name);
