@@ -50,9 +50,11 @@ export function rowOf({ group, name, conditions }, { result, error }) {
   return { group, name, conditions: cells[2], isGreen: !error, cells };
 }
 
-/** Without addresses of temporary servers, which differ between runs. */
+/** Without addresses of temporary servers, which differ between runs, and hashes in the names of files. */
 const withoutAddresses = (text) =>
-  String(text).replaceAll(/https?:\/\/(127\.0\.0\.1|localhost):\d+\/(case|bundled)\d+\//g, '…/');
+  String(text)
+    .replaceAll(/https?:\/\/(127\.0\.0\.1|localhost):\d+\/(case|bundled)\d+\//g, '…/')
+    .replaceAll(/\.[0-9a-z]{8,}(?=\.(wasm|js)\b)/g, '');
 
 function shortened(error) {
   const message = error instanceof CommandError ? `the program ended with ${error.end}` : error.message;
