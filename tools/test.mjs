@@ -191,6 +191,7 @@ async function testNative(preset, include) {
     ...Array.from({ length: shards }, (_, shard) =>
       googleTests(path.join(folder, 'cross_attention_tests'), { shard, shards }),
     ),
+    googleTests(path.join(folder, 'corpus_tests')),
     googleTests(path.join(folder, 'failing_allocation_tests')),
   ]);
 }
