@@ -41,6 +41,9 @@ const isolation: Plugin = {
     }),
 };
 
+/** No remarks on the time that plugins take. */
+const checks = { bundlerTimings: false };
+
 /** The newest syntax that pages contain. WebKit and Firefox before 141 have no `using`. */
 const target = 'es2022';
 
@@ -70,12 +73,13 @@ export default defineConfig({
   },
   server: { fs: { allow: [here('..')] } },
   preview: { headers: isolationHeaders },
-  worker: { format: 'es', plugins: () => [tensorflowThreads] },
+  worker: { format: 'es', plugins: () => [tensorflowThreads], rollupOptions: { checks } },
   build: {
     outDir: here('../build/site'),
     emptyOutDir: true,
     target,
     rollupOptions: {
+      checks,
       input: {
         start: here('index.html'),
         create: here('create/index.html'),
