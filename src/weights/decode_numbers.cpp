@@ -13,7 +13,8 @@ void decodeIntegers(const StoredTensor& tensor, std::span<T> values) {
   decodeAs<Stored>(tensor.bytes, values, [&](Stored stored) {
     const T value = static_cast<T>(stored);
     // 2^63 and 2^64 have no integer of the stored type: the conversion back would be undefined.
-    constexpr T kEnd = static_cast<T>(std::numeric_limits<Stored>::max() / 2 + 1) * 2;
+    constexpr Stored kHalf = std::numeric_limits<Stored>::max() / 2 + 1;
+    constexpr T kEnd = static_cast<T>(kHalf) * 2;
     if (value >= kEnd || static_cast<Stored>(value) != stored) {
       failArgument({"tensor '", shortened(tensor.name), "' has the value ", stored,
                     "; expected integers that ", sizeof(T) == 4 ? "float32" : "float64",
