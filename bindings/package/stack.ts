@@ -2,17 +2,23 @@
 // stack is restored: C++ destructors ran, but JavaScript's unwinding does not restore the stack pointer.
 // Without this, some thousand errors would exhaust the stack.
 import type { CoreModule } from './core';
-import { errorFrom, type CrossAttentionError } from './errors';
+import { type CrossAttentionError, errorFrom, OutOfMemoryError } from './errors';
 
 type Method = (this: unknown, ...values: unknown[]) => unknown;
 
 /** Returns the package's error for an exception of the core. Rethrows an error of JavaScript. */
 function toPackageError(core: CoreModule, thrown: unknown): CrossAttentionError {
-  return errorFrom(
-    core.errorOf(() => {
-      throw thrown;
-    }),
-  );
+  try {
+    return errorFrom(
+      core.errorOf(() => {
+        throw thrown;
+      }),
+    );
+  } catch (error) {
+    // There is not even memory for a message.
+    if (error instanceof WebAssembly.Exception) return new OutOfMemoryError('out of memory');
+    throw error;
+  }
 }
 
 function restoring(core: CoreModule, method: Method): Method {

@@ -25,11 +25,11 @@ const load = `
   const parameters = layer.getParameters().join();
   const codeOf = (work) => { try { work(); return 'no error'; } catch (error) {
     return error instanceof OutOfMemoryError ? error.code : String(error?.stack ?? error); } };
-  // Allocates all memory in pieces of decreasing size, down to 64 KB, which is less than any call below
-  // needs.
+  // Allocates all memory in pieces of decreasing size, down to the last bytes: not even messages of errors
+  // have memory then.
   const fill = () => {
     const tensors = [];
-    for (let elements = 2 ** 26; elements >= 2 ** 14; elements /= 4) {
+    for (let elements = 2 ** 26; elements >= 1; elements /= 4) {
       try { for (;;) tensors.push(allocate(elements)); } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;
       }

@@ -1,4 +1,4 @@
-// Builds the internals of bindings/webgpu that tests import. They are not part of the package, and share no
+// Builds the internals of bindings/ that tests import. They are not part of the package, and share no
 // class with dist/.
 import path from 'node:path';
 import { project } from './paths.mjs';
@@ -6,6 +6,7 @@ import { fingerprint, unlessDone } from './stamps.mjs';
 import { wgslPlugin } from './wgsl_plugin.mjs';
 
 const entries = {
+  stack: 'bindings/package/stack.ts',
   webgpu: 'bindings/webgpu/for_tests.ts',
   denoiser_webgpu: 'bindings/webgpu/denoiser/for_tests.ts',
 };
@@ -27,7 +28,7 @@ async function bundle() {
   });
 }
 
-/** Builds build/for_tests/webgpu.js and build/for_tests/denoiser_webgpu.js. */
+/** Builds the modules of build/for_tests/. */
 export function buildForTests() {
   const tools = ['tools/lib/for_tests.mjs', 'tools/lib/wgsl_plugin.mjs'];
   const sources = ['bindings/package', 'bindings/webgpu', ...tools];
