@@ -69,12 +69,13 @@ void decode(Tensor<T>& tensor, double offset, double count, const std::string& n
   }
 }
 
-/// As decode, into a parameter.
+/// As decode, into the parameter of this number. Allocates nothing, so that a load is complete or not begun:
+/// names of parameters are too long for a string without memory.
 template <class T>
-void load(DiffusionCrossAttention<T>& layer, const std::string& parameter, double offset, double count,
+void load(DiffusionCrossAttention<T>& layer, int parameter, double offset, double count,
           const std::string& dtype, const Bytes& bytes, double size) {
-  const std::span<T> values = layer.overwriteParameter(*layer::findParameter(parameter));
-  weights::decode(partOf(parameter, dtype, bytes, size), targetOf(values, offset, count));
+  const std::span<T> values = layer.overwriteParameter(static_cast<layer::ParameterId>(parameter));
+  weights::decode(partOf("", dtype, bytes, size), targetOf(values, offset, count));
 }
 
 // The caller owns returned pointers: JavaScript deletes them.

@@ -1,5 +1,5 @@
 // Inputs of a compiled graph, checked.
-import { checkArray, checkShape, fail, isSameShape, show } from './checks';
+import { checkArray, checkShape, fail, isSameShape, mapEntries, show } from './checks';
 import type { CoreTensor } from './core';
 import { ArgumentError, ShapeError } from './errors';
 import { checkNode, type ComputationNode } from './graph';
@@ -20,18 +20,6 @@ export function checkKeyMask({ node, shape }: CompiledInput, tensor: Tensor): vo
   fail(`a value of input '${node.name}' [B, L]`, wrong, '1 (attend) or 0 (ignore) in a key mask');
 }
 
-/** The entries of a Map of any realm; throws ArgumentError for anything else, such as a proxy of one. */
-function entriesOf(argument: string, map: unknown): [unknown, unknown][] {
-  if (map === undefined) return [];
-  let entries: Iterable<[unknown, unknown]>;
-  try {
-    entries = Map.prototype.entries.call(map);
-  } catch {
-    failInstance(argument, map, Map);
-  }
-  return [...entries];
-}
-
 /** Returns copies of the inputs with their shapes, and of the constants. */
 export function checkInputs(
   inputs: unknown,
@@ -40,7 +28,7 @@ export function checkInputs(
 ): { inputs: CompiledInput[]; constants: Map<ComputationNode, Tensor> } {
   const nodes = checkArray('inputs', inputs, 'an array of ComputationNodes');
   const shapes = checkArray('inputShapes', inputShapes, 'an array of shapes');
-  const entries = entriesOf('constants', constants);
+  const entries = mapEntries(constants ?? new Map()) ?? failInstance('constants', constants, Map);
   if (shapes.length !== nodes.length) {
     throw new ShapeError(`inputShapes has ${shapes.length} shapes; expected ${nodes.length}, one per input`);
   }

@@ -162,9 +162,10 @@ type Decode = (
   bytes: CoreBytes,
   size: number,
 ) => void;
+/** `parameter`: its number in the order of parameterNames. */
 type Load = (
   layer: CoreLayer,
-  parameter: string,
+  parameter: number,
   offset: number,
   count: number,
   type: string,

@@ -81,21 +81,23 @@ export function decodeInto(state: LayerState, weights: readonly EncodedWeight[])
   const core = getCore();
   const layer = state.core;
   if (weights.length > 0) state.beforeChange();
-  // The last allocation. Nothing below can fail.
+  const names = core.parameterNames();
+  const sizes = names.map((name) => sizeOf(layer.parameterShape(name)!));
   const staging = allocateStaging(weights);
   try {
     const load = state.dtype === 'float32' ? core.loadFloat32 : core.loadFloat64;
+    // Nothing below allocates WASM memory or can fail.
     for (const weight of weights) {
       const { parameter, type, scales } = weight;
+      const number = names.indexOf(parameter);
       forParts(weight, staging, (offset, count, bytes, size) =>
-        load(layer, parameter, offset, count, type, bytes, size),
+        load(layer, number, offset, count, type, bytes, size),
       );
       if (scales === null) continue;
-      const values = layer.parameterView(parameter)!;
+      const begin = sizes.slice(0, number).reduce((sum, size) => sum + size, 0);
+      const values = layer.parametersView().subarray(begin, begin + sizes[number]!);
       const perScale = values.length / scales.length;
-      for (let index = 0; index < values.length; ++index) {
-        values[index]! *= scales[Math.floor(index / perScale)]!;
-      }
+      for (let at = 0; at < values.length; ++at) values[at]! *= scales[Math.floor(at / perScale)]!;
     }
   } finally {
     staging.delete();

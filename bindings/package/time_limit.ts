@@ -1,4 +1,4 @@
-/** Returns the result of `work`. Throws `<what> within <seconds> s` if it takes longer. */
+/** Returns the result of `work`. Throws `<what> within <seconds> s` after that time. */
 export function withLimit<T>(seconds: number, what: string, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(new Error(`${what} within ${Math.round(seconds)} s`));

@@ -12,11 +12,17 @@ export interface NamedWeight {
   readonly shape: readonly number[];
 }
 
-export interface Match<W> {
+interface Match<W> {
   readonly parameter: string;
   readonly weight: W;
   /** The factors of a weight of 8 bits: one for all rows, or one for each. */
   readonly scale: W | null;
+}
+
+/** The weight of each parameter, and the number of weights that are not used. */
+export interface Matches<W> {
+  matches: Match<W>[];
+  skipped: number;
 }
 
 /** Returns the parameter for a name without the prefix, or null to ignore the weight. */
@@ -182,7 +188,7 @@ export function matchWeights<W extends NamedWeight>(
   parameters: readonly string[],
   weights: readonly W[],
   naming: Naming,
-): { matches: Match<W>[]; skipped: number } {
+): Matches<W> {
   const prefix = completePrefix(weights, naming);
   const scales = new Scales(weights);
   const found = new Map<string, W>();

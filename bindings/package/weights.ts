@@ -6,13 +6,13 @@ import { ArgumentError, isInstance } from './errors';
 import { failInstance } from './instances';
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
-import { tensorsInMemory, type StoredTensor } from './safetensors';
+import { tensorsInMemory } from './safetensors';
 import { Tensor, tensorHandle } from './tensor';
 import { WeightFile } from './weight_file';
 import {
   fitsShape,
   matchWeights,
-  type Match,
+  type Matches,
   type NamedWeight,
   type Naming,
   type WeightMapping,
@@ -211,19 +211,19 @@ function describeWeights(weights: unknown): ReadableWeight[] {
   return toEntries(weights).map(describeTensor);
 }
 
-function decodeMatches(
+/** Decodes the weights that were found into the layer. `read` returns the bytes of one. */
+function decodeMatches<W extends NamedWeight>(
   state: LayerState,
-  matches: readonly Match<Encoded>[],
-  skipped: number,
+  { matches, skipped }: Matches<W>,
+  read: (weight: W) => Uint8Array,
 ): WeightLoadResult {
-  decodeInto(
-    state,
-    matches.map(({ parameter, weight, scale }) => ({
-      ...weight,
-      parameter,
-      scales: scale && decodeValues(scale),
-    })),
-  );
+  const encode = (weight: W): Encoded => ({ ...weight, bytes: read(weight) });
+  const encoded = matches.map(({ parameter, weight, scale }) => ({
+    ...encode(weight),
+    parameter,
+    scales: scale && decodeValues(encode(scale)),
+  }));
+  decodeInto(state, encoded);
   const loaded = matches.map(({ parameter }) => parameter);
   return {
     success: true,
@@ -243,14 +243,8 @@ export function loadInto(
 ): WeightLoadResult {
   const naming = checkNaming(options);
   const names = getCore().parameterNames();
-  const { matches, skipped } = matchWeights(() => state.core, names, describeWeights(weights), naming);
-  const encode = (weight: ReadableWeight): Encoded => ({ ...weight, bytes: weight.read() });
-  const encoded = matches.map(({ parameter, weight, scale }) => ({
-    parameter,
-    weight: encode(weight),
-    scale: scale && encode(scale),
-  }));
-  return decodeMatches(state, encoded, skipped);
+  const found = matchWeights(() => state.core, names, describeWeights(weights), naming);
+  return decodeMatches(state, found, (weight) => weight.read());
 }
 
 /** See DiffusionCrossAttention.loadWeightsFrom. */
@@ -265,16 +259,10 @@ export async function loadFromFile(
     throw new ArgumentError('file is bytes; expected a WeightFile of WeightFile.open: use loadWeights');
   }
   const names = getCore().parameterNames();
-  const { matches, skipped } = matchWeights(() => state.core, names, file.content.tensors, naming);
-  const wanted = matches.flatMap(({ weight, scale }) => (scale === null ? [weight] : [weight, scale]));
+  const found = matchWeights(() => state.core, names, file.content.tensors, naming);
+  const wanted = found.matches.flatMap(({ weight, scale }) => (scale === null ? [weight] : [weight, scale]));
   const bytes = await file.content.readBytes(wanted);
-  const encode = (tensor: StoredTensor): Encoded => ({ ...tensor, bytes: bytes[wanted.indexOf(tensor)]! });
-  const encoded = matches.map(({ parameter, weight, scale }) => ({
-    parameter,
-    weight: encode(weight),
-    scale: scale && encode(scale),
-  }));
-  return decodeMatches(state, encoded, skipped);
+  return decodeMatches(state, found, (tensor) => bytes[wanted.indexOf(tensor)]!);
 }
 
 /** See DiffusionCrossAttention.saveWeights. */

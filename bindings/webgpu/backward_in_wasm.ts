@@ -21,10 +21,11 @@ export async function backwardInWasm(
       moment.useCopy(async (core) => {
         core.setTraining(true);
         core.forward(...coreCall('float32', tensors.input, tensors.context, tensors)).delete();
-        const inputGradient = core.backward(tensorHandle('outputGradient', input, 'float32'));
+        const gradientHandle = tensorHandle('outputGradient', input, 'float32');
+        const inputGradient = wrapTensor(core.backward(gradientHandle), 'float32');
         const contextGradient = core.contextGradient();
         return {
-          inputGradient: wrapTensor(inputGradient, 'float32'),
+          inputGradient,
           contextGradient: contextGradient && wrapTensor(contextGradient, 'float32'),
           parameterGradients: [core.gradientsView().slice() as Float32Array],
         };

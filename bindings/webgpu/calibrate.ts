@@ -19,7 +19,7 @@ function measuredLayer(isSoftware: boolean): { sizes: LayerSizes; tokens: number
 /** After this time no further run is measured, so that `init` is fast on slow devices. */
 const maxMeasuringMilliseconds = 150;
 
-/** Limit of a calibration in seconds. It takes less than 1 s unless the device hangs. */
+/** Limit of a calibration in seconds. A working device needs less than 1 s. */
 export const maxCalibration = 10;
 
 /** Resolves to the shortest time of up to `runs` runs: disturbances only make a run longer. */

@@ -51,7 +51,7 @@ Index requireNumber(const Metadata& metadata, std::string_view name) {
   Index number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc() || end != value.data() + value.size()) {
-    failWeights({"the file is no denoiser: '", name, "' is '", shortened(value), "'; it takes an integer"});
+    failWeights({"the file is no denoiser: '", name, "' is '", shortened(value), "'; expected an integer"});
   }
   return number;
 }

@@ -208,7 +208,7 @@ test('files may be in buffers of another realm and in views of any type', () =>
     assertThrows(() => fromOnnx('file'), ArgumentError, 'file is "file"');
   }));
 
-test('compile accepts a Map of another realm', async () => {
+test('compile accepts a Map of another realm, and null for no constants', async () => {
   const layer = new DiffusionCrossAttention(4, 4, 1, 4, { seed: 1 });
   const context = Tensor.randn([1, 3, 4], { seed: 2 });
   try {
@@ -216,8 +216,10 @@ test('compile accepts a Map of another realm', async () => {
     const output = layer.exportComputationGraph(inputs);
     const constants = elsewhere('(key, value) => new Map([[key, value]])')(inputs[1], context);
     const inputShapes = elsewhere('() => [[1, 2, 4], [1, 3, 4]]')();
-    const compiled = await compile(output, inputs, { inputShapes, constants });
-    compiled.dispose();
+    for (const given of [constants, null]) {
+      const compiled = await compile(output, inputs, { inputShapes, constants: given });
+      compiled.dispose();
+    }
   } finally {
     context.dispose();
     layer.dispose();

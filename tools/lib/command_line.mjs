@@ -119,7 +119,11 @@ export function parseArguments(command, args) {
 const help = { type: 'boolean', short: 'h', description: 'Prints this help.' };
 
 /** Returns the line that starts `command` with `args`. npm passes only the arguments after "--". */
-const usage = ({ name }, args) => [name, ...(args === '' ? [] : ['--', args])].join(' ');
+const usage = ({ name }, args) => {
+  // npm keeps options before "--" for itself.
+  const separator = name.startsWith('npm') ? ['--'] : [];
+  return [name, ...(args === '' ? [] : [...separator, args])].join(' ');
+};
 
 function defaultOf(option) {
   if (option.type === 'boolean') return option.default ?? false;

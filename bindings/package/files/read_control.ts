@@ -37,8 +37,8 @@ export class ReadControl {
   }
 
   /**
-   * Waits for a step of a read. `stalled` describes it if it takes too long. An error of the step itself is
-   * passed to `failed`, which throws one of this package.
+   * Waits for a step of a read. The error after the limit begins with `stalled`. An error of the step itself
+   * is passed to `failed`, which throws one of this package.
    */
   async step<T>(work: Promise<T>, stalled: () => string, failed: (error: unknown) => never): Promise<T> {
     let timer: ReturnType<typeof setTimeout> | undefined;
