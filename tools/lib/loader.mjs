@@ -28,6 +28,8 @@ const threadEdits = [
   [/preRun\(\);if\(runDependencies\)\{.*?\}/, ''],
   [/var callRuntimeCallbacks=.*?(?=var spawnThread)/, ''],
   [/worker\.onerror=e=>\{.*?throw e\};/, ''],
+  // A thread that cannot be created does not answer. Otherwise, it would answer, then fail.
+  [/createWasm\(\);run\(\);startWorker\(\)/, 'createWasm().then(()=>{run();startWorker()})'],
   // Functions of the module that threads call. There are none.
   [/for\(const handler of msgData\.handlers\)\{.*?\}(?=wasmMemory=)/, ''],
   [/var handlers=\[\].*?(?=worker\.postMessage)/, ''],
