@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "embind/arrays.hpp"
+#include "embind/push.hpp"
 #include "layer/diffusion_cross_attention.hpp"
 
 namespace cross_attention::embind {
@@ -12,26 +13,37 @@ namespace {
 using emscripten::allow_raw_pointers;
 using emscripten::val;
 using layer::DiffusionCrossAttention;
-using layer::findParameter;
 using layer::Mask;
 using layer::ParameterId;
 
 // Free functions instead of the layer's methods: Embind generates ten times the code for pointers to members.
 // The caller owns returned pointers: JavaScript deletes them.
 
-/// `scale`: NaN for the default.
+/// `options`: queryDim, contextDim, numHeads, spatialSize, seed, scale (NaN for the default), blockSizeQ,
+/// blockSizeKV, headDim, outputDim, bias, outputBias, queryKeyNorm (0: none, 1: layer_norm, 2: rms_norm),
+/// normEpsilon. An array, because Embind generates code for each list of argument types.
 template <class T>
-DiffusionCrossAttention<T>* create(double queryDim, double contextDim, double numHeads, double spatialSize,
-                                   double seed, double scale, double blockSizeQ, double blockSizeKV) {
-  return new DiffusionCrossAttention<T>(
-      {.queryDim = static_cast<Index>(queryDim),
-       .contextDim = static_cast<Index>(contextDim),
-       .numHeads = static_cast<Index>(numHeads),
-       .spatialSize = static_cast<Index>(spatialSize),
-       .seed = static_cast<std::uint64_t>(seed),
-       .scale = std::isnan(scale) ? std::optional<double>() : std::optional<double>(scale),
-       .tokenBlock = static_cast<Index>(blockSizeQ),
-       .keyBlock = static_cast<Index>(blockSizeKV)});
+DiffusionCrossAttention<T>* create(const val& options) {
+  int next = 0;
+  const auto number = [&] { return options[next++].as<double>(); };
+  const auto index = [&] { return static_cast<Index>(number()); };
+  layer::Configuration configuration;
+  configuration.queryDim = index();
+  configuration.contextDim = index();
+  configuration.numHeads = index();
+  configuration.spatialSize = index();
+  configuration.seed = static_cast<std::uint64_t>(number());
+  const double scale = number();
+  if (!std::isnan(scale)) configuration.scale = scale;
+  configuration.tokenBlock = index();
+  configuration.keyBlock = index();
+  configuration.headChannels = index();
+  configuration.outputChannels = index();
+  configuration.bias = number() != 0;
+  configuration.outputBias = number() != 0;
+  configuration.queryKeyNorm = static_cast<layer::QueryKeyNorm>(index());
+  configuration.normEpsilon = number();
+  return new DiffusionCrossAttention<T>(configuration);
 }
 
 /// JavaScript passes a mask as one of two pointers, depending on its dtype; both are null if there is no
@@ -102,13 +114,20 @@ val gradientsView(const DiffusionCrossAttention<T>& layer) {
 
 template <class T>
 val parameterView(const DiffusionCrossAttention<T>& layer, const std::string& name) {
-  const std::optional<ParameterId> id = findParameter(name);
+  const std::optional<ParameterId> id = layer.parameters().layout().find(name);
   return id ? toView(layer.parameters().values(*id)) : val::undefined();
 }
 
 template <class T>
+val parameterNames(const DiffusionCrossAttention<T>& layer) {
+  const val names = val::array();
+  for (const ParameterId id : layer.parameters().layout().ids()) push(names, std::string(layer::nameOf(id)));
+  return names;
+}
+
+template <class T>
 val parameterShape(const DiffusionCrossAttention<T>& layer, const std::string& name) {
-  const std::optional<ParameterId> id = findParameter(name);
+  const std::optional<ParameterId> id = layer.parameters().layout().find(name);
   return id ? toArray(layer.parameters().shape(*id)) : val::undefined();
 }
 
@@ -163,6 +182,7 @@ void bindLayer(const char* name) {
       .function("requireGradients", &requireGradients<T>)
       .function("gradientsView", &gradientsView<T>)
       .function("parameterView", &parameterView<T>)
+      .function("parameterNames", &parameterNames<T>)
       .function("parameterShape", &parameterShape<T>)
       .function("setParameters", &setParameters<T>)
       .function("setParameter", &setParameter<T>)
@@ -172,16 +192,11 @@ void bindLayer(const char* name) {
       .function("diagnostics", &diagnostics<T>);
 }
 
-val parameterNames() {
-  return val::array(std::vector<std::string>(layer::kParameterNames.begin(), layer::kParameterNames.end()));
-}
-
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(layer) {
   bindLayer<float>("LayerFloat32");
   bindLayer<double>("LayerFloat64");
-  emscripten::function("parameterNames", &parameterNames);
 }
 
 }  // namespace cross_attention::embind

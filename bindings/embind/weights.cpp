@@ -69,24 +69,23 @@ void decode(Tensor<T>& tensor, double offset, double count, const std::string& n
   }
 }
 
-/// As decode, into the parameter of this number. Allocates nothing, so that a load is complete or not begun:
-/// names of parameters are too long for a string without memory.
+/// As decode, into the parameter of this number in the order of the layer's names. Allocates nothing, so that
+/// a load is complete or not begun: names of parameters are too long for a string without memory.
 template <class T>
 void load(DiffusionCrossAttention<T>& layer, int parameter, double offset, double count,
           const std::string& dtype, const Bytes& bytes, double size) {
-  const std::span<T> values = layer.overwriteParameter(static_cast<layer::ParameterId>(parameter));
-  weights::decode(partOf("", dtype, bytes, size), targetOf(values, offset, count));
+  const layer::ParameterId id = layer.parameters().layout().ids()[static_cast<std::size_t>(parameter)];
+  weights::decode(partOf("", dtype, bytes, size), targetOf(layer.overwriteParameter(id), offset, count));
 }
 
 // The caller owns returned pointers: JavaScript deletes them.
 
 template <class T>
 Bytes* save(const DiffusionCrossAttention<T>& layer, const std::string& prefix, const std::string& dtype) {
-  std::array<weights::NamedValues<T>, layer::kParameterCount> all;
-  for (Index index = 0; index < layer::kParameterCount; ++index) {
-    const auto id = static_cast<layer::ParameterId>(index);
-    all[static_cast<std::size_t>(index)] = {prefix + std::string(layer::nameOf(id)),
-                                            layer.parameters().shape(id), layer.parameters().values(id)};
+  std::vector<weights::NamedValues<T>> all;
+  for (const layer::ParameterId id : layer.parameters().layout().ids()) {
+    all.push_back({prefix + std::string(layer::nameOf(id)), layer.parameters().shape(id),
+                   layer.parameters().values(id)});
   }
   return new Bytes(weights::writeSafetensors<T>(all, dtype));
 }

@@ -22,7 +22,12 @@ export interface LayerSizes {
   readonly contextDim: number;
   readonly numHeads: number;
   readonly headDim: number;
+  readonly outputDim: number;
   readonly scale: number;
+  /** True if queries, keys and values have a bias. */
+  readonly bias: boolean;
+  readonly outputBias: boolean;
+  readonly queryKeyNorm: 'none' | 'layer_norm' | 'rms_norm';
 }
 
 /** The parameters of a layer at the time of a call. */

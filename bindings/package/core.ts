@@ -59,6 +59,7 @@ export interface CoreLayer extends CoreHandle {
   /** Empty if the gradients have no memory because there was no backward yet: they are zero. */
   gradientsView(): TypedArray;
   parameterView(name: string): TypedArray | undefined;
+  parameterNames(): string[];
   parameterShape(name: string): number[] | undefined;
   setParameters(values: CoreTensor): void;
   setParameter(name: string, value: CoreTensor): boolean;
@@ -69,17 +70,19 @@ export interface CoreLayer extends CoreHandle {
 }
 
 export interface CoreLayerClass {
-  create(
-    queryDim: number,
-    contextDim: number,
-    numHeads: number,
-    spatialSize: number,
-    seed: number,
-    scale: number,
-    blockSizeQ: number,
-    blockSizeKV: number,
-  ): CoreLayer;
+  /** See create in bindings/embind/layer.cpp. */
+  create(options: readonly number[]): CoreLayer;
 }
+
+/** The sizes that costs depend on. `norm`: 1 with a norm of queries and keys, else 0. */
+export type CoreDimensions = readonly [
+  queryDim: number,
+  contextDim: number,
+  numHeads: number,
+  headDim: number,
+  outputDim: number,
+  norm: number,
+];
 
 export interface CoreGraphNodes extends CoreHandle {
   size(): number;
@@ -221,7 +224,6 @@ export interface CoreModule {
 }
 
 export interface Core extends CoreModule {
-  parameterNames(): string[];
   /** Throws "CODE message" if a layer of these dimensions does not support the shapes of a call. */
   checkCall(
     queryDim: number,
@@ -231,22 +233,20 @@ export interface Core extends CoreModule {
     context: readonly number[] | null,
     mask: readonly number[] | null,
   ): void;
-  /** Throws "CODE message" unless outputGradient has the shape of the last training forward's input. */
-  checkOutputGradient(outputGradient: readonly number[], input: readonly number[]): void;
+  /** Throws "CODE message" unless outputGradient has the shape of the last training forward's output. */
+  checkOutputGradient(outputGradient: readonly number[], output: readonly number[]): void;
   /**
    * `tokens` of all batch rows, each of which attends to `keys` keys; `projectedKeys` of all context rows.
    */
   forwardFlops(
-    queryDim: number,
-    contextDim: number,
-    numHeads: number,
+    dimensions: CoreDimensions,
     tokens: number,
     keys: number,
     projectedKeys: number,
     folded: boolean,
   ): number;
   /** True if runs with a constant context need fewer FLOPs when it is folded into the weights. */
-  foldsConstantContext(queryDim: number, numHeads: number, keys: number): boolean;
+  foldsConstantContext(dimensions: CoreDimensions, keys: number): boolean;
   TensorFloat32: CoreTensorClass;
   TensorFloat64: CoreTensorClass;
   LayerFloat32: CoreLayerClass;

@@ -81,7 +81,7 @@ export function decodeInto(state: LayerState, weights: readonly EncodedWeight[])
   const core = getCore();
   const layer = state.core;
   if (weights.length > 0) state.beforeChange();
-  const names = core.parameterNames();
+  const names = layer.parameterNames();
   const sizes = names.map((name) => sizeOf(layer.parameterShape(name)!));
   const staging = allocateStaging(weights);
   try {

@@ -99,6 +99,7 @@ function attributesOf(op: string, list: number[], broadcasts: boolean): Record<s
   if (op === 'Transpose') return { perm: Object.freeze(list) };
   if (op === 'Reshape') return { shape: Object.freeze(list) };
   if (op === 'Softmax') return { axis: list[0] };
+  if (op === 'ReduceMean') return { axes: Object.freeze(list) };
   return broadcasts ? { broadcast: true } : {};
 }
 

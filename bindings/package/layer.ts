@@ -1,15 +1,5 @@
 import type { DeviceOptions } from './accelerator';
-import {
-  checkBoolean,
-  checkDType,
-  checkFinite,
-  checkInteger,
-  checkOneOf,
-  checkString,
-  fail,
-  read,
-  readOptions,
-} from './checks';
+import { checkBoolean, checkFinite, checkOneOf, checkString, fail, read, readOptions } from './checks';
 import type { DType, TypedArray } from './core';
 import { accelerator } from './current_accelerator';
 import { type ComputationNode, type GraphOptions, checkGraphOptions } from './graph';
@@ -18,12 +8,17 @@ import { BackwardPass } from './layer_backward';
 import { coreCall } from './layer_call';
 import { forwardAsync } from './layer_forward';
 import { exportLayerGraph, type LayerGraph, type LayerGraphNames } from './layer_graph';
-import type { AsyncAttentionOptions, AttentionOptions, LayerOptions } from './layer_options';
+import {
+  type AsyncAttentionOptions,
+  type AttentionOptions,
+  checkLayer,
+  type LayerOptions,
+} from './layer_options';
 import { getParameter, setParameter, setParameters } from './layer_parameters';
 import { LayerState } from './layer_state';
 import type { NumbersLike } from './numbers';
 import { getCore, getRuntimeInfo } from './runtime';
-import { randomSeed, type Tensor, wrapTensor } from './tensor';
+import { type Tensor, wrapTensor } from './tensor';
 import type { WeightFile } from './weight_file';
 import { loadFromFile, loadInto, saveFrom, validateAgainst } from './weights';
 import type {
@@ -34,8 +29,6 @@ import type {
   WeightBytes,
   WeightMapping,
 } from './weights';
-
-const maxDimension = 32768;
 
 /**
  * Multi-head cross-attention of diffusion models (Rombach et al., 2022, section 3.3):
@@ -60,8 +53,10 @@ export class DiffusionCrossAttention {
   readonly queryDim: number;
   readonly contextDim: number;
   readonly numHeads: number;
-  /** queryDim / numHeads. */
+  /** Channels of each head; queryDim / numHeads unless given. */
   readonly headDim: number;
+  /** Channels of the output; queryDim unless given. */
+  readonly outputDim: number;
   readonly spatialSize: number;
   readonly dtype: DType;
   /** The number of elements of all parameters. */
@@ -76,37 +71,27 @@ export class DiffusionCrossAttention {
   }
 
   /**
-   * @param queryDim channels of the input and the output, 1 to 32768
+   * @param queryDim channels of the input and, unless outputDim is given, of the output, 1 to 32768
    * @param contextDim channels of the context, 1 to 32768
-   * @param numHeads a divisor of queryDim; default 8
+   * @param numHeads a divisor of queryDim, unless headDim is given; default 8
    * @param spatialSize height and width of a typical image; default 64. Inputs may have any size: only
    * getDiagnostics reports it.
-   * @throws ArgumentError if a dimension is not a positive integer or numHeads does not divide queryDim.
+   * @throws ArgumentError if a dimension is not a positive integer, numHeads does not divide queryDim, or an
+   * option has another value than LayerOptions states.
    */
   constructor(queryDim: number, contextDim: number, numHeads = 8, spatialSize = 64, options?: LayerOptions) {
     const core = getCore();
-    const given = readOptions('options', options, ['dtype', 'seed', 'scale', 'blockSizeQ', 'blockSizeKV']);
-    const { dtype = 'float32', seed = randomSeed(), scale, blockSizeQ = 0, blockSizeKV = 0 } = given;
-    this.queryDim = checkInteger('queryDim', queryDim, 1, maxDimension);
-    this.contextDim = checkInteger('contextDim', contextDim, 1, maxDimension);
-    this.numHeads = checkInteger('numHeads', numHeads, 1, maxDimension);
-    this.spatialSize = checkInteger('spatialSize', spatialSize, 1, maxDimension);
-    this.dtype = checkDType('dtype', dtype);
-    const layerClass = this.dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
-    const sizes = [
-      queryDim,
-      contextDim,
-      numHeads,
-      spatialSize,
-      checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
-      scale === undefined ? Number.NaN : checkFinite('scale', scale),
-      checkInteger('blockSizeQ', blockSizeQ, 0, maxDimension),
-      checkInteger('blockSizeKV', blockSizeKV, 0, maxDimension),
-    ] as const;
-    this.headDim = queryDim / numHeads;
-    const { headDim } = this;
-    const known = { queryDim, contextDim, numHeads, headDim, scale: scale ?? 1 / Math.sqrt(headDim) };
-    this.#state = new LayerState(() => layerClass.create(...sizes), this.dtype, known);
+    const checked = checkLayer(queryDim, contextDim, numHeads, spatialSize, options);
+    const { dtype, sizes } = checked;
+    this.queryDim = queryDim;
+    this.contextDim = contextDim;
+    this.numHeads = numHeads;
+    this.headDim = sizes.headDim;
+    this.outputDim = sizes.outputDim;
+    this.spatialSize = spatialSize;
+    this.dtype = dtype;
+    const layerClass = dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
+    this.#state = new LayerState(() => layerClass.create(checked.core), dtype, sizes);
     this.#backwardPass = new BackwardPass(this.#state);
     this.parameterCount = this.#state.core.parametersView().length;
     lockFields(this);
@@ -137,7 +122,7 @@ export class DiffusionCrossAttention {
   }
 
   /**
-   * Returns the output, of the input's shape and the layer's dtype. Blocks the calling thread.
+   * Returns the output, of the input's shape with outputDim channels and the layer's dtype. Blocks the calling thread.
    *
    * @param input image [B, queryDim, H, W], tokens [B, N, queryDim] or [N, queryDim]
    * @param context [B | 1, L, contextDim] or [L, contextDim]; null for self-attention
@@ -252,12 +237,12 @@ export class DiffusionCrossAttention {
   }
 
   /**
-   * Returns the names that diffusers uses: to_q.weight, to_k.weight, to_v.weight, to_out.0.weight,
-   * to_out.0.bias.
+   * Returns the names that diffusers uses, those that the layer has, in this order: to_q.weight, to_q.bias,
+   * to_k.weight, to_k.bias, to_v.weight, to_v.bias, norm_q.weight, norm_q.bias, norm_k.weight, norm_k.bias,
+   * to_out.0.weight, to_out.0.bias.
    */
   getParameterNames(): string[] {
-    this.#state.requireAlive();
-    return getCore().parameterNames();
+    return this.#state.core.parameterNames();
   }
 
   get namedParameterCount(): number {

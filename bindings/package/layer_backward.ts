@@ -2,7 +2,7 @@
 import type { AcceleratedBackward, DeviceOptions, SavedForward } from './accelerator';
 import { accelerator } from './current_accelerator';
 import { ArgumentError } from './errors';
-import { coreCall } from './layer_call';
+import { coreCall, outputShape } from './layer_call';
 import { checkDeviceOptions } from './layer_options';
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
@@ -109,7 +109,8 @@ export class BackwardPass {
     outputGradient: Tensor,
     options: DeviceOptions,
   ): Promise<Tensor> {
-    getCore().checkOutputGradient(outputGradient.shape, saved.input.shape);
+    const expected = outputShape(this.#state.accelerated, saved.input.shape);
+    getCore().checkOutputGradient(outputGradient.shape, expected);
     this.#state.core.requireGradients();
     const call = ++this.#backwardCalls;
     const version = this.#gradientsVersion;

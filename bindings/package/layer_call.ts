@@ -1,5 +1,5 @@
 // Arguments of a layer's calls, checked.
-import type { CallTensors } from './accelerator';
+import type { CallTensors, LayerSizes } from './accelerator';
 import { readOptions } from './checks';
 import type { CoreTensor, DType } from './core';
 import type { AttentionOptions } from './layer_options';
@@ -46,4 +46,11 @@ export function coreCall(
   return mask.dtype === 'float32'
     ? [inputHandle, contextHandle, maskHandle, null, mask.isBoolean]
     : [inputHandle, contextHandle, null, maskHandle, mask.isBoolean];
+}
+
+/** Returns the shape of a layer's output for an input of this shape: an image, or tokens. */
+export function outputShape({ outputDim }: LayerSizes, input: readonly number[]): number[] {
+  const shape = [...input];
+  shape[shape.length === 4 ? 1 : shape.length - 1] = outputDim;
+  return shape;
 }

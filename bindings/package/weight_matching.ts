@@ -155,6 +155,13 @@ function checkWeight(
   }
 }
 
+/** The options of a layer on which parameters depend, in the order of their names. */
+const parameterOptions: readonly (readonly [RegExp, string])[] = [
+  [/(^|\.)to_[qkv]\.bias$/, 'bias'],
+  [/(^|\.)norm_[qk]\.(weight|bias)$/, 'queryKeyNorm'],
+  [/(^|\.)to_out\.0\.bias$/, 'outputBias'],
+];
+
 /** Describes what a strict load misses or does not expect. */
 function mismatch(
   missing: readonly string[],
@@ -166,6 +173,12 @@ function mismatch(
   if (missing.length > 0) parts.push(`missing ${list(missing.map((name) => prefix + name))}`);
   if (unexpected.length > 0) {
     parts.push(`unexpected ${list(unexpected)}; strict: false ignores weights without a parameter`);
+  }
+  // If all weights are missing, the reason is another one.
+  const names = missing.some((name) => name === 'to_q.weight') ? unexpected : [...missing, ...unexpected];
+  const options = parameterOptions.filter(([pattern]) => names.some((name) => pattern.test(name)));
+  if (options.length > 0) {
+    parts.push(`the layer has such a parameter by its option ${options.map(([, name]) => name).join(', ')}`);
   }
   const others = prefixes.filter((other) => other !== prefix);
   if (missing.length > 0 && others.length > 0) {

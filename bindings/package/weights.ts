@@ -145,9 +145,7 @@ export function validateAgainst(
       shapeMismatches.push({ name: parameter, expected, actual });
     }
   }
-  const missingParameters = getCore()
-    .parameterNames()
-    .filter((parameter) => !matched.has(parameter));
+  const missingParameters = state.core.parameterNames().filter((parameter) => !matched.has(parameter));
   return {
     matched: [...matched],
     unmatchedWeights,
@@ -242,7 +240,7 @@ export function loadInto(
   options: LoadWeightsOptions | undefined,
 ): WeightLoadResult {
   const naming = checkNaming(options);
-  const names = getCore().parameterNames();
+  const names = state.core.parameterNames();
   const found = matchWeights(() => state.core, names, describeWeights(weights), naming);
   return decodeMatches(state, found, (weight) => weight.read());
 }
@@ -258,7 +256,7 @@ export async function loadFromFile(
     if (tensorsInMemory(file) === null) failInstance('file', file, WeightFile);
     throw new ArgumentError('file is bytes; expected a WeightFile of WeightFile.open: use loadWeights');
   }
-  const names = getCore().parameterNames();
+  const names = state.core.parameterNames();
   const found = matchWeights(() => state.core, names, file.content.tensors, naming);
   const wanted = found.matches.flatMap(({ weight, scale }) => (scale === null ? [weight] : [weight, scale]));
   const bytes = await file.content.readBytes(wanted);

@@ -13,6 +13,7 @@ import type {
 import { DeviceError } from '../package/errors';
 import type { GpuMemoryInUse, Location, ResidentTensor } from '../package/resident';
 import { Tensor } from '../package/tensor';
+import { outputShape } from '../package/layer_call';
 import { moveTo, withTensorsInWasm } from '../package/transfer';
 import { backwardInWasm } from './backward_in_wasm';
 import { type CallSizes, callSizes } from './call';
@@ -32,6 +33,7 @@ import type { Device } from './device';
 import { DeviceLayers } from './device_layers';
 import type { DeviceManager, ReadyDevice } from './device_manager';
 import { Dispatcher } from './dispatcher';
+import { plainLayer, unsupported } from './layer_support';
 import { GpuBuffer } from './memory';
 import { elementsOf, type Result } from './operands';
 import type { Association } from './prepared_context';
@@ -40,7 +42,7 @@ import { GpuSavedForward } from './saved_forward';
 import type { Precision } from './weights';
 
 /** The layer and call of Stable Diffusion 1.5 at 64 × 64, by which `preferred` is chosen. */
-const referenceLayer = { queryDim: 320, contextDim: 768, numHeads: 8, headDim: 40, scale: 1 };
+const referenceLayer = plainLayer(320, 768, 8);
 const referenceCall = callSizes(referenceLayer, [2, 320, 64, 64], [2, 77, 768], null);
 
 export class WebGpuAccelerator implements Accelerator {
@@ -114,7 +116,9 @@ export class WebGpuAccelerator implements Accelerator {
     const call = checkTensors(layer, tensors);
     const location = options.location ?? tensors.input.location;
     const flops = forwardFlops(layer, call);
-    const work = workOf(`forward${layer.training ? ', training' : ''}`, tensors, location, flops, flops);
+    const bytes = 4 * elementsOf(call.output);
+    const operation = `forward${layer.training ? ', training' : ''}`;
+    const work = workOf(operation, tensors, bytes, location, flops, flops);
     // Disposed when the call has ended, or with what it saved for its backward pass.
     const shared = shareTensors(tensors);
     let saved: SavedForward | null = null;
@@ -133,13 +137,14 @@ export class WebGpuAccelerator implements Accelerator {
         if (done.saved !== null) {
           saved = new GpuSavedForward(shared, parametersVersion, done.saved, gpuLayer);
         }
-        return { output: toTensor(device, done.result, shared.input.shape), saved };
+        return { output: toTensor(device, done.result, outputShape(layer, shared.input.shape)), saved };
       } finally {
         gpuLayer.release();
       }
     };
     try {
-      return await this.#dispatcher.dispatch(layer, work, options, onGpu, async () => ({
+      const problem = unsupported(layer);
+      return await this.#dispatcher.dispatch(layer, work, { ...options, problem }, onGpu, async () => ({
         output: await runInWasm(shared, location, inWasm),
         saved: null,
       }));
@@ -207,7 +212,8 @@ export class WebGpuAccelerator implements Accelerator {
     const location = options.location ?? tensors.input.location;
     const association = associationOf(graph, call);
     const flops = constants.context === null ? forwardFlops(layer, call) : runFlops(association, layer, call);
-    const work = workOf(`run, ${association}`, tensors, location, graph.flops, flops);
+    const bytes = 4 * elementsOf(call.output);
+    const work = workOf(`run, ${association}`, tensors, bytes, location, graph.flops, flops);
     // The constants, too: the graph may be disposed during the call.
     const { input, context, mask } = tensors;
     const shared = shareTensors({
@@ -217,10 +223,11 @@ export class WebGpuAccelerator implements Accelerator {
     });
     const onGpu = async (ready: ReadyDevice): Promise<Tensor> => {
       const result = await this.#runOnGpu(graph, call, association, shared, ready, location === 'webgpu');
-      return toTensor(ready.device, result, shared.input.shape);
+      return toTensor(ready.device, result, outputShape(layer, shared.input.shape));
     };
     try {
-      return await this.#dispatcher.dispatch(graph, work, options, onGpu, () =>
+      const problem = unsupported(layer);
+      return await this.#dispatcher.dispatch(graph, work, { ...options, problem }, onGpu, () =>
         runInWasm(shared, location, inWasm),
       );
     } finally {
@@ -290,6 +297,8 @@ async function runInWasm(
 
 function associationOf({ association, layer, constants }: AcceleratedGraph, call: CallSizes): Association {
   if (constants.context === null) return 'plain';
+  // Folding a bias of the queries into the scores of each context row is not implemented.
+  if (layer.bias) return 'plain';
   if (association !== 'auto') return association;
   return cheaperAssociation(layer, call);
 }

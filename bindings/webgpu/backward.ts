@@ -17,14 +17,15 @@ import { type Matrix, type Product, transposed } from './matrix';
 import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
 import { sumTokens } from './token_sums';
-import type { LayerWeights, ParameterName } from './weights';
+import { type BiasName, innerDim, type LayerWeights, type ParameterName } from './weights';
 
 export interface GradientBuffers {
   outputGradient: GPUBuffer;
   inputGradient: GPUBuffer;
   /** Null for self-attention. */
   contextGradient: GPUBuffer | null;
-  parameters: Record<ParameterName, Binding>;
+  /** Of the parameters that the layer has. */
+  parameters: Partial<Record<ParameterName, Binding>>;
 }
 
 /** Records all gradients of a training forward. `saved` is what that forward stored. */
@@ -38,15 +39,16 @@ export function recordBackward(
 ): void {
   const { device, recorder, scratch, sizes } = recording;
   const { input, context, isSelfAttention } = call;
-  const { queryDim, numHeads } = sizes;
+  const { queryDim, outputDim, numHeads } = sizes;
+  const inner = innerDim(sizes);
   const { batch, tokens } = input;
   const keyBatch = context.batch;
   const keys = padded(context.tokens);
-  const tokenBytes = 4 * queryDim * tokens * batch;
-  const keyBytes = 4 * queryDim * keys * keyBatch;
+  const tokenBytes = 4 * inner * tokens * batch;
+  const keyBytes = 4 * inner * keys * keyBatch;
   const multiply = (product: Product): void => recordProduct(recording, product);
 
-  const outputGradient = channelsByTokens(input, gradients.outputGradient);
+  const outputGradient = channelsByTokens(call.output, gradients.outputGradient);
   const attended = headMatrix(saved.attended, sizes, tokens, batch);
   const attendedGradient = headMatrix(scratch.take('attended gradient', tokenBytes), sizes, tokens, batch);
   const delta = scratch.take('delta', 4 * batch * numHeads * tokens);
@@ -59,11 +61,12 @@ export function recordBackward(
     left: Matrix,
     right: Matrix,
     target: Binding,
+    channels: number,
     columns: number,
     depth: number,
     rows: number,
   ): void => {
-    const size = queryDim * columns;
+    const size = channels * columns;
     const partial = partialSums(recording, rows, size);
     const step = partial === null ? 1 : rows;
     for (let row = 0; row < rows; row += step) {
@@ -78,7 +81,7 @@ export function recordBackward(
           outer: size,
           inner: 0,
         },
-        rows: queryDim,
+        rows: channels,
         columns,
         depth,
         outer: step,
@@ -91,20 +94,34 @@ export function recordBackward(
     sumTokens(recorder, { ...sums, target: { binding: target, adds: false } });
   };
 
+  /** Records the gradient of a bias, if the layer has it: the sums over `columns` tokens of each channel. */
+  const recordBiasGradient = (
+    name: BiasName,
+    { binding, rowStride, columnStride, outer }: Matrix,
+    channels: number,
+    columns: number,
+    rows: number,
+  ): void => {
+    const target = gradients.parameters[name];
+    if (target === undefined) return;
+    const numbers = [channels, columns, rows, rowStride, columnStride, outer];
+    recorder.dispatch(
+      channelSumsKernel(device.hasSubgroups),
+      numbers,
+      [],
+      [binding, target],
+      [channels, 1, 1],
+    );
+  };
+
   // out = Wo·attended + bo
-  const { rowStride, columnStride, outer } = outputGradient;
-  recorder.dispatch(
-    channelSumsKernel(device.hasSubgroups),
-    [queryDim, tokens, batch, rowStride, columnStride, outer],
-    [],
-    [outputGradient.binding, gradients.parameters.bias],
-    [queryDim, 1, 1],
-  );
+  recordBiasGradient('bias', outputGradient, outputDim, tokens, batch);
   recordWeightGradient(
     outputGradient,
     transposed(attended),
-    gradients.parameters.output,
-    queryDim,
+    gradients.parameters.output!,
+    outputDim,
+    inner,
     tokens,
     batch,
   );
@@ -112,9 +129,9 @@ export function recordBackward(
     a: transposed(weights.matrix('output')),
     b: outputGradient,
     c: { ...attendedGradient, inner: 0 },
-    rows: queryDim,
+    rows: inner,
     columns: tokens,
-    depth: queryDim,
+    depth: outputDim,
     outer: batch,
     inner: 1,
   });
@@ -128,7 +145,11 @@ export function recordBackward(
     value: valueGradient,
   });
 
-  // q = Wq·x, k = Wk·c, v = Wv·c
+  // q = Wq·x + bq, k = Wk·c + bk, v = Wv·c + bv. All scores of a token change by the same number with bk, which
+  // softmax ignores.
+  recordBiasGradient('queryBias', queryGradient, inner, tokens, batch);
+  recordBiasGradient('valueBias', valueGradient, inner, context.tokens, keyBatch);
+  if (gradients.parameters.keyBias !== undefined) recorder.clear(gradients.parameters.keyBias.buffer);
   const inputTokens = channelsByTokens(input, inputs.input);
   const inputGradient = channelsByTokens(input, gradients.inputGradient);
   const source = visibleSource(
@@ -144,7 +165,8 @@ export function recordBackward(
   recordWeightGradient(
     queryGradient,
     transposed(inputTokens),
-    gradients.parameters.query,
+    gradients.parameters.query!,
+    inner,
     queryDim,
     tokens,
     batch,
@@ -153,7 +175,8 @@ export function recordBackward(
   recordWeightGradient(
     keyGradient,
     transposed(source),
-    gradients.parameters.key,
+    gradients.parameters.key!,
+    inner,
     contextDim,
     context.tokens,
     keyBatch,
@@ -161,7 +184,8 @@ export function recordBackward(
   recordWeightGradient(
     valueGradient,
     transposed(source),
-    gradients.parameters.value,
+    gradients.parameters.value!,
+    inner,
     contextDim,
     context.tokens,
     keyBatch,
@@ -179,7 +203,7 @@ export function recordBackward(
       c: target,
       rows: isQuery ? queryDim : contextDim,
       columns: isQuery ? tokens : context.tokens,
-      depth: queryDim,
+      depth: inner,
       outer: isQuery ? batch : keyBatch,
       inner: 1,
       accumulates,

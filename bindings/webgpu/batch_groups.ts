@@ -3,6 +3,7 @@ import type { CallSizes } from './call';
 import { type Device, LimitError } from './device';
 import { type BatchRows, padded } from './forward';
 import type { LayerSizes } from '../package/accelerator';
+import { innerDim } from './weights';
 
 /** Scores of at least so many tokens are in memory at a time. */
 const minScoreTokens = 64;
@@ -13,18 +14,19 @@ const minScoreTokens = 64;
  */
 export function batchGroups(
   device: Device,
-  { queryDim, numHeads }: LayerSizes,
+  sizes: LayerSizes,
   { input, context, mask }: CallSizes,
   needsWhole: boolean,
 ): BatchRows[] {
   const { limits } = device.gpu;
+  const { numHeads, queryDim, outputDim } = sizes;
   const maxBytes = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
   const keys = padded(context.tokens);
   const rowBytes =
     4 *
     Math.max(
-      queryDim * input.tokens,
-      queryDim * keys,
+      Math.max(queryDim, outputDim, innerDim(sizes)) * input.tokens,
+      innerDim(sizes) * keys,
       context.tokens * context.channels,
       numHeads * keys * Math.min(minScoreTokens, input.tokens),
       1,

@@ -4,6 +4,7 @@ import type { TransferRates } from './cost_model';
 import type { Device } from './device';
 import { GpuLayer } from './gpu_layer';
 import { possibleTilings } from './matrix';
+import { plainLayer } from './layer_support';
 import type { Strategy } from './recording';
 import type { LayerSizes } from '../package/accelerator';
 
@@ -11,8 +12,7 @@ import type { LayerSizes } from '../package/accelerator';
 function measuredLayer(isSoftware: boolean): { sizes: LayerSizes; tokens: number; keys: number } {
   const queryDim = isSoftware ? 64 : 640;
   const numHeads = isSoftware ? 2 : 8;
-  const headDim = queryDim / numHeads;
-  const sizes = { queryDim, contextDim: queryDim, numHeads, headDim, scale: headDim ** -0.5 };
+  const sizes = plainLayer(queryDim, queryDim, numHeads);
   return { sizes, tokens: isSoftware ? 256 : 2048, keys: isSoftware ? 16 : 77 };
 }
 

@@ -30,6 +30,8 @@ export interface CallSizes {
   readonly input: TokenLayout;
   /** The input's for self-attention. */
   readonly context: TokenLayout;
+  /** As the input, with outputDim channels. */
+  readonly output: TokenLayout;
   readonly isSelfAttention: boolean;
   readonly mask: MaskLayout;
 }
@@ -58,7 +60,7 @@ function maskLayout(given: Shape | null, isBoolean: boolean): MaskLayout {
  * must have passed `checkCall`; null: no context, no mask.
  */
 export function callSizes(
-  { queryDim, contextDim }: Pick<LayerSizes, 'queryDim' | 'contextDim'>,
+  { queryDim, contextDim, outputDim }: Pick<LayerSizes, 'queryDim' | 'contextDim' | 'outputDim'>,
   inputShape: Shape,
   contextShape: Shape | null,
   maskShape: Shape | null,
@@ -68,6 +70,7 @@ export function callSizes(
   return {
     input,
     context: contextShape === null ? input : tokenLayout(contextShape, contextDim),
+    output: { ...input, channels: outputDim },
     isSelfAttention: contextShape === null,
     mask: maskLayout(maskShape, maskIsBoolean),
   };

@@ -82,6 +82,7 @@ export function toTensor(device: Device, result: Result, shape: readonly number[
 export function workOf(
   operation: string,
   { input, context, mask }: CallTensors,
+  outputBytes: number,
   location: Location,
   wasmFlops: number,
   gpuFlops: number,
@@ -89,7 +90,7 @@ export function workOf(
   const tensors = [input, context, mask];
   const workAt = (device: Location, flops: number): Work => {
     const inBytes = bytesElsewhere(tensors, device);
-    const outBytes = location === device ? 0 : bytesOf(input);
+    const outBytes = location === device ? 0 : outputBytes;
     return device === 'webgpu'
       ? { flops, uploadBytes: inBytes, downloadBytes: outBytes }
       : { flops, uploadBytes: outBytes, downloadBytes: inBytes };

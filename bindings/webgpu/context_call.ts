@@ -51,7 +51,7 @@ export async function runWithContext(
   mask: Operand | null,
   resident: boolean,
 ): Promise<Result> {
-  const count = elementsOf(call.input);
+  const count = elementsOf(call.output);
   const operands = { input, context: null, mask };
   const { result } = await resources.withResult('output', count, resident, (target) =>
     resources.submissions.run({

@@ -18,16 +18,19 @@ export class Dispatcher {
     this.#choice = choice;
   }
 
-  /** Runs a call of `owner`, a layer or graph, on the chosen device. */
+  /**
+   * Runs a call of `owner`, a layer or graph, on the chosen device. `options.problem`: why the GPU cannot do
+   * it, or null.
+   */
   async dispatch<T>(
     owner: object,
     work: CallWork,
-    options: DeviceOptions,
+    options: DeviceOptions & { problem: string | null },
     onGpu: (ready: ReadyDevice) => Promise<T>,
     inWasm: () => Promise<T>,
   ): Promise<T> {
     const ready = this.#devices.get();
-    const decision = this.#decide(options.device ?? this.#choice, ready, work);
+    const decision = this.#decide(options.device ?? this.#choice, options.problem, ready, work);
     this.record(owner, decisionText(decision));
     if (decision.device === 'webgpu') {
       try {
@@ -70,9 +73,10 @@ export class Dispatcher {
     return this.#decisions.get(owner) ?? null;
   }
 
-  #decide(choice: DeviceChoice, ready: ReadyDevice | null, work: CallWork): Decision {
+  #decide(choice: DeviceChoice, problem: string | null, ready: ReadyDevice | null, work: CallWork): Decision {
     const noFigures = { wasm: null, webgpu: null };
     if (choice === 'wasm') return { device: 'wasm', reason: 'requested', ...noFigures };
+    if (problem !== null) return { device: 'wasm', reason: `webgpu: ${problem}`, ...noFigures };
     if (ready === null) {
       const reason = `webgpu: ${this.#devices.problem ?? 'there is no device yet'}`;
       return { device: 'wasm', reason, ...noFigures };

@@ -8,7 +8,7 @@ import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
 import type { LayerSizes } from '../package/accelerator';
 import { recordVisibleRows } from './visible_rows';
-import type { LayerWeights } from './weights';
+import { innerDim, type LayerWeights } from './weights';
 
 /** The inputs of a call in GPU memory. */
 export interface InputBuffers {
@@ -32,19 +32,14 @@ export interface BatchRows {
 export const padded = (length: number): number => Math.ceil(length / 4) * 4;
 
 /** Returns a channels-first buffer as matrices [headDim × tokens] of each batch row and head. */
-export function headMatrix(
-  buffer: GPUBuffer,
-  { queryDim, headDim }: LayerSizes,
-  tokens: number,
-  batch: number,
-): Matrix {
+export function headMatrix(buffer: GPUBuffer, sizes: LayerSizes, tokens: number, batch: number): Matrix {
   return {
     binding: { buffer },
     offset: 0,
     rowStride: tokens,
     columnStride: 1,
-    outer: batch === 1 ? 0 : queryDim * tokens,
-    inner: headDim * tokens,
+    outer: batch === 1 ? 0 : innerDim(sizes) * tokens,
+    inner: sizes.headDim * tokens,
   };
 }
 
@@ -101,12 +96,13 @@ export function attentionOf(
 }
 
 /**
- * Records q, k or v = weight · tokens, channels first. Columns from `tokens` to `paddedTokens` become finite
+ * Records q, k or v = weight · tokens + bias, channels first. Columns from `tokens` to `paddedTokens` become finite
  * numbers that have no effect.
  */
 export function recordProjection(
   recording: Recording,
   weight: Matrix,
+  bias: Binding | null,
   tokens: Matrix,
   layout: { tokens: number; batch: number; channels: number; paddedTokens: number },
   target: GPUBuffer,
@@ -120,12 +116,13 @@ export function recordProjection(
     a: weight,
     b: tokens,
     c: { ...headMatrix(target, sizes, layout.paddedTokens, layout.batch), inner: 0 },
-    rows: sizes.queryDim,
+    rows: innerDim(sizes),
     columns: repeatsTokens ? layout.paddedTokens : layout.tokens,
     columnsOfB: layout.tokens,
     depth: layout.channels,
     outer: layout.batch,
     inner: 1,
+    ...(bias && { bias: { binding: bias, along: 'rows' } }),
   });
 }
 
@@ -133,23 +130,23 @@ export function recordProjection(
 export function recordOutput(
   recording: Recording,
   weight: Matrix,
-  bias: Binding,
+  bias: Binding | null,
   attended: Matrix,
   output: Matrix,
   batch: number,
   tokens: number,
 ): void {
-  const { queryDim } = recording.sizes;
+  const { sizes } = recording;
   recordProduct(recording, {
     a: weight,
     b: { ...attended, inner: 0 },
     c: output,
-    rows: queryDim,
+    rows: sizes.outputDim,
     columns: tokens,
-    depth: queryDim,
+    depth: innerDim(sizes),
     outer: batch,
     inner: 1,
-    bias: { binding: bias, along: 'rows' },
+    ...(bias && { bias: { binding: bias, along: 'rows' } }),
   });
 }
 
@@ -189,11 +186,11 @@ export function recordForward(
   const { device, recorder, scratch, sizes } = recording;
   weights.pack(recorder);
   const { input, context, isSelfAttention } = call;
-  const { queryDim } = sizes;
+  const inner = innerDim(sizes);
   const keys = context.tokens;
   const keyBatch = context.batch === 1 ? 1 : rows.count;
-  const tokenBytes = 4 * queryDim * input.tokens * rows.count;
-  const keyBytes = 4 * queryDim * padded(keys) * keyBatch;
+  const tokenBytes = 4 * inner * input.tokens * rows.count;
+  const keyBytes = 4 * inner * padded(keys) * keyBatch;
   const query = saved?.query ?? scratch.take('query', tokenBytes);
   const key = saved?.key ?? scratch.take('key', keyBytes);
   const value = saved?.value ?? scratch.take('value', keyBytes);
@@ -206,12 +203,27 @@ export function recordForward(
   const source = visibleSource(recording, call, rows, given, buffers.mask);
   const queryLayout = { ...input, batch: rows.count, paddedTokens: input.tokens };
   const keyLayout = { ...context, batch: keyBatch, paddedTokens: padded(keys) };
-  recordProjection(recording, weights.matrix('query'), inputTokens, queryLayout, query);
-  recordProjection(recording, weights.matrix('key'), source, keyLayout, key);
-  recordProjection(recording, weights.matrix('value'), source, keyLayout, value);
+  recordProjection(
+    recording,
+    weights.matrix('query'),
+    weights.bias('queryBias'),
+    inputTokens,
+    queryLayout,
+    query,
+  );
+  recordProjection(recording, weights.matrix('key'), weights.bias('keyBias'), source, keyLayout, key);
+  recordProjection(recording, weights.matrix('value'), weights.bias('valueBias'), source, keyLayout, value);
   const attention = attentionOf(sizes, call, rows, { query, key, value, mask: buffers.mask });
   const output = headMatrix(attended, sizes, input.tokens, rows.count);
   recordAttention(recording, attention, output, saved?.logSumExp ?? null);
-  const target = rowsOf(device, input, buffers.output, { first: firsts.output, count: rows.count });
-  recordOutput(recording, weights.matrix('output'), weights.bias, output, target, rows.count, input.tokens);
+  const target = rowsOf(device, call.output, buffers.output, { first: firsts.output, count: rows.count });
+  recordOutput(
+    recording,
+    weights.matrix('output'),
+    weights.bias('bias'),
+    output,
+    target,
+    rows.count,
+    input.tokens,
+  );
 }

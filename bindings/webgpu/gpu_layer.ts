@@ -56,7 +56,7 @@ export class GpuLayer extends Shared {
     const resources = this.#resources;
     const groups = batchGroups(resources.device, resources.sizes, call, training);
     return this.#withWeights(parameters, async (weights) => {
-      const count = elementsOf(call.input);
+      const count = elementsOf(call.output);
       const { result, done } = await resources.withResult('output', count, resident, async (target) => {
         if (training) return trainingForward(resources, call, operands, weights, target);
         for (const rows of groups) await computeRows(resources, call, operands, weights, rows, target);

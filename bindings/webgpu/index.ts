@@ -17,6 +17,7 @@ import { forwardFlops } from './cost';
 import type { Rates } from './cost_model';
 import { Device } from './device';
 import { DeviceManager, type ReadyDevice, requestDevice } from './device_manager';
+import { plainLayer } from './layer_support';
 import { Scheduler } from './scheduler';
 
 /** Measures the WASM core with a layer of a million parameters. */
@@ -29,7 +30,8 @@ async function measureCore(): Promise<Rates> {
     const run = async (): Promise<void> => layer.forwardWithContext(input, context).dispose();
     await run();
     const milliseconds = await minMilliseconds(3, run);
-    const flops = forwardFlops(layer, callSizes(layer, input.shape, context.shape, null));
+    const sizes = plainLayer(queryDim, queryDim, 8);
+    const flops = forwardFlops(sizes, callSizes(sizes, input.shape, context.shape, null));
     return { milliseconds: 0.05, flopsPerMillisecond: flops / milliseconds };
   } finally {
     for (const owner of [layer, input, context]) owner.dispose();

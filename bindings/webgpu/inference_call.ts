@@ -18,6 +18,7 @@ export async function computeRows(
   const { input, context, mask } = operands;
   const contextRows = call.context.batch === 1 ? { first: 0, count: 1 } : rows;
   const inputRow = call.input.tokens * call.input.channels;
+  const outputRow = call.output.tokens * call.output.channels;
   const contextRow = call.context.tokens * call.context.channels;
   // Scratch buffers contain only the rows of this group.
   const firsts = {
@@ -31,7 +32,7 @@ export async function computeRows(
         input: operandBuffer(scratch, 'input', input, inputRow * rows.count),
         context: context && operandBuffer(scratch, 'context', context, contextRow * contextRows.count),
         mask: mask && operandBuffer(scratch, 'mask', mask, call.mask.elements),
-        output: resources.resultBuffer(result, 'output', inputRow * rows.count),
+        output: resources.resultBuffer(result, 'output', outputRow * rows.count),
       };
       recordForward(resources.recording(recorder), weights, call, rows, firsts, buffers, null);
       return buffers.output;
@@ -41,6 +42,6 @@ export async function computeRows(
       resources.upload('context', context, contextRows.first * contextRow, contextRows.count * contextRow);
       resources.upload('mask', mask);
     },
-    read: (output) => resources.readResult(result, output, inputRow * rows.count, rows.first * inputRow),
+    read: (output) => resources.readResult(result, output, outputRow * rows.count, rows.first * outputRow),
   });
 }

@@ -18,7 +18,7 @@ import type { GpuBuffer } from './memory';
 import { type Recording, recordProduct } from './recording';
 import { Shared } from './shared';
 import type { LayerSizes } from '../package/accelerator';
-import type { Weights } from './weights';
+import { innerDim, type Weights } from './weights';
 
 export type Association = 'plain' | 'folded';
 
@@ -26,7 +26,7 @@ export class PreparedContext extends Shared {
   readonly association: Association;
   /** Folded: K·Wq [heads · keys × queryDim] of each context row. Plain: keys, channels first. */
   readonly key: GpuBuffer;
-  /** Folded: Wo·V [queryDim × heads · keys] of each context row. Plain: values, channels first. */
+  /** Folded: Wo·V [outputDim × heads · keys] of each context row. Plain: values, channels first. */
   readonly value: GpuBuffer;
   /** The weights that a run needs. */
   readonly weights: Weights;
@@ -45,14 +45,11 @@ export class PreparedContext extends Shared {
   }
 }
 
-/** Returns the bytes of the prepared keys, which are also those of the values. */
-export function preparedBytes(
-  { queryDim, numHeads }: LayerSizes,
-  { context }: CallSizes,
-  association: Association,
-): number {
-  const headBytes = 4 * context.batch * queryDim * padded(context.tokens);
-  return association === 'folded' ? numHeads * headBytes : headBytes;
+/** Returns bytes that suffice for the prepared keys, and for the values. */
+export function preparedBytes(sizes: LayerSizes, { context }: CallSizes, association: Association): number {
+  const { queryDim, outputDim, numHeads } = sizes;
+  const channels = association === 'folded' ? numHeads * Math.max(queryDim, outputDim) : innerDim(sizes);
+  return 4 * context.batch * channels * padded(context.tokens);
 }
 
 /** Records the computation of a prepared context's buffers. */
@@ -63,17 +60,17 @@ export function recordContext(
   context: GPUBuffer,
 ): void {
   const { recorder, scratch, sizes } = recording;
-  const { queryDim, contextDim, numHeads, headDim } = sizes;
+  const { queryDim, contextDim, outputDim, numHeads, headDim } = sizes;
   const { tokens, batch } = call.context;
   const keys = padded(tokens);
   weights.pack(recorder);
   const isFolded = association === 'folded';
   const source = channelsByTokens(call.context, context);
   const layout = { tokens, batch, channels: contextDim, paddedTokens: keys };
-  const keyBytes = 4 * batch * queryDim * keys;
+  const keyBytes = 4 * batch * innerDim(sizes) * keys;
   const project = (name: 'key' | 'value', prepared: GpuBuffer): GPUBuffer => {
     const target = isFolded ? scratch.take(name, keyBytes) : prepared.buffer;
-    recordProjection(recording, weights.matrix(name), source, layout, target);
+    recordProjection(recording, weights.matrix(name), weights.bias(`${name}Bias`), source, layout, target);
     return target;
   };
   const keyChannels = headMatrix(project('key', key), sizes, keys, batch);
@@ -93,7 +90,7 @@ export function recordContext(
     a: { ...weights.matrix('output'), inner: headDim },
     b: valueChannels,
     c: foldedValues(value.buffer, sizes, keys),
-    rows: queryDim,
+    rows: outputDim,
     columns: keys,
   });
 }
@@ -112,17 +109,17 @@ function foldedKeys(buffer: GPUBuffer, { queryDim, numHeads }: LayerSizes, keys:
 }
 
 /**
- * Returns Wo·V as matrices [queryDim × keys] of each context row and head; the heads of a row are
+ * Returns Wo·V as matrices [outputDim × keys] of each context row and head; the heads of a row are
  * interleaved.
  */
-function foldedValues(buffer: GPUBuffer, { queryDim, numHeads }: LayerSizes, keys: number): Matrix {
+function foldedValues(buffer: GPUBuffer, { outputDim, numHeads }: LayerSizes, keys: number): Matrix {
   const stride = numHeads * keys;
   return {
     binding: { buffer },
     offset: 0,
     rowStride: stride,
     columnStride: 1,
-    outer: queryDim * stride,
+    outer: outputDim * stride,
     inner: keys,
   };
 }
@@ -139,7 +136,7 @@ export function recordRun(
   const { batch, tokens } = input;
   const { weights } = prepared;
   const isFolded = prepared.association === 'folded';
-  const tokenBytes = 4 * batch * tokens * sizes.queryDim;
+  const tokenBytes = 4 * batch * tokens * innerDim(sizes);
   const key = prepared.key.buffer;
   const value = prepared.value.buffer;
   // A folded run has no query; recordFolded reads the input instead.
@@ -147,16 +144,17 @@ export function recordRun(
   const { mask } = buffers;
   const attention = attentionOf(sizes, call, { first: 0, count: batch }, { query, key, value, mask });
   const inputTokens = channelsByTokens(input, buffers.input);
-  const output = channelsByTokens(input, buffers.output);
+  const output = channelsByTokens(call.output, buffers.output);
   if (isFolded) {
     recordFolded(recording, attention, prepared, inputTokens, output);
     return;
   }
   const layout = { ...input, paddedTokens: tokens };
-  recordProjection(recording, weights.matrix('query'), inputTokens, layout, query);
+  const bias = weights.bias('queryBias');
+  recordProjection(recording, weights.matrix('query'), bias, inputTokens, layout, query);
   const attended = headMatrix(scratch.take('attended', tokenBytes), sizes, tokens, batch);
   recordAttention(recording, attention, attended, null);
-  recordOutput(recording, weights.matrix('output'), weights.bias, attended, output, batch, tokens);
+  recordOutput(recording, weights.matrix('output'), weights.bias('bias'), attended, output, batch, tokens);
 }
 
 function recordFolded(
@@ -168,7 +166,8 @@ function recordFolded(
 ): void {
   const { device, scratch, sizes } = recording;
   const { batch, heads, tokens, paddedKeys } = attention;
-  const { queryDim } = sizes;
+  const { queryDim, outputDim } = sizes;
+  const bias = weights.bias('bias');
   const sharesKeys = attention.key.outer === 0;
   const ofContextRows = (matrix: Matrix): Matrix => ({
     ...matrix,
@@ -196,9 +195,9 @@ function recordFolded(
       a: ofContextRows(foldedValues(value.buffer, sizes, paddedKeys)),
       b: allHeads,
       c: fromToken(output, first),
-      rows: queryDim,
+      rows: outputDim,
       depth: heads * paddedKeys,
-      bias: { binding: weights.bias, along: 'rows' },
+      ...(bias && { bias: { binding: bias, along: 'rows' } }),
     });
   }
 }

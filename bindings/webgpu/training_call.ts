@@ -6,7 +6,7 @@ import type { LayerResources } from './layer_resources';
 import type { GpuBuffer } from './memory';
 import { elementsOf, type Operand, operandBuffer, type Operands, type Result } from './operands';
 import type { Binding } from './recorder';
-import { parameterCounts, type ParameterName, type Weights } from './weights';
+import { innerDim, parameterCounts, type ParameterName, type Weights } from './weights';
 
 /** What a training forward stores on the device. */
 export interface SavedCall {
@@ -35,8 +35,9 @@ export async function trainingForward(
 ): Promise<SavedCall> {
   const { device, sizes, submissions } = resources;
   const { input, context } = call;
-  const count = elementsOf(input);
-  const keyCount = sizes.queryDim * padded(context.tokens) * context.batch;
+  const count = elementsOf(call.output);
+  const queryCount = innerDim(sizes) * input.tokens * input.batch;
+  const keyCount = innerDim(sizes) * padded(context.tokens) * context.batch;
   const buffers: GpuBuffer[] = [];
   const create = (name: string, elements: number): GPUBuffer => {
     buffers.push(device.memory.createStorage(name, 4 * elements));
@@ -48,10 +49,10 @@ export async function trainingForward(
       record: (recorder) => {
         const output = resources.resultBuffer(result, 'output', count);
         const savedBuffers: Saved = {
-          query: create('query', count),
+          query: create('query', queryCount),
           key: create('key', keyCount),
           value: create('value', keyCount),
-          attended: create('attended', count),
+          attended: create('attended', queryCount),
           logSumExp: create('logSumExp', input.batch * sizes.numHeads * input.tokens),
         };
         const rows = { first: 0, count: input.batch };
@@ -95,12 +96,12 @@ export async function trainingBackward(
     submissions.run({
       record: (recorder) => {
         const gradients: GradientBuffers = {
-          outputGradient: operandBuffer(scratch, 'output gradient', outputGradient, count),
+          outputGradient: operandBuffer(scratch, 'output gradient', outputGradient, elementsOf(call.output)),
           inputGradient: resources.resultBuffer(inputGradient, 'gradient of input', count),
           contextGradient: isSelfAttention ? null : take('context', elementsOf(context)),
           parameters: Object.fromEntries(
             counts.map(([name, elements]) => [name, { buffer: take(name, elements) }]),
-          ) as Record<ParameterName, Binding>,
+          ) as Partial<Record<ParameterName, Binding>>,
         };
         const inputs = resources.inputBuffers(call, operands);
         recordBackward(resources.recording(recorder), weights, call, inputs, saved, gradients);
@@ -114,7 +115,7 @@ export async function trainingBackward(
         const [, ofContext, ...ofParameters] = await Promise.all([
           resources.readResult(inputGradient, inputBuffer, count),
           contextGradient && device.read(contextGradient, 0, 4 * elementsOf(context)),
-          ...counts.map(([name, elements]) => device.read(parameters[name].buffer, 0, 4 * elements)),
+          ...counts.map(([name, elements]) => device.read(parameters[name]!.buffer, 0, 4 * elements)),
         ]);
         return { contextGradient: ofContext, parameterGradients: ofParameters };
       },

@@ -15,18 +15,31 @@ import { Shared } from './shared';
 export type Precision = 'float32' | 'float16';
 
 export type WeightName = 'query' | 'key' | 'value' | 'output';
-export type ParameterName = WeightName | 'bias';
+export type BiasName = 'queryBias' | 'keyBias' | 'valueBias' | 'bias';
+export type ParameterName = WeightName | BiasName;
 
-/** Returns names and element counts of the parameters, in their order. */
-export function parameterCounts({ queryDim, contextDim }: LayerSizes): [ParameterName, number][] {
-  return [
-    ['query', queryDim * queryDim],
-    ['key', queryDim * contextDim],
-    ['value', queryDim * contextDim],
-    ['output', queryDim * queryDim],
-    ['bias', queryDim],
+/** Returns the channels of queries, keys and values. */
+export const innerDim = ({ numHeads, headDim }: Pick<LayerSizes, 'numHeads' | 'headDim'>): number =>
+  numHeads * headDim;
+
+/** Returns names and element counts of the layer's parameters, in their order. */
+export function parameterCounts(sizes: LayerSizes): [ParameterName, number][] {
+  const { queryDim, contextDim, outputDim, bias, outputBias } = sizes;
+  const inner = innerDim(sizes);
+  const counts: [ParameterName, number][] = [
+    ['query', inner * queryDim],
+    ['queryBias', bias ? inner : 0],
+    ['key', inner * contextDim],
+    ['keyBias', bias ? inner : 0],
+    ['value', inner * contextDim],
+    ['valueBias', bias ? inner : 0],
+    ['output', outputDim * inner],
+    ['bias', outputBias ? outputDim : 0],
   ];
+  return counts.filter(([, count]) => count > 0);
 }
+
+const isWeight = (name: ParameterName): name is WeightName => !name.toLowerCase().endsWith('bias');
 
 /** A layer's parameters, as the functions that record commands use them. */
 export interface LayerWeights {
@@ -34,7 +47,8 @@ export interface LayerWeights {
   pack(recorder: Recorder): void;
   /** Returns a matrix [outFeatures × inFeatures]. */
   matrix(name: WeightName): Matrix;
-  readonly bias: Binding;
+  /** Returns null for a bias that the layer does not have. */
+  bias(name: BiasName): Binding | null;
 }
 
 export class Weights extends Shared implements LayerWeights {
@@ -92,8 +106,9 @@ export class Weights extends Shared implements LayerWeights {
     };
   }
 
-  get bias(): Binding {
-    return { buffer: this.#singles.get('bias')!.buffer };
+  bias(name: BiasName): Binding | null {
+    const bias = this.#singles.get(name);
+    return bias === undefined ? null : { buffer: bias.buffer };
   }
 
   protected override free(): void {
@@ -103,7 +118,8 @@ export class Weights extends Shared implements LayerWeights {
   }
 
   #inFeatures(name: WeightName): number {
-    return name === 'key' || name === 'value' ? this.#sizes.contextDim : this.#sizes.queryDim;
+    if (name === 'output') return innerDim(this.#sizes);
+    return name === 'query' ? this.#sizes.queryDim : this.#sizes.contextDim;
   }
 
   #upload(parameters: Float32Array, precision: Precision): void {
@@ -114,7 +130,7 @@ export class Weights extends Shared implements LayerWeights {
       this.#singles.set(name, buffer);
       this.#device.upload(buffer.buffer, 0, values);
       first += count;
-      if (precision === 'float32' || name === 'bias' || !this.#canBePacked(name, values)) continue;
+      if (precision === 'float32' || !isWeight(name) || !this.#canBePacked(name, values)) continue;
       this.#halves.set(name, this.#device.memory.createStorage(`${name}, halves`, 2 * count));
       this.#toPack.push(name);
     }

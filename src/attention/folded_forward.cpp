@@ -12,7 +12,8 @@ using linalg::kTileColumns;
 template <class T>
 void foldedForward(const FoldedForward<T>& task) {
   constexpr Index kColumns = kTileColumns<T>;
-  linalg::multiply<T>(task.keys, task.input, task.probabilities);
+  linalg::multiply<T>(task.keys, task.input, task.probabilities,
+                      task.keyBias == nullptr ? linalg::Start::kZero : linalg::Start::kBias, task.keyBias);
   std::array<T, kColumns> maximum, sum, factors;
   const RunningSoftmax<T> running{maximum.data(), sum.data()};
   for (Index panel = 0; panel < task.input.panels(); ++panel) {

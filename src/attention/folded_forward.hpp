@@ -9,6 +9,7 @@ template <class T>
 struct FoldedForward {
   linalg::ColumnPanels<const T> input;  ///< channels × tokens
   linalg::RowPanels<T> keys;            ///< heads · headStride × channels, · softmax scale · log2(e)
+  const T* keyBias;                     ///< added to the scores, one per row of keys; null for none
   Index heads;
   Index headStride;                       ///< rows from one head to the next
   Index keysPerHead;                      ///< rows of a head that are keys; the others become zero

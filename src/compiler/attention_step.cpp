@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 
+#include "core/error.hpp"
 #include "core/text.hpp"
 #include "layer/call_check.hpp"
 #include "layer/computation_graph.hpp"
@@ -157,6 +158,10 @@ class AttentionStep final : public Step {
         inputs_(collectInputs(options)),
         sizes_(sizes()),
         association_(options.association) {
+    if (association_ == Association::kFolded && !canFold(configuration_)) {
+      failArgument({"association is 'folded'; expected 'auto' or 'plain' for layer '", operation_.name,
+                    "', whose queryKeyNorm cannot be folded"});
+    }
     const Choice choice = chooseAssociation(configuration_, sizes_);
     if (association_ == Association::kAuto) {
       association_ = choice.association;

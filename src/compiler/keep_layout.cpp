@@ -32,6 +32,15 @@ const Operation* attentionBefore(const Program& program, const Operation& operat
   return program.inputOf(operation, 0, Operator::kAttention);
 }
 
+/// True if both are images or both are [N, C], and differ in their channels at most.
+bool hasTokensOf(const Shape& output, const Shape& input) {
+  if (output.rank() != input.rank()) return false;
+  for (int axis = 0; axis < output.rank(); ++axis) {
+    if (axis != 1 && output[axis] != input[axis]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void keepLayout(Program& program) {
@@ -44,7 +53,7 @@ void keepLayout(Program& program) {
     const Operation* attention = attentionBefore(program, operation);
     if (attention == nullptr) continue;
     const int input = originalLayout(program, attention->inputs[0]);
-    if (input < 0 || program.at(input).shape != operation.shape) continue;
+    if (input < 0 || !hasTokensOf(operation.shape, program.at(input).shape)) continue;
     const Shape shape = operation.shape;
     operation = *attention;
     operation.inputs[0] = input;

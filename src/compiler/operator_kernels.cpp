@@ -57,7 +57,7 @@ struct Row {
   Index columns;
   std::array<const void*, 2> elements;
   std::array<Index, 2> steps;
-  /// Number of terms of a product.
+  /// Number of terms of a product or a mean.
   Index depth;
 };
 
@@ -128,6 +128,8 @@ T combine(Operator op, T left, T right) {
       return left / right;
     case Operator::kLog:
       return static_cast<T>(std::log(static_cast<double>(left)));
+    case Operator::kSqrt:
+      return std::sqrt(left);
     default:
       return left;
   }
@@ -180,6 +182,14 @@ void softmaxRow(const Row& row) {
 }
 
 template <class T>
+void meanRow(const Row& row) {
+  const T* elements = static_cast<const T*>(row.elements[0]);
+  T sum = 0;
+  for (Index term = 0; term < row.depth; ++term) sum += elements[term];
+  *static_cast<T*>(row.value) = sum / static_cast<T>(row.depth);
+}
+
+template <class T>
 void elementwiseRow(Operator op, const Row& row) {
   T* value = static_cast<T*>(row.value);
   const T* left = static_cast<const T*>(row.elements[0]);
@@ -199,6 +209,8 @@ void compute(Operator op, const Row& row) {
       return multiplyRow<T>(row);
     case Operator::kSoftmax:
       return softmaxRow<T>(row);
+    case Operator::kReduceMean:
+      return meanRow<T>(row);
     default:
       return elementwiseRow<T>(op, row);
   }

@@ -9,7 +9,6 @@
 namespace cross_attention::denoiser {
 
 using layer::DiffusionCrossAttention;
-using layer::kParameterNames;
 using layer::ParameterLayout;
 using operators::addTo;
 using operators::Initial;
@@ -38,10 +37,9 @@ Attention<T>::Attention(ParameterSet<T>& parameters, const std::string& name, In
       configuration_(layerConfiguration(queryDim, contextDim, numHeads)),
       layer_(configuration_) {
   const ParameterLayout layout(configuration_);
-  for (std::size_t index = 0; index < kParameterNames.size(); ++index) {
-    const Shape& shape = layout.shapes()[index];
-    parameters_.push_back(
-        &parameters.add(name + "." + std::string(kParameterNames[index]), shape, initialOf(shape)));
+  for (const layer::ParameterId id : layout.ids()) {
+    const Shape& shape = layout.shape(id);
+    parameters_.push_back(&parameters.add(name + "." + std::string(nameOf(id)), shape, initialOf(shape)));
   }
 }
 

@@ -20,7 +20,7 @@ using operators::ParameterSet;
 template <class T>
 class Attention {
  public:
-  /// The weights that may be updated at low rank, as ParameterId numbers them: to_q, to_k, to_v, to_out.0.
+  /// The weights that may be updated at low rank, in the order of the parameters: to_q, to_k, to_v, to_out.0.
   static constexpr std::size_t kWeights = 4;
   using Updates = std::array<LowRankUpdate<T>, kWeights>;
 

@@ -11,7 +11,7 @@ struct OperatorInfo {
   int inputs;
 };
 
-constexpr std::array<OperatorInfo, 13> kOperatorInfo{{{"Input", 0},
+constexpr std::array<OperatorInfo, 15> kOperatorInfo{{{"Input", 0},
                                                       {"Constant", 0},
                                                       {"Add", 2},
                                                       {"Sub", 2},
@@ -19,8 +19,10 @@ constexpr std::array<OperatorInfo, 13> kOperatorInfo{{{"Input", 0},
                                                       {"Div", 2},
                                                       {"Log", 1},
                                                       {"Identity", 1},
+                                                      {"Sqrt", 1},
                                                       {"MatMul", 2},
                                                       {"Softmax", 1},
+                                                      {"ReduceMean", 1},
                                                       {"Transpose", 1},
                                                       {"Reshape", 1},
                                                       {"CrossAttention", 0}}};

@@ -19,9 +19,12 @@ enum class Operator : std::uint8_t {
   kDiv,
   kLog,
   kIdentity,
+  kSqrt,
   kMatMul,
   /// Attribute: the axis, which must be the last one. A row of only -infinity becomes zeros, not NaN.
   kSoftmax,
+  /// The mean over the last axis, which becomes 1. Attribute: the axis.
+  kReduceMean,
   /// Attribute: perm.
   kTranspose,
   /// Attribute: the shape. 0 copies the input's dimension, -1 is inferred.

@@ -140,12 +140,15 @@ Dimensions inferShape(Operator op, std::string_view node, std::span<const Dimens
       return transposed(request, attributes);
     case Operator::kReshape:
       return reshaped(request, attributes);
+    case Operator::kReduceMean:
     case Operator::kSoftmax: {
       request.requireRank(1);
       const auto last = static_cast<Index>(inputs[0].size()) - 1;
       request.require(attributes.size() == 1 && (attributes[0] == -1 || attributes[0] == last),
                       "the last axis as attribute");
-      return inputs[0];
+      Dimensions result = inputs[0];
+      if (op == Operator::kReduceMean) *(result.end() - 1) = 1;
+      return result;
     }
     default:
       return inputs.size() == 1 ? inputs[0] : broadcast(request, 0);

@@ -14,8 +14,8 @@ Arguments<T> Arguments<T>::check(const Configuration& configuration, const Tenso
   const std::optional<Shape> maskShape = mask.shape();
   const CallLayout layout = checkCall(configuration, input.shape(), context ? &context->shape() : nullptr,
                                       maskShape ? &*maskShape : nullptr);
-  return {input, layout.input, Context<T>{context ? *context : input, layout.context, context == nullptr},
-          mask};
+  return {input, layout.input, layout.output,
+          Context<T>{context ? *context : input, layout.context, context == nullptr}, mask};
 }
 
 template <class T>

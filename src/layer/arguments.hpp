@@ -15,6 +15,7 @@ template <class T>
 struct Arguments {
   Tensor<T> input;
   TokenLayout layout;
+  TokenLayout outputLayout;
   Context<T> context;
   Mask<T> mask;
 

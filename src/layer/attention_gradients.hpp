@@ -3,6 +3,7 @@
 #include "layer/activations.hpp"
 #include "layer/key_gradients.hpp"
 #include "layer/planner.hpp"
+#include "layer/projection.hpp"
 
 namespace cross_attention::layer {
 
@@ -24,10 +25,14 @@ struct GradientTask {
 
   const Arguments<T>& arguments() const { return activations.arguments; }
   const ProjectedContext<T>& projected() const { return *activations.projected; }
-  /// Returns channels × `count` of the tokens from `begin` on.
-  linalg::MatrixView<const T> tokens(const Tensor<T>& tensor, Index batchRow, Index begin,
-                                     Index count) const {
-    return arguments().layout.channelsByTokens(tensor.data(), batchRow).columnRange(begin, count);
+  // Return channels × `count` of the tokens from `begin` on.
+  linalg::MatrixView<const T> inputTokens(Index batchRow, Index begin, Index count) const {
+    return arguments().layout.channelsByTokens(arguments().input.data(), batchRow).columnRange(begin, count);
+  }
+  linalg::MatrixView<const T> outputGradientTokens(Index batchRow, Index begin, Index count) const {
+    return arguments()
+        .outputLayout.channelsByTokens(outputGradient.data(), batchRow)
+        .columnRange(begin, count);
   }
   linalg::MatrixView<T> inputGradientTokens(Index batchRow, Index begin, Index count) const {
     return arguments().layout.channelsByTokens(inputGradient.data(), batchRow).columnRange(begin, count);

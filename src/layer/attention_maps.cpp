@@ -4,6 +4,7 @@
 
 #include "attention/probabilities.hpp"
 #include "layer/planner.hpp"
+#include "layer/projection.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
@@ -50,8 +51,11 @@ Tensor<T> computeAttentionMaps(const PassInputs<T>& inputs, const Arguments<T>& 
                                                    .folded = false,
                                                    .minTasks = tasksForThreads()});
   const Index blocks = ceilDivide(layout.tokens, plan.tokenBlock);
-  const ByteCount panelsSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
-  const ByteCount scratchBytes = 2 * Scratch::bytesFor<T>(panelsSize) +
+  const Index inner = configuration.innerDim();
+  const Projection<T> projection = Projection<T>::ofQuery(configuration, inputs.parameters);
+  const ByteCount inputSize = linalg::columnPanelsSize<T>(configuration.queryDim, plan.tokenBlock);
+  const ByteCount querySize = linalg::columnPanelsSize<T>(inner, plan.tokenBlock);
+  const ByteCount scratchBytes = Scratch::bytesFor<T>(inputSize) + Scratch::bytesFor<T>(querySize) +
                                  Scratch::bytesFor<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
   schedule.add(layout.batch * blocks, scratchBytes, [&](Index task, Scratch& scratch) {
     const Index batchRow = task / blocks;
@@ -59,10 +63,10 @@ Tensor<T> computeAttentionMaps(const PassInputs<T>& inputs, const Arguments<T>& 
     const Index count = std::min(plan.tokenBlock, layout.tokens - begin);
     const linalg::ColumnPanels<T> input = linalg::packColumns<T>(
         layout.channelsByTokens(arguments.input.data(), batchRow).columnRange(begin, count),
-        scratch.take<T>(panelsSize));
-    const linalg::ColumnPanels<T> query =
-        linalg::columnPanels(scratch.take<T>(panelsSize), configuration.queryDim, count);
-    linalg::multiply<T>(weights[PackedWeight::kQuery], input, query);
+        scratch.take<T>(inputSize));
+    const linalg::ColumnPanels<T> query = linalg::columnPanels(scratch.take<T>(querySize), inner, count);
+    projectQuery<T>(projection, weights[PackedWeight::kQuery], input, query);
+    normalizeQuery(projection, headDim, query);
     T* scores = scratch.take<T>(attention::probabilitiesScratch<T>(plan.keyBlock));
     const Index kvBatch = projected.kvBatchOf(batchRow);
     for (Index head = 0; head < configuration.numHeads; ++head) {

@@ -21,17 +21,17 @@ BackwardPass<T>::BackwardPass(const PassInputs<T>& inputs, Parameters<T>& parame
       contextGradient_(activations.arguments.context.isInput
                            ? std::nullopt
                            : std::optional(Tensor<T>::zeros(activations.arguments.context.layout.shape))),
-      keyGradients_(configuration_.queryDim, projected_.maxKeys()),
+      keyGradients_(configuration_.innerDim(), projected_.maxKeys()),
       attentionGradients_(makeAttentionGradients(inputs, parameters, activations)),
       // For self-attention, the gradient of the context is one part of the input's.
-      contextGradients_(configuration_, parameters, activations, keyGradients_,
+      contextGradients_(configuration_, parameters, *weights_, activations, keyGradients_,
                         contextGradient_ ? *contextGradient_ : inputGradient_),
       schedule_(inputs.workspace) {
   addStages();
   // Last: if memory runs out for anything else, a layer without gradients still has none.
   parameters.requireGradients();
   statistics_ = {.happened = true,
-                 .shapes = {NamedShape{"output gradient", layout_.shape}},
+                 .shapes = {NamedShape{"output gradient", outputGradient.shape()}},
                  .tokenBlock = plan_.tokenBlock,
                  .keyBlock = plan_.keyBlock,
                  .flops = flops()};
@@ -54,7 +54,9 @@ std::unique_ptr<AttentionGradients<T>> BackwardPass<T>::makeAttentionGradients(
       return std::make_unique<FoldedGradients<T>>(task);
     }
   }
-  weights_->require(PlainGradients<T>::kRequiredWeights, inputs.workspace);
+  weights_->require(
+      PlainGradients<T>::kRequiredWeights | ContextGradients<T>::requiredWeights(configuration_),
+      inputs.workspace);
   return std::make_unique<PlainGradients<T>>(task);
 }
 

@@ -30,7 +30,7 @@ class BackwardPass {
   std::size_t bytesBefore() const { return bytesBefore_; }
 
  private:
-  bool isFolded() const { return kFoldsGradients<T> && projected_.folded() != nullptr; }
+  bool isFolded() const { return projected_.folded() != nullptr && foldsGradients<T>(configuration_); }
   std::unique_ptr<AttentionGradients<T>> makeAttentionGradients(const PassInputs<T>& inputs,
                                                                 Parameters<T>& parameters,
                                                                 const Activations<T>& activations);

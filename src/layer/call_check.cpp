@@ -55,6 +55,7 @@ CallLayout checkCall(const Configuration& configuration, const Shape& input, con
   CallLayout layout;
   layout.input = checkInput(configuration, input);
   layout.context = checkContext(configuration, layout.input, context);
+  layout.output = layout.input.withChannels(configuration.outputDim());
   if (mask == nullptr) return layout;
   checkMaskRank(*mask);
   const Shape full{layout.input.batch, configuration.numHeads, layout.input.tokens, layout.context.tokens};
@@ -64,10 +65,10 @@ CallLayout checkCall(const Configuration& configuration, const Shape& input, con
   return layout;
 }
 
-void checkOutputGradient(const Shape& outputGradient, const Shape& input) {
-  if (outputGradient == input) return;
+void checkOutputGradient(const Shape& outputGradient, const Shape& output) {
+  if (outputGradient == output) return;
   failShape({"outputGradient has shape ", outputGradient,
-             "; expected the shape of the last training forward pass's input, ", input});
+             "; expected the shape of the last training forward pass's output, ", output});
 }
 
 void checkMaskRank(const Shape& mask) {

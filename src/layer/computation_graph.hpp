@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,15 +26,22 @@ struct AnyLayer {
   std::shared_ptr<const void> self;
 };
 
-/// The constants of a layer's graph: its parameters in the order of ParameterId, then its softmax scale.
+/// The constants of a layer's graph: its parameters in the order of ParameterId, then its softmax scale and the
+/// epsilon of its norm.
 class LayerConstants final : public graph::ConstantOwner {
  public:
+  static constexpr int kScalePart = static_cast<int>(kParameterCount);
+  static constexpr int kEpsilonPart = kScalePart + 1;
+  static constexpr int kParts = kEpsilonPart + 1;
+
   LayerConstants(std::string_view name, const AnyLayer& layer);
 
   const std::string& name() const override { return name_; }
   bool isAlive() const override;
   std::uint64_t version() const override;
   const void* elements(int part) const override;
+  /// True if the layer has the parameter.
+  bool has(ParameterId id) const { return shapes_[static_cast<std::size_t>(id)].size() > 0; }
   void finishBeforeChange(const std::shared_ptr<Finishable>& pending) const override;
   bool isLayer() const override { return true; }
 
@@ -46,8 +54,10 @@ class LayerConstants final : public graph::ConstantOwner {
  private:
   std::string name_;
   bool isSingle_;
-  float singleScale_;
-  double scale_;
+  /// Scale and epsilon, in both types.
+  std::array<double, 2> numbers_;
+  std::array<float, 2> singles_;
+  ParameterShapes shapes_;
   /// The layer's self().
   std::shared_ptr<const void> layer_;
 };

@@ -30,12 +30,21 @@ void validate(const Configuration& configuration) {
   requireRange("spatialSize", configuration.spatialSize, 1, kMaxDimension);
   requireRange("blockSizeQ", configuration.tokenBlock, 0, kMaxDimension);
   requireRange("blockSizeKV", configuration.keyBlock, 0, kMaxDimension);
-  if (configuration.queryDim % configuration.numHeads != 0) {
+  requireRange("outputDim", configuration.outputChannels, 0, kMaxDimension);
+  if (configuration.headChannels != 0) {
+    if (configuration.headChannels < 0 || configuration.innerDim() > kMaxDimension) {
+      failArgument({"headDim is ", configuration.headChannels, "; expected an integer from 1 to ",
+                    kMaxDimension / configuration.numHeads, " (", kMaxDimension, " / numHeads)"});
+    }
+  } else if (configuration.queryDim % configuration.numHeads != 0) {
     failArgument({"numHeads is ", configuration.numHeads, "; expected a divisor of queryDim (",
                   configuration.queryDim, ")"});
   }
   if (configuration.scale && !std::isfinite(*configuration.scale)) {
     failArgument({"scale is not finite; expected a finite number"});
+  }
+  if (!std::isfinite(configuration.normEpsilon) || configuration.normEpsilon < 0) {
+    failArgument({"normEpsilon is ", configuration.normEpsilon, "; expected a finite number of at least 0"});
   }
 }
 

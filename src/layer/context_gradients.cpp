@@ -5,6 +5,7 @@
 
 #include "attention/scores.hpp"
 #include "layer/planner.hpp"
+#include "layer/projection.hpp"
 
 namespace cross_attention::layer {
 
@@ -24,20 +25,24 @@ using linalg::Start;
 
 template <class T>
 ContextGradients<T>::ContextGradients(const Configuration& configuration, Parameters<T>& parameters,
-                                      const Activations<T>& activations, KeyGradients<T>& keyGradients,
-                                      Tensor<T>& contextGradient)
+                                      const PackedWeights<T>& weights, const Activations<T>& activations,
+                                      KeyGradients<T>& keyGradients, Tensor<T>& contextGradient)
     : configuration_(configuration),
       parameters_(parameters),
+      weights_(weights),
       activations_(activations),
       keyGradients_(keyGradients),
       contextGradient_(contextGradient),
       contextPanels_(columnPanelsSize<T>(projected().maxKeys(), configuration.contextDim)),
-      keyWeightPanels_(columnPanelsSize<T>(configuration.queryDim, configuration.contextDim)),
-      valueWeightPanels_(columnPanelsSize<T>(configuration.queryDim, configuration.contextDim)) {}
+      keyWeightPanels_(columnPanelsSize<T>(configuration.innerDim(), configuration.contextDim)),
+      valueWeightPanels_(columnPanelsSize<T>(configuration.innerDim(), configuration.contextDim)),
+      contextColumns_(
+          configuration.hasNorm() ? columnPanelsSize<T>(configuration.contextDim, projected().maxKeys()) : 0),
+      normGradients_(configuration) {}
 
 template <class T>
 void ContextGradients<T>::addStages(Schedule& schedule, Index kvBatch) {
-  const Index channels = configuration_.queryDim;
+  const Index channels = configuration_.innerDim();
   const Index contextDim = configuration_.contextDim;
   const Index keys = projected().keyCount(kvBatch);
   const ByteCount gatheredBytes = projected().gatheredBytes(activations_.arguments, keys);
@@ -45,8 +50,10 @@ void ContextGradients<T>::addStages(Schedule& schedule, Index kvBatch) {
   schedule.add(packsWeights ? 3 : 1, gatheredBytes, [=, this](Index task, Scratch& scratch) {
     if (task == 0) {
       T* gathered = gatheredBytes > 0 ? scratch.take<T>(keys * contextDim) : nullptr;
-      packColumns<T>(projected().contextRows(activations_.arguments, kvBatch, 0, keys, gathered),
-                     contextPanels_.data());
+      const MatrixView<const T> rows =
+          projected().contextRows(activations_.arguments, kvBatch, 0, keys, gathered);
+      packColumns<T>(rows, contextPanels_.data());
+      if (!contextColumns_.empty()) packColumns<T>(rows.transposed(), contextColumns_.data());
       // The keys include the scale of the scores. Their gradient does not include it yet.
       const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
       std::for_each_n(keyGradients_.keys.data(), channels * keyGradients_.stride,
@@ -57,6 +64,7 @@ void ContextGradients<T>::addStages(Schedule& schedule, Index kvBatch) {
                      (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
     }
   });
+  if (configuration_.hasNorm()) addNormStages(schedule, kvBatch);
   const Index taskChannels = planTaskRows<T>(channels);
   const Index taskKeys = planTaskRows<T>(keys);
   const Index weightTasks = ceilDivide(channels, taskChannels);
@@ -76,23 +84,50 @@ void ContextGradients<T>::addStages(Schedule& schedule, Index kvBatch) {
 }
 
 template <class T>
+void ContextGradients<T>::addNormStages(Schedule& schedule, Index kvBatch) {
+  const Index headDim = configuration_.headDim();
+  const Index keys = projected().keyCount(kvBatch);
+  const Index width = roundUp(keys, linalg::kTileColumns<T>);
+  schedule.add(configuration_.numHeads, Scratch::bytesFor<T>(ByteCount{headDim} * width),
+               [=, this](Index head, Scratch& scratch) {
+                 const Projection<T> projection = Projection<T>::ofKey(configuration_, parameters_);
+                 const MatrixView<T> product = rowMajor(scratch.take<T>(headDim * width), headDim, width);
+                 linalg::multiply<T>(
+                     weights_.ofHead(PackedWeight::kKeyPerHead, head),
+                     columnPanels<const T>(contextColumns_.data(), configuration_.contextDim, keys), product,
+                     projection.start(), projection.biasFrom(head * headDim));
+                 attention::normalizeHeadBackward<T>(
+                     projection.norm, product.columnRange(0, keys),
+                     keyGradients_.rows(keyGradients_.keys, head * headDim, headDim, keys),
+                     normGradients_.weight(head), normGradients_.bias(head));
+               });
+  // Not the norm's bias: its gradient is zero, as that of bk without a norm.
+  schedule.add(1, 0,
+               [this](Index, Scratch&) { normGradients_.addTo(parameters_, ParameterId::kKeyNorm, {}); });
+}
+
+template <class T>
 void ContextGradients<T>::weightGradientRows(Index kvBatch, Index firstRow, Index rows, Scratch& scratch) {
   const Index contextDim = configuration_.contextDim;
   const Index keys = projected().keyCount(kvBatch);
   T* memory = scratch.take<T>(rowPanelsSize<T>(rows, keys));
-  const auto accumulate = [&](Buffer<T>& gradient, ParameterId id) {
-    const RowPanels<T> left = packRows<T>(keyGradients_.rows(gradient, firstRow, rows, keys), memory);
+  const auto accumulate = [&](Buffer<T>& gradient, ParameterId id, ParameterId bias) {
+    const MatrixView<const T> gradientRows = keyGradients_.rows(gradient, firstRow, rows, keys);
+    if (bias == ParameterId::kValueBias || configuration_.hasNorm()) {
+      parameters_.addBiasGradient(bias, gradientRows, firstRow);
+    }
+    const RowPanels<T> left = packRows<T>(gradientRows, memory);
     linalg::multiply<T>(left, columnPanels<const T>(contextPanels_.data(), keys, contextDim),
                         rowMajor(parameters_.gradients(id).data() + firstRow * contextDim, rows, contextDim),
                         Start::kAccumulate);
   };
-  accumulate(keyGradients_.keys, ParameterId::kKey);
-  accumulate(keyGradients_.values, ParameterId::kValue);
+  accumulate(keyGradients_.keys, ParameterId::kKey, ParameterId::kKeyBias);
+  accumulate(keyGradients_.values, ParameterId::kValue, ParameterId::kValueBias);
 }
 
 template <class T>
 void ContextGradients<T>::contextGradientRows(Index kvBatch, Index firstKey, Index keys, Scratch& scratch) {
-  const Index channels = configuration_.queryDim;
+  const Index channels = configuration_.innerDim();
   const Index contextDim = configuration_.contextDim;
   const Index allKeys = projected().keyCount(kvBatch);
   T* memory = scratch.take<T>(rowPanelsSize<T>(keys, channels));

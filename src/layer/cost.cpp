@@ -13,28 +13,43 @@ namespace {
 constexpr double kBlockTokens = 128;
 constexpr double kCloseRatio = 1.15;
 
+/// The channels of a layer.
+struct Sizes {
+  explicit Sizes(const Configuration& configuration)
+      : query(static_cast<double>(configuration.queryDim)),
+        context(static_cast<double>(configuration.contextDim)),
+        inner(static_cast<double>(configuration.innerDim())),
+        outer(query + static_cast<double>(configuration.outputDim())),
+        heads(static_cast<double>(configuration.numHeads)) {}
+
+  double query, context, inner;
+  /// Of input and output together: the products with Wq and with Wo cost the same per channel.
+  double outer;
+  double heads;
+};
+
 }  // namespace
 
 double tokenFlops(const Configuration& configuration, double tokens, double keys, bool folded) {
-  const auto channels = static_cast<double>(configuration.queryDim);
-  if (folded) return 4 * tokens * static_cast<double>(configuration.numHeads) * keys * channels;
-  return 4 * tokens * channels * channels + 4 * tokens * keys * channels;
+  const Sizes sizes(configuration);
+  if (folded) return 2 * tokens * sizes.heads * keys * sizes.outer;
+  return 2 * tokens * sizes.inner * sizes.outer + 4 * tokens * keys * sizes.inner;
 }
 
 double contextFlops(const Configuration& configuration, double keys, bool folded) {
-  const auto channels = static_cast<double>(configuration.queryDim);
-  const auto contextDim = static_cast<double>(configuration.contextDim);
-  return 4 * keys * contextDim * channels + (folded ? 4 * keys * channels * channels : 0);
+  const Sizes sizes(configuration);
+  return 4 * keys * sizes.context * sizes.inner + (folded ? 2 * keys * sizes.inner * sizes.outer : 0);
 }
 
 double backwardTokenFlops(const Configuration& configuration, double tokens, double keys, bool folded,
                           bool oneTile) {
-  const auto channels = static_cast<double>(configuration.queryDim);
-  // Per token, key and head: scores, dP, dx, dM, dG.
-  if (folded) return 10 * tokens * static_cast<double>(configuration.numHeads) * keys * channels;
+  const Sizes sizes(configuration);
+  // Per token, key and head: scores, dx, dM of the input's channels; dP, dG of the output's.
+  if (folded) return 2 * tokens * sizes.heads * keys * (2 * sizes.outer + sizes.query);
   // Per token: q, dO, dx, dWq, dWo. Per token and key: scores, output, dP, dq, dk, dv, and the scores again
   // if the keys do not fit into one tile.
-  return 10 * tokens * channels * channels + (oneTile ? 12 : 14) * tokens * keys * channels;
+  return 2 * tokens * sizes.inner * (2 * sizes.outer + sizes.query) +
+         (oneTile ? 12 : 14) * tokens * keys * sizes.inner;
 }
 
 double backwardContextFlops(const Configuration& configuration, double keys, bool folded) {
@@ -46,7 +61,7 @@ double backwardContextFlops(const Configuration& configuration, double keys, boo
 template <class T>
 bool foldsContext(const Configuration& configuration, Index tokens, Index keys) {
   // A folded context is one tile of keys.
-  if (keys > kSingleTileKeys || configuration.keyBlock > 0) return false;
+  if (!canFold(configuration) || keys > kSingleTileKeys || configuration.keyBlock > 0) return false;
   const auto paddedKeys = static_cast<double>(roundUp(keys, linalg::kTileRows<T>));
   const auto flops = [&](bool folded) {
     return tokenFlops(configuration, static_cast<double>(tokens), paddedKeys, folded) +
@@ -56,31 +71,32 @@ bool foldsContext(const Configuration& configuration, Index tokens, Index keys) 
 }
 
 bool foldsConstantContext(const Configuration& configuration, double keys) {
-  return tokenFlops(configuration, 1, keys, true) < tokenFlops(configuration, 1, keys, false);
+  return canFold(configuration) &&
+         tokenFlops(configuration, 1, keys, true) < tokenFlops(configuration, 1, keys, false);
 }
 
 Cost costOf(const Configuration& configuration, const AttentionSizes& sizes, Association association) {
-  const auto channels = static_cast<double>(configuration.queryDim);
-  const auto contextDim = static_cast<double>(configuration.contextDim);
-  const auto heads = static_cast<double>(configuration.numHeads);
+  const Sizes channels(configuration);
   const auto keys = static_cast<double>(sizes.keys);
   const auto kvBatches = sizes.contextIsConstant ? 0.0 : static_cast<double>(sizes.kvBatches);
   const double tokens = static_cast<double>(sizes.batch) * static_cast<double>(sizes.tokens);
   const double blocks = std::max(tokens / kBlockTokens, static_cast<double>(sizes.batch));
   const bool folded = association == Association::kFolded;
 
-  // Each block of tokens reads matrices of `rows` × channels twice, and the keys and values if they are not
-  // folded.
-  const double rows = folded ? heads * keys : channels;
-  double elements = 2 * tokens * channels + blocks * 2 * (rows + (folded ? 0 : keys)) * channels;
-  elements += kvBatches * (2 * contextDim * channels + 2 * keys * channels);
-  if (folded) elements += kvBatches * (2 * channels * channels + 2 * heads * keys * channels);
+  // Each block of tokens reads matrices of `rows` × channels of the input and of the output, and the keys and
+  // values if they are not folded.
+  const double rows = folded ? channels.heads * keys : channels.inner;
+  double elements = tokens * channels.outer + blocks * rows * channels.outer;
+  if (!folded) elements += blocks * 2 * keys * channels.inner;
+  elements += kvBatches * 2 * (channels.context + keys) * channels.inner;
+  if (folded) elements += kvBatches * (channels.inner + channels.heads * keys) * channels.outer;
   return {
       tokenFlops(configuration, tokens, keys, folded) + kvBatches * contextFlops(configuration, keys, folded),
       elements * static_cast<double>(sizes.elementBytes)};
 }
 
 Choice chooseAssociation(const Configuration& configuration, const AttentionSizes& sizes) {
+  if (!canFold(configuration)) return {Association::kPlain, false};
   const double plain = costOf(configuration, sizes, Association::kPlain).total();
   const double folded = costOf(configuration, sizes, Association::kFolded).total();
   return {folded < plain ? Association::kFolded : Association::kPlain,

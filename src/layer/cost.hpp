@@ -6,13 +6,18 @@ namespace cross_attention::layer {
 
 // What a call costs, and whether it folds the context into the weights (see FoldedContext). Passes and the
 // compiler use these formulas, and so does TypeScript through bindings/embind/cost.cpp, which exports
-//   forwardFlops(queryDim, contextDim, numHeads, tokens, keys, projectedKeys, folded): number
-//   foldsConstantContext(queryDim, numHeads, keys): boolean
+//   forwardFlops(dimensions, tokens, keys, projectedKeys, folded): number
+//   foldsConstantContext(dimensions, keys): boolean
 //
-// N: tokens, L: keys, C: queryDim, D: contextDim. In FLOPs, where a multiplication and an addition are two:
-//                            plain                       folded
-//   tokens                   4·N·C² + 4·N·L·C            4·N·heads·L·C
-//   projecting the context   4·L·D·C                     4·L·D·C + 4·L·C²
+// N: tokens, L: keys, C: queryDim, O: outputDim, I: innerDim, D: contextDim. In FLOPs, where a multiplication
+// and an addition are two; biases and norms do not count:
+//                            plain                         folded
+//   tokens                   2·N·I·(C + O) + 4·N·L·I       2·N·heads·L·(C + O)
+//   projecting the context   4·L·D·I                       4·L·D·I + 2·L·I·(C + O)
+
+/// True if keys and values can be folded into the weights. A norm between the query's projection and the
+/// scores makes that impossible.
+inline bool canFold(const Configuration& configuration) { return !configuration.hasNorm(); }
 
 /// Returns the FLOPs of a forward pass over `tokens` tokens that attend to `keys` keys each, without those of
 /// the context.

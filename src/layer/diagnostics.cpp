@@ -48,6 +48,13 @@ Diagnostics diagnose(const Configuration& configuration, const LayerInfo& info,
   add("contextDim", configuration.contextDim);
   add("numHeads", configuration.numHeads);
   add("headDim", configuration.headDim());
+  add("outputDim", configuration.outputDim());
+  add("bias", configuration.bias ? "true" : "false");
+  add("outputBias", configuration.outputBias ? "true" : "false");
+  if (configuration.hasNorm()) {
+    add("queryKeyNorm", configuration.queryKeyNorm == QueryKeyNorm::kLayerNorm ? "layer_norm" : "rms_norm");
+    add("normEpsilon", configuration.normEpsilon);
+  }
   add("spatialSize", configuration.spatialSize);
   add("scale", configuration.softmaxScale());
   add("parameters", info.parameters);

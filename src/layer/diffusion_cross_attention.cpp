@@ -138,7 +138,7 @@ Tensor<T> DiffusionCrossAttention<T>::backward(const Tensor<T>& outputGradient) 
                                : "backward was called without a training forward pass",
                   "; expected a forward pass with training = true before it"});
   }
-  checkOutputGradient(outputGradient.shape(), activations_->arguments.layout.shape);
+  checkOutputGradient(outputGradient.shape(), activations_->arguments.outputLayout.shape);
   const auto start = Clock::now();
   memory::resetPeak();
   BackwardPass<T> pass(passInputs(), parameters_, *activations_, outputGradient);
@@ -183,7 +183,7 @@ void DiffusionCrossAttention<T>::setParameter(ParameterId id, std::span<const T>
 
 template <class T>
 bool DiffusionCrossAttention<T>::setParameter(std::string_view name, const Tensor<T>& value) {
-  const std::optional<ParameterId> id = findParameter(name);
+  const std::optional<ParameterId> id = parameters_.layout().find(name);
   if (!id) return false;
   checkShape(name, value.shape(), parameters_.shape(*id));
   setParameter(*id, std::span<const T>(value.data(), static_cast<std::size_t>(value.size())));

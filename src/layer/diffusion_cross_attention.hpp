@@ -37,6 +37,7 @@ enum class MapHeads { kMean, kAll };
 /// Based on: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models (2022),
 /// section 3.3.
 ///   q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = softmax(scale·q·kᵀ + mask)·v per head, joined, ·Woᵀ + bo.
+/// The configuration may add biases to q, k, v and a norm to each head's q and k, and remove bo.
 /// input: [B, C, H, W], [B, N, C] or [N, C] with C = queryDim. context: [B, L, contextDim], where B may be 1,
 /// or [L, contextDim]; null for self-attention over the tokens of the input.
 ///
@@ -58,7 +59,8 @@ class DiffusionCrossAttention {
   bool training() const { return training_; }
   void setTraining(bool training) { training_ = training; }
 
-  /// Returns the output, which has the shape of the input. `context` is null for self-attention.
+  /// Returns the output, which has the shape of the input with outputDim channels. `context` is null for
+  /// self-attention.
   Tensor<T> forward(const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask = {});
 
   /// Starts the same forward pass without running it. PendingForward runs it on the background thread, or in

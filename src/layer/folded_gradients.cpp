@@ -33,15 +33,19 @@ FoldedGradients<T>::FoldedGradients(const GradientTask<T>& task) : task_(task) {
   const auto allocate = [](ByteCount size, std::initializer_list<Buffer<T>*> buffers) {
     for (Buffer<T>* buffer : buffers) *buffer = Buffer<T>(size);
   };
-  allocate(columnPanelsSize<T>(queryDim(), chunk), {&input_, &outputGradient_});
+  allocate(columnPanelsSize<T>(queryDim(), chunk), {&input_});
+  allocate(columnPanelsSize<T>(outputDim(), chunk), {&outputGradient_});
   allocate(columnPanelsSize<T>(maxRows, chunk), {&probabilities_, &scoreGradients_});
-  allocate(columnPanelsSize<T>(chunk, queryDim()), {&inputTransposed_, &outputGradientTransposed_});
-  allocate(columnPanelsSize<T>(maxRows, queryDim()), {&foldedKeyGradient_, &foldedValueGradient_});
+  allocate(columnPanelsSize<T>(chunk, queryDim()), {&inputTransposed_});
+  allocate(columnPanelsSize<T>(chunk, outputDim()), {&outputGradientTransposed_});
+  allocate(columnPanelsSize<T>(maxRows, queryDim()), {&foldedKeyGradient_});
+  allocate(columnPanelsSize<T>(maxRows, outputDim()), {&foldedValueGradient_});
 }
 
 template <class T>
-ColumnPanels<const T> FoldedGradients<T>::ofHead(Buffer<T>& gradient, Index kvBatch, Index head) {
-  return columnPanels<const T>(gradient.data(), rows(kvBatch), queryDim())
+ColumnPanels<const T> FoldedGradients<T>::ofHead(Buffer<T>& gradient, Index channels, Index kvBatch,
+                                                 Index head) {
+  return columnPanels<const T>(gradient.data(), rows(kvBatch), channels)
       .depthRange(head * folded().headStride(kvBatch), projected().keyCount(kvBatch));
 }
 
@@ -51,17 +55,14 @@ void FoldedGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begi
   const Index kvBatch = projected().kvBatchOf(batchRow);
   const Index tokenBlock = task_.plan.tokenBlock;
   const Index blocks = ceilDivide(count, tokenBlock);
-  const Index packings = ceilDivide(queryDim(), kPackedChannelsPerTask<T>);
+  const Index packings = ceilDivide(std::max(queryDim(), outputDim()), kPackedChannelsPerTask<T>);
   schedule.add(blocks + packings, 0, [=, this](Index task, Scratch&) {
     if (task < blocks) {
       const Index first = task * tokenBlock;
       computeBlock(batchRow, begin, first, std::min(tokenBlock, count - first));
     } else {
       const Index channel = (task - blocks) * kPackedChannelsPerTask<T>;
-      const Index channels = std::min(kPackedChannelsPerTask<T>, queryDim() - channel);
-      packTokens(batchRow, begin, count, channel, channels);
-      task_.parameters.addBiasGradient(
-          task_.tokens(task_.outputGradient, batchRow, begin, count).rowRange(channel, channels), channel);
+      packTokens(batchRow, begin, count, channel, kPackedChannelsPerTask<T>);
     }
   });
   const Index taskRows = planTaskRows<T>(rows(kvBatch));
@@ -82,15 +83,14 @@ void FoldedGradients<T>::computeBlock(Index batchRow, Index chunk, Index begin, 
   const auto block = [&](Buffer<T>& buffer, Index depth) {
     return columnPanels(buffer.data(), depth, begin + count).panelRange(panel, lastPanel);
   };
-  const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
-    return linalg::packColumns<T>(task_.tokens(tensor, batchRow, chunk + begin, count),
-                                  block(buffer, queryDim()).data);
+  const auto pack = [&](MatrixView<const T> tokens, Buffer<T>& buffer) {
+    return linalg::packColumns<T>(tokens, block(buffer, tokens.rows).data);
   };
-  const ColumnPanels<T> input = pack(arguments.input, input_);
+  const ColumnPanels<T> input = pack(task_.inputTokens(batchRow, chunk + begin, count), input_);
   const ColumnPanels<T> scoreGradients = block(scoreGradients_, rows(kvBatch));
   attention::foldedBackward<T>(
       {.input = input,
-       .outputGradient = pack(task_.outputGradient, outputGradient_),
+       .outputGradient = pack(task_.outputGradientTokens(batchRow, chunk + begin, count), outputGradient_),
        .keys = folded().keys(kvBatch),
        .values = folded().values(kvBatch),
        .heads = task_.configuration.numHeads,
@@ -110,29 +110,35 @@ void FoldedGradients<T>::computeBlock(Index batchRow, Index chunk, Index begin, 
 
 template <class T>
 void FoldedGradients<T>::packTokens(Index batchRow, Index chunk, Index count, Index firstChannel,
-                                    Index channels) {
-  const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
-    linalg::packColumns<T>(
-        task_.tokens(tensor, batchRow, chunk, count).rowRange(firstChannel, channels).transposed(),
-        buffer.data() + firstChannel * count);
+                                    Index maxChannels) {
+  const auto part = [&](MatrixView<const T> tokens) {
+    return tokens.rowRange(firstChannel, std::min(maxChannels, tokens.rows - firstChannel));
   };
-  pack(task_.arguments().input, inputTransposed_);
-  pack(task_.outputGradient, outputGradientTransposed_);
+  const auto pack = [&](MatrixView<const T> channels, Buffer<T>& buffer) {
+    linalg::packColumns<T>(channels.transposed(), buffer.data() + firstChannel * count);
+  };
+  if (firstChannel < queryDim()) {
+    pack(part(task_.inputTokens(batchRow, chunk, count)), inputTransposed_);
+  }
+  if (firstChannel >= outputDim()) return;
+  const MatrixView<const T> gradient = part(task_.outputGradientTokens(batchRow, chunk, count));
+  pack(gradient, outputGradientTransposed_);
+  task_.parameters.addBiasGradient(ParameterId::kOutputBias, gradient, firstChannel);
 }
 
 template <class T>
 void FoldedGradients<T>::addFoldedGradients(Index kvBatch, Index count, Index firstRow, Index rows,
                                             Start start, Scratch& scratch) {
   T* memory = scratch.take<T>(rowPanelsSize<T>(rows, count));
-  const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, Buffer<T>& gradient) {
+  const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, Buffer<T>& gradient, Index channels) {
     const Index allRows = this->rows(kvBatch);
     linalg::multiply<T>(
         packRows<T>(columnPanels<const T>(left.data(), allRows, count).depthRange(firstRow, rows), memory),
-        columnPanels<const T>(right.data(), count, queryDim()),
-        columnPanels(gradient.data(), allRows, queryDim()).depthRange(firstRow, rows), start);
+        columnPanels<const T>(right.data(), count, channels),
+        columnPanels(gradient.data(), allRows, channels).depthRange(firstRow, rows), start);
   };
-  accumulate(scoreGradients_, inputTransposed_, foldedKeyGradient_);
-  accumulate(probabilities_, outputGradientTransposed_, foldedValueGradient_);
+  accumulate(scoreGradients_, inputTransposed_, foldedKeyGradient_, queryDim());
+  accumulate(probabilities_, outputGradientTransposed_, foldedValueGradient_, outputDim());
 }
 
 template <class T>
@@ -142,9 +148,9 @@ void FoldedGradients<T>::addEnd(Schedule& schedule, Index kvBatch) {
   const auto rowsBytes = [](Index rows, Index depth) {
     return Scratch::bytesFor<T>(rowPanelsSize<T>(rows, depth));
   };
-  const ByteCount scratchBytes = Scratch::bytesFor<T>(columnPanelsSize<T>(queryDim(), keys)) +
-                                 rowsBytes(queryDim(), keys) +
-                                 Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
+  const ByteCount scratchBytes =
+      Scratch::bytesFor<T>(columnPanelsSize<T>(std::max(queryDim(), outputDim()), keys)) +
+      rowsBytes(outputDim(), keys) + Scratch::bytesFor<T>(columnPanelsSize<T>(keys, headDim));
   schedule.add(2 * task_.configuration.numHeads, scratchBytes, [=, this](Index task, Scratch& scratch) {
     if (task % 2 == 0) {
       unfoldKeys(kvBatch, task / 2, scratch);
@@ -159,7 +165,7 @@ void FoldedGradients<T>::unfoldKeys(Index kvBatch, Index head, Scratch& scratch)
   const Index channels = queryDim();
   const Index headDim = task_.configuration.headDim();
   const Index keys = projected().keyCount(kvBatch);
-  const ColumnPanels<const T> gradient = ofHead(foldedKeyGradient_, kvBatch, head);
+  const ColumnPanels<const T> gradient = ofHead(foldedKeyGradient_, channels, kvBatch, head);
   T* weightGradient = task_.parameters.gradients(ParameterId::kQuery).data() + head * headDim * channels;
   linalg::multiply<T>(projected().keysTransposed(kvBatch, head), gradient,
                       rowMajor(weightGradient, headDim, channels), Start::kAccumulate);
@@ -173,16 +179,18 @@ void FoldedGradients<T>::unfoldKeys(Index kvBatch, Index head, Scratch& scratch)
 
 template <class T>
 void FoldedGradients<T>::unfoldValues(Index kvBatch, Index head, Scratch& scratch) {
-  const Index channels = queryDim();
+  const Index channels = outputDim();
   const Index headDim = task_.configuration.headDim();
   const Index keys = projected().keyCount(kvBatch);
-  const ColumnPanels<T> gradient = linalg::packTransposed<T>(
-      ofHead(foldedValueGradient_, kvBatch, head), scratch.take<T>(columnPanelsSize<T>(channels, keys)));
+  const ColumnPanels<T> gradient =
+      linalg::packTransposed<T>(ofHead(foldedValueGradient_, channels, kvBatch, head),
+                                scratch.take<T>(columnPanelsSize<T>(channels, keys)));
   const RowPanels<T> gradientRows = packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys)));
   linalg::multiply<T>(gradientRows,
                       linalg::packTransposed<T>(projected().valueColumns(kvBatch, head),
                                                 scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
-                      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels, channels)
+                      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels,
+                               task_.configuration.innerDim())
                           .columnRange(head * headDim, headDim),
                       Start::kAccumulate);
   linalg::multiply<T>(task_.weights.ofHead(PackedWeight::kOutputTransposedPerHead, head), gradient,

@@ -29,27 +29,29 @@ class FoldedGradients final : public AttentionGradients<T> {
 
  private:
   void computeBlock(Index batchRow, Index chunk, Index begin, Index count);
-  void packTokens(Index batchRow, Index chunk, Index count, Index firstChannel, Index channels);
+  /// Packs up to `maxChannels` channels of input and output gradient, and sums the output's bias.
+  void packTokens(Index batchRow, Index chunk, Index count, Index firstChannel, Index maxChannels);
   void addFoldedGradients(Index kvBatch, Index count, Index firstRow, Index rows, linalg::Start start,
                           Scratch& scratch);
   void unfoldKeys(Index kvBatch, Index head, Scratch& scratch);
   void unfoldValues(Index kvBatch, Index head, Scratch& scratch);
 
   Index queryDim() const { return task_.configuration.queryDim; }
+  Index outputDim() const { return task_.configuration.outputDim(); }
   const ProjectedContext<T>& projected() const { return task_.projected(); }
   const FoldedContext<T>& folded() const { return *projected().folded(); }
   Index rows(Index kvBatch) const { return folded().keys(kvBatch).rows; }
-  /// Returns the gradient of one head's folded keys or values: keys × queryDim.
-  linalg::ColumnPanels<const T> ofHead(Buffer<T>& gradient, Index kvBatch, Index head);
+  /// Returns the gradient of one head's folded keys or values: keys × `channels`.
+  linalg::ColumnPanels<const T> ofHead(Buffer<T>& gradient, Index channels, Index kvBatch, Index head);
 
   GradientTask<T> task_;
-  // Of the current chunk. queryDim × chunk:
+  // Of the current chunk. queryDim × chunk and outputDim × chunk:
   Buffer<T> input_, outputGradient_;
   // heads · headStride × chunk:
   Buffer<T> probabilities_, scoreGradients_;
-  // chunk × queryDim:
+  // chunk × queryDim and chunk × outputDim:
   Buffer<T> inputTransposed_, outputGradientTransposed_;
-  // Of the current key/value batch, heads · headStride × queryDim:
+  // Of the current key/value batch, heads · headStride × queryDim and × outputDim:
   Buffer<T> foldedKeyGradient_, foldedValueGradient_;
 };
 

@@ -20,9 +20,10 @@ ForwardPass<T>::ForwardPass(PassInputs<T> inputs, Arguments<T> arguments, const 
       folded_(context.folded),
       contextWasFinished_(context.isFinished()),
       bytesBefore_(context.bytesBefore),
-      output_(options.repeats ? Tensor<T>(AnyTensor(arguments_.layout.shape, nullptr, 0))
-                              : Tensor<T>(arguments_.layout.shape)),
-      bias_(inputs.parameters.values(ParameterId::kOutputBias).data()),
+      output_(options.repeats ? Tensor<T>(AnyTensor(arguments_.outputLayout.shape, nullptr, 0))
+                              : Tensor<T>(arguments_.outputLayout.shape)),
+      queryProjection_(Projection<T>::ofQuery(configuration_, inputs.parameters)),
+      bias_(inputs.parameters.find(ParameterId::kOutputBias)),
       schedule_(std::move(inputs.workspace)) {
   context.addStages(schedule_, *weights_, arguments_);
   const TokenLayout& layout = arguments_.layout;
@@ -61,12 +62,15 @@ void ForwardPass<T>::addTokenBlocks() {
   const auto panelsBytes = [this](Index rows) {
     return Scratch::bytesFor<T>(linalg::columnPanelsSize<T>(rows, plan_.tokenBlock));
   };
-  ByteCount scratchBytes = panelsBytes(configuration_.queryDim);
+  // Matrices of one block that are not needed at the same time share their memory.
+  const Index inner = configuration_.innerDim();
+  ByteCount scratchBytes =
+      panelsBytes(std::max(configuration_.queryDim, folded_ ? configuration_.outputDim() : inner));
   if (folded_) {
     const Index headStride = roundUp(projected_->maxKeys(), linalg::kTileRows<T>);
     scratchBytes += panelsBytes(configuration_.numHeads * headStride);
   } else {
-    scratchBytes += panelsBytes(configuration_.queryDim) +
+    scratchBytes += panelsBytes(std::max(inner, configuration_.outputDim())) +
                     Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
   }
   schedule_.add(layout.batch * blocks, scratchBytes, [=, this](Index task, Scratch& scratch) {
@@ -82,11 +86,10 @@ void ForwardPass<T>::addTokenBlocks() {
 }
 
 template <class T>
-linalg::ColumnPanels<T> ForwardPass<T>::packInput(Index batchRow, Index begin, Index count,
-                                                  Scratch& scratch) const {
+linalg::ColumnPanels<T> ForwardPass<T>::packInput(Index batchRow, Index begin, Index count, T* memory) const {
   return linalg::packColumns<T>(
       arguments_.layout.channelsByTokens(arguments_.input.data(), batchRow).columnRange(begin, count),
-      scratch.take<T>(linalg::columnPanelsSize<T>(configuration_.queryDim, count)));
+      memory);
 }
 
 template <class T>
@@ -101,23 +104,28 @@ void ForwardPass<T>::projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPa
                                    linalg::ColumnPanels<T> result, Index batchRow, Index begin) {
   // Not directly into the output: the rows of an image are often a power of two apart, so that the sums,
   // which are read and written once for each block of the depth, would evict each other from the cache.
-  linalg::multiply<T>(weight, attended, result, linalg::Start::kBias, bias_);
+  linalg::multiply<T>(weight, attended, result,
+                      bias_ == nullptr ? linalg::Start::kZero : linalg::Start::kBias, bias_);
   linalg::unpackColumns<T>(
       result,
-      arguments_.layout.channelsByTokens(output_.data(), batchRow).columnRange(begin, result.columns));
+      arguments_.outputLayout.channelsByTokens(output_.data(), batchRow).columnRange(begin, result.columns));
 }
 
 template <class T>
 void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch) {
   using linalg::ColumnPanels;
   const Index headDim = configuration_.headDim();
-  const ColumnPanels<T> input = packInput(batchRow, begin, count, scratch);
-  const ColumnPanels<T> query = linalg::columnPanels(
-      scratch.take<T>(linalg::columnPanelsSize<T>(input.depth, count)), input.depth, count);
-  linalg::multiply<T>((*weights_)[PackedWeight::kQuery], input, query);
+  const Index inner = configuration_.innerDim();
+  const Index outputDim = configuration_.outputDim();
+  T* first = scratch.take<T>(linalg::columnPanelsSize<T>(std::max(configuration_.queryDim, inner), count));
+  T* second = scratch.take<T>(linalg::columnPanelsSize<T>(std::max(inner, outputDim), count));
+  const ColumnPanels<T> query = linalg::columnPanels(second, inner, count);
+  projectQuery<T>(queryProjection_, (*weights_)[PackedWeight::kQuery],
+                  packInput(batchRow, begin, count, first), query);
+  normalizeQuery(queryProjection_, headDim, query);
 
   // The input is no longer needed: the outputs of the heads reuse its memory.
-  const ColumnPanels<T> attended = input;
+  const ColumnPanels<T> attended = linalg::columnPanels(first, inner, count);
   T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock));
   const Index kvBatch = projected_->kvBatchOf(batchRow);
   for (Index head = 0; head < configuration_.numHeads; ++head) {
@@ -130,7 +138,8 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
                                 .logSumExp = logSumExpOf(batchRow, head, begin)},
                                flashScratch);
   }
-  projectOutput((*weights_)[PackedWeight::kOutput], attended, query, batchRow, begin);
+  projectOutput((*weights_)[PackedWeight::kOutput], attended, linalg::columnPanels(second, outputDim, count),
+                batchRow, begin);
 }
 
 template <class T>
@@ -140,9 +149,13 @@ void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index coun
   const Index rows = folded.keys(kvBatch).rows;
   const linalg::ColumnPanels<T> probabilities =
       linalg::columnPanels(scratch.take<T>(linalg::columnPanelsSize<T>(rows, count)), rows, count);
-  const linalg::ColumnPanels<T> input = packInput(batchRow, begin, count, scratch);
+  const Index outputDim = configuration_.outputDim();
+  T* memory =
+      scratch.take<T>(linalg::columnPanelsSize<T>(std::max(configuration_.queryDim, outputDim), count));
+  const linalg::ColumnPanels<T> input = packInput(batchRow, begin, count, memory);
   attention::foldedForward<T>({.input = input,
                                .keys = folded.keys(kvBatch),
+                               .keyBias = folded.keyBias(kvBatch),
                                .heads = configuration_.numHeads,
                                .headStride = folded.headStride(kvBatch),
                                .keysPerHead = projected_->keyCount(kvBatch),
@@ -151,7 +164,8 @@ void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index coun
                                .probabilities = probabilities,
                                .logSumExp = logSumExpOf(batchRow, 0, begin),
                                .logSumExpHeadStride = arguments_.layout.tokens});
-  projectOutput(folded.valuesTransposed(kvBatch), probabilities, input, batchRow, begin);
+  projectOutput(folded.valuesTransposed(kvBatch), probabilities,
+                linalg::columnPanels(memory, outputDim, count), batchRow, begin);
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 #include "layer/activations.hpp"
 #include "layer/planner.hpp"
 #include "layer/prepared_context.hpp"
+#include "layer/projection.hpp"
 
 namespace cross_attention::layer {
 
@@ -55,9 +56,10 @@ class ForwardPass {
   double flops() const;
   void runTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
   void runFoldedTokenBlock(Index batchRow, Index begin, Index count, Scratch& scratch);
-  linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count, Scratch& scratch) const;
+  /// `memory`: of queryDim × tokens.
+  linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count, T* memory) const;
   T* logSumExpOf(Index batchRow, Index head, Index token);
-  /// `result`: working memory of queryDim × tokens.
+  /// `result`: working memory of outputDim × tokens.
   void projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPanels<const T> attended,
                      linalg::ColumnPanels<T> result, Index batchRow, Index begin);
 
@@ -71,6 +73,8 @@ class ForwardPass {
   Plan plan_{};
   std::shared_ptr<Activations<T>> activations_;
   Tensor<T> output_;
+  Projection<T> queryProjection_;
+  /// Null if the output has no bias.
   const T* bias_;
   PassStatistics statistics_;
   Schedule schedule_;

@@ -61,14 +61,15 @@ ByteCount PackedWeights<T>::elements(PackedWeight weight) const {
   return configuration_.numHeads * linalg::rowPanelsSize<T>(configuration_.headDim(), matrix.columns);
 }
 
-/// Blocks of the depth contain whole heads, because folding reads the channels of one head from them. The
-/// depth of the weights of keys and values is contextDim, which has no heads.
+/// Blocks of a depth of innerDim contain whole heads, because folding reads the channels of one head from
+/// them. The depth of the weights of keys and values is contextDim, which has no heads.
 template <class T>
 RowPanels<T> PackedWeights<T>::layout(PackedWeight weight, const T* data, Index rows) const {
   const Index depth = source(parameters_, weight).columns;
   const ParameterId parameter = packingOf(weight).parameter;
   const bool depthIsContextDim = parameter == ParameterId::kKey || parameter == ParameterId::kValue;
-  return linalg::blockedRowPanels(data, rows, depth, depthIsContextDim ? 1 : configuration_.headDim());
+  const bool hasHeads = !depthIsContextDim && depth == configuration_.innerDim();
+  return linalg::blockedRowPanels(data, rows, depth, hasHeads ? configuration_.headDim() : 1);
 }
 
 template <class T>

@@ -51,6 +51,7 @@ class PackedWeights {
   PackedWeights(const Configuration& configuration, const Parameters<T>& parameters)
       : configuration_(configuration), parameters_(parameters), version_(parameters.version()) {}
 
+  const Parameters<T>& parameters() const { return parameters_; }
   std::uint64_t version() const { return version_; }
   std::size_t bytes() const;
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/buffer.hpp"
 #include "core/shape.hpp"
@@ -13,16 +15,29 @@
 namespace cross_attention::layer {
 
 /// The parameters in the order of the flat array. Weights are [outFeatures, inFeatures], as in diffusers.
-enum class ParameterId { kQuery, kKey, kValue, kOutput, kOutputBias };
+enum class ParameterId : std::uint8_t {
+  kQuery,
+  kQueryBias,
+  kKey,
+  kKeyBias,
+  kValue,
+  kValueBias,
+  kQueryNorm,
+  kQueryNormBias,
+  kKeyNorm,
+  kKeyNormBias,
+  kOutput,
+  kOutputBias,
+};
 
-inline constexpr std::array<std::string_view, 5> kParameterNames = {
-    "to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias"};
+inline constexpr std::array<std::string_view, 12> kParameterNames = {
+    "to_q.weight",   "to_q.bias",   "to_k.weight",   "to_k.bias",   "to_v.weight",     "to_v.bias",
+    "norm_q.weight", "norm_q.bias", "norm_k.weight", "norm_k.bias", "to_out.0.weight", "to_out.0.bias"};
 inline constexpr Index kParameterCount = static_cast<Index>(kParameterNames.size());
 
-/// One shape per parameter, in their order.
+/// One shape per parameter, in their order; [0] for those that a layer does not have.
 using ParameterShapes = std::array<Shape, kParameterNames.size()>;
 
-std::optional<ParameterId> findParameter(std::string_view name);
 inline std::string_view nameOf(ParameterId id) { return kParameterNames[static_cast<std::size_t>(id)]; }
 
 /// The position of each parameter in the flat array.
@@ -32,12 +47,19 @@ class ParameterLayout {
 
   Index size() const { return size_; }
   const ParameterShapes& shapes() const { return shapes_; }
+  bool has(ParameterId id) const { return shape(id).size() > 0; }
+  /// Returns the parameters that the layer has, in their order.
+  std::span<const ParameterId> ids() const { return {ids_.data(), count_}; }
+  /// Returns nothing if the layer has no parameter of this name.
+  std::optional<ParameterId> find(std::string_view name) const;
   const Shape& shape(ParameterId id) const { return shapes_[static_cast<std::size_t>(id)]; }
   Index offset(ParameterId id) const { return offsets_[static_cast<std::size_t>(id)]; }
 
  private:
   ParameterShapes shapes_;
   std::array<Index, kParameterNames.size()> offsets_{};
+  std::array<ParameterId, kParameterNames.size()> ids_{};
+  std::size_t count_ = 0;
   Index size_ = 0;
 };
 
@@ -47,15 +69,18 @@ template <class T>
 class Parameters {
  public:
   /// Initializes the weights uniformly within ±√(6 / (inFeatures + outFeatures)) (Xavier; Glorot and Bengio,
-  /// 2010), the bias with zeros.
+  /// 2010), the weights of norms with ones, biases with zeros.
   explicit Parameters(const Configuration& configuration);
 
+  const ParameterLayout& layout() const { return layout_; }
   Index size() const { return layout_.size(); }
   const ParameterShapes& shapes() const { return layout_.shapes(); }
   const Shape& shape(ParameterId id) const { return layout_.shape(id); }
 
   std::span<const T> values() const { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<const T> values(ParameterId id) const { return part(values(), id); }
+  /// Returns null if the layer does not have the parameter.
+  const T* find(ParameterId id) const { return layout_.has(id) ? values(id).data() : nullptr; }
   // Call touch() after writing values.
   std::span<T> mutableValues() { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<T> mutableValues(ParameterId id) { return part(mutableValues(), id); }
@@ -70,9 +95,9 @@ class Parameters {
     return part(std::span<T>(gradients_.data(), static_cast<std::size_t>(size())), id);
   }
 
-  /// Adds the sums over the tokens to the gradient of the bias. `outputGradient`: channels × tokens, where
-  /// the first row is channel `firstChannel`.
-  void addBiasGradient(linalg::MatrixView<const T> outputGradient, Index firstChannel);
+  /// Adds the sums over the tokens to the gradient of a bias, if the layer has it. `gradient`: channels ×
+  /// tokens, where the first row is channel `firstChannel`.
+  void addBiasGradient(ParameterId bias, linalg::MatrixView<const T> gradient, Index firstChannel);
   /// Does nothing if the gradients have no memory.
   void clearGradients() { gradients_.clear(); }
   /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients. Call touch()

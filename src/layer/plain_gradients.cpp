@@ -13,6 +13,7 @@ using linalg::ColumnPanels;
 using linalg::columnPanels;
 using linalg::columnPanelsSize;
 using linalg::kTileColumns;
+using linalg::MatrixView;
 using linalg::packColumns;
 using linalg::packRows;
 using linalg::rowMajor;
@@ -23,13 +24,20 @@ using linalg::Start;
 }  // namespace
 
 template <class T>
-PlainGradients<T>::PlainGradients(const GradientTask<T>& task) : task_(task) {
-  for (Buffer<T>* buffer :
-       {&input_, &outputGradient_, &query_, &attended_, &attendedGradient_, &queryGradient_}) {
-    *buffer = Buffer<T>(columnPanelsSize<T>(queryDim(), task.plan.chunk));
-  }
+PlainGradients<T>::PlainGradients(const GradientTask<T>& task)
+    : task_(task),
+      queryProjection_(Projection<T>::ofQuery(task.configuration, task.parameters)),
+      normGradients_(task.configuration) {
+  const auto allocate = [&](Buffer<T>& buffer, Index channels) {
+    buffer = Buffer<T>(columnPanelsSize<T>(channels, task.plan.chunk));
+  };
+  allocate(input_, queryDim());
+  allocate(outputGradient_, outputDim());
+  for (Buffer<T>* buffer : {&query_, &attended_, &queryGradient_}) allocate(*buffer, innerDim());
+  allocate(attendedGradient_, std::max(innerDim(), queryDim()));
+  if (task.configuration.hasNorm()) allocate(rawQuery_, innerDim());
   inputTransposed_ = Buffer<T>(columnPanelsSize<T>(task.plan.chunk, queryDim()));
-  attendedTransposed_ = Buffer<T>(columnPanelsSize<T>(task.plan.chunk, queryDim()));
+  attendedTransposed_ = Buffer<T>(columnPanelsSize<T>(task.plan.chunk, innerDim()));
 }
 
 template <class T>
@@ -42,7 +50,6 @@ void PlainGradients<T>::addStart(Schedule& schedule) {
 
 template <class T>
 void PlainGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begin, Index count, bool) {
-  const Index channels = queryDim();
   const Index tokenBlock = task_.plan.tokenBlock;
   const Index blocks = ceilDivide(count, tokenBlock);
   const auto blockCount = [tokenBlock, count](Index block) {
@@ -56,24 +63,25 @@ void PlainGradients<T>::addChunk(Schedule& schedule, Index batchRow, Index begin
       Scratch::bytesFor<T>(
           attention::flashBackwardScratch<T>(task_.configuration.headDim(), tokenBlock, task_.plan.keyBlock)),
       [=, this](Index head, Scratch& scratch) { attendHead(batchRow, begin, count, head, scratch); });
-  const Index transposeTasks = ceilDivide(channels, tokenBlock);
+  const Index transposeTasks = ceilDivide(std::max(queryDim(), innerDim()), tokenBlock);
   schedule.add(blocks + transposeTasks, 0, [=, this](Index task, Scratch&) {
     if (task < blocks) {
       inputGradientBlock(batchRow, begin, task * tokenBlock, blockCount(task));
     } else {
-      const Index row = (task - blocks) * tokenBlock;
-      transposeRows(count, row, std::min(tokenBlock, channels - row));
+      transposeRows(count, (task - blocks) * tokenBlock, tokenBlock);
     }
   });
+  const Index channels = std::max(innerDim(), outputDim());
   const Index taskChannels = planTaskRows<T>(channels);
   schedule.add(ceilDivide(channels, taskChannels),
-               Scratch::bytesFor<T>(rowPanelsSize<T>(taskChannels, count)),
+               2 * Scratch::bytesFor<T>(rowPanelsSize<T>(taskChannels, count)),
                [=, this](Index task, Scratch& scratch) {
                  const Index row = task * taskChannels;
-                 const Index rows = std::min(taskChannels, channels - row);
-                 weightGradientRows(count, row, rows, scratch);
-                 task_.parameters.addBiasGradient(
-                     task_.tokens(task_.outputGradient, batchRow, begin, count).rowRange(row, rows), row);
+                 const auto rowsOf = [=](Index all) { return std::min(taskChannels, all - row); };
+                 if (row < innerDim()) queryWeightGradient(count, row, rowsOf(innerDim()), scratch);
+                 if (row < outputDim()) {
+                   outputWeightGradient(batchRow, begin, count, row, rowsOf(outputDim()), scratch);
+                 }
                });
 }
 
@@ -81,16 +89,22 @@ template <class T>
 void PlainGradients<T>::projectBlock(Index batchRow, Index chunk, Index begin, Index count) {
   const Index panel = begin / kTileColumns<T>;
   const Index lastPanel = panel + ceilDivide(count, kTileColumns<T>);
-  const auto block = [&](Buffer<T>& buffer) {
-    return chunkPanels(buffer, begin + count).panelRange(panel, lastPanel);
+  const auto block = [&](Buffer<T>& buffer, Index channels) {
+    return columnPanels(buffer.data(), channels, begin + count).panelRange(panel, lastPanel);
   };
-  const auto pack = [&](const Tensor<T>& tensor, Buffer<T>& buffer) {
-    return packColumns<T>(task_.tokens(tensor, batchRow, chunk + begin, count), block(buffer).data);
+  const auto pack = [&](MatrixView<const T> tokens, Buffer<T>& buffer) {
+    return packColumns<T>(tokens, block(buffer, tokens.rows).data);
   };
-  linalg::multiply<T>(task_.weights[PackedWeight::kQuery], pack(task_.arguments().input, input_),
-                      block(query_));
+  const ColumnPanels<T> query = block(query_, innerDim());
+  projectQuery<T>(queryProjection_, task_.weights[PackedWeight::kQuery],
+                  pack(task_.inputTokens(batchRow, chunk + begin, count), input_), query);
+  if (!rawQuery_.empty()) {
+    std::copy_n(query.data, columnPanelsSize<T>(innerDim(), count), block(rawQuery_, innerDim()).data);
+    normalizeQuery(queryProjection_, task_.configuration.headDim(), query);
+  }
   linalg::multiply<T>(task_.weights[PackedWeight::kOutputTransposed],
-                      pack(task_.outputGradient, outputGradient_), block(attendedGradient_));
+                      pack(task_.outputGradientTokens(batchRow, chunk + begin, count), outputGradient_),
+                      block(attendedGradient_, innerDim()));
 }
 
 template <class T>
@@ -120,43 +134,79 @@ void PlainGradients<T>::attendHead(Index batchRow, Index chunk, Index count, Ind
        .valueGradient = keyGradients.rows(keyGradients.values, head * headDim, headDim, keys)},
       scratch.take<T>(
           attention::flashBackwardScratch<T>(headDim, task_.plan.tokenBlock, task_.plan.keyBlock)));
+  if (rawQuery_.empty()) return;
+  for (Index panel = 0; panel < ceilDivide(count, kTileColumns<T>); ++panel) {
+    attention::normalizeHeadBackward<T>(queryProjection_.norm,
+                                        attention::panelMatrix(ofHead(rawQuery_), panel),
+                                        attention::panelMatrix(ofHead(queryGradient_), panel),
+                                        normGradients_.weight(head), normGradients_.bias(head));
+  }
 }
 
 template <class T>
 void PlainGradients<T>::inputGradientBlock(Index batchRow, Index chunk, Index begin, Index count) {
   const Index panel = begin / kTileColumns<T>;
-  const auto block = [&](Buffer<T>& buffer) {
-    return chunkPanels(buffer, begin + count).panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
+  const auto block = [&](Buffer<T>& buffer, Index channels) {
+    return columnPanels(buffer.data(), channels, begin + count)
+        .panelRange(panel, panel + ceilDivide(count, kTileColumns<T>));
   };
   // The attended gradient is no longer needed. Its memory takes the product before it is unpacked: see
   // ForwardPass.
-  const ColumnPanels<T> gradient = block(attendedGradient_);
-  linalg::multiply<T>(task_.weights[PackedWeight::kQueryTransposed], block(queryGradient_), gradient);
+  const ColumnPanels<T> gradient = block(attendedGradient_, queryDim());
+  linalg::multiply<T>(task_.weights[PackedWeight::kQueryTransposed], block(queryGradient_, innerDim()),
+                      gradient);
   linalg::unpackColumns<T>(gradient, task_.inputGradientTokens(batchRow, chunk + begin, count));
 }
 
 template <class T>
-void PlainGradients<T>::transposeRows(Index tokens, Index firstRow, Index rows) {
-  const auto transpose = [&](Buffer<T>& source, Buffer<T>& destination) {
-    linalg::packTransposed<T>(chunkPanels(source, tokens).depthRange(firstRow, rows),
+void PlainGradients<T>::transposeRows(Index tokens, Index firstRow, Index maxRows) {
+  const auto transpose = [&](Buffer<T>& source, Index channels, Buffer<T>& destination) {
+    if (firstRow >= channels) return;
+    linalg::packTransposed<T>(columnPanels(source.data(), channels, tokens)
+                                  .depthRange(firstRow, std::min(maxRows, channels - firstRow)),
                               destination.data() + firstRow * tokens);
   };
-  transpose(input_, inputTransposed_);
-  transpose(attended_, attendedTransposed_);
+  transpose(input_, queryDim(), inputTransposed_);
+  transpose(attended_, innerDim(), attendedTransposed_);
 }
 
 template <class T>
-void PlainGradients<T>::weightGradientRows(Index tokens, Index firstRow, Index rows, Scratch& scratch) {
-  const Index channels = queryDim();
-  T* memory = scratch.take<T>(rowPanelsSize<T>(rows, tokens));
-  const auto accumulate = [&](Buffer<T>& left, Buffer<T>& right, ParameterId id) {
-    const RowPanels<T> leftRows = packRows<T>(chunkPanels(left, tokens).depthRange(firstRow, rows), memory);
-    linalg::multiply<T>(leftRows, columnPanels<const T>(right.data(), tokens, channels),
-                        rowMajor(task_.parameters.gradients(id).data() + firstRow * channels, rows, channels),
-                        Start::kAccumulate);
-  };
-  accumulate(queryGradient_, inputTransposed_, ParameterId::kQuery);
-  accumulate(outputGradient_, attendedTransposed_, ParameterId::kOutput);
+void PlainGradients<T>::queryWeightGradient(Index tokens, Index firstRow, Index rows, Scratch& scratch) {
+  const ColumnPanels<T> gradient = chunkPanels(queryGradient_, tokens).depthRange(firstRow, rows);
+  linalg::multiply<T>(packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
+                      columnPanels<const T>(inputTransposed_.data(), tokens, queryDim()),
+                      rowMajor(task_.parameters.gradients(ParameterId::kQuery).data() + firstRow * queryDim(),
+                               rows, queryDim()),
+                      Start::kAccumulate);
+  if (queryProjection_.bias == nullptr) return;
+  for (Index panel = 0; panel < gradient.panels(); ++panel) {
+    task_.parameters.addBiasGradient(ParameterId::kQueryBias, attention::panelMatrix(gradient, panel),
+                                     firstRow);
+  }
+}
+
+template <class T>
+void PlainGradients<T>::outputWeightGradient(Index batchRow, Index begin, Index tokens, Index firstRow,
+                                             Index rows, Scratch& scratch) {
+  const ColumnPanels<T> gradient =
+      columnPanels(outputGradient_.data(), outputDim(), tokens).depthRange(firstRow, rows);
+  linalg::multiply<T>(
+      packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
+      columnPanels<const T>(attendedTransposed_.data(), tokens, innerDim()),
+      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data() + firstRow * innerDim(), rows,
+               innerDim()),
+      Start::kAccumulate);
+  task_.parameters.addBiasGradient(
+      ParameterId::kOutputBias, task_.outputGradientTokens(batchRow, begin, tokens).rowRange(firstRow, rows),
+      firstRow);
+}
+
+template <class T>
+void PlainGradients<T>::addEnd(Schedule& schedule, Index) {
+  if (rawQuery_.empty()) return;
+  schedule.add(1, 0, [this](Index, Scratch&) {
+    normGradients_.addTo(task_.parameters, ParameterId::kQueryNorm, ParameterId::kQueryNormBias);
+  });
 }
 
 template class PlainGradients<float>;

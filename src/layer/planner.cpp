@@ -51,11 +51,11 @@ Index tasksForThreads() { return Index{2} * ThreadPool::shared().threads(); }
 template <class T>
 Plan planForward(const Configuration& configuration, const ForwardWork& work) {
   constexpr Index kColumns = kTileColumns<T>;
-  const Index rows =
-      work.folded ? configuration.queryDim + configuration.numHeads * work.keys : 2 * configuration.queryDim;
+  const Index channels = configuration.maxChannels();
+  const Index rows = work.folded ? channels + configuration.numHeads * work.keys : 2 * channels;
   const Index fitting = kForwardBytes / (rows * static_cast<Index>(sizeof(T)));
   const Index perTask = ceilDivide(work.batch * work.tokens, std::max<Index>(1, work.minTasks));
-  const Index useful = configuration.queryDim < kFewChannels ? kMaxTokensOfFewChannels : kMaxTokens;
+  const Index useful = channels < kFewChannels ? kMaxTokensOfFewChannels : kMaxTokens;
   const Index wanted = std::min({fitting, useful, std::max(perTask, kMinTokens)});
   Index max = std::max(wanted / kColumns, Index{2}) * kColumns;
   if (configuration.tokenBlock > 0) max = roundUp(configuration.tokenBlock, kColumns);
@@ -71,8 +71,8 @@ BackwardPlan planBackward(const Configuration& configuration, Index tokens, Inde
       std::max(kColumns, std::min(folded ? kMaxTokens : kMaxTokensOfTiles, std::max(perBlock, kMinTokens)));
   if (configuration.tokenBlock > 0) tokenBlock = roundUp(configuration.tokenBlock, kColumns);
   tokenBlock = std::min(tokenBlock, roundUp(std::max<Index>(1, tokens), kColumns));
-  const Index fitting =
-      (folded ? 2 : 1) * kChunkBytes / (configuration.queryDim * static_cast<Index>(sizeof(T))) / tokenBlock;
+  const Index fitting = (folded ? 2 : 1) * kChunkBytes /
+                        (configuration.maxChannels() * static_cast<Index>(sizeof(T))) / tokenBlock;
   const Index blocks = ceilDivide(std::max<Index>(1, tokens), tokenBlock);
   // If it costs little more memory, chunks are groups of blocks: two or four threads then have as many blocks
   // each.

@@ -44,7 +44,7 @@ Plan planForward(const Configuration& configuration, const ForwardWork& work);
 /// The sizes of a backward pass. They do not depend on the number of threads, because the chunks decide the
 /// order in which gradients are summed.
 struct BackwardPlan {
-  /// Tokens whose six matrices of queryDim × chunk are in memory at a time; a multiple of tokenBlock.
+  /// Tokens whose six matrices of channels × chunk are in memory at a time; a multiple of tokenBlock.
   Index chunk;
   /// Tokens of one block, a multiple of kTileColumns.
   Index tokenBlock;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "attention/scores.hpp"
+#include "layer/projection.hpp"
 #include "linalg/multiply.hpp"
 
 namespace cross_attention::layer {
@@ -56,8 +57,8 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration, const 
   if (forms.folded) {
     std::vector<Index> keyCounts;
     for (const KvBatch& kvBatch : kvBatches_) keyCounts.push_back(kvBatch.keys);
-    folded_.emplace(configuration, keyCounts, forms.transposed && kFoldsGradients<T>);
-    const ByteCount columns = kvBatches * linalg::columnPanelsSize<T>(configuration.queryDim, maxKeys_);
+    folded_.emplace(configuration, keyCounts, forms.transposed && foldsGradients<T>(configuration));
+    const ByteCount columns = kvBatches * linalg::columnPanelsSize<T>(configuration.innerDim(), maxKeys_);
     keyColumns_ = Buffer<T>(columns);
     valueColumns_ = Buffer<T>(columns);
   }
@@ -66,7 +67,7 @@ ProjectedContext<T>::ProjectedContext(const Configuration& configuration, const 
 template <class T>
 template <class Elements>
 linalg::ColumnPanels<Elements> ProjectedContext<T>::columnsOf(Elements* elements, Index kvBatch) const {
-  const Index channels = configuration_.queryDim;
+  const Index channels = configuration_.innerDim();
   return linalg::columnPanels(elements + kvBatch * linalg::columnPanelsSize<T>(channels, maxKeys_), channels,
                               keyCount(kvBatch));
 }
@@ -141,9 +142,13 @@ void ProjectedContext<T>::project(const PackedWeights<T>& weights, Index kvBatch
   const Index width = roundUp(count, linalg::kTileColumns<T>);
   const linalg::MatrixView<T> product =
       linalg::rowMajor(scratch.take<T>(ByteCount{headDim} * width), headDim, width);
+  const Parameters<T>& parameters = weights.parameters();
+  const Projection<T> projection =
+      isKey ? Projection<T>::ofKey(configuration_, parameters) : Projection<T>::ofValue(parameters);
   linalg::multiply<T>(weights.ofHead(isKey ? PackedWeight::kKeyPerHead : PackedWeight::kValuePerHead, head),
-                      contextPanels, product);
+                      contextPanels, product, projection.start(), projection.biasFrom(head * headDim));
   if (isKey) {
+    if (projection.norm.exists()) attention::normalizeHead<T>(projection.norm, product);
     const T scale = static_cast<T>(configuration_.softmaxScale() * attention::kLog2E);
     std::for_each_n(product.data, headDim * width, [&](T& value) { value *= scale; });
   }

@@ -108,7 +108,7 @@ class ProjectedContext {
   linalg::RowPanels<T> transposedOf(const Buffer<T>& buffer, Index kvBatch, Index head) const;
   void project(const PackedWeights<T>& weights, Index kvBatch, Index head, bool isKey, Index begin,
                linalg::ColumnPanels<const T> contextPanels, Scratch& scratch);
-  /// Returns queryDim × keys of a key/value batch in keyColumns_ or valueColumns_.
+  /// Returns innerDim × keys of a key/value batch in keyColumns_ or valueColumns_.
   template <class Elements>
   linalg::ColumnPanels<Elements> columnsOf(Elements* elements, Index kvBatch) const;
   void addFoldingStage(Schedule& schedule, const PackedWeights<T>& weights);

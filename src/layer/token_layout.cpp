@@ -1,5 +1,8 @@
 #include "layer/token_layout.hpp"
 
+#include <cstdint>
+#include <vector>
+
 namespace cross_attention::layer {
 
 std::optional<TokenLayout> TokenLayout::ofInput(const Shape& shape, Index channels) {
@@ -15,6 +18,12 @@ std::optional<TokenLayout> TokenLayout::ofContext(const Shape& shape, Index chan
   }
   if (shape.rank() == 2 && shape[1] == channels) return TokenLayout{shape, 1, shape[0], channels, false};
   return std::nullopt;
+}
+
+TokenLayout TokenLayout::withChannels(Index count) const {
+  std::vector<std::int64_t> dimensions(shape.begin(), shape.end());
+  dimensions[static_cast<std::size_t>(channelsFirst ? 1 : shape.rank() - 1)] = count;
+  return {Shape::checked(dimensions, "shape of the output"), batch, tokens, count, channelsFirst};
 }
 
 }  // namespace cross_attention::layer

@@ -20,6 +20,9 @@ struct TokenLayout {
   /// Accepts [B, L, channels] and [L, channels]; returns nothing for another shape.
   static std::optional<TokenLayout> ofContext(const Shape& shape, Index channels);
 
+  /// Returns the same layout with another number of channels.
+  TokenLayout withChannels(Index count) const;
+
   /// Returns channels × tokens of one batch row.
   template <class T>
   linalg::MatrixView<T> channelsByTokens(T* data, Index batchRow) const {

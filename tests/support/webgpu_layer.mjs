@@ -26,7 +26,11 @@ export function gpuCall({ layer, input, context, options, problem }) {
     contextDim: problem.contextDim,
     numHeads: problem.numHeads,
     headDim: problem.queryDim / problem.numHeads,
+    outputDim: problem.queryDim,
     scale: problem.scale,
+    bias: false,
+    outputBias: true,
+    queryKeyNorm: 'none',
   };
   const mask = options.mask ?? null;
   const call = callSizes(sizes, input.shape, context?.shape ?? null, mask?.shape ?? null);

@@ -95,6 +95,12 @@ export interface LayerOptions {
   scale?: number; // softmax scale; default 1/sqrt(headDim)
   blockSizeQ?: number; // flash-attention tiles; 0: chosen by the planner
   blockSizeKV?: number;
+  headDim?: number; // default queryDim / numHeads
+  outputDim?: number; // default queryDim
+  bias?: boolean; // of queries, keys and values; default false
+  outputBias?: boolean; // default true
+  queryKeyNorm?: 'none' | 'layer_norm' | 'rms_norm';
+  normEpsilon?: number; // default 1e-5
 }
 export interface AttentionOptions {
   /**

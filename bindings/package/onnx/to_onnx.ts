@@ -162,13 +162,14 @@ function sortNodes(outputs: readonly ComputationNode[]): ComputationNode[] {
 
 // --------------------------------------------------------------------------------------------- the graph
 
-/** The attributes of each operator in ONNX and their types. In ONNX, the shape of a Reshape is an input. */
+/** The attributes of each operator in opset 17 and their types. In ONNX, the shape of a Reshape is an input. */
 const operators = new Map<string, Readonly<Record<string, 'int' | 'ints'>>>([
-  ...['Add', 'Sub', 'Mul', 'Div', 'MatMul', 'Log', 'Identity', 'Reshape'].map(
+  ...['Add', 'Sub', 'Mul', 'Div', 'MatMul', 'Log', 'Identity', 'Sqrt', 'Reshape'].map(
     (op): [string, Record<string, never>] => [op, {}],
   ),
   ['Softmax', { axis: 'int' }],
   ['Transpose', { perm: 'ints' }],
+  ['ReduceMean', { axes: 'ints' }],
 ]);
 
 class GraphWriter {
@@ -219,8 +220,11 @@ class GraphWriter {
       );
     }
     const input = node.inputs.map((from) => this.#modulePath(from));
-    if (node.op === 'Reshape') input.push(this.#addShape(name, node.attributes.shape as number[]));
-    const attribute = Object.entries(attributes).map(([key, type]) =>
+    if (node.op === 'Reshape') input.push(this.#addIntegers(name, 'shape', node));
+    // From opset 18 on, the axes of a reduction are an input.
+    const hasAxesInput = node.op === 'ReduceMean' && this.opset >= 18;
+    if (hasAxesInput) input.push(this.#addIntegers(name, 'axes', node));
+    const attribute = Object.entries(hasAxesInput ? {} : attributes).map(([key, type]) =>
       attributeOf(key, type, node.attributes[key]),
     );
     const isMasked = node.op === 'Softmax' && ['Add', 'Sub'].includes(node.inputs[0]!.op);
@@ -238,10 +242,11 @@ class GraphWriter {
     );
   }
 
-  #addShape(name: string, shape: readonly number[]): string {
-    const shapeName = this.#newName(`${name}.shape`);
-    this.#graph.initializer.push(integerTensor(shapeName, shape));
-    return shapeName;
+  /** Adds an attribute of the node as a constant. */
+  #addIntegers(name: string, attribute: string, node: ComputationNode): string {
+    const constant = this.#newName(`${name}.${attribute}`);
+    this.#graph.initializer.push(integerTensor(constant, node.attributes[attribute] as number[]));
+    return constant;
   }
 
   /** An output of a model must be computed by a node: an Identity copies inputs and constants. */

@@ -204,9 +204,9 @@ TEST_P(FailingAllocationTest, LoadWeights) {
   const File file = saveLayer(layer::DiffusionCrossAttention<float>(configurationOf(8, 6, 2, 9)), "F16");
   expectSafe([&](FloatCase& layerCase) {
     const auto tensors = weights::readSafetensors(file);
-    for (Index index = 0; index < layer::kParameterCount; ++index) {
-      const auto id = static_cast<layer::ParameterId>(index);
-      weights::decode(tensors[static_cast<std::size_t>(index)], layerCase.layer.overwriteParameter(id));
+    auto tensor = tensors.begin();
+    for (const layer::ParameterId id : layerCase.layer.parameters().layout().ids()) {
+      weights::decode(*tensor++, layerCase.layer.overwriteParameter(id));
     }
   });
 }

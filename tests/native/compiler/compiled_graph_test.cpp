@@ -47,6 +47,10 @@ CaseShape randomShape(Random& random) {
       break;
   }
   shape.ignoresWholeRow = shape.mask && between(random, 0, 3) == 0;
+  if (between(random, 0, 2) == 0) shape.headChannels = between(random, 1, 12);
+  if (between(random, 0, 2) == 0) shape.outputChannels = between(random, 1, 20);
+  shape.bias = between(random, 0, 2) == 0;
+  shape.outputBias = between(random, 0, 3) > 0;
   shape.seed = random.next();
   return shape;
 }

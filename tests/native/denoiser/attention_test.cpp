@@ -16,7 +16,6 @@ namespace {
 
 using denoiser::Attention;
 using layer::DiffusionCrossAttention;
-using layer::kParameterNames;
 using layer::Mask;
 using operators::ParameterSet;
 
@@ -76,13 +75,14 @@ struct Case {
 TEST(DenoiserAttentionTest, ParametersHaveTheLayersNamesAndShapes) {
   Case<float> one(false);
   const auto layer = one.layerAlone();
+  const auto ids = layer->parameters().layout().ids();
   std::size_t index = 0;
   for (const auto& parameter : one.parameters) {
-    EXPECT_EQ(parameter.name, "attn." + std::string(kParameterNames[index]));
-    EXPECT_EQ(parameter.shape, layer->parameters().shapes()[index]);
+    EXPECT_EQ(parameter.name, "attn." + std::string(nameOf(ids[index])));
+    EXPECT_EQ(parameter.shape, layer->parameters().shape(ids[index]));
     ++index;
   }
-  EXPECT_EQ(index, kParameterNames.size());
+  EXPECT_EQ(index, ids.size());
 }
 
 TEST(DenoiserAttentionTest, ForwardAndGradientsAreTheLayers) {
@@ -119,16 +119,17 @@ TEST(DenoiserAttentionTest, ForwardAndGradientsAreTheLayers) {
 }
 
 TEST(DenoiserAttentionTest, WhatIsNotTrainableKeepsItsGradient) {
+  constexpr std::size_t kParameters = 5;
   Case<float> whole(false);
   Tensor<float> contextGradient = Tensor<float>::zeros(whole.context->shape());
   whole.forward(true);
   const Tensor<float> inputGradient = whole.attention.backward(whole.outputGradient, &contextGradient);
-  for (std::size_t frozen = 0; frozen <= kParameterNames.size(); ++frozen) {
+  for (std::size_t frozen = 0; frozen <= kParameters; ++frozen) {
     Case<float> one(false);
     std::size_t index = 0;
     // At last all of them.
     for (auto& parameter : one.parameters) {
-      parameter.trainable = index++ != frozen && frozen < kParameterNames.size();
+      parameter.trainable = index++ != frozen && frozen < kParameters;
     }
     Tensor<float> again = Tensor<float>::zeros(whole.context->shape());
     one.forward(true);

@@ -43,6 +43,22 @@ std::vector<CaseShape> foldingCalls() {
       shape.context = Shape{keys, 20};
     });
   }
+  // Biases, and heads and outputs of other dimensions.
+  for (const bool bias : {false, true}) {
+    for (const Index headChannels : {Index(0), Index(19), Index(29)}) {
+      for (const Index outputChannels : {Index(0), Index(31), Index(67)}) {
+        add([&](CaseShape& shape) {
+          shape.bias = bias;
+          shape.outputBias = bias;
+          shape.headChannels = headChannels;
+          shape.outputChannels = outputChannels;
+          shape.batch = 2;
+          shape.context = Shape{2, 7, 20};
+          shape.mask = Shape{2, 7};
+        });
+      }
+    }
+  }
   // Batch rows of one token each that share a context.
   add([](CaseShape& shape) {
     shape.batch = 40;
@@ -155,7 +171,7 @@ struct LargestErrors {
     layerCase.layer.setTraining(false);
     const Tensor<T> output = layerCase.forward();
     const std::vector<double> expected = reference.output();
-    EXPECT_EQ(output.shape(), layerCase.shape.inputShape());
+    EXPECT_EQ(output.shape(), layerCase.shape.outputShape());
     EXPECT_TRUE(isNear(layerCase.rows(output), expected, tolerance));
     forward = std::max(forward, largestDifference(layerCase.rows(output), expected) / tolerance);
     gradients =

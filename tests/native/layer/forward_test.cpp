@@ -77,7 +77,7 @@ void expectOutputAndMapsMatchReference(const CaseShape& shape) {
   const double epsilon = std::numeric_limits<T>::epsilon();
   const double tolerance = reference.tolerance(epsilon);
   const Tensor<T> output = layerCase.forward();
-  EXPECT_EQ(output.shape(), shape.inputShape());
+  EXPECT_EQ(output.shape(), shape.outputShape());
   EXPECT_TRUE(isNear(layerCase.rows(output), reference.output(), tolerance));
 
   const std::vector<double> maps = reference.probabilities();
@@ -106,6 +106,23 @@ TYPED_TEST(ForwardTest, RandomShapes) {
     const bool large = number % 5 == 0;
     expectOutputAndMapsMatchReference<TypeParam>(
         randomShape(static_cast<std::uint64_t>(number), large ? reduced<Index>(130, 90) : 24));
+    if (this->HasFailure()) break;
+  }
+}
+
+TYPED_TEST(ForwardTest, RandomProjections) {
+  using layer::QueryKeyNorm;
+  constexpr QueryKeyNorm kNorms[] = {QueryKeyNorm::kNone, QueryKeyNorm::kLayerNorm, QueryKeyNorm::kRmsNorm};
+  const int cases = reduced(150, 100);
+  for (int number = 0; number < cases; ++number) {
+    CaseShape shape = randomShape(static_cast<std::uint64_t>(1000 + number), number % 5 == 0 ? 90 : 24);
+    Random random(shape.seed);
+    if (random.next() % 2 == 0) shape.headChannels = between(random, 1, 24);
+    if (random.next() % 2 == 0) shape.outputChannels = between(random, 1, 50);
+    shape.bias = random.next() % 2 == 0;
+    shape.outputBias = random.next() % 2 == 0;
+    shape.norm = oneOf(random, kNorms);
+    expectOutputAndMapsMatchReference<TypeParam>(shape);
     if (this->HasFailure()) break;
   }
 }

@@ -12,7 +12,53 @@ namespace cross_attention::test::layer_gradients_test {
 
 namespace {
 
-/// Returns calls with all kinds of contexts, masks and layouts.
+/// Adds calls of layers with biases, other dimensions and norms.
+void addProjections(auto add) {
+  using layer::QueryKeyNorm;
+  add([](CaseShape& shape) { shape.bias = true; });
+  add([](CaseShape& shape) { shape.outputBias = false; });
+  for (const QueryKeyNorm norm : {QueryKeyNorm::kNone, QueryKeyNorm::kLayerNorm, QueryKeyNorm::kRmsNorm}) {
+    for (const bool bias : {false, true}) {
+      // innerDim is larger and smaller than queryDim and outputDim.
+      for (const Index headChannels : {Index(0), Index(5), Index(2)}) {
+        for (const Index outputChannels : {Index(0), Index(9), Index(3)}) {
+          add([&](CaseShape& shape) {
+            shape.norm = norm;
+            shape.bias = bias;
+            shape.outputBias = !bias;
+            shape.headChannels = headChannels;
+            // A norm over two channels gives ±1: its gradients are rounding errors.
+            if (headChannels == 2 && norm != QueryKeyNorm::kNone) {
+              shape.headChannels = 4;
+              shape.numHeads = 1;
+            }
+            shape.outputChannels = outputChannels;
+            shape.context = Shape{2, 5, 4};
+            if (outputChannels == 9) shape.layout = Layout::kBatches;
+          });
+        }
+      }
+    }
+    add([&](CaseShape& shape) {
+      shape.norm = norm;
+      shape.bias = true;
+      shape.context.reset();
+      shape.headChannels = 4;
+      shape.mask = Shape{2, 6};
+      shape.ignoresWholeRow = true;
+    });
+    add([&](CaseShape& shape) {
+      shape.norm = norm;
+      shape.bias = true;
+      shape.outputChannels = 7;
+      shape.context = Shape{2, 23, 4};
+      shape.keyBlock = 6;
+      shape.mask = Shape{2, 1, 6, 23};
+    });
+  }
+}
+
+/// Returns calls with all kinds of contexts, masks, layouts and projections.
 std::vector<CaseShape> calls() {
   std::vector<CaseShape> all;
   const auto add = [&all](auto change) {
@@ -74,6 +120,7 @@ std::vector<CaseShape> calls() {
     shape.height = 1;
     shape.width = 1;
   });
+  addProjections(add);
   return all;
 }
 

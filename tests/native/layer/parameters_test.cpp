@@ -28,17 +28,54 @@ TYPED_TEST_SUITE(ParametersTest, Formats);
 TYPED_TEST(ParametersTest, NamesShapesAndOrder) {
   const auto& parameters = this->layer_.parameters();
   EXPECT_EQ(parameters.size(), 48 * 48 + 2 * 48 * 20 + 48 * 48 + 48);
-  const std::array<Shape, 5> shapes = {Shape{48, 48}, Shape{48, 20}, Shape{48, 20}, Shape{48, 48}, Shape{48}};
+  const std::vector<std::pair<ParameterId, Shape>> shapes = {{ParameterId::kQuery, {48, 48}},
+                                                             {ParameterId::kKey, {48, 20}},
+                                                             {ParameterId::kValue, {48, 20}},
+                                                             {ParameterId::kOutput, {48, 48}},
+                                                             {ParameterId::kOutputBias, {48}}};
   const TypeParam* expected = parameters.values().data();
-  for (std::size_t id = 0; id < shapes.size(); ++id) {
-    const auto parameter = static_cast<ParameterId>(id);
-    EXPECT_EQ(parameters.shape(parameter), shapes[id]);
+  for (const auto& [parameter, shape] : shapes) {
+    EXPECT_EQ(parameters.shape(parameter), shape);
     EXPECT_EQ(parameters.values(parameter).data(), expected);
-    EXPECT_EQ(layer::findParameter(layer::kParameterNames[id]), parameter);
-    expected += shapes[id].size();
+    EXPECT_EQ(parameters.layout().find(layer::nameOf(parameter)), parameter);
+    expected += shape.size();
   }
-  EXPECT_FALSE(layer::findParameter("to_q.bias"));
-  EXPECT_FALSE(layer::findParameter(""));
+  EXPECT_EQ(parameters.layout().ids().size(), shapes.size());
+  EXPECT_FALSE(this->layer_.parameters().layout().find("to_q.bias"));
+  EXPECT_FALSE(this->layer_.parameters().layout().find(""));
+}
+
+TYPED_TEST(ParametersTest, FollowTheProjections) {
+  layer::Configuration configuration = kConfiguration;
+  configuration.headChannels = 5;
+  configuration.outputChannels = 7;
+  configuration.bias = true;
+  configuration.queryKeyNorm = layer::QueryKeyNorm::kLayerNorm;
+  const layer::DiffusionCrossAttention<TypeParam> all(configuration);
+  const auto& parameters = all.parameters();
+  const std::array<Shape, 12> shapes = {Shape{20, 48}, Shape{20}, Shape{20, 20}, Shape{20},
+                                        Shape{20, 20}, Shape{20}, Shape{5},      Shape{5},
+                                        Shape{5},      Shape{5},  Shape{7, 20},  Shape{7}};
+  for (std::size_t id = 0; id < shapes.size(); ++id) {
+    EXPECT_EQ(parameters.shape(static_cast<ParameterId>(id)), shapes[id]) << layer::kParameterNames[id];
+  }
+  for (const ParameterId id : {ParameterId::kQueryNorm, ParameterId::kKeyNorm}) {
+    for (const TypeParam value : parameters.values(id)) EXPECT_EQ(value, TypeParam(1));
+  }
+  for (const ParameterId id :
+       {ParameterId::kQueryBias, ParameterId::kKeyNormBias, ParameterId::kOutputBias}) {
+    for (const TypeParam value : parameters.values(id)) EXPECT_EQ(value, TypeParam(0));
+  }
+  configuration.bias = false;
+  configuration.outputBias = false;
+  configuration.queryKeyNorm = layer::QueryKeyNorm::kRmsNorm;
+  const layer::ParameterLayout layout(configuration);
+  const std::vector<ParameterId> expected = {ParameterId::kQuery,   ParameterId::kKey,
+                                             ParameterId::kValue,   ParameterId::kQueryNorm,
+                                             ParameterId::kKeyNorm, ParameterId::kOutput};
+  EXPECT_EQ(layout.ids(), expected);
+  EXPECT_FALSE(layout.find("norm_q.bias"));
+  EXPECT_FALSE(layout.find("to_out.0.bias"));
 }
 
 TYPED_TEST(ParametersTest, XavierUniformFromTheSeedInOrder) {

@@ -38,18 +38,15 @@ double expectGradientsMatchReference(LayerCase<T>& layerCase, double relative) {
     EXPECT_EQ(layerCase.layer.contextGradient()->shape(), *shape.context);
     check("context", *layerCase.layer.contextGradient(), reference.context);
   }
-  const std::array<const std::vector<double>*, 5> parameters = {
-      &reference.queryWeight, &reference.keyWeight, &reference.valueWeight, &reference.outputWeight,
-      &reference.outputBias};
   std::size_t begin = 0;
   const std::vector<T> all = layerCase.parameterGradients();
   // Each parameter is checked separately: a large gradient of one must not hide an error of another.
-  for (std::size_t id = 0; id < parameters.size(); ++id) {
-    const std::size_t size = parameters[id]->size();
+  for (std::size_t id = 0; id < layer::kParameterNames.size(); ++id) {
+    const std::size_t size = reference.parameters[id].size();
     check(std::string(layer::kParameterNames[id]),
           std::vector<T>(all.begin() + static_cast<Index>(begin),
                          all.begin() + static_cast<Index>(begin + size)),
-          *parameters[id]);
+          reference.parameters[id]);
     begin += size;
   }
   EXPECT_EQ(begin, all.size());

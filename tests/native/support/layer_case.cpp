@@ -20,16 +20,23 @@ Tensor<T> randomTensor(Random& random, const Shape& shape, double bound) {
 
 }  // namespace
 
-Shape CaseShape::inputShape() const {
-  switch (layout) {
+namespace {
+
+Shape shapeOf(const CaseShape& shape, Index channels) {
+  switch (shape.layout) {
     case Layout::kImage:
-      return {batch, queryDim, height, width};
+      return {shape.batch, channels, shape.height, shape.width};
     case Layout::kBatches:
-      return {batch, tokens(), queryDim};
+      return {shape.batch, shape.tokens(), channels};
     default:
-      return {tokens(), queryDim};
+      return {shape.tokens(), channels};
   }
 }
+
+}  // namespace
+
+Shape CaseShape::inputShape() const { return shapeOf(*this, queryDim); }
+Shape CaseShape::outputShape() const { return shapeOf(*this, outputDim()); }
 
 std::string CaseShape::describe() const {
   std::string text = "input " + toString(inputShape()) + ", heads " + std::to_string(numHeads);
@@ -40,6 +47,11 @@ std::string CaseShape::describe() const {
   if (tokenBlock > 0 || keyBlock > 0) {
     text += ", blocks " + std::to_string(tokenBlock) + " × " + std::to_string(keyBlock);
   }
+  if (headChannels > 0) text += ", headDim " + std::to_string(headChannels);
+  if (outputChannels > 0) text += ", outputDim " + std::to_string(outputChannels);
+  if (bias) text += ", biases";
+  if (!outputBias) text += ", no output bias";
+  if (norm != layer::QueryKeyNorm::kNone) text += ", norm " + std::to_string(static_cast<int>(norm));
   return text + ", seed " + std::to_string(seed);
 }
 
@@ -53,7 +65,12 @@ LayerCase<T>::LayerCase(const CaseShape& described)
              .seed = shape.seed,
              .scale = {},
              .tokenBlock = shape.tokenBlock,
-             .keyBlock = shape.keyBlock}) {
+             .keyBlock = shape.keyBlock,
+             .headChannels = shape.headChannels,
+             .outputChannels = shape.outputChannels,
+             .bias = shape.bias,
+             .outputBias = shape.outputBias,
+             .queryKeyNorm = shape.norm}) {
   Random random(shape.seed + 1000);
   input = randomTensor<T>(random, shape.inputShape(), shape.bound);
   if (shape.context) context = randomTensor<T>(random, *shape.context, shape.bound);
@@ -61,8 +78,16 @@ LayerCase<T>::LayerCase(const CaseShape& described)
     maskTensor = randomMask(random);
     mask = layer::Mask<T>::from(*maskTensor);
   }
-  outputGradient = normalTensor<T>(random, shape.inputShape());
-  layer.setParameter("to_out.0.bias", normalTensor<T>(random, Shape{shape.queryDim}));
+  outputGradient = normalTensor<T>(random, shape.outputShape());
+  for (const layer::ParameterId id : layer.parameters().layout().ids()) {
+    const Shape& parameter = layer.parameters().shape(id);
+    if (parameter.rank() != 1) continue;
+    Tensor<T> values = normalTensor<T>(random, parameter);
+    if (id == layer::ParameterId::kQueryNorm || id == layer::ParameterId::kKeyNorm) {
+      for (T& value : values) value = T(1) + T(0.3) * value;
+    }
+    layer.setParameter(layer::nameOf(id), values);
+  }
 }
 
 template <class T>
@@ -123,6 +148,8 @@ ReferenceLayer LayerCase<T>::reference() const {
   result.length = shape.length();
   result.contextDim = shape.contextDim();
   result.numHeads = shape.numHeads;
+  result.headDim = layer.configuration().headDim();
+  result.outputDim = shape.outputDim();
   result.scale = layer.configuration().softmaxScale();
   result.isSelfAttention = !context;
   result.input = rows(input);
@@ -138,6 +165,15 @@ ReferenceLayer LayerCase<T>::reference() const {
   result.valueWeight = parameter(ParameterId::kValue);
   result.outputWeight = parameter(ParameterId::kOutput);
   result.outputBias = parameter(ParameterId::kOutputBias);
+  result.queryBias = parameter(ParameterId::kQueryBias);
+  result.keyBias = parameter(ParameterId::kKeyBias);
+  result.valueBias = parameter(ParameterId::kValueBias);
+  const auto norm = [&](ParameterId weight, ParameterId bias) {
+    return ReferenceNorm{shape.norm == layer::QueryKeyNorm::kLayerNorm, layer.configuration().normEpsilon,
+                         parameter(weight), parameter(bias)};
+  };
+  result.queryNorm = norm(ParameterId::kQueryNorm, ParameterId::kQueryNormBias);
+  result.keyNorm = norm(ParameterId::kKeyNorm, ParameterId::kKeyNormBias);
   if (maskTensor) {
     result.mask = [tensor = *maskTensor](Index batchRow, Index head, Index token, Index key) {
       return maskValue(tensor, batchRow, head, token, key);
@@ -150,12 +186,13 @@ template <class T>
 std::vector<double> LayerCase<T>::rows(const Tensor<T>& tensor, const std::vector<Index>& chosen) const {
   std::vector<double> result;
   const Index batch = shape.layout == Layout::kSingle ? 1 : shape.batch;
+  const Index channels = tensor.shape()[shape.layout == Layout::kImage ? 1 : tensor.rank() - 1];
   for (Index row = 0; row < batch; ++row) {
-    const T* values = tensor.data() + row * shape.queryDim * shape.tokens();
+    const T* values = tensor.data() + row * channels * shape.tokens();
     for (const Index token : chosen) {
-      for (Index channel = 0; channel < shape.queryDim; ++channel) {
-        const Index element = shape.layout == Layout::kImage ? channel * shape.tokens() + token
-                                                             : token * shape.queryDim + channel;
+      for (Index channel = 0; channel < channels; ++channel) {
+        const Index element =
+            shape.layout == Layout::kImage ? channel * shape.tokens() + token : token * channels + channel;
         result.push_back(static_cast<double>(values[element]));
       }
     }

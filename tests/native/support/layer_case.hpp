@@ -42,16 +42,24 @@ struct CaseShape {
   double maskDeviation = 1;
   Index tokenBlock = 0;
   Index keyBlock = 0;
+  /// See layer::Configuration.
+  Index headChannels = 0;
+  Index outputChannels = 0;
+  bool bias = false;
+  bool outputBias = true;
+  layer::QueryKeyNorm norm = layer::QueryKeyNorm::kNone;
   std::uint64_t seed = 1;
 
   Index tokens() const { return height * width; }
   Shape inputShape() const;
+  Shape outputShape() const;
+  Index outputDim() const { return outputChannels > 0 ? outputChannels : queryDim; }
   Index length() const { return context ? (*context)[context->rank() - 2] : tokens(); }
   Index contextDim() const { return context ? (*context)[context->rank() - 1] : queryDim; }
   std::string describe() const;
 };
 
-/// The layer and tensors of a call, with Xavier weights and a random bias.
+/// The layer and tensors of a call, with Xavier weights, random biases and random weights of norms.
 template <class T>
 class LayerCase {
  public:
@@ -74,7 +82,7 @@ class LayerCase {
 
   /// Returns the same call in float64.
   ReferenceLayer reference() const;
-  /// Returns a tensor of the input's shape as rows [B, N, C].
+  /// Returns a tensor of the input's or output's shape as rows [B, N, C].
   std::vector<double> rows(const Tensor<T>& tensor) const;
   /// Like rows, for the chosen tokens only.
   std::vector<double> rows(const Tensor<T>& tensor, const std::vector<Index>& chosen) const;

@@ -18,8 +18,7 @@ template <class T>
 File saveLayer(const layer::DiffusionCrossAttention<T>& layer, const std::string& dtype,
                const std::string& prefix) {
   std::vector<weights::NamedValues<T>> all;
-  for (Index index = 0; index < layer::kParameterCount; ++index) {
-    const auto id = static_cast<layer::ParameterId>(index);
+  for (const layer::ParameterId id : layer.parameters().layout().ids()) {
     all.push_back({prefix + std::string(layer::nameOf(id)), layer.parameters().shape(id),
                    layer.parameters().values(id)});
   }

@@ -2,14 +2,14 @@
 import { recordBackward } from '../../backward';
 import { callSizes } from '../../call';
 import { padded, recordForward, type Saved } from '../../forward';
+import { plainLayer } from '../../layer_support';
 import type { Binding } from '../../recorder';
-import type { LayerSizes } from '../../../package/accelerator';
-import type { LayerWeights, ParameterName } from '../../weights';
+import type { LayerWeights, WeightName } from '../../weights';
 import { sizeOf, type Tape, type Value } from '../tape';
 import { rowsOf } from './linear';
 import { passOn } from './sums';
 
-export type AttentionParameters = Record<ParameterName, Value>;
+export type AttentionParameters = Record<WeightName | 'bias', Value>;
 
 export interface AttentionMask {
   shape: readonly number[];
@@ -19,7 +19,7 @@ export interface AttentionMask {
 const weightsOf = (parameters: AttentionParameters): LayerWeights => ({
   pack: () => {},
   matrix: (name) => rowsOf(parameters[name].binding, parameters[name].shape[1]!),
-  bias: parameters.bias.binding,
+  bias: (name) => (name === 'bias' ? parameters.bias.binding : null),
 });
 
 /** tokens: [batch, N, queryDim]; context: [batch, L, contextDim], null for self-attention. */
@@ -32,9 +32,7 @@ export function attend(
   numHeads: number,
 ): Value {
   const queryDim = tokens.shape[2]!;
-  const headDim = queryDim / numHeads;
-  const contextDim = parameters.key.shape[1]!;
-  const sizes: LayerSizes = { queryDim, contextDim, numHeads, headDim, scale: headDim ** -0.5 };
+  const sizes = plainLayer(queryDim, parameters.key.shape[1]!, numHeads);
   const call = callSizes(sizes, tokens.shape, context?.shape ?? null, mask?.shape ?? null);
   const recording = tape.recordingOf(sizes);
   const weights = weightsOf(parameters);
@@ -75,7 +73,7 @@ export function attend(
       contextGradient: ofContext && ofContext.buffer,
       parameters: Object.fromEntries(
         Object.entries(parameters).map(([name, parameter]) => [name, tape.onlyTarget(parameter)]),
-      ) as Record<ParameterName, Binding>,
+      ) as Record<WeightName | 'bias', Binding>,
     });
     ofInput.finish();
     ofContext?.finish();
