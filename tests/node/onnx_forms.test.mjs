@@ -218,7 +218,7 @@ describe('operators of com.microsoft', () => {
         { isSelf: true },
       ),
     ));
-  test('biases and other inputs are refused', () => {
+  test('biases are imported, and other inputs are refused', () => {
     const build = (more, attributes = {}) =>
       modelOf(
         (writer, { input, weight }) => {
@@ -228,7 +228,10 @@ describe('operators of com.microsoft', () => {
         { isSelf: true },
       ).file;
     const bias = (writer) => [writer.float(new Float32Array(3 * queryDim).fill(1))];
-    assertThrows(() => fromOnnx(build(bias)), WeightsError, 'of type "Attention"', 'bias');
+    const [{ layer }] = fromOnnx(build(bias));
+    const value = layer.getParameter('to_v.bias');
+    assert.deepEqual(value.data(), new Float32Array(queryDim).fill(1));
+    for (const owner of [layer, value]) owner.dispose();
     const index = (writer) => ['', writer.integers(3, 4)];
     assertThrows(() => fromOnnx(build(index)), WeightsError, 'mask_index');
     assertThrows(() => fromOnnx(build(() => [], { do_rotary: 1 })), WeightsError, 'do_rotary');

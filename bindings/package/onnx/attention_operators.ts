@@ -8,7 +8,7 @@ import type { Linear, Search } from './linear';
 import { causalMask } from './masks';
 import type { NodeProto } from './model';
 import { attributeOf, floatAttribute, integerAttribute, refuse } from './model_graph';
-import { requireZeroBias, sourceOf, traceBack, traceOperands } from './operands';
+import { OperandBias, sourceOf, traceBack, traceOperands } from './operands';
 import type { Operand, Operands } from './operands';
 import { matchProjections, traceForward } from './projections';
 import { ScoreReader } from './scores';
@@ -182,7 +182,6 @@ function splitHeads(node: NodeProto, { query, key, value }: Operands): Record<ke
 export function readMultiHeadAttention(search: AttentionSearch, node: NodeProto): Attention {
   requireAbsent(node, { key_padding_mask: 4, past_key: 6, past_value: 7 });
   const [query = '', key = '', value = '', bias = ''] = node.input;
-  if (bias !== '') requireZeroBias(search, node, bias, 'its projections');
   const heads = integerAttribute(node, 'num_heads', 0);
   const packedFrom = key === '' ? 0 : value === '' ? 1 : 3;
   const parts = [query, key, value].map((name, index) => {
@@ -196,13 +195,36 @@ export function readMultiHeadAttention(search: AttentionSearch, node: NodeProto)
   const [first, second, third] = parts as [(typeof parts)[0], (typeof parts)[0], (typeof parts)[0]];
   if (third.operand.scale !== 1)
     refuse(node, `has values that are scaled by ${third.operand.scale}; expected no scale`);
+  const operands = { query: first.operand, key: second.operand, value: third.operand };
   return finish(search, node, {
-    operands: { query: first.operand, key: second.operand, value: third.operand },
+    operands: bias === '' ? operands : withBias(search, node, bias, operands, heads * third.split.headDim),
     splits: { query: first.split, key: second.split, value: third.split },
     ...microsoftParts(search, node, query, packedFrom === 0 ? query : key),
     mask: node.input[5] ?? '',
     result: joinedResult(first.operand, heads * third.split.headDim),
   });
+}
+
+/** Returns the operands with the bias that MultiHeadAttention adds to them: [3 · channels]. */
+function withBias(
+  search: Search,
+  node: NodeProto,
+  bias: string,
+  operands: Operands,
+  channels: number,
+): Operands {
+  const added = new OperandBias(search, 'operands');
+  added.add(node, bias);
+  const { bias: value } = added.of({ ...operands.query.linear, node, outFeatures: 3 * channels });
+  if (value === null) return operands;
+  const add = (role: keyof Operands, index: number): Operand => {
+    const operand = operands[role];
+    if (operand.bias !== null || operand.scale !== 1) {
+      refuse(node, `has a bias, and a bias or scale of the ${role} before it; expected one bias`);
+    }
+    return { ...operand, bias: value, biasOffset: index * channels };
+  };
+  return { query: add('query', 0), key: add('key', 1), value: add('value', 2) };
 }
 
 /** Returns one of `count` operands that are packed as [B, rows, heads, count, headDim]. */
@@ -254,9 +276,10 @@ export function readMicrosoftAttention(search: AttentionSearch, node: NodeProto)
   requireAbsent(node, { mask_index: 3, past: 4, past_sequence_length: 6 });
   const [input = '', weight = '', bias = ''] = node.input;
   if (integerAttribute(node, 'do_rotary', 0) !== 0) refuse(node, 'has do_rotary 1; expected 0');
-  if (bias !== '') requireZeroBias(search, node, bias, 'its projections');
   const projection = { ...node, opType: 'MatMul', domain: '', input: [input, weight] };
   const linear: Linear = asLinear(search, projection) ?? refuse(node, 'has weights that are not constant');
+  const added = new OperandBias(search, 'projections');
+  if (bias !== '') added.add(node, bias);
   const listed = attributeOf(node, 'qkv_hidden_sizes')?.ints;
   const sizes = listed ?? new Array<number>(3).fill(linear.outFeatures / 3);
   const heads = integerAttribute(node, 'num_heads', 0);
@@ -267,7 +290,7 @@ export function readMicrosoftAttention(search: AttentionSearch, node: NodeProto)
       refuse(node, `has ${heads} heads; expected a divisor of the ${size} channels of its ${role}`);
     }
     const axes = projectedAxes([symbol('batch?'), symbol('rows?')], size);
-    const operand: Operand = { linear, axes, offset, scale: 1 };
+    const operand: Operand = { linear, axes, offset, scale: 1, ...added.of({ ...linear, node }) };
     offset += size;
     return { operand, split: { heads, headDim: size / heads, headStride: size / heads } };
   });

@@ -9,7 +9,7 @@ import type { ConstantArray } from './constant_arrays';
 import { attachExternalData } from './external_data';
 import { checkFile, checkImportOptions } from './import_options';
 import type { FromOnnxOptions } from './import_options';
-import { readBias, readWeight } from './linear';
+import { readBias, readHeadBias, readWeight } from './linear';
 import { readModel } from './model';
 import type { NodeProto } from './model';
 import { refuse } from './model_graph';
@@ -150,17 +150,22 @@ function makeLayer(search: AttentionSearch, attention: Attention, dtype: DType):
   const { node, query, key, value, output, bias, heads } = attention;
   const queryDim = query.inFeatures;
   const contextDim = key.inFeatures;
-  requireDimension(node, queryDim);
-  requireDimension(node, contextDim);
+  const outputDim = output.outFeatures;
+  const { headDim } = query.rows;
+  for (const dimension of [queryDim, contextDim, outputDim, heads * headDim])
+    requireDimension(node, dimension);
   // Read before the layer is created, because the file's tensors may be invalid.
-  const parameters: TypedArray[] = [query, key, value].map((linear) =>
+  const projections = [query, key, value];
+  const hasBias = projections.some((linear) => linear.bias !== null);
+  const parameters: TypedArray[] = projections.flatMap((linear) => [
     readWeight(search, linear, linear.rows),
-  );
-  const whole = { offset: 0, headStride: queryDim, headDim: queryDim, heads: 1 };
+    ...(hasBias ? [readHeadBias(search, linear.bias, linear.biasRows)] : []),
+  ]);
+  const whole = { offset: 0, headStride: outputDim, headDim: outputDim, heads: 1 };
   parameters.push(readWeight(search, output, whole), readBias(search, { ...output, bias }));
   const flat = concatenate(parameters, dtype);
   const scale = chosenScale(attention, dtype);
-  const options = scale === null ? { dtype } : { dtype, scale };
+  const options = { dtype, headDim, outputDim, bias: hasBias, ...(scale !== null && { scale }) };
   const layer = new DiffusionCrossAttention(queryDim, contextDim, heads, spatialSize, options);
   try {
     layer.setParameters(flat);
@@ -190,9 +195,9 @@ function concatenate(parts: readonly TypedArray[], dtype: DType): TypedArray {
 /**
  * Returns null for the layer's default scale, also if the model's scale differs from it by a few roundings.
  */
-function chosenScale({ scale, heads, query }: Attention, dtype: DType): number | null {
+function chosenScale({ scale, query }: Attention, dtype: DType): number | null {
   if (scale === null) return null;
-  const defaultScale = 1 / Math.sqrt(query.inFeatures / heads);
+  const defaultScale = 1 / Math.sqrt(query.rows.headDim);
   const roundings = dtype === 'float32' ? 2 ** -22 : 2 ** -50;
   return Math.abs(scale / defaultScale - 1) <= roundings ? null : scale;
 }

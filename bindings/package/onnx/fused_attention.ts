@@ -54,7 +54,7 @@ function refuse(node: NodeProto, problem: string): never {
 function fusedNodes(graph: GraphProto, attention: Attention, joined: NodeProto, opset: number): NodeProto[] {
   const { query, key, value, heads, scale, terms } = attention;
   const name = joined.name;
-  const input = [query.output, key.output, value.output];
+  const input = [query.projected, key.projected, value.projected];
   const attribute = [integer('num_heads', heads)];
   if (scale !== null) attribute.push(makeAttribute({ name: 'scale', type: attributeTypes.float, f: scale }));
   const fused = { opType: 'MultiHeadAttention', domain: 'com.microsoft', attribute };

@@ -163,6 +163,21 @@ export function readBias(
   throw new WeightsError(`bias ${show(bias)} has ${elements.length} elements; expected ${outFeatures}`);
 }
 
+/** Returns the bias of the heads as [heads · headDim]; zeros for none. */
+export function readHeadBias(
+  search: Search,
+  bias: string | null,
+  { offset, headStride, headDim, heads }: Rows,
+): TypedArray {
+  const size = heads * headDim;
+  if (bias === null) return new Float32Array(size);
+  const stored = readFloats(search, bias);
+  const result = stored instanceof Float32Array ? new Float32Array(size) : new Float64Array(size);
+  return result.map(
+    (_, index) => stored[offset + Math.floor(index / headDim) * headStride + (index % headDim)]!,
+  );
+}
+
 /** Returns the weights of the heads as [heads · headDim, inFeatures]. */
 export function readWeight(search: Search, linear: Linear, rows: Rows): TypedArray {
   const { weight, isTransposed, inFeatures, outFeatures } = linear;

@@ -3,7 +3,15 @@ import { show } from '../checks';
 import { reshapeAxes, projectedAxes, selectChannels, transposeAxes, withoutAxis } from './axes';
 import type { Axes } from './axes';
 import { Step } from './inferred_value';
-import { asLinear, isArithmetic, isReshape, isTransparent, isTranspose, isZero } from './linear';
+import {
+  asLinear,
+  isArithmetic,
+  isPerChannel,
+  isReshape,
+  isTransparent,
+  isTranspose,
+  isZero,
+} from './linear';
 import type { Linear, Search } from './linear';
 import type { NodeProto } from './model';
 import { attributeOf, integerAttribute, isStandard, maxSteps, refuse } from './model_graph';
@@ -16,21 +24,17 @@ export type Role = 'query' | 'key' | 'value';
 export interface Operand {
   readonly linear: Linear;
   readonly axes: Axes;
+  /** Name of a constant that is added to the projection's result, one number for each channel. */
+  readonly bias: string | null;
+  /** The index of the operand's first channel in the bias; null for that in the projection's result. */
+  readonly biasOffset: number | null;
+  /** Name of the projection's result with its bias. */
+  readonly projected: string;
   /** The index of the operand's first channel in the projection's result. */
   readonly offset: number;
   readonly scale: number;
 }
 export type Operands = Readonly<Record<Role, Operand>>;
-
-const outputOnly = 'expected a bias of the output projection only';
-
-/** Throws WeightsError unless `value`, which the node adds to an operand, is a constant of zeros. */
-export function requireZeroBias(search: Search, node: NodeProto, value: string, operand: string): void {
-  if (!search.constants.has(value)) {
-    refuse(node, `adds a value that is not constant to ${operand}; ${outputOnly}`);
-  }
-  if (!isZero(search, value)) refuse(node, `has a bias of ${operand} that is not zero; ${outputOnly}`);
-}
 
 /** A node on the path of an operand, and the output of it that is used. */
 interface Passed {
@@ -41,6 +45,42 @@ interface Passed {
 const isSelection = (node: NodeProto): boolean =>
   isStandard(node) && ['Split', 'Slice', 'Gather'].includes(node.opType);
 
+/** The bias of an operand: a constant that is added right after the projection. */
+export class OperandBias {
+  #value: string | null = null;
+  /** The node that adds it. */
+  #node: NodeProto | null = null;
+
+  constructor(
+    private readonly search: Search,
+    private readonly role: string,
+  ) {}
+
+  add(node: NodeProto, value: string): void {
+    if (!this.search.constants.has(value)) {
+      refuse(node, `adds a value that is not constant to the ${this.role}; expected a constant bias`);
+    }
+    if (isZero(this.search, value)) return;
+    this.requireNone(node);
+    this.#value = value;
+    this.#node = node;
+  }
+
+  /** Refuses a node between the projection and the bias. */
+  requireNone(node: NodeProto): void {
+    if (this.#value === null) return;
+    refuse(node, `is followed by a bias of the ${this.role}; expected the bias right after its projection`);
+  }
+
+  of({ node, outFeatures, output }: Linear): Pick<Operand, 'bias' | 'biasOffset' | 'projected'> {
+    const value = this.#value;
+    if (value !== null && !isPerChannel(this.search, value, outFeatures)) {
+      refuse(node, `has a bias of the ${this.role} of another shape; expected one number for each channel`);
+    }
+    return { bias: value, biasOffset: null, projected: this.#node?.output[0] ?? output };
+  }
+}
+
 /**
  * Searches back from an operand of attention to its projection. Each node on the path is represented by the
  * result, or refused.
@@ -48,6 +88,7 @@ const isSelection = (node: NodeProto): boolean =>
 export function traceBack(search: Search, attention: NodeProto, role: Role, start: string): Operand {
   const { graph, constants } = search;
   const passed: Passed[] = [];
+  const bias = new OperandBias(search, role);
   let scale = 1;
   let value = start;
   for (let step = 0; step < maxSteps; ++step) {
@@ -55,11 +96,12 @@ export function traceBack(search: Search, attention: NodeProto, role: Role, star
     if (node === undefined) break;
     const linear = asLinear(search, node);
     if (linear !== null) {
-      if (linear.bias !== null) requireZeroBias(search, node, linear.bias, `the ${role}`);
-      return { linear, ...replay(search, attention, role, linear, passed), scale };
+      if (linear.bias !== null) bias.add(node, linear.bias);
+      return { linear, ...replay(search, attention, role, linear, passed), scale, ...bias.of(linear) };
     }
     const [first = '', second = ''] = node.input;
     if (isArithmetic(node, 'Mul', 'Div')) {
+      bias.requireNone(node);
       const isFactorFirst = node.opType === 'Mul' && constants.uniform(first) !== null;
       const factor = constants.uniform(isFactorFirst ? first : second);
       if (factor === null) refuse(node, `scales the ${role} by an unknown value; expected a constant`);
@@ -67,9 +109,10 @@ export function traceBack(search: Search, attention: NodeProto, role: Role, star
       value = isFactorFirst ? second : first;
     } else if (isArithmetic(node, 'Add')) {
       const isBiasFirst = constants.has(first);
-      requireZeroBias(search, node, isBiasFirst ? first : second, `the ${role}`);
+      bias.add(node, isBiasFirst ? first : second);
       value = isBiasFirst ? second : first;
     } else if (isTranspose(node) || isReshape(node) || isTransparent(search, node) || isSelection(node)) {
+      if (!isTransparent(search, node)) bias.requireNone(node);
       passed.unshift({ node, value });
       value = first;
     } else refuse(node, `computes the ${role}; expected a linear projection, split into heads`);

@@ -11,7 +11,11 @@ import { zeroedInput } from './zeroed_rows';
 
 /** A projection, or the part of it that is used. */
 export interface Projection extends Linear {
+  /** Name of the result with its bias. */
+  readonly projected: string;
   readonly rows: Rows;
+  /** The elements of the bias. */
+  readonly biasRows: Rows;
 }
 
 export interface Projections extends Readonly<Record<Role, Projection>> {
@@ -32,14 +36,16 @@ export function matchProjections(
   splits: Readonly<Record<Role, Omit<HeadSplit, 'position'>>>,
 ): Projections {
   const project = (role: Role): Projection => {
-    const { linear, offset }: Operand = operands[role];
+    const { linear, offset, bias, biasOffset, projected }: Operand = operands[role];
     const { heads, headDim, headStride } = splits[role];
-    return { ...linear, rows: { offset, heads, headDim, headStride } };
+    const rows = { offset, heads, headDim, headStride };
+    const biasRows = biasOffset === null ? rows : { offset: biasOffset, heads, headDim, headStride: headDim };
+    return { ...linear, bias, projected, rows, biasRows };
   };
   const [query, key, value] = [project('query'), project('key'), project('value')];
-  requireShape(node, 'query', query, query.inFeatures, query.inFeatures);
-  requireShape(node, 'key', key, key.inFeatures, query.inFeatures);
-  requireShape(node, 'value', value, key.inFeatures, query.inFeatures);
+  const channels = query.rows.heads * query.rows.headDim;
+  requireShape(node, 'key', key, key.inFeatures, channels);
+  requireShape(node, 'value', value, key.inFeatures, channels);
   const source = sourceOf(search, key.input);
   if (source !== sourceOf(search, value.input)) {
     refuse(node, 'has keys and values of different contexts; expected one context');
@@ -108,7 +114,7 @@ export function traceForward(
       if (contiguousChannels(axes.at(-1)) !== channels) {
         refuse(node, "projects the heads' channels in another order; expected that of the layer");
       }
-      requireShape(node, 'output', linear, channels, channels);
+      requireShape(node, 'output', linear, channels, linear.outFeatures);
       return { output: linear, bias: linear.bias ?? findBias(search, linear) };
     }
     axes = moved;
