@@ -152,6 +152,11 @@ void updateParameters(DiffusionCrossAttention<T>& layer, double learningRate) {
 }
 
 template <class T>
+void updateParameter(DiffusionCrossAttention<T>& layer, const std::string& name, double learningRate) {
+  layer.updateParameter(*layer.parameters().layout().find(name), learningRate);
+}
+
+template <class T>
 void resetState(DiffusionCrossAttention<T>& layer) {
   layer.resetState();
 }
@@ -188,6 +193,7 @@ void bindLayer(const char* name) {
       .function("setParameter", &setParameter<T>)
       .function("clearGradients", &clearGradients<T>)
       .function("updateParameters", &updateParameters<T>)
+      .function("updateParameter", &updateParameter<T>)
       .function("resetState", &resetState<T>)
       .function("diagnostics", &diagnostics<T>);
 }

@@ -1,8 +1,8 @@
 import { checkArray, checkString, fail, readOptions } from './checks';
 import { ArgumentError } from './errors';
 import type { ComputationNode } from './graph';
-import { failInstance } from './instances';
 import { DiffusionCrossAttention } from './layer';
+import { exportLayerGraph } from './layer_graph';
 
 /** Several layers as one graph. */
 export interface ComposedGraph {
@@ -33,12 +33,7 @@ export function composeGraph(
   const given = checkArray('layers', layers, 'an array of layers');
   if (given.length === 0) fail('layers', layers, 'an array of layers');
   if (names !== null && names.length !== given.length) fail('names', names, `${given.length} strings`);
-  const checked = given.map((layer, index) => {
-    if (!DiffusionCrossAttention.isLayer(layer)) {
-      failInstance(`layers[${index}]`, layer, DiffusionCrossAttention);
-    }
-    return layer;
-  });
+  const checked = given.map((layer, index) => DiffusionCrossAttention.stateOf(`layers[${index}]`, layer));
   const inputs: ComputationNode[] = [];
   const outputs: ComputationNode[] = [];
   let context: ComputationNode | null = null;
@@ -49,7 +44,8 @@ export function composeGraph(
       );
     }
     const name = names?.[index] ?? `layer.${index}`;
-    const graph = layer.exportGraph(
+    const graph = exportLayerGraph(
+      layer,
       { name, mask: false },
       { input: `input.${index}`, tokens: `tokens.${index}`, context },
     );

@@ -65,6 +65,8 @@ export interface CoreLayer extends CoreHandle {
   setParameter(name: string, value: CoreTensor): boolean;
   clearGradients(): void;
   updateParameters(learningRate: number): void;
+  /** Updates one parameter and clears its gradient. */
+  updateParameter(name: string, learningRate: number): void;
   resetState(): void;
   diagnostics(): Record<string, string>;
 }
@@ -83,6 +85,25 @@ export type CoreDimensions = readonly [
   outputDim: number,
   norm: number,
 ];
+
+/** Adam for some parameters of a layer. Each call takes that layer. */
+export interface CoreAdam extends CoreHandle {
+  /** Adds a parameter, with moments of zero. */
+  add(layer: CoreLayer, parameter: string): void;
+  /** `step`: its number, from 1. */
+  step(
+    layer: CoreLayer,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    weightDecay: number,
+    step: number,
+  ): void;
+  /** `index`: of the parameters in the order of add. */
+  momentView(index: number, isSquare: boolean): TypedArray;
+  save(layer: CoreLayer, metadata: string): CoreBytes;
+}
 
 export interface CoreGraphNodes extends CoreHandle {
   size(): number;
@@ -184,6 +205,8 @@ export const coreClasses = [
   'TensorFloat64',
   'LayerFloat32',
   'LayerFloat64',
+  'AdamFloat32',
+  'AdamFloat64',
   'PendingForwardFloat32',
   'PendingForwardFloat64',
   'Bytes',
@@ -251,6 +274,8 @@ export interface Core extends CoreModule {
   TensorFloat64: CoreTensorClass;
   LayerFloat32: CoreLayerClass;
   LayerFloat64: CoreLayerClass;
+  AdamFloat32: { create(): CoreAdam };
+  AdamFloat64: { create(): CoreAdam };
   /** `bytes`: the header without its length. `dataBytes`: -1 if unknown. */
   readHeader(bytes: CoreBytes, dataBytes: number): CoreHeader;
   /** Floating-point and integer types. */

@@ -1,4 +1,6 @@
 // What all entries of the layer export, besides `init`.
+export { AdamOptimizer } from './adam_optimizer';
+export type { AdamOptions } from './adam_optimizer';
 export type { DeviceChoice, DeviceOptions } from './accelerator';
 export type { DType, TypedArray } from './core';
 export {

@@ -3,18 +3,18 @@ import { checkBoolean, checkFinite, checkOneOf, checkString, fail, read, readOpt
 import type { DType, TypedArray } from './core';
 import { accelerator } from './current_accelerator';
 import { type ComputationNode, type GraphOptions, checkGraphOptions } from './graph';
-import { guardMethods, lockFields } from './instances';
+import { failInstance, guardMethods, lockFields } from './instances';
 import { BackwardPass } from './layer_backward';
 import { coreCall } from './layer_call';
 import { forwardAsync } from './layer_forward';
-import { exportLayerGraph, type LayerGraph, type LayerGraphNames } from './layer_graph';
+import { exportLayerGraph } from './layer_graph';
 import {
   type AsyncAttentionOptions,
   type AttentionOptions,
   checkLayer,
   type LayerOptions,
 } from './layer_options';
-import { getParameter, setParameter, setParameters } from './layer_parameters';
+import { getParameter, setParameter, setParameters, updateParameters } from './layer_parameters';
 import { LayerState } from './layer_state';
 import type { NumbersLike } from './numbers';
 import { getCore, getRuntimeInfo } from './runtime';
@@ -97,9 +97,10 @@ export class DiffusionCrossAttention {
     lockFields(this);
   }
 
-  /** @internal True for a layer of this copy of the package, false for a proxy of one. */
-  static isLayer(value: unknown): value is DiffusionCrossAttention {
-    return typeof value === 'object' && value !== null && #state in value;
+  /** @internal Returns the state of an argument that is a layer of this copy of the package. */
+  static stateOf(argument: string, value: unknown): LayerState {
+    if (typeof value === 'object' && value !== null && #state in value) return value.#state;
+    failInstance(argument, value, DiffusionCrossAttention);
   }
 
   /**
@@ -165,7 +166,7 @@ export class DiffusionCrossAttention {
   /**
    * Resolves with the result of backward. Runs on the GPU if the forward did (forwardAsync while `training`).
    * The parameters' gradients and contextGradient are in WASM memory afterwards. Await it before
-   * clearGradients or updateParameters, which drop gradients that arrive later.
+   * clearGradients, updateParameters or AdamOptimizer.step, which drop gradients that arrive later.
    */
   async backwardAsync(outputGradient: Tensor, options?: DeviceOptions): Promise<Tensor> {
     return this.#backwardPass.onAnyDevice(outputGradient, options);
@@ -218,16 +219,15 @@ export class DiffusionCrossAttention {
   /** Sets the parameters' gradients to zero. */
   clearGradients(): void {
     this.#state.core.clearGradients();
-    this.#backwardPass.dropGradients();
+    this.#state.gradientsVersion++;
   }
 
-  /** Takes a step of plain gradient descent, p ← p − learningRate·dp, and clears the gradients. */
-  updateParameters(learningRate: number): void {
-    checkFinite('learningRate', learningRate);
-    this.#state.beforeChange();
-    this.#state.core.updateParameters(learningRate);
-    this.#state.parametersVersion++;
-    this.#backwardPass.dropGradients();
+  /**
+   * Takes a step of plain gradient descent, p ← p − learningRate·dp, of all parameters or of those that
+   * `only` names, and clears all gradients. See AdamOptimizer for another rule.
+   */
+  updateParameters(learningRate: number, options?: { only?: readonly string[] }): void {
+    updateParameters(this.#state, learningRate, options);
   }
 
   /** Clears saved activations, contextGradient and cached contexts. The parameters stay. */
@@ -342,14 +342,9 @@ export class DiffusionCrossAttention {
     const names = { input: 'input', tokens: 'tokens', context: null };
     const isArray = read('inputNodes', () => Array.isArray(inputNodes));
     if (!isArray) fail('inputNodes', inputNodes, 'an array to which nodes are appended');
-    const { inputs, output } = this.exportGraph(checked, names);
+    const { inputs, output } = exportLayerGraph(this.#state, checked, names);
     read('inputNodes', () => Array.prototype.push.apply(inputNodes, inputs));
     return output;
-  }
-
-  /** @internal Exports the graph with names that composeGraph chooses. */
-  exportGraph(options: Required<GraphOptions>, names: LayerGraphNames): LayerGraph {
-    return exportLayerGraph(this.#state, options, names);
   }
 
   /**

@@ -22,8 +22,6 @@ export class BackwardPass {
   #backwardCalls = 0;
   #contextGradientCall = 0;
   #contextGradient: Tensor | null = null;
-  /** Increases when the parameters' gradients are cleared. */
-  #gradientsVersion = 0;
 
   constructor(state: LayerState) {
     this.#state = state;
@@ -68,11 +66,6 @@ export class BackwardPass {
     this.#setContextGradient(null, this.#backwardCalls);
   }
 
-  /** Call when the parameters' gradients were cleared: those of calls in progress are not added. */
-  dropGradients(): void {
-    this.#gradientsVersion++;
-  }
-
   inWasm(outputGradient: Tensor): Tensor {
     const { core, dtype } = this.#state;
     const gradient = tensorHandle('outputGradient', outputGradient, dtype);
@@ -113,7 +106,7 @@ export class BackwardPass {
     getCore().checkOutputGradient(outputGradient.shape, expected);
     this.#state.core.requireGradients();
     const call = ++this.#backwardCalls;
-    const version = this.#gradientsVersion;
+    const version = this.#state.gradientsVersion;
     const done = await accelerator()!.backward(this.#state.accelerated, saved, outputGradient, options);
     this.#accept(done, call, version);
     return done.inputGradient;
@@ -122,7 +115,7 @@ export class BackwardPass {
   #accept({ contextGradient, parameterGradients }: AcceleratedBackward, call: number, version: number): void {
     if (this.#state.disposed || call < this.#contextGradientCall) contextGradient?.dispose();
     else this.#setContextGradient(contextGradient, call);
-    if (this.#state.disposed || version !== this.#gradientsVersion) return;
+    if (this.#state.disposed || version !== this.#state.gradientsVersion) return;
     const gradients = this.#state.core.gradientsView();
     let first = 0;
     for (const part of parameterGradients) {

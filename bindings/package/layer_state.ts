@@ -9,6 +9,8 @@ export class LayerState {
   readonly accelerated: AcceleratedLayer;
   /** Increases whenever the parameters change. */
   parametersVersion = 0;
+  /** Increases when the parameters' gradients are cleared: those of calls in progress are not added. */
+  gradientsVersion = 0;
   /** Creates a layer of the core with the same sizes and options. */
   readonly create: () => CoreLayer;
   readonly #owned: Owned<CoreLayer>;
@@ -48,6 +50,15 @@ export class LayerState {
   beforeChange(): void {
     this.#moment?.leave();
     this.#moment = null;
+  }
+
+  /** Changes the parameters by their gradients, which are cleared. */
+  update(change: (core: CoreLayer) => void): void {
+    const { core } = this;
+    this.beforeChange();
+    change(core);
+    this.parametersVersion++;
+    this.gradientsVersion++;
   }
 
   dispose(): void {

@@ -79,11 +79,12 @@ export interface TensorBytes extends StoredTensor {
   readonly bytes: Uint8Array;
 }
 
-/** Returns the tensors of a file in memory. */
-function tensorsOfFile(file: Uint8Array): TensorBytes[] {
+/** Reads a file in memory. */
+export function readFile(file: Uint8Array): { tensors: TensorBytes[]; metadata: Header['metadata'] } {
   const end = headerEnd(file.subarray(0, lengthBytes), file.length);
-  const { tensors } = parseHeader(file.subarray(lengthBytes, end), file.length);
-  return tensors.map((tensor) => ({ ...tensor, bytes: file.subarray(tensor.begin, tensor.end) }));
+  const { tensors, metadata } = parseHeader(file.subarray(lengthBytes, end), file.length);
+  const bytesOf = ({ begin, end: last }: StoredTensor): Uint8Array => file.subarray(begin, last);
+  return { tensors: tensors.map((tensor) => ({ ...tensor, bytes: bytesOf(tensor) })), metadata };
 }
 
 /** Throws WeightsError if two shards of a file have a tensor of the same name. */
@@ -108,13 +109,13 @@ export function checkUnique(shards: readonly (readonly StoredTensor[])[]): void 
  */
 export function tensorsInMemory(weights: unknown): TensorBytes[] | null {
   const single = lastingBytes('weights', weights);
-  if (single !== null) return tensorsOfFile(single);
+  if (single !== null) return readFile(single).tensors;
   if (!read('weights', () => Array.isArray(weights))) return null;
   const shards = checkArray('weights', weights, 'an array of shards');
   if (shards.length === 0) return null;
   const files = shards.map((shard, index) => lastingBytes(`weights[${index}]`, shard));
   if (files.includes(null)) return null;
-  const tensors = files.map((file) => tensorsOfFile(file!));
+  const tensors = files.map((file) => readFile(file!).tensors);
   checkUnique(tensors);
   return tensors.flat();
 }

@@ -37,7 +37,7 @@ const floatTypes = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'];
 const maxListed = 3;
 
 /** Returns the first few of a list, and how many more there are. */
-function list(names: readonly string[]): string {
+export function list(names: readonly string[]): string {
   const more = names.length - maxListed;
   const shown = names
     .slice(0, maxListed)

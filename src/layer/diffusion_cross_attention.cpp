@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "layer/adam_optimizer.hpp"
 #include "layer/attention_maps.hpp"
 #include "layer/backward_pass.hpp"
 #include "layer/call_check.hpp"
@@ -206,6 +207,20 @@ template <class T>
 void DiffusionCrossAttention<T>::updateParameters(double learningRate) {
   finishPending();
   parameters_.stepGradientDescent(static_cast<T>(learningRate));
+  parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::updateParameter(ParameterId id, double learningRate) {
+  finishPending();
+  parameters_.stepGradientDescent(id, static_cast<T>(learningRate));
+  parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::updateParameters(AdamOptimizer<T>& optimizer, const AdamStep& step) {
+  finishPending();
+  optimizer.update(parameters_, step);
   parametersChanged();
 }
 

@@ -22,6 +22,9 @@
 namespace cross_attention::layer {
 
 template <class T>
+class AdamOptimizer;
+struct AdamStep;
+template <class T>
 class ForwardPass;
 template <class T>
 struct Activations;
@@ -98,6 +101,10 @@ class DiffusionCrossAttention {
   void clearGradients();
   /// Updates p ← p - learningRate·dp and clears the gradients.
   void updateParameters(double learningRate);
+  /// Updates one parameter and clears its gradient.
+  void updateParameter(ParameterId id, double learningRate);
+  /// Takes a step of an optimizer of this layer and clears all gradients. Throws kOutOfMemory.
+  void updateParameters(AdamOptimizer<T>& optimizer, const AdamStep& step);
   /// Frees the activations, the gradient of the context and the cached context.
   void resetState();
 

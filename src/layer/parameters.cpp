@@ -8,6 +8,27 @@
 
 namespace cross_attention::layer {
 
+namespace {
+
+template <class T>
+void descend(std::span<T> parameters, std::span<T> allGradients, T learningRate) {
+  T* values = parameters.data();
+  T* gradients = allGradients.data();
+  const auto size = static_cast<Index>(parameters.size());
+  const simd::Vector<T> rate = simd::splat(learningRate);
+  Index index = 0;
+  for (; index + simd::kLanes<T> <= size; index += simd::kLanes<T>) {
+    simd::store(values + index, simd::load(values + index) - rate * simd::load(gradients + index));
+    simd::store(gradients + index, simd::splat(T(0)));
+  }
+  for (; index < size; ++index) {
+    values[index] -= learningRate * gradients[index];
+    gradients[index] = T(0);
+  }
+}
+
+}  // namespace
+
 ParameterLayout::ParameterLayout(const Configuration& configuration) {
   shapes_.fill(Shape{0});
   const auto set = [this](ParameterId id, const Shape& shape) {
@@ -87,19 +108,12 @@ void Parameters<T>::addBiasGradient(ParameterId bias, linalg::MatrixView<const T
 
 template <class T>
 void Parameters<T>::stepGradientDescent(T learningRate) {
-  if (gradients_.empty()) return;
-  T* values = values_.data();
-  T* gradients = gradients_.data();
-  const simd::Vector<T> rate = simd::splat(learningRate);
-  Index index = 0;
-  for (; index + simd::kLanes<T> <= size(); index += simd::kLanes<T>) {
-    simd::store(values + index, simd::load(values + index) - rate * simd::load(gradients + index));
-    simd::store(gradients + index, simd::splat(T(0)));
-  }
-  for (; index < size(); ++index) {
-    values[index] -= learningRate * gradients[index];
-    gradients[index] = T(0);
-  }
+  if (!gradients_.empty()) descend<T>(mutableValues(), {gradients_.data(), gradients().size()}, learningRate);
+}
+
+template <class T>
+void Parameters<T>::stepGradientDescent(ParameterId id, T learningRate) {
+  if (!gradients_.empty()) descend<T>(mutableValues(id), gradients(id), learningRate);
 }
 
 template class Parameters<float>;

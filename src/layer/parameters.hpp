@@ -5,7 +5,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "core/buffer.hpp"
 #include "core/shape.hpp"
@@ -100,9 +99,10 @@ class Parameters {
   void addBiasGradient(ParameterId bias, linalg::MatrixView<const T> gradient, Index firstChannel);
   /// Does nothing if the gradients have no memory.
   void clearGradients() { gradients_.clear(); }
-  /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients. Call touch()
-  /// afterwards.
+  /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients, of all parameters or of
+  /// one. Call touch() afterwards.
   void stepGradientDescent(T learningRate);
+  void stepGradientDescent(ParameterId id, T learningRate);
 
   /// Counts the changes of the values. What was computed from an older version is stale.
   std::uint64_t version() const { return version_; }

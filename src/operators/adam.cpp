@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "layer/adam.hpp"
 #include "operators/rows.hpp"
 
 namespace cross_attention::operators {
@@ -64,9 +65,7 @@ double Adam<T>::update(double learningRate) {
   const auto shrink = static_cast<T>(maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1);
   const auto beta1 = static_cast<T>(options_.beta1);
   const auto beta2 = static_cast<T>(options_.beta2);
-  const auto epsilon = static_cast<T>(options_.epsilon);
-  const auto rate = static_cast<T>(learningRate / (1 - std::pow(options_.beta1, step)));
-  const auto squareFactor = static_cast<T>(1 / (1 - std::pow(options_.beta2, step)));
+  const auto rule = layer::adamRule<T>(learningRate, options_.beta1, options_.beta2, options_.epsilon, step);
   const auto decay = static_cast<T>(std::min(options_.emaDecay, (1 + step) / (10 + step)));
   std::size_t index = 0;
   for (Parameter<T>& parameter : parameters_) {
@@ -82,7 +81,7 @@ double Adam<T>::update(double learningRate) {
         const T scaled = gradient[i] * shrink;
         mean[i] += (T(1) - beta1) * (scaled - mean[i]);
         square[i] += (T(1) - beta2) * (scaled * scaled - square[i]);
-        values[i] -= rate * mean[i] / (std::sqrt(square[i] * squareFactor) + epsilon);
+        values[i] -= rule.step(mean[i], square[i]);
         ema[i] += (T(1) - decay) * (values[i] - ema[i]);
         gradient[i] = T(0);
       }

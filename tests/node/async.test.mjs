@@ -7,6 +7,7 @@ import { keyMask, makeCase, normalTensor, scoped, withCase } from '../support/ca
 import { assertSameBits } from '../support/compare.mjs';
 import { assertRejects } from '../support/errors.mjs';
 import {
+  AdamOptimizer,
   ArgumentError,
   DiffusionCrossAttention,
   DisposedError,
@@ -163,6 +164,7 @@ describe('is not affected by changes after the call', () => {
     setParameters: (layer) => layer.setParameters(new Float32Array(layer.parameterCount)),
     setParameter: (layer, own) => layer.setParameter('to_v.weight', own(Tensor.zeros([64, 48]))),
     updateParameters: (layer) => layer.updateParameters(1),
+    'AdamOptimizer.step': (layer, own) => own(new AdamOptimizer(layer, { weightDecay: 100 })).step(),
     loadWeights: (layer, own) => {
       const other = own(new DiffusionCrossAttention(64, 48, 4, 16, { seed: 77 }));
       layer.loadWeights(other.saveWeights());

@@ -14,6 +14,7 @@ import { assertClose, assertSameBits, assertWithin, relativeError } from '../sup
 import { gradientRelativeBound } from '../support/error_bounds.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import {
+  AdamOptimizer,
   ArgumentError,
   DiffusionCrossAttention,
   DisposedError,
@@ -207,6 +208,7 @@ describe('backward uses the last training forward', () => {
 
   const changes = {
     updateParameters: ({ layer }) => layer.updateParameters(0.1),
+    'AdamOptimizer.step': ({ layer, own }) => own(new AdamOptimizer(layer)).step(),
     setParameters: ({ layer }) => layer.setParameters(layer.getParameters()),
     setParameter: ({ layer, own }) => layer.setParameter('to_out.0.bias', own(Tensor.zeros([24]))),
     loadWeights: ({ layer }) => void layer.loadWeights(layer.saveWeights()),

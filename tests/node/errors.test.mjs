@@ -175,6 +175,7 @@ test('a failed call changes nothing: parameters, gradients, memory and later res
       () => layer.setParameters([1, 2, 3]),
       () => layer.setParameter('to_q.weight', wrongInput),
       () => layer.updateParameters(NaN),
+      () => layer.updateParameters(1, { only: ['to_q'] }),
       () => layer.loadWeights(new Uint8Array(3)),
       () => layer.saveWeights({ dtype: 'F8' }),
       () => layer.exportComputationGraph(null),

@@ -3,7 +3,7 @@
 // expected results.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { compile, DiffusionCrossAttention, Tensor } from 'diffusion-cross-attention';
+import { AdamOptimizer, compile, DiffusionCrossAttention, Tensor } from 'diffusion-cross-attention';
 
 const [queryDim, contextDim, numHeads, side, keys] = [32, 24, 4, 12, 9];
 const inputShape = [2, queryDim, side, side];
@@ -32,6 +32,11 @@ const changes = {
     tensor.dispose();
   },
   updateParameters: (layer, value) => layer.updateParameters(0.01 * value),
+  step: (layer, value) => {
+    const optimizer = new AdamOptimizer(layer, { learningRate: 0.01, weightDecay: value });
+    optimizer.step();
+    optimizer.dispose();
+  },
   loadWeights: (layer, value) => {
     const tensor = Tensor.full([queryDim, queryDim], value / 8);
     layer.loadWeights({ 'to_q.weight': tensor }, { strict: false });

@@ -11,8 +11,8 @@ const isClass = (value) =>
 
 /** Members that are marked @internal: the declared types do not have them. */
 const internal = new Set([
-  ...['getHandle', 'isTensor', 'isLayer', 'isNode', 'isWeightFile', 'wrap'],
-  ...['accelerated', 'content', 'exportGraph', 'origin'],
+  ...['getHandle', 'isTensor', 'isNode', 'stateOf', 'isWeightFile', 'wrap'],
+  ...['accelerated', 'content', 'origin'],
 ]);
 
 function membersOf(owner, prefix, kinds) {
@@ -68,6 +68,7 @@ const dtype = of('float32', 'float64');
 const device = of('wasm', 'auto', undefined);
 const numbers = from((_, pick) => [[1, 2, 3, 4], new Float32Array(4), [true, false], [1n]][pick % 4]);
 const name = of('to_q.weight', 'to_out.0.bias', 'other');
+const only = list(of('to_q.weight', 'to_out.0.bias'), of('to_k.weight'));
 const input = from((world, pick) => world.get(pick % 2 === 0 ? 'input' : 'image'));
 const context = from((world, pick) => (pick % 3 === 0 ? null : world.get('context')));
 const mask = from((world, pick) => (pick % 2 === 0 ? null : world.get('mask')));
@@ -144,7 +145,7 @@ const signaturesOfLayer = {
   [`${path}#backward`]: [gradient],
   [`${path}#backwardAsync`]: [gradient, record({ device, location: of('wasm', undefined) })],
   [`${path}#setParameters`]: [from((world) => world.parameters())],
-  [`${path}#updateParameters`]: [rate],
+  [`${path}#updateParameters`]: [rate, record({ only })],
   [`${path}#getParameterShape`]: [name],
   [`${path}#getParameter`]: [name],
   [`${path}#setParameter`]: [name, anyTensor],
@@ -154,6 +155,13 @@ const signaturesOfLayer = {
   [`${path}#saveWeights`]: [record({ prefix: of('a.'), dtype: of('F32', 'F16') })],
   [`${path}#attentionMaps`]: [input, context, record({ mask, heads: of('mean', 'all') })],
   [`${path}#exportComputationGraph`]: [list(), graphOptions],
+};
+const betas = list(of(0.9, 0), of(0.999));
+const adamOptions = record({ learningRate: rate, betas, epsilon: of(1e-8), weightDecay: of(0, 0.1), only });
+const signaturesOfAdam = {
+  'new main.AdamOptimizer': [from((world) => world.get('layer')), adamOptions],
+  'main.AdamOptimizer#step': [record({ learningRate: rate })],
+  'main.AdamOptimizer#loadState': [from((world) => world.get('adamState'))],
 };
 const signaturesOfGraphs = {
   'main.CompiledGraph#run': compiledInputs,
@@ -250,6 +258,7 @@ const signatures = {
   ...Object.fromEntries(Object.entries(signaturesOfMain).map(([key, value]) => [`main.${key}`, value])),
   ...signaturesOfTensor,
   ...signaturesOfLayer,
+  ...signaturesOfAdam,
   ...signaturesOfGraphs,
   ...signaturesOfDenoiser,
 };

@@ -1,5 +1,13 @@
 // The objects of one run of surface_fuzz.mjs: small ones of every class, made when they are first needed.
-import { compile, DiffusionCrossAttention, memoryInUse, Tensor, toOnnx, WeightFile } from './package.mjs';
+import {
+  AdamOptimizer,
+  compile,
+  DiffusionCrossAttention,
+  memoryInUse,
+  Tensor,
+  toOnnx,
+  WeightFile,
+} from './package.mjs';
 import { Denoiser, memoryInUse as denoiserMemoryInUse, smallOptions } from './denoiser.mjs';
 
 const layerOf = () => new DiffusionCrossAttention(8, 6, 2, 8, { seed: 1 });
@@ -16,6 +24,8 @@ const files = (() => {
   const model = Denoiser.create({ ...smallOptions, features: 16, textFeatures: 16, blocks: 1, patch: 8 });
   const trainer = model.trainer({ batch: 1 });
   const file = layer.saveWeights();
+  const optimizer = new AdamOptimizer(layer);
+  const adamState = optimizer.saveState();
   const { inputs, output } = nodesOf(layer);
   const onnx = toOnnx(output, inputs);
   const modelFile = model.save();
@@ -28,8 +38,8 @@ const files = (() => {
     rank: 1,
   });
   const loraFile = model.saveLora();
-  for (const object of [tuner, model, layer]) object.dispose();
-  return { file, onnx, modelFile, checkpoint, loraFile };
+  for (const object of [tuner, model, optimizer, layer]) object.dispose();
+  return { file, adamState, onnx, modelFile, checkpoint, loraFile };
 })();
 const loraWord = 'heart';
 
@@ -40,6 +50,7 @@ const makers = {
   context: () => Tensor.randn([1, 3, 6], { seed: 3 }),
   mask: () => Tensor.from([1, 0, 1], [1, 3]),
   layer: layerOf,
+  adamOptimizer: (world) => new AdamOptimizer(world.alive('layer')),
   nodes: (world) => nodesOf(world.alive('layer')),
   node: (world) => world.get('nodes').output,
   denoiser: () => Denoiser.load(files.modelFile),

@@ -164,7 +164,7 @@ export class DiffusionCrossAttention {
   getParameterGradients(): TypedArray;
   clearGradients(): void;
   /** Plain gradient descent: p ← p − learningRate·dp. Then clears the gradients. */
-  updateParameters(learningRate: number): void;
+  updateParameters(learningRate: number, options?: { only?: readonly string[] }): void;
   /** Clears saved activations, contextGradient and cached contexts. Keeps the parameters. */
   resetState(): void;
 
@@ -204,6 +204,26 @@ export class DiffusionCrossAttention {
   getDiagnostics(): Record<string, string>;
   dispose(): void;
   [Symbol.dispose](): void;
+}
+/**
+ * Adam with decoupled weight decay over a layer's parameters (float32 or float64 layers). Its state is in WASM
+ * memory. Defaults: 1e-3, [0.9, 0.999], 1e-8, 0, all parameters.
+ */
+export class AdamOptimizer {
+  constructor(
+    layer: DiffusionCrossAttention,
+    options?: {
+      learningRate?: number;
+      betas?: readonly [number, number];
+      epsilon?: number;
+      weightDecay?: number;
+      only?: readonly string[];
+    },
+  );
+  step(options?: { learningRate?: number }): void; // uses the layer's gradients, then clears them
+  saveState(): Uint8Array; // a safetensors file
+  loadState(bytes: ArrayBuffer | ArrayBufferView): void;
+  dispose(): void;
 }
 export interface WeightLoadValidation {
   matched: string[];

@@ -61,6 +61,7 @@ isEmpty<Violations<contract.Tensor, actual.Tensor>>();
 isEmpty<Violations<contract.DiffusionCrossAttention, actual.DiffusionCrossAttention>>();
 isEmpty<Violations<contract.ComputationNode, actual.ComputationNode>>();
 isEmpty<Violations<contract.CompiledGraph, actual.CompiledGraph>>();
+isEmpty<Violations<contract.AdamOptimizer, actual.AdamOptimizer>>();
 isEmpty<Violations<contract.WeightFile, actual.WeightFile>>();
 isEmpty<Violations<contract.RuntimeInfo, actual.RuntimeInfo>>();
 isEmpty<Violations<contract.CrossAttentionError, actual.CrossAttentionError>>();
@@ -83,6 +84,9 @@ isTrue<
     ? true
     : false
 >();
+type AdamArguments = ConstructorParameters<typeof contract.AdamOptimizer>;
+type ActualAdamArguments = ConstructorParameters<typeof actual.AdamOptimizer>;
+isTrue<AdamArguments[1] extends ActualAdamArguments[1] ? true : false>();
 isTrue<Callable<typeof contract.init, typeof actual.init>>();
 isTrue<Callable<typeof contract.memoryInUse, typeof actual.memoryInUse>>();
 isTrue<Callable<typeof contract.compile, typeof actual.compile>>();

@@ -1,5 +1,6 @@
 // A typical program. It must compile against the package's declarations; wrong calls must not compile.
 import {
+  AdamOptimizer,
   ArgumentError,
   CrossAttentionError,
   DiffusionCrossAttention,
@@ -30,6 +31,17 @@ export async function train(file: ArrayBuffer): Promise<number> {
   const gradient: Tensor = layer.backward(output);
   const contextGradient: Tensor | null = layer.contextGradient;
   layer.updateParameters(0.1);
+  layer.updateParameters(0.1, { only: ['to_q.weight'] as const });
+  const optimizer = new AdamOptimizer(layer, {
+    learningRate: 1e-4,
+    betas: [0.9, 0.99],
+    only: ['to_k.weight'],
+  });
+  optimizer.step();
+  optimizer.step({ learningRate: 1e-5 });
+  const state: Uint8Array = optimizer.saveState();
+  optimizer.loadState(state);
+  optimizer[Symbol.dispose]();
   const result: WeightLoadResult = layer.loadWeights(file, {
     mapping: (name) => (name ? name : null),
     strict: false,
@@ -79,6 +91,8 @@ export function wrongCalls(layer: DiffusionCrossAttention, tensor: Tensor): void
   new Tensor();
   // @ts-expect-error The value of heads does not exist.
   layer.attentionMaps(tensor, null, { heads: 'first' });
+  // @ts-expect-error The second decay is missing.
+  new AdamOptimizer(layer, { betas: [0.9] });
   // @ts-expect-error A dimension is missing.
   new DiffusionCrossAttention(8);
 }

@@ -65,6 +65,7 @@ export const once = files('tests/node', [
 
 /** Tests that depend on the variant: numbers, bits, memory, threads, loading. */
 export const variantTests = files('tests/node', [
+  'adam',
   'address_space',
   'async',
   'attention_maps',

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "allocation/failing_allocations.hpp"
+#include "layer/adam_optimizer.hpp"
 #include "support/comparison.hpp"
 #include "support/folding.hpp"
 #include "support/graph_case.hpp"
@@ -217,6 +218,15 @@ TEST_P(FailingAllocationTest, SaveWeights) {
 
 TEST_P(FailingAllocationTest, Construction) {
   expectSafe([&](FloatCase&) { FloatCase{callShape(folded())}; });
+}
+
+TEST_P(FailingAllocationTest, AdamOptimizer) {
+  expectSafe([](FloatCase& layerCase) {
+    layer::AdamOptimizer<float> optimizer;
+    optimizer.add(layerCase.layer.parameters(), layer::ParameterId::kQuery);
+    optimizer.add(layerCase.layer.parameters(), layer::ParameterId::kOutputBias);
+    layerCase.layer.updateParameters(optimizer, {});
+  });
 }
 
 TEST_P(FailingAllocationTest, SetParametersAndUpdateAllocateNothing) {

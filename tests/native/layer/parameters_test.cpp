@@ -208,6 +208,24 @@ TYPED_TEST(ParametersTest, AStepUpdatesEveryElementAndClearsTheGradients) {
   }
 }
 
+TYPED_TEST(ParametersTest, AStepOfOneParameterLeavesTheOthers) {
+  using T = TypeParam;
+  LayerCase<T> layerCase((CaseShape()));
+  auto& layer = layerCase.layer;
+  layerCase.forwardAndBackward();
+  const std::vector<T> before(layer.parameters().values().begin(), layer.parameters().values().end());
+  const std::vector<T> gradients = layerCase.parameterGradients();
+  layer.updateParameter(ParameterId::kKey, 0.01);
+  const auto key = layer.parameters().values(ParameterId::kKey);
+  const auto first = static_cast<std::size_t>(key.data() - layer.parameters().values().data());
+  for (std::size_t index = 0; index < before.size(); ++index) {
+    const bool isKey = index >= first && index < first + key.size();
+    ASSERT_EQ(layer.parameters().values()[index],
+              isKey ? before[index] - static_cast<T>(0.01) * gradients[index] : before[index]);
+    ASSERT_EQ(layer.parameters().gradients()[index], isKey ? T(0) : gradients[index]);
+  }
+}
+
 TYPED_TEST(ParametersTest, GradientDescentLearnsATarget) {
   using T = TypeParam;
   CaseShape shape;
