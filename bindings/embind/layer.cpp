@@ -157,6 +157,11 @@ void updateParameter(DiffusionCrossAttention<T>& layer, const std::string& name,
 }
 
 template <class T>
+void setTrainable(DiffusionCrossAttention<T>& layer, const std::string& name, bool trainable) {
+  layer.setTrainable(*layer.parameters().layout().find(name), trainable);
+}
+
+template <class T>
 void resetState(DiffusionCrossAttention<T>& layer) {
   layer.resetState();
 }
@@ -194,6 +199,7 @@ void bindLayer(const char* name) {
       .function("clearGradients", &clearGradients<T>)
       .function("updateParameters", &updateParameters<T>)
       .function("updateParameter", &updateParameter<T>)
+      .function("setTrainable", &setTrainable<T>)
       .function("resetState", &resetState<T>)
       .function("diagnostics", &diagnostics<T>);
 }

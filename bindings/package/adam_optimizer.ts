@@ -5,8 +5,8 @@ import { DisposedError, messageOf, WeightsError } from './errors';
 import { Owned } from './handles';
 import { guardMethods } from './instances';
 import { DiffusionCrossAttention } from './layer';
-import { checkOnly } from './layer_parameters';
 import type { LayerState } from './layer_state';
+import { checkParameterNames } from './layer_training';
 import { getCore, lastingBytes } from './runtime';
 import { readFile, type TensorBytes } from './safetensors';
 import { list } from './weight_matching';
@@ -22,7 +22,7 @@ export interface AdamOptions {
   epsilon?: number;
   /** Each step subtracts learningRate · weightDecay · p from a parameter p. At least 0. Default 0. */
   weightDecay?: number;
-  /** Names of the parameters that are updated. Default: all. */
+  /** Names of the parameters that are updated. Default: those that are trainable now, normally all. */
   only?: readonly string[];
 }
 
@@ -63,8 +63,10 @@ export class AdamOptimizer {
     this.#hyperParameters = checkHyperParameters({ learningRate, betas, epsilon, weightDecay });
     this.#layer = DiffusionCrossAttention.stateOf('layer', layer);
     const coreLayer = this.#layer.core;
-    const names = coreLayer.parameterNames();
-    this.#names = only === undefined ? names : checkOnly(only, names);
+    this.#names =
+      only === undefined
+        ? (this.#layer.trainable ?? coreLayer.parameterNames())
+        : checkParameterNames(this.#layer, 'only', only);
     if (this.#names.length === 0) fail('only', [], 'at least one name of a parameter');
     const adam = (this.#layer.dtype === 'float32' ? core.AdamFloat32 : core.AdamFloat64).create();
     this.#adam = new Owned(this, adam);

@@ -67,6 +67,8 @@ export interface CoreLayer extends CoreHandle {
   updateParameters(learningRate: number): void;
   /** Updates one parameter and clears its gradient. */
   updateParameter(name: string, learningRate: number): void;
+  /** False: backward does not compute the gradient of this parameter, which stays as it is. */
+  setTrainable(name: string, trainable: boolean): void;
   resetState(): void;
   diagnostics(): Record<string, string>;
 }

@@ -1,21 +1,22 @@
 import type { DeviceOptions } from './accelerator';
-import { checkBoolean, checkFinite, checkOneOf, checkString, fail, read, readOptions } from './checks';
+import { checkBoolean, checkFinite, checkOneOf, checkString, readOptions } from './checks';
 import type { DType, TypedArray } from './core';
 import { accelerator } from './current_accelerator';
-import { type ComputationNode, type GraphOptions, checkGraphOptions } from './graph';
+import type { ComputationNode, GraphOptions } from './graph';
 import { failInstance, guardMethods, lockFields } from './instances';
 import { BackwardPass } from './layer_backward';
 import { coreCall } from './layer_call';
 import { forwardAsync } from './layer_forward';
-import { exportLayerGraph } from './layer_graph';
+import { exportComputationGraph } from './layer_graph';
 import {
   type AsyncAttentionOptions,
   type AttentionOptions,
   checkLayer,
   type LayerOptions,
 } from './layer_options';
-import { getParameter, setParameter, setParameters, updateParameters } from './layer_parameters';
+import { getParameter, setParameter, setParameters } from './layer_parameters';
 import { LayerState } from './layer_state';
+import { setTrainableParameters, updateParameters } from './layer_training';
 import type { NumbersLike } from './numbers';
 import { getCore, getRuntimeInfo } from './runtime';
 import { type Tensor, wrapTensor } from './tensor';
@@ -230,6 +231,20 @@ export class DiffusionCrossAttention {
     updateParameters(this.#state, learningRate, options);
   }
 
+  /** Names of the parameters whose gradients backward computes. Default: all. */
+  get trainableParameters(): string[] {
+    const all = this.getParameterNames();
+    return this.#state.trainable?.slice() ?? all;
+  }
+
+  /**
+   * Freezes all other parameters: a backward pass does not compute their gradients, which stay as they are,
+   * and takes less time in WebAssembly. Throws ArgumentError for unknown names.
+   */
+  setTrainableParameters(names: readonly string[]): void {
+    setTrainableParameters(this.#state, names);
+  }
+
   /** Clears saved activations, contextGradient and cached contexts. The parameters stay. */
   resetState(): void {
     this.#state.core.resetState();
@@ -338,13 +353,7 @@ export class DiffusionCrossAttention {
    * const compiled = await compile(output, inputs, { inputShapes: [[2, 320, 64, 64], [2, 77, 768]] });
    */
   exportComputationGraph(inputNodes: ComputationNode[], options?: GraphOptions): ComputationNode {
-    const checked = checkGraphOptions(options);
-    const names = { input: 'input', tokens: 'tokens', context: null };
-    const isArray = read('inputNodes', () => Array.isArray(inputNodes));
-    if (!isArray) fail('inputNodes', inputNodes, 'an array to which nodes are appended');
-    const { inputs, output } = exportLayerGraph(this.#state, checked, names);
-    read('inputNodes', () => Array.prototype.push.apply(inputNodes, inputs));
-    return output;
+    return exportComputationGraph(this.#state, inputNodes, options);
   }
 
   /**

@@ -5,6 +5,7 @@ import { ArgumentError } from './errors';
 import { coreCall, outputShape } from './layer_call';
 import { checkDeviceOptions } from './layer_options';
 import type { LayerState } from './layer_state';
+import { addGradients } from './layer_training';
 import { getCore } from './runtime';
 import { checkTensor, type Tensor, tensorHandle, wrapTensor } from './tensor';
 import { moveTo, withTensorsInWasm } from './transfer';
@@ -106,22 +107,22 @@ export class BackwardPass {
     getCore().checkOutputGradient(outputGradient.shape, expected);
     this.#state.core.requireGradients();
     const call = ++this.#backwardCalls;
-    const version = this.#state.gradientsVersion;
+    const { gradientsVersion, trainable } = this.#state;
     const done = await accelerator()!.backward(this.#state.accelerated, saved, outputGradient, options);
-    this.#accept(done, call, version);
+    this.#accept(done, call, gradientsVersion, trainable);
     return done.inputGradient;
   }
 
-  #accept({ contextGradient, parameterGradients }: AcceleratedBackward, call: number, version: number): void {
+  #accept(
+    { contextGradient, parameterGradients }: AcceleratedBackward,
+    call: number,
+    version: number,
+    trainable: readonly string[] | null,
+  ): void {
     if (this.#state.disposed || call < this.#contextGradientCall) contextGradient?.dispose();
     else this.#setContextGradient(contextGradient, call);
     if (this.#state.disposed || version !== this.#state.gradientsVersion) return;
-    const gradients = this.#state.core.gradientsView();
-    let first = 0;
-    for (const part of parameterGradients) {
-      for (let index = 0; index < part.length; ++index) gradients[first + index]! += part[index]!;
-      first += part.length;
-    }
+    addGradients(this.#state, parameterGradients, trainable);
   }
 
   /** Repeats in WebAssembly a forward that ran on the GPU, for a backward in WebAssembly. */

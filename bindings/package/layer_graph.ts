@@ -1,6 +1,7 @@
 // Export of a layer as a computation graph, and the layer that an output node belongs to.
 import type { AcceleratedLayer } from './accelerator';
-import { type ComputationNode, type GraphOptions, wrapNodes } from './graph';
+import { fail, read } from './checks';
+import { checkGraphOptions, type ComputationNode, type GraphOptions, wrapNodes } from './graph';
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
 
@@ -61,4 +62,19 @@ export function exportLayerGraph(
     mask: options.mask ? inputs.at(-1)! : null,
   });
   return { inputs, output };
+}
+
+/** See DiffusionCrossAttention.exportComputationGraph. */
+export function exportComputationGraph(
+  state: LayerState,
+  inputNodes: ComputationNode[],
+  options: GraphOptions | undefined,
+): ComputationNode {
+  const checked = checkGraphOptions(options);
+  const names = { input: 'input', tokens: 'tokens', context: null };
+  const isArray = read('inputNodes', () => Array.isArray(inputNodes));
+  if (!isArray) fail('inputNodes', inputNodes, 'an array to which nodes are appended');
+  const { inputs, output } = exportLayerGraph(state, checked, names);
+  read('inputNodes', () => Array.prototype.push.apply(inputNodes, inputs));
+  return output;
 }

@@ -1,6 +1,6 @@
 // Access to the parameters of a layer, all at once or by name.
-import { checkArray, checkFinite, checkString, readOptions, show } from './checks';
-import { ArgumentError, ShapeError } from './errors';
+import { checkString } from './checks';
+import { ShapeError } from './errors';
 import type { LayerState } from './layer_state';
 import { checkNumbers, type NumbersLike } from './numbers';
 import { Tensor, tensorHandle } from './tensor';
@@ -38,31 +38,4 @@ export function setParameter(state: LayerState, name: string, value: Tensor): bo
   const isSet = state.core.setParameter(name, handle);
   if (isSet) state.parametersVersion++;
   return isSet;
-}
-
-/** Returns the parameters that an option `only` names, in the order of all `names`. */
-export function checkOnly(only: unknown, names: readonly string[]): string[] {
-  const given = checkArray('only', only, 'an array of names of parameters');
-  given.forEach((name, index) => checkString(`only[${index}]`, name));
-  const unknown = given.filter((name) => !names.includes(name as string));
-  if (unknown.length > 0) {
-    throw new ArgumentError(`only has the unknown names ${show(unknown)}; expected some of ${show(names)}`);
-  }
-  return names.filter((name) => given.includes(name));
-}
-
-/** See DiffusionCrossAttention.updateParameters. */
-export function updateParameters(
-  state: LayerState,
-  learningRate: number,
-  options: { only?: readonly string[] } | undefined,
-): void {
-  const { only } = readOptions('options', options, ['only']);
-  checkFinite('learningRate', learningRate);
-  const names = only === undefined ? null : checkOnly(only, state.core.parameterNames());
-  state.update((core) => {
-    if (names === null) return core.updateParameters(learningRate);
-    for (const name of names) core.updateParameter(name, learningRate);
-    core.clearGradients();
-  });
 }

@@ -11,6 +11,8 @@ export class LayerState {
   parametersVersion = 0;
   /** Increases when the parameters' gradients are cleared: those of calls in progress are not added. */
   gradientsVersion = 0;
+  /** The parameters whose gradients are computed, in their order. Null: all. */
+  trainable: string[] | null = null;
   /** Creates a layer of the core with the same sizes and options. */
   readonly create: () => CoreLayer;
   readonly #owned: Owned<CoreLayer>;

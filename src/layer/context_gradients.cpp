@@ -116,6 +116,7 @@ void ContextGradients<T>::weightGradientRows(Index kvBatch, Index firstRow, Inde
     if (bias == ParameterId::kValueBias || configuration_.hasNorm()) {
       parameters_.addBiasGradient(bias, gradientRows, firstRow);
     }
+    if (!parameters_.isTrainable(id)) return;
     const RowPanels<T> left = packRows<T>(gradientRows, memory);
     linalg::multiply<T>(left, columnPanels<const T>(contextPanels_.data(), keys, contextDim),
                         rowMajor(parameters_.gradients(id).data() + firstRow * contextDim, rows, contextDim),

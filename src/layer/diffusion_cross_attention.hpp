@@ -93,6 +93,8 @@ class DiffusionCrossAttention {
   /// Returns false and does nothing if no parameter has this name. Throws kShape if `value` has another
   /// shape.
   bool setParameter(std::string_view name, const Tensor<T>& value);
+  /// If false, backward does not compute the gradient of this parameter, which stays as it is. Default true.
+  void setTrainable(ParameterId id, bool trainable) { parameters_.setTrainable(id, trainable); }
   /// Allocates the gradients before gradients that were computed elsewhere are added.
   void requireGradients() { parameters_.requireGradients(); }
   /// Returns the values of a parameter to be overwritten before the next call. What was computed from them is

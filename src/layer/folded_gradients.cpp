@@ -166,9 +166,11 @@ void FoldedGradients<T>::unfoldKeys(Index kvBatch, Index head, Scratch& scratch)
   const Index headDim = task_.configuration.headDim();
   const Index keys = projected().keyCount(kvBatch);
   const ColumnPanels<const T> gradient = ofHead(foldedKeyGradient_, channels, kvBatch, head);
-  T* weightGradient = task_.parameters.gradients(ParameterId::kQuery).data() + head * headDim * channels;
-  linalg::multiply<T>(projected().keysTransposed(kvBatch, head), gradient,
-                      rowMajor(weightGradient, headDim, channels), Start::kAccumulate);
+  if (task_.parameters.isTrainable(ParameterId::kQuery)) {
+    T* weightGradient = task_.parameters.gradients(ParameterId::kQuery).data() + head * headDim * channels;
+    linalg::multiply<T>(projected().keysTransposed(kvBatch, head), gradient,
+                        rowMajor(weightGradient, headDim, channels), Start::kAccumulate);
+  }
 
   linalg::multiply<T>(
       task_.weights.ofHead(PackedWeight::kQueryPerHead, head),
@@ -185,14 +187,15 @@ void FoldedGradients<T>::unfoldValues(Index kvBatch, Index head, Scratch& scratc
   const ColumnPanels<T> gradient =
       linalg::packTransposed<T>(ofHead(foldedValueGradient_, channels, kvBatch, head),
                                 scratch.take<T>(columnPanelsSize<T>(channels, keys)));
-  const RowPanels<T> gradientRows = packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys)));
-  linalg::multiply<T>(gradientRows,
-                      linalg::packTransposed<T>(projected().valueColumns(kvBatch, head),
-                                                scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
-                      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels,
-                               task_.configuration.innerDim())
-                          .columnRange(head * headDim, headDim),
-                      Start::kAccumulate);
+  if (task_.parameters.isTrainable(ParameterId::kOutput)) {
+    linalg::multiply<T>(packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(channels, keys))),
+                        linalg::packTransposed<T>(projected().valueColumns(kvBatch, head),
+                                                  scratch.take<T>(columnPanelsSize<T>(keys, headDim))),
+                        rowMajor(task_.parameters.gradients(ParameterId::kOutput).data(), channels,
+                                 task_.configuration.innerDim())
+                            .columnRange(head * headDim, headDim),
+                        Start::kAccumulate);
+  }
   linalg::multiply<T>(task_.weights.ofHead(PackedWeight::kOutputTransposedPerHead, head), gradient,
                       task_.keyGradients.rows(task_.keyGradients.values, head * headDim, headDim,
                                               roundUp(keys, kTileColumns<T>)));

@@ -23,12 +23,13 @@ class NormGradients {
   T* weight(Index head) { return sums_.data() + 2 * head * headDim_; }
   T* bias(Index head) { return weight(head) + headDim_; }
 
-  /// Adds the sums to the gradients of the parameters, those of the bias if one is given and the layer has it,
-  /// and clears them.
+  /// Adds the sums to the gradients of the trainable parameters, those of the bias if one is given and the
+  /// layer has it, and clears them.
   void addTo(Parameters<T>& parameters, ParameterId weightId, std::optional<ParameterId> biasId) {
-    const bool hasBias = biasId && parameters.layout().has(*biasId);
+    const bool hasWeight = parameters.isTrainable(weightId);
+    const bool hasBias = biasId && parameters.layout().has(*biasId) && parameters.isTrainable(*biasId);
     for (Index head = 0; head < heads_; ++head) {
-      add(weight(head), parameters.gradients(weightId));
+      if (hasWeight) add(weight(head), parameters.gradients(weightId));
       if (hasBias) add(bias(head), parameters.gradients(*biasId));
     }
     sums_.clear();

@@ -95,7 +95,7 @@ void Parameters<T>::requireGradients() {
 template <class T>
 void Parameters<T>::addBiasGradient(ParameterId bias, linalg::MatrixView<const T> gradient,
                                     Index firstChannel) {
-  if (!layout_.has(bias)) return;
+  if (!layout_.has(bias) || !isTrainable(bias)) return;
   T* sums = gradients(bias).data() + firstChannel;
   for (Index channel = 0; channel < gradient.rows; ++channel) {
     T sum = T(0);

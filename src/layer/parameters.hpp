@@ -94,8 +94,13 @@ class Parameters {
     return part(std::span<T>(gradients_.data(), static_cast<std::size_t>(size())), id);
   }
 
-  /// Adds the sums over the tokens to the gradient of a bias, if the layer has it. `gradient`: channels ×
-  /// tokens, where the first row is channel `firstChannel`.
+  /// If false, backward passes do not compute the gradient of this parameter, which stays as it is. Default
+  /// true.
+  bool isTrainable(ParameterId id) const { return !frozen_[static_cast<std::size_t>(id)]; }
+  void setTrainable(ParameterId id, bool trainable) { frozen_[static_cast<std::size_t>(id)] = !trainable; }
+
+  /// Adds the sums over the tokens to the gradient of a bias, if the layer has it and it is trainable.
+  /// `gradient`: channels × tokens, where the first row is channel `firstChannel`.
   void addBiasGradient(ParameterId bias, linalg::MatrixView<const T> gradient, Index firstChannel);
   /// Does nothing if the gradients have no memory.
   void clearGradients() { gradients_.clear(); }
@@ -118,6 +123,7 @@ class Parameters {
   ParameterLayout layout_;
   Buffer<T> values_;
   Buffer<T> gradients_;
+  std::array<bool, kParameterNames.size()> frozen_{};
   std::uint64_t version_ = 1;
 };
 

@@ -173,11 +173,13 @@ void PlainGradients<T>::transposeRows(Index tokens, Index firstRow, Index maxRow
 template <class T>
 void PlainGradients<T>::queryWeightGradient(Index tokens, Index firstRow, Index rows, Scratch& scratch) {
   const ColumnPanels<T> gradient = chunkPanels(queryGradient_, tokens).depthRange(firstRow, rows);
-  linalg::multiply<T>(packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
-                      columnPanels<const T>(inputTransposed_.data(), tokens, queryDim()),
-                      rowMajor(task_.parameters.gradients(ParameterId::kQuery).data() + firstRow * queryDim(),
-                               rows, queryDim()),
-                      Start::kAccumulate);
+  if (task_.parameters.isTrainable(ParameterId::kQuery)) {
+    linalg::multiply<T>(packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
+                        columnPanels<const T>(inputTransposed_.data(), tokens, queryDim()),
+                        rowMajor(task_.parameters.gradients(ParameterId::kQuery).data() + firstRow * queryDim(),
+                                 rows, queryDim()),
+                        Start::kAccumulate);
+  }
   if (queryProjection_.bias == nullptr) return;
   for (Index panel = 0; panel < gradient.panels(); ++panel) {
     task_.parameters.addBiasGradient(ParameterId::kQueryBias, attention::panelMatrix(gradient, panel),
@@ -190,12 +192,14 @@ void PlainGradients<T>::outputWeightGradient(Index batchRow, Index begin, Index 
                                              Index rows, Scratch& scratch) {
   const ColumnPanels<T> gradient =
       columnPanels(outputGradient_.data(), outputDim(), tokens).depthRange(firstRow, rows);
-  linalg::multiply<T>(
-      packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
-      columnPanels<const T>(attendedTransposed_.data(), tokens, innerDim()),
-      rowMajor(task_.parameters.gradients(ParameterId::kOutput).data() + firstRow * innerDim(), rows,
-               innerDim()),
-      Start::kAccumulate);
+  if (task_.parameters.isTrainable(ParameterId::kOutput)) {
+    linalg::multiply<T>(
+        packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
+        columnPanels<const T>(attendedTransposed_.data(), tokens, innerDim()),
+        rowMajor(task_.parameters.gradients(ParameterId::kOutput).data() + firstRow * innerDim(), rows,
+                 innerDim()),
+        Start::kAccumulate);
+  }
   task_.parameters.addBiasGradient(
       ParameterId::kOutputBias, task_.outputGradientTokens(batchRow, begin, tokens).rowRange(firstRow, rows),
       firstRow);

@@ -214,6 +214,8 @@ test('after dispose all members of the layer throw DisposedError, except for its
     getParameterGradients: () => layer.getParameterGradients(),
     clearGradients: () => layer.clearGradients(),
     updateParameters: () => layer.updateParameters(1),
+    trainableParameters: () => layer.trainableParameters,
+    setTrainableParameters: () => layer.setTrainableParameters([]),
     resetState: () => layer.resetState(),
     getParameterNames: () => layer.getParameterNames(),
     namedParameterCount: () => layer.namedParameterCount,

@@ -4,7 +4,13 @@ import { afterEach, describe, test } from 'node:test';
 import { joinParameters, normalTensor, scoped, splitParameters, withCase } from '../support/cases.mjs';
 import { assertClose, assertSameBits } from '../support/compare.mjs';
 import { assertThrows } from '../support/errors.mjs';
-import { ArgumentError, DiffusionCrossAttention, memoryInUse, Tensor } from '../support/package.mjs';
+import {
+  AdamOptimizer,
+  ArgumentError,
+  DiffusionCrossAttention,
+  memoryInUse,
+  Tensor,
+} from '../support/package.mjs';
 import { forward } from '../support/reference.mjs';
 import { backward } from '../support/reference_backward.mjs';
 
@@ -173,3 +179,71 @@ test('the reference and the layer agree on the names and order of the parameters
       [16, 24, 24, 16, 4],
     );
   }));
+
+describe('trainable parameters', () => {
+  const size = { batch: 2, height: 4, queryDim: 8, contextDim: 6, numHeads: 2, length: 5 };
+  const names = ['to_q.weight', 'to_k.weight', 'to_v.weight', 'to_out.0.weight', 'to_out.0.bias'];
+
+  const gradientsOf = async ({ layer, input, context }, isAsync) => {
+    layer.training = true;
+    return scoped(async (own) => {
+      const outputGradient = own(normalTensor(input.shape, 9, { dtype: layer.dtype }));
+      own(layer.forwardWithContext(input, context));
+      const backwardPass = isAsync ? layer.backwardAsync(outputGradient) : layer.backward(outputGradient);
+      const inputGradient = own(await backwardPass).data();
+      return [inputGradient, layer.contextGradient.data(), layer.getParameterGradients()];
+    });
+  };
+
+  for (const isAsync of [false, true]) {
+    for (const trainable of [[], ['to_k.weight', 'to_v.weight'], ['to_out.0.bias'], names]) {
+      test(`${isAsync ? 'backwardAsync' : 'backward'}: only ${JSON.stringify(trainable)}`, () =>
+        withCase(size, async (made) => {
+          const { layer } = made;
+          assert.deepEqual(layer.trainableParameters, names);
+          const [input, context, all] = await gradientsOf(made, isAsync);
+          layer.clearGradients();
+          layer.setTrainableParameters([...trainable].reverse());
+          assert.deepEqual(layer.trainableParameters, trainable);
+          layer.trainableParameters.push('to_x');
+          const actual = await gradientsOf(made, isAsync);
+          const parts = splitParameters(layer, all);
+          Object.keys(parts).forEach((key, index) => {
+            if (!trainable.includes(names[index])) parts[key].fill(0);
+          });
+          assertSameBits(actual[0], input, 'input gradient');
+          assertSameBits(actual[1], context, 'context gradient');
+          assertSameBits(Float64Array.from(actual[2]), joinParameters(parts), 'gradients');
+          layer.setTrainableParameters(names);
+          layer.clearGradients();
+          assertSameBits((await gradientsOf(made, isAsync))[2], all, 'gradients');
+        }));
+    }
+  }
+
+  test('frozen gradients stay as they are, and an AdamOptimizer leaves frozen parameters', () =>
+    withCase(size, async (made, own) => {
+      const { layer } = made;
+      const [, , gradients] = await gradientsOf(made, false);
+      layer.setTrainableParameters([]);
+      await gradientsOf(made, false);
+      assertSameBits(layer.getParameterGradients(), gradients, 'gradients');
+      layer.setTrainableParameters(['to_out.0.bias']);
+      const before = layer.getParameters();
+      const optimizer = own(new AdamOptimizer(layer, { weightDecay: 0.5 }));
+      layer.setTrainableParameters(names);
+      optimizer.step();
+      const after = layer.getParameters();
+      assertSameBits(after.subarray(0, -8), before.subarray(0, -8), 'frozen parameters');
+      assert.ok(after.subarray(-8).every((value, index) => value !== before.at(index - 8)));
+    }));
+
+  test('wrong names are ArgumentErrors and change nothing', () =>
+    withCase(size, ({ layer }) => {
+      layer.setTrainableParameters(['to_q.weight']);
+      for (const wrong of [undefined, null, 'to_q.weight', [1], ['to_k.weight', 'to_q'], new Set(names)]) {
+        assertThrows(() => layer.setTrainableParameters(wrong), ArgumentError, 'names');
+      }
+      assert.deepEqual(layer.trainableParameters, ['to_q.weight']);
+    }));
+});

@@ -146,6 +146,7 @@ const signaturesOfLayer = {
   [`${path}#backwardAsync`]: [gradient, record({ device, location: of('wasm', undefined) })],
   [`${path}#setParameters`]: [from((world) => world.parameters())],
   [`${path}#updateParameters`]: [rate, record({ only })],
+  [`${path}#setTrainableParameters`]: [only],
   [`${path}#getParameterShape`]: [name],
   [`${path}#getParameter`]: [name],
   [`${path}#setParameter`]: [name, anyTensor],
