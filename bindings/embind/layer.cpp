@@ -4,6 +4,7 @@
 
 #include "embind/arrays.hpp"
 #include "embind/push.hpp"
+#include "layer/attention_recorder.hpp"
 #include "layer/diffusion_cross_attention.hpp"
 
 namespace cross_attention::embind {
@@ -49,24 +50,31 @@ DiffusionCrossAttention<T>* create(const val& options) {
 /// JavaScript passes a mask as one of two pointers, depending on its dtype; both are null if there is no
 /// mask.
 template <class T>
-Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64, bool isBoolean) {
+Mask<T> toMask(const Tensor<float>* mask32, const Tensor<double>* mask64, bool isBoolean, bool causal) {
   const auto elements = isBoolean ? layer::MaskElements::kBoolean : layer::MaskElements::kAdditive;
-  if (mask32 != nullptr) return Mask<T>::from(*mask32, elements);
-  if (mask64 != nullptr) return Mask<T>::from(*mask64, elements);
-  return {};
+  Mask<T> mask;
+  if (mask32 != nullptr) mask = Mask<T>::from(*mask32, elements);
+  if (mask64 != nullptr) mask = Mask<T>::from(*mask64, elements);
+  mask.causal = causal;
+  return mask;
 }
 
+/// `recorder`: null if the call is not recorded.
 template <class T>
 Tensor<T>* forward(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
-                   const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean) {
-  return new Tensor<T>(layer.forward(input, context, toMask<T>(mask32, mask64, maskIsBoolean)));
+                   const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean, bool causal,
+                   layer::AttentionRecorder* recorder, const std::string& name, bool conditional) {
+  return new Tensor<T>(layer.forward(input, context, toMask<T>(mask32, mask64, maskIsBoolean, causal),
+                                     {.recorder = recorder, .name = name, .conditional = conditional}));
 }
 
 template <class T>
 std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> startForward(
     DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
-    const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean) {
-  return layer.startForward(input, context, toMask<T>(mask32, mask64, maskIsBoolean));
+    const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean, bool causal,
+    layer::AttentionRecorder* recorder, const std::string& name, bool conditional) {
+  return layer.startForward(input, context, toMask<T>(mask32, mask64, maskIsBoolean, causal),
+                            {.recorder = recorder, .name = name, .conditional = conditional});
 }
 
 template <class T>
@@ -82,8 +90,8 @@ Tensor<T>* contextGradient(DiffusionCrossAttention<T>& layer) {
 template <class T>
 Tensor<T>* attentionMaps(DiffusionCrossAttention<T>& layer, const Tensor<T>& input, const Tensor<T>* context,
                          const Tensor<float>* mask32, const Tensor<double>* mask64, bool maskIsBoolean,
-                         bool allHeads) {
-  return new Tensor<T>(layer.attentionMaps(input, context, toMask<T>(mask32, mask64, maskIsBoolean),
+                         bool causal, bool allHeads) {
+  return new Tensor<T>(layer.attentionMaps(input, context, toMask<T>(mask32, mask64, maskIsBoolean, causal),
                                            allHeads ? layer::MapHeads::kAll : layer::MapHeads::kMean));
 }
 

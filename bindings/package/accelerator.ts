@@ -16,6 +16,26 @@ export interface DeviceOptions {
   location?: Location;
 }
 
+/** Options of a forward. */
+export interface ForwardOptions extends DeviceOptions {
+  /** Why the call must run in WebAssembly, whatever its device; '' if it need not. */
+  wasmReason?: string;
+  /** How the call is recorded; null: not at all. */
+  record?: AcceleratedRecord | null;
+}
+
+/** The recording of a forward on the GPU. One in WebAssembly records itself. */
+export interface AcceleratedRecord {
+  /** The keys of each group. */
+  readonly groups: readonly (readonly number[])[];
+  /** True for the second half of the batch only. */
+  readonly conditional: boolean;
+  /** Throws if the call cannot be recorded. The tensors' shapes fit the layer. */
+  check(): void;
+  /** Receives the sums over the heads, [recorded rows][groups][tokens]. */
+  add(sums: Float32Array): void;
+}
+
 /** The constant sizes of a layer. */
 export interface LayerSizes {
   readonly queryDim: number;
@@ -111,7 +131,7 @@ export interface Accelerator extends GpuMemory {
   forward(
     layer: AcceleratedLayer,
     tensors: CallTensors,
-    options: DeviceOptions,
+    options: ForwardOptions,
     inWasm: (tensors: CallTensors) => Promise<Tensor>,
   ): Promise<AcceleratedForward>;
   /** Computes in WebAssembly, with the parameters of `saved`, if the GPU fails or is not chosen. */

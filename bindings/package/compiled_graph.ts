@@ -143,7 +143,7 @@ export class CompiledGraph {
       return await gpu.run(graph, tensors, { device: this.#gpu.device }, (inWasm) =>
         moment.isCurrent && version === this.#version && !this.#owned.disposed
           ? this.#runInWasm(output, ordered(inWasm))
-          : moment.use((layer) => forwardInWasm(layer, this.#dtype, inWasm, false)),
+          : moment.use((layer) => forwardInWasm(layer, this.#dtype, inWasm)),
       );
     } finally {
       moment.release();

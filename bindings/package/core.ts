@@ -43,11 +43,32 @@ type CallArguments = [
   mask32: CoreTensor | null,
   mask64: CoreTensor | null,
   maskIsBoolean: boolean,
+  causal: boolean,
 ];
 
+export interface CoreRecorder extends CoreHandle {
+  calls(): number;
+  /** Returns [height, width]. `names`: empty for all. */
+  heatMap(
+    group: number,
+    names: readonly string[],
+    normalize: boolean,
+    width: number,
+    height: number,
+  ): CoreTensor;
+  /** Throws as a recorded call with these shapes does. */
+  check(input: readonly number[], length: number, conditional: boolean): void;
+  /** Adds a call that ran on the GPU: sums [rows][groups][tokens] over the heads. */
+  add(name: string, input: readonly number[], heads: number, rows: number, sums: Float32Array): void;
+  reset(): void;
+}
+
+/** `recorder`: null if the call is not recorded. */
+export type RecordArguments = [recorder: CoreRecorder | null, name: string, conditional: boolean];
+
 export interface CoreLayer extends CoreHandle {
-  forward(...call: CallArguments): CoreTensor;
-  startForward(...call: CallArguments): CorePendingForward;
+  forward(...callAndRecord: [...CallArguments, ...RecordArguments]): CoreTensor;
+  startForward(...callAndRecord: [...CallArguments, ...RecordArguments]): CorePendingForward;
   backward(outputGradient: CoreTensor): CoreTensor;
   contextGradient(): CoreTensor | null;
   attentionMaps(...callAndHeads: [...CallArguments, allHeads: boolean]): CoreTensor;
@@ -209,6 +230,7 @@ export const coreClasses = [
   'LayerFloat64',
   'AdamFloat32',
   'AdamFloat64',
+  'AttentionRecorder',
   'PendingForwardFloat32',
   'PendingForwardFloat64',
   'Bytes',
@@ -278,6 +300,8 @@ export interface Core extends CoreModule {
   LayerFloat64: CoreLayerClass;
   AdamFloat32: { create(): CoreAdam };
   AdamFloat64: { create(): CoreAdam };
+  /** `keys`: an array of indices for each group. */
+  AttentionRecorder: { create(size: number, keys: readonly (readonly number[])[]): CoreRecorder };
   /** `bytes`: the header without its length. `dataBytes`: -1 if unknown. */
   readHeader(bytes: CoreBytes, dataBytes: number): CoreHeader;
   /** Floating-point and integer types. */

@@ -2,6 +2,8 @@
 export { AdamOptimizer } from './adam_optimizer';
 export type { AdamOptions } from './adam_optimizer';
 export type { DeviceChoice, DeviceOptions } from './accelerator';
+export { AttentionRecorder } from './attention_recorder';
+export type { HeatMapOptions, RecorderOptions, RecordOptions } from './attention_recorder';
 export type { DType, TypedArray } from './core';
 export {
   AbortedError,

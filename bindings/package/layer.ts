@@ -1,4 +1,5 @@
 import type { DeviceOptions } from './accelerator';
+import { checkRecord, recordArguments } from './attention_recorder';
 import { checkBoolean, checkFinite, checkOneOf, checkString, readOptions } from './checks';
 import type { DType, TypedArray } from './core';
 import { accelerator } from './current_accelerator';
@@ -131,9 +132,10 @@ export class DiffusionCrossAttention {
    * @throws ShapeError or ArgumentError that names the argument.
    */
   forwardWithContext(input: Tensor, context: Tensor | null, options?: AttentionOptions): Tensor {
+    const record = checkRecord(options);
     const call = coreCall(this.dtype, input, context, options);
     const { core } = this.#state;
-    const output = wrapTensor(core.forward(...call), this.dtype);
+    const output = wrapTensor(core.forward(...call, ...recordArguments(record)), this.dtype);
     if (core.training()) this.#backwardPass.save(null, this.#backwardPass.startForward());
     return output;
   }

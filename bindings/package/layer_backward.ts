@@ -1,5 +1,6 @@
 // The backward pass of a layer, on the device of the training forward that it belongs to.
 import type { AcceleratedBackward, DeviceOptions, SavedForward } from './accelerator';
+import { noRecord } from './attention_recorder';
 import { accelerator } from './current_accelerator';
 import { ArgumentError } from './errors';
 import { coreCall, outputShape } from './layer_call';
@@ -134,7 +135,7 @@ export class BackwardPass {
     const wasTraining = core.training();
     core.setTraining(true);
     try {
-      core.forward(...coreCall(dtype, input, context, { mask })).delete();
+      core.forward(...coreCall(dtype, input, context, { mask }), ...noRecord).delete();
     } finally {
       core.setTraining(wasTraining);
     }

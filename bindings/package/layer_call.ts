@@ -1,16 +1,27 @@
 // Arguments of a layer's calls, checked.
 import type { CallTensors, LayerSizes } from './accelerator';
-import { readOptions } from './checks';
+import { checkBoolean, readOptions } from './checks';
 import type { CoreTensor, DType } from './core';
 import type { AttentionOptions } from './layer_options';
 import { checkTensor, type Tensor, tensorHandle } from './tensor';
 
-/** Input, context, the mask as one of two arguments, by its dtype, and whether it is boolean. */
-export type CoreCall = [CoreTensor, CoreTensor | null, CoreTensor | null, CoreTensor | null, boolean];
+/** Input, context, the mask as one of two arguments, by its dtype, whether it is boolean, and causal. */
+export type CoreCall = [
+  CoreTensor,
+  CoreTensor | null,
+  CoreTensor | null,
+  CoreTensor | null,
+  boolean,
+  boolean,
+];
 
 /** Returns the mask of the options; null for none. */
 const readMask = (options: AttentionOptions | undefined): Tensor | null =>
   readOptions('options', options, ['mask']).mask ?? null;
+
+/** Returns `causal` of the options. */
+export const readCausal = (options: AttentionOptions | undefined): boolean =>
+  checkBoolean('options.causal', readOptions('options', options, ['causal']).causal ?? false);
 
 /**
  * Returns the tensors of a call in any memory. Throws ArgumentError or DisposedError that names the argument.
@@ -38,14 +49,15 @@ export function coreCall(
   options: AttentionOptions | undefined,
 ): CoreCall {
   const mask = readMask(options);
+  const causal = readCausal(options);
   const inputHandle = tensorHandle('input', input, dtype);
   // JavaScript passes undefined for an omitted argument.
   const contextHandle = (context ?? null) === null ? null : tensorHandle('context', context, dtype);
-  if (mask === null) return [inputHandle, contextHandle, null, null, false];
+  if (mask === null) return [inputHandle, contextHandle, null, null, false, causal];
   const maskHandle = tensorHandle('mask', mask, null);
   return mask.dtype === 'float32'
-    ? [inputHandle, contextHandle, maskHandle, null, mask.isBoolean]
-    : [inputHandle, contextHandle, null, maskHandle, mask.isBoolean];
+    ? [inputHandle, contextHandle, maskHandle, null, mask.isBoolean, causal]
+    : [inputHandle, contextHandle, null, maskHandle, mask.isBoolean, causal];
 }
 
 /** Returns the shape of a layer's output for an input of this shape: an image, or tokens. */

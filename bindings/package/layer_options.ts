@@ -1,5 +1,6 @@
 import type { DeviceOptions } from './accelerator';
 import type { LayerSizes } from './accelerator';
+import type { RecordOptions } from './attention_recorder';
 import {
   checkBoolean,
   checkDType,
@@ -128,6 +129,16 @@ export interface AttentionOptions {
    * of the batch attends to may have any values, also NaN. Default: no mask.
    */
   mask?: Tensor | null;
+  /**
+   * Causal attention: query i attends to keys j <= i + L - N only, and to those that the mask allows. Keys
+   * above the diagonal cost nothing. Default false.
+   */
+  causal?: boolean;
+  /**
+   * Adds the probabilities of a forward to a recorder. The output has the same bits as without. attentionMaps
+   * does not record.
+   */
+  record?: RecordOptions | null;
 }
 
 /** Options of an asynchronous call. */

@@ -8,6 +8,7 @@ import type {
   CallTensors,
   DeviceChoice,
   DeviceOptions,
+  ForwardOptions,
   SavedForward,
 } from '../package/accelerator';
 import { DeviceError } from '../package/errors';
@@ -44,6 +45,16 @@ import type { Precision } from './weights';
 /** The layer and call of Stable Diffusion 1.5 at 64 × 64, by which `preferred` is chosen. */
 const referenceLayer = plainLayer(320, 768, 8);
 const referenceCall = callSizes(referenceLayer, [2, 320, 64, 64], [2, 77, 768], null);
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
+  let begin = 0;
+  for (const part of parts) {
+    all.set(part, begin);
+    begin += part.length;
+  }
+  return all;
+}
 
 export class WebGpuAccelerator implements Accelerator {
   readonly #devices: DeviceManager;
@@ -110,10 +121,14 @@ export class WebGpuAccelerator implements Accelerator {
   async forward(
     layer: AcceleratedLayer,
     tensors: CallTensors,
-    options: DeviceOptions,
+    options: ForwardOptions,
     inWasm: (tensors: CallTensors) => Promise<Tensor>,
   ): Promise<AcceleratedForward> {
     const call = checkTensors(layer, tensors);
+    const { record = null } = options;
+    record?.check();
+    const firstRow = record?.conditional ? call.input.batch / 2 : 0;
+    const recorded = record && { groups: record.groups, firstRow };
     const location = options.location ?? tensors.input.location;
     const flops = forwardFlops(layer, call);
     const bytes = 4 * elementsOf(call.output);
@@ -132,11 +147,12 @@ export class WebGpuAccelerator implements Accelerator {
           call,
           operandsOf(call, shared, device),
           { version: parametersVersion, values: () => layer.parameters() },
-          { training: layer.training, resident: location === 'webgpu' },
+          { training: layer.training, resident: location === 'webgpu', recorded },
         );
         if (done.saved !== null) {
           saved = new GpuSavedForward(shared, parametersVersion, done.saved, gpuLayer);
         }
+        if (record) record.add(joined(done.sums));
         return { output: toTensor(device, done.result, outputShape(layer, shared.input.shape)), saved };
       } finally {
         gpuLayer.release();

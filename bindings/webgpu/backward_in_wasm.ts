@@ -20,7 +20,8 @@ export async function backwardInWasm(
     withTensorsInWasm(saved, (tensors) =>
       moment.useCopy(async (core) => {
         core.setTraining(true);
-        core.forward(...coreCall('float32', tensors.input, tensors.context, tensors)).delete();
+        const call = coreCall('float32', tensors.input, tensors.context, tensors);
+        core.forward(...call, null, '', false).delete();
         const gradientHandle = tensorHandle('outputGradient', input, 'float32');
         const inputGradient = wrapTensor(core.backward(gradientHandle), 'float32');
         const contextGradient = core.contextGradient();

@@ -1,5 +1,5 @@
 // Runs a call on the chosen device, and in WebAssembly if the GPU fails.
-import type { DeviceChoice, DeviceOptions } from '../package/accelerator';
+import type { DeviceChoice, ForwardOptions } from '../package/accelerator';
 import { DeviceError, OutOfMemoryError } from '../package/errors';
 import type { CallWork } from './cost_model';
 import { LimitError } from './device';
@@ -25,12 +25,12 @@ export class Dispatcher {
   async dispatch<T>(
     owner: object,
     work: CallWork,
-    options: DeviceOptions & { problem: string | null },
+    options: ForwardOptions & { problem: string | null },
     onGpu: (ready: ReadyDevice) => Promise<T>,
     inWasm: () => Promise<T>,
   ): Promise<T> {
     const ready = this.#devices.get();
-    const decision = this.#decide(options.device ?? this.#choice, options.problem, ready, work);
+    const decision = this.#decide(options, ready, work);
     this.record(owner, decisionText(decision));
     if (decision.device === 'webgpu') {
       try {
@@ -73,10 +73,16 @@ export class Dispatcher {
     return this.#decisions.get(owner) ?? null;
   }
 
-  #decide(choice: DeviceChoice, problem: string | null, ready: ReadyDevice | null, work: CallWork): Decision {
+  #decide(
+    options: ForwardOptions & { problem: string | null },
+    ready: ReadyDevice | null,
+    work: CallWork,
+  ): Decision {
     const noFigures = { wasm: null, webgpu: null };
+    const choice = options.device ?? this.#choice;
+    if (options.wasmReason) return { device: 'wasm', reason: options.wasmReason, ...noFigures };
     if (choice === 'wasm') return { device: 'wasm', reason: 'requested', ...noFigures };
-    if (problem !== null) return { device: 'wasm', reason: `webgpu: ${problem}`, ...noFigures };
+    if (options.problem !== null) return { device: 'wasm', reason: `webgpu: ${options.problem}`, ...noFigures };
     if (ready === null) {
       const reason = `webgpu: ${this.#devices.problem ?? 'there is no device yet'}`;
       return { device: 'wasm', reason, ...noFigures };

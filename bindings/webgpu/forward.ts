@@ -3,6 +3,7 @@
 import { type Attention, recordAttention } from './attention';
 import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
+import { type GroupSums, recordGroupSums } from './group_sums';
 import type { Matrix } from './matrix';
 import { type Recording, recordProduct } from './recording';
 import type { Binding } from './recorder';
@@ -172,7 +173,7 @@ export function visibleSource(
 
 /**
  * Records the forward pass of some batch rows. `firsts` are the batch rows of each buffer at which they
- * start.
+ * start. `recorded`: the sums of a recorded call.
  */
 export function recordForward(
   recording: Recording,
@@ -182,6 +183,7 @@ export function recordForward(
   firsts: { input: number; context: number; output: number },
   buffers: CallBuffers,
   saved: Saved | null,
+  recorded: GroupSums | null = null,
 ): void {
   const { device, recorder, scratch, sizes } = recording;
   weights.pack(recorder);
@@ -215,7 +217,8 @@ export function recordForward(
   recordProjection(recording, weights.matrix('value'), weights.bias('valueBias'), source, keyLayout, value);
   const attention = attentionOf(sizes, call, rows, { query, key, value, mask: buffers.mask });
   const output = headMatrix(attended, sizes, input.tokens, rows.count);
-  recordAttention(recording, attention, output, saved?.logSumExp ?? null);
+  recordAttention(recording, attention, output, saved?.logSumExp ?? recorded?.logSumExp ?? null);
+  if (recorded) recordGroupSums(recording, attention, recorded);
   const target = rowsOf(device, call.output, buffers.output, { first: firsts.output, count: rows.count });
   recordOutput(
     recording,

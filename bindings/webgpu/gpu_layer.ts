@@ -4,6 +4,7 @@ import { batchGroups } from './batch_groups';
 import type { CallSizes } from './call';
 import { prepareContext, runWithContext } from './context_call';
 import type { Device } from './device';
+import type { Recorded } from './group_sums';
 import { computeRows } from './inference_call';
 import { LayerResources } from './layer_resources';
 import { elementsOf, type Operand, type Operands, type Result } from './operands';
@@ -24,6 +25,8 @@ export interface ForwardResult {
   result: Result;
   /** Null unless the forward was in training mode. */
   saved: SavedCall | null;
+  /** Sums of a recorded call, [rows][groups][tokens] in parts. */
+  sums: Float32Array[];
 }
 
 /**
@@ -46,23 +49,37 @@ export class GpuLayer extends Shared {
     return this.#resources.device;
   }
 
-  /** `training`: true to store what a backward pass needs. `resident`: true for an output in GPU memory. */
+  /**
+   * `training`: true to store what a backward pass needs. `resident`: true for an output in GPU memory.
+   * `recorded`: what is recorded, if anything.
+   */
   async forward(
     call: CallSizes,
     operands: Operands,
     parameters: ParameterState,
-    { training, resident }: { training: boolean; resident: boolean },
+    {
+      training,
+      resident,
+      recorded = null,
+    }: { training: boolean; resident: boolean; recorded?: Recorded | null },
   ): Promise<ForwardResult> {
     const resources = this.#resources;
     const groups = batchGroups(resources.device, resources.sizes, call, training);
     return this.#withWeights(parameters, async (weights) => {
       const count = elementsOf(call.output);
       const { result, done } = await resources.withResult('output', count, resident, async (target) => {
-        if (training) return trainingForward(resources, call, operands, weights, target);
-        for (const rows of groups) await computeRows(resources, call, operands, weights, rows, target);
-        return null;
+        if (training) {
+          const { saved, sums } = await trainingForward(resources, call, operands, weights, target, recorded);
+          return { saved, sums: sums ? [sums] : [] };
+        }
+        const parts: Float32Array[] = [];
+        for (const rows of groups) {
+          const sums = await computeRows(resources, call, operands, weights, rows, target, recorded);
+          if (sums) parts.push(sums);
+        }
+        return { saved: null, sums: parts };
       });
-      return { result, saved: done };
+      return { result, ...done };
     });
   }
 

@@ -2,7 +2,8 @@
 // results.
 import type { CallSizes } from './call';
 import type { Device } from './device';
-import type { InputBuffers } from './forward';
+import type { BatchRows, InputBuffers, Saved } from './forward';
+import { type GroupSums, packKeys, type Recorded, recordedRows } from './group_sums';
 import {
   elementsOf,
   type Operand,
@@ -62,6 +63,37 @@ export class LayerResources {
     this.upload('input', input);
     this.upload('context', context);
     this.upload('mask', mask);
+  }
+
+  /** Returns the buffers of the sums of some batch rows; null if none of these is recorded. */
+  groupSums(
+    { input }: CallSizes,
+    recorded: Recorded,
+    rows: BatchRows,
+    saved: Pick<Saved, 'logSumExp'> | null,
+  ): GroupSums | null {
+    const groups = recorded.groups.length;
+    const { first, count } = recordedRows(recorded, rows);
+    if (count === 0 || input.tokens === 0) return null;
+    const take = (name: string, elements: number): GPUBuffer => this.scratch.take(name, 4 * elements);
+    return {
+      groups,
+      firstRow: first,
+      rows: count,
+      logSumExp: saved?.logSumExp ?? take('logSumExp', rows.count * this.sizes.numHeads * input.tokens),
+      keys: take('group keys', packKeys(recorded).length),
+      sums: take('group sums', count * groups * input.tokens),
+    };
+  }
+
+  /** Uploads the keys of a recorded call. */
+  uploadKeys(recorded: Recorded | null): void {
+    if (recorded) this.upload('group keys', { values: () => packKeys(recorded) });
+  }
+
+  /** Resolves to sums [rows][groups][tokens]. */
+  readSums({ input }: CallSizes, { groups, rows, sums }: GroupSums): Promise<Float32Array> {
+    return this.device.read(sums, 0, 4 * rows * groups * input.tokens);
   }
 
   /**

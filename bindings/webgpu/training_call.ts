@@ -2,6 +2,7 @@
 import { type GradientBuffers, recordBackward } from './backward';
 import type { CallSizes } from './call';
 import { padded, recordForward, type Saved } from './forward';
+import type { Recorded } from './group_sums';
 import type { LayerResources } from './layer_resources';
 import type { GpuBuffer } from './memory';
 import { elementsOf, type Operand, operandBuffer, type Operands, type Result } from './operands';
@@ -25,14 +26,18 @@ export interface BackwardResult {
   parameterGradients: Float32Array[];
 }
 
-/** Computes `result` for the whole batch. Resolves to what the backward pass needs. */
+/**
+ * Computes `result` for the whole batch. Resolves to what the backward pass needs, and to the sums if the
+ * call is recorded.
+ */
 export async function trainingForward(
   resources: LayerResources,
   call: CallSizes,
   operands: Operands,
   weights: Weights,
   result: Result,
-): Promise<SavedCall> {
+  recorded: Recorded | null,
+): Promise<{ saved: SavedCall; sums: Float32Array | null }> {
   const { device, sizes, submissions } = resources;
   const { input, context } = call;
   const count = elementsOf(call.output);
@@ -45,7 +50,7 @@ export async function trainingForward(
   };
   const releaseBuffers = (): void => buffers.splice(0).forEach((buffer) => buffer.release());
   try {
-    const saved = await submissions.run({
+    const { saved, values } = await submissions.run({
       record: (recorder) => {
         const output = resources.resultBuffer(result, 'output', count);
         const savedBuffers: Saved = {
@@ -58,13 +63,21 @@ export async function trainingForward(
         const rows = { first: 0, count: input.batch };
         const firsts = { input: 0, context: 0, output: 0 };
         const callBuffers = { ...resources.inputBuffers(call, operands), output };
-        recordForward(resources.recording(recorder), weights, call, rows, firsts, callBuffers, savedBuffers);
-        return { savedBuffers, output };
+        const sums = recorded && resources.groupSums(call, recorded, rows, savedBuffers);
+        const recording = resources.recording(recorder);
+        recordForward(recording, weights, call, rows, firsts, callBuffers, savedBuffers, sums);
+        return { savedBuffers, output, sums };
       },
-      upload: () => resources.uploadAll(operands),
-      read: async ({ savedBuffers, output }) => {
-        await resources.readResult(result, output, count);
-        return savedBuffers;
+      upload: () => {
+        resources.uploadAll(operands);
+        resources.uploadKeys(recorded);
+      },
+      read: async ({ savedBuffers, output, sums }) => {
+        const [values] = await Promise.all([
+          sums && resources.readSums(call, sums),
+          resources.readResult(result, output, count),
+        ]);
+        return { saved: savedBuffers, values };
       },
     });
     const sharedWeights = weights.share();
@@ -72,7 +85,7 @@ export async function trainingForward(
       releaseBuffers();
       sharedWeights.release();
     };
-    return { call, operands, weights: sharedWeights, saved, release };
+    return { saved: { call, operands, weights: sharedWeights, saved, release }, sums: values };
   } catch (error) {
     releaseBuffers();
     throw error;

@@ -34,6 +34,7 @@ class TokenBlock {
         begin_(begin),
         tokens_(tokens),
         panels_(ceilDivide(tokens, kColumns)),
+        keys_(task.mask.keysUpTo(begin + tokens - 1, task.keys.rows)),
         query_(task.query.panelRange(begin / kColumns, begin / kColumns + panels_)),
         outputGradient_(task.outputGradient.panelRange(begin / kColumns, begin / kColumns + panels_)) {
     const Index headDim = task.query.depth;
@@ -53,13 +54,12 @@ class TokenBlock {
   }
 
   void run() const {
-    const Index keys = task_.keys.rows;
     for (Index panel = 0; panel < panels_; ++panel) {
       std::fill_n(output(panel), task_.output.depth * kColumns, T(0));
       std::fill_n(queryGradient(panel), task_.query.depth * kColumns, T(0));
     }
     std::fill_n(inverseSums_, panels_ * kColumns, T(0));
-    for (Index key = 0; key < keys; key += task_.keyBlock) {
+    for (Index key = 0; key < keys_; key += task_.keyBlock) {
       computeProbabilities(key);
       addOutput(key);
     }
@@ -70,8 +70,8 @@ class TokenBlock {
       sumOfProducts(output(panel), outputGradient_.panel(panel), task_.output.depth,
                     delta_ + panel * kColumns);
     }
-    for (Index key = 0; key < keys; key += task_.keyBlock) {
-      if (keys > task_.keyBlock) computeProbabilities(key);
+    for (Index key = 0; key < keys_; key += task_.keyBlock) {
+      if (keys_ > task_.keyBlock) computeProbabilities(key);
       normalize(key);
       computeScoreGradients(key);
       addKeyAndValueGradients(key);
@@ -79,7 +79,7 @@ class TokenBlock {
   }
 
  private:
-  Index keysFrom(Index key) const { return std::min(task_.keyBlock, task_.keys.rows - key); }
+  Index keysFrom(Index key) const { return std::min(task_.keyBlock, keys_ - key); }
   T* output(Index panel) const { return task_.output.panel(begin_ / kColumns + panel); }
   T* queryGradient(Index panel) const { return task_.queryGradient.panel(begin_ / kColumns + panel); }
   RowPanels<T> keyRange(const RowPanels<T>& rows, Index key) const {
@@ -147,6 +147,8 @@ class TokenBlock {
   Index begin_;
   Index tokens_;
   Index panels_;
+  /// Keys that the block attends to.
+  Index keys_;
   ColumnPanels<const T> query_;
   ColumnPanels<const T> outputGradient_;
   RowPanels<T> queryRows_;

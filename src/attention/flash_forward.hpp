@@ -1,5 +1,6 @@
 #pragma once
 
+#include "attention/group_sums.hpp"
 #include "attention/scores.hpp"
 
 namespace cross_attention::attention {
@@ -14,6 +15,7 @@ struct FlashForward {
   Index keyBlock;                         ///< keys at a time, a multiple of kTileRows
   linalg::ColumnPanels<T> output;         ///< headDim × tokens; must not alias the query
   T* logSumExp;                           ///< one per token, or null if not needed
+  GroupSums<T> recorded = {};
 };
 
 /// Computes output = softmax(query · keys + mask) · values, one block of keys at a time with a running
@@ -23,8 +25,8 @@ struct FlashForward {
 template <class T>
 void flashForward(const FlashForward<T>& task, T* scratch);
 
-/// Returns the elements of scratch that flashForward uses.
+/// Returns the elements of scratch that flashForward uses. `groups`: those of the recorded sums.
 template <class T>
-ByteCount flashForwardScratch(Index tokens, Index keyBlock);
+ByteCount flashForwardScratch(Index tokens, Index keyBlock, Index groups = 0);
 
 }  // namespace cross_attention::attention

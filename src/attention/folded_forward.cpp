@@ -27,6 +27,9 @@ void foldedForward(const FoldedForward<T>& task) {
       running.add(scores, task.keysPerHead, factors.data());
       running.inverseSum(factors.data());
       scaleTokens(scores, task.keysPerHead, factors.data());
+      for (const auto& [key, group] : task.recorded.keys) {
+        addRow(scores + key * kColumns, tokens, task.recorded.at(group, token));
+      }
       std::fill(scores + task.keysPerHead * kColumns, scores + task.headStride * kColumns, T(0));
       if (task.logSumExp != nullptr) {
         running.logSumExp(factors.data());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "attention/group_sums.hpp"
 #include "attention/scores.hpp"
 
 namespace cross_attention::attention {
@@ -18,6 +19,7 @@ struct FoldedForward {
   linalg::ColumnPanels<T> probabilities;  ///< heads · headStride × tokens
   T* logSumExp;                           ///< one per token, or null if not needed
   Index logSumExpHeadStride;              ///< elements from one head to the next
+  GroupSums<T> recorded = {};
 };
 
 /// Computes, for each head h, probabilities = softmax(keys of h · input + mask of h), with the rows of all

@@ -66,12 +66,17 @@ Tokens<T> replaceMinusInfinity(const Tokens<T>& values, T replacement) {
 
 template <class T>
 [[gnu::noinline]] void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* scores) {
-  if (mask.data == nullptr) return;
-  for (Index key = 0; key < count; ++key) {
+  for (Index key = 0; mask.data != nullptr && key < count; ++key) {
     T* row = scores + key * kTileColumns<T>;
     const T* values = mask.data + firstKey + key;
     for (Index token = 0; token < tokens; ++token) {
       row[token] += toBaseTwo(values[token * mask.tokenStride]);
+    }
+  }
+  if (!mask.causal.isCausal()) return;
+  for (Index token = 0; token < tokens; ++token) {
+    for (Index key = std::max<Index>(0, mask.causal.keysOf(token) - firstKey); key < count; ++key) {
+      scores[key * kTileColumns<T> + token] = -kInfinity<T>;
     }
   }
 }
@@ -100,6 +105,11 @@ void scaleTokens(T* panel, Index rows, const T* factors) {
     Tokens<T>::each([](auto value, auto by) { return value * by; }, Tokens<T>::load(panel), factor)
         .store(panel);
   }
+}
+
+template <class T>
+void addRow(const T* row, Index tokens, T* sum) {
+  for (Index token = 0; token < tokens; ++token) sum[token] += row[token];
 }
 
 template <class T>
@@ -157,6 +167,7 @@ void RunningSoftmax<T>::logSumExp(T* result) const {
   template void addMask(HeadMask<T>, Index, Index, Index, T*);                                \
   template void toProbabilities(T*, Index, const T*);                                         \
   template void scaleTokens(T*, Index, const T*);                                             \
+  template void addRow(const T*, Index, T*);                                                  \
   template void invertSums(const T*, T*);                                                     \
   template struct RunningSoftmax<T>;
 CROSS_ATTENTION_INSTANTIATE(float)

@@ -28,23 +28,52 @@ inline T toBaseTwo(T score) {
   return std::isfinite(score) ? std::clamp(scaled, Limits::lowest(), Limits::max()) : scaled;
 }
 
-/// The additive mask of one head of one batch row: value (token, key) lies at data[token · tokenStride +
-/// key]. A stride of 0 uses the same row for all tokens. Null data: no mask.
+/// The keys that a token attends to in causal attention: the first so many, one more for each token.
+struct CausalKeys {
+  static constexpr Index kAll = std::numeric_limits<Index>::max();
+
+  /// Keys of the context for the first token; negative if the first tokens attend to none. kAll: attention is
+  /// not causal.
+  Index first = kAll;
+  /// The indices in the context of the keys that a key mask leaves, in ascending order; null for all keys.
+  const Index* indices = nullptr;
+  Index count = 0;
+
+  bool isCausal() const { return first != kAll; }
+  CausalKeys fromToken(Index token) const { return {isCausal() ? first + token : kAll, indices, count}; }
+  /// Returns the number of keys that a token attends to.
+  Index keysOf(Index token) const {
+    if (!isCausal()) return kAll;
+    const Index end = std::max<Index>(0, first + token);
+    return indices == nullptr ? end : std::lower_bound(indices, indices + count, end) - indices;
+  }
+};
+
+/// The mask of one head of one batch row. Value (token, key) of an additive mask lies at data[token ·
+/// tokenStride + key]. A stride of 0 uses the same row for all tokens. Null data: no additive mask.
 template <class T>
 struct HeadMask {
   const T* data = nullptr;
   Index tokenStride = 0;
+  CausalKeys causal = {};
 
   HeadMask fromToken(Index token) const {
-    return {data == nullptr ? nullptr : data + token * tokenStride, tokenStride};
+    return {data == nullptr ? nullptr : data + token * tokenStride, tokenStride, causal.fromToken(token)};
   }
   HeadMask fromHead(Index head, Index headStride) const {
-    return {data == nullptr ? nullptr : data + head * headStride, tokenStride};
+    return {data == nullptr ? nullptr : data + head * headStride, tokenStride, causal};
+  }
+  /// Returns how many of `keys` keys must be computed for tokens up to `token`: whole panels, at least one.
+  /// The others are above the diagonal of causal attention.
+  Index keysUpTo(Index token, Index keys) const {
+    const Index visible = std::min(keys, std::max<Index>(1, causal.keysOf(token)));
+    return std::min(keys, roundUp(visible, linalg::kTileRows<T>));
   }
 };
 
-/// Adds the mask to a panel's scores (count × kTileColumns). `firstKey` is the index of the first key in the
-/// mask. `mask` starts at the panel's first token.
+/// Adds the mask to a panel's scores (count × kTileColumns), and replaces those above the diagonal of causal
+/// attention by -infinity. `firstKey` is the index of the first key in the mask. `mask` starts at the panel's
+/// first token.
 template <class T>
 void addMask(HeadMask<T> mask, Index firstKey, Index tokens, Index count, T* scores);
 
@@ -67,6 +96,10 @@ void toProbabilities(T* scores, Index count, const T* shift);
 /// Multiplies each row of a panel (rows × kTileColumns), token by token, by `factors`.
 template <class T>
 void scaleTokens(T* panel, Index rows, const T* factors);
+
+/// Adds a row of a panel to `sum`, which has one value for each of `tokens` tokens.
+template <class T>
+void addRow(const T* row, Index tokens, T* sum);
 
 /// Computes 1 / sum for each of kTileColumns tokens, or 0 if the sum is 0 (a token that may attend to no
 /// key).

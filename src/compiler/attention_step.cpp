@@ -112,7 +112,8 @@ class TypedPass final : public Pass {
 
  private:
   Arguments<T> arguments(const layer::Configuration& configuration) const {
-    layer::Mask<T> mask{inputs_.keyMask, {}, {}};
+    layer::Mask<T> mask;
+    mask.keys = inputs_.keyMask;
     if (inputs_.hasMask && !inputs_.keyMask) mask.additive = tensors_[kMask];
     return Arguments<T>::check(configuration, tensors_[kInput], &tensors_[kContext], mask);
   }

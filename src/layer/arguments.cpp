@@ -20,10 +20,21 @@ Arguments<T> Arguments<T>::check(const Configuration& configuration, const Tenso
 
 template <class T>
 attention::HeadMask<T> Arguments<T>::headMask(Index batchRow, Index head) const {
-  if (!mask.additive) return {};
+  attention::HeadMask<T> result;
+  if (mask.causal) {
+    result.causal.first = context.layout.tokens - layout.tokens + 1;
+    if (mask.keys) {
+      const std::vector<Index>& attended = mask.keys->row(batchRow);
+      result.causal.indices = attended.data();
+      result.causal.count = static_cast<Index>(attended.size());
+    }
+  }
+  if (!mask.additive) return result;
   const Shape& shape = mask.additive->shape();
   const Index batchOffset = shape[0] == 1 ? 0 : batchRow * shape[1] * shape[2] * shape[3];
-  return {mask.additive->data() + batchOffset + head * maskHeadStride(), shape[2] == 1 ? 0 : shape[3]};
+  result.data = mask.additive->data() + batchOffset + head * maskHeadStride();
+  result.tokenStride = shape[2] == 1 ? 0 : shape[3];
+  return result;
 }
 
 template <class T>
@@ -47,7 +58,8 @@ Index Arguments<T>::maskHeadStride() const {
 
 template <class T>
 bool Arguments<T>::foldsContext(const Configuration& configuration) const {
-  if (context.isInput) return false;
+  // Folding would compute what is above the diagonal.
+  if (context.isInput || mask.causal) return false;
   Index keys = context.layout.tokens;
   Index kvBatches = context.layout.batch;
   if (mask.keys) {

@@ -23,7 +23,7 @@ struct Arguments {
   static Arguments check(const Configuration& configuration, const Tensor<T>& input, const Tensor<T>* context,
                          const Mask<T>& mask);
 
-  /// Returns the additive mask of one head of one batch row.
+  /// Returns the additive mask of one head of one batch row, and its causal keys.
   attention::HeadMask<T> headMask(Index batchRow, Index head) const;
   /// True if an additive mask hides a key of a key/value batch from all tokens and heads. `isShared`: all
   /// batch rows use this key/value batch.

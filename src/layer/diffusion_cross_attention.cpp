@@ -69,9 +69,12 @@ PassInputs<T> DiffusionCrossAttention<T>::passInputs() {
 template <class T>
 std::unique_ptr<ForwardPass<T>> DiffusionCrossAttention<T>::makeForward(const Tensor<T>& input,
                                                                         const Tensor<T>* context,
-                                                                        const Mask<T>& mask, Index minTasks) {
+                                                                        const Mask<T>& mask, Index minTasks,
+                                                                        const RecordOptions& record) {
   memory::resetPeak();
   Arguments<T> arguments = Arguments<T>::check(configuration_, input, context, mask);
+  const bool isRecorded = record.recorder != nullptr;
+  if (isRecorded) checkRecording(record, arguments.layout, arguments.context.layout.tokens);
   const bool folded = arguments.foldsContext(configuration_);
   const PassInputs<T> inputs = passInputs();
   // A training step changes the parameters, and with them all keys and values: a copy of the context would be
@@ -79,15 +82,16 @@ std::unique_ptr<ForwardPass<T>> DiffusionCrossAttention<T>::makeForward(const Te
   const ContextForms forms{.transposed = training_, .folded = folded, .cacheable = !training_};
   const PreparedContext<T> prepared =
       prepareContext(inputs, arguments, forms, ForwardPass<T>::requiredWeights(folded), &contextCache_);
-  return std::make_unique<ForwardPass<T>>(inputs, std::move(arguments), prepared,
-                                          ForwardOptions{.training = training_, .minTasks = minTasks});
+  return std::make_unique<ForwardPass<T>>(
+      inputs, std::move(arguments), prepared,
+      ForwardOptions{.training = training_, .minTasks = minTasks, .record = isRecorded ? &record : nullptr});
 }
 
 template <class T>
 Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tensor<T>* context,
-                                              const Mask<T>& mask) {
+                                              const Mask<T>& mask, const RecordOptions& record) {
   const auto start = Clock::now();
-  const auto pass = makeForward(input, context, mask, tasksForThreads());
+  const auto pass = makeForward(input, context, mask, tasksForThreads(), record);
   pass->schedule().run();
   commit(*pass, ++forwardCalls_, millisecondsSince(start));
   return pass->output();
@@ -95,10 +99,10 @@ Tensor<T> DiffusionCrossAttention<T>::forward(const Tensor<T>& input, const Tens
 
 template <class T>
 std::shared_ptr<typename DiffusionCrossAttention<T>::PendingForward> DiffusionCrossAttention<T>::startForward(
-    const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask) {
+    const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask, const RecordOptions& record) {
   const Index minTasks = ThreadPool::shared().canRunInBackground() ? tasksForThreads() : kTasksForSlices;
-  auto pending =
-      std::make_shared<PendingForward>(*this, makeForward(input, context, mask, minTasks), forwardCalls_ + 1);
+  auto pending = std::make_shared<PendingForward>(*this, makeForward(input, context, mask, minTasks, record),
+                                                  forwardCalls_ + 1);
   ++forwardCalls_;
   finishBeforeChange(pending);
   return pending;
@@ -117,6 +121,7 @@ void DiffusionCrossAttention<T>::commit(ForwardPass<T>& pass, std::uint64_t call
     activations_ = std::move(activations);
     savedCall_ = call;
   }
+  pass.commitRecording();
   if (pass.contextWasFinished()) ++statistics_.contextHits;
   contextCache_.store(pass.projected());
   statistics_.forward = finished(pass, milliseconds);

@@ -17,6 +17,7 @@
 #include "layer/diagnostics.hpp"
 #include "layer/mask.hpp"
 #include "layer/parameters.hpp"
+#include "layer/record_options.hpp"
 #include "layer/statistics.hpp"
 
 namespace cross_attention::layer {
@@ -63,14 +64,15 @@ class DiffusionCrossAttention {
   void setTraining(bool training) { training_ = training; }
 
   /// Returns the output, which has the shape of the input with outputDim channels. `context` is null for
-  /// self-attention.
-  Tensor<T> forward(const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask = {});
+  /// self-attention. Recording does not change the bits of the output.
+  Tensor<T> forward(const Tensor<T>& input, const Tensor<T>* context, const Mask<T>& mask = {},
+                    const RecordOptions& record = {});
 
   /// Starts the same forward pass without running it. PendingForward runs it on the background thread, or in
   /// slices of time if there are no threads. The layer finishes it before any change that would affect it.
   class PendingForward;
   std::shared_ptr<PendingForward> startForward(const Tensor<T>& input, const Tensor<T>* context,
-                                               const Mask<T>& mask = {});
+                                               const Mask<T>& mask = {}, const RecordOptions& record = {});
 
   /// Returns dL/d(input) of the last training forward pass and adds to the gradients of the parameters. May
   /// be called more than once for the same forward pass. Throws kArgument if there was no training forward
@@ -125,8 +127,9 @@ class DiffusionCrossAttention {
  private:
   PassInputs<T> passInputs();
   std::unique_ptr<ForwardPass<T>> makeForward(const Tensor<T>& input, const Tensor<T>* context,
-                                              const Mask<T>& mask, Index minTasks);
-  /// Takes over what a finished forward pass leaves: activations, unless those of a later call are saved,
+                                              const Mask<T>& mask, Index minTasks,
+                                              const RecordOptions& record);
+  /// Takes over what a finished forward pass leaves: what it recorded, activations, unless those of a later call are saved,
   /// context and statistics. `call` numbers the forward calls.
   void commit(ForwardPass<T>& pass, std::uint64_t call, double milliseconds);
   void finishPending();

@@ -32,6 +32,9 @@ ForwardPass<T>::ForwardPass(PassInputs<T> inputs, Arguments<T> arguments, const 
         Activations<T>{arguments_, projected_, inputs.parameters.version(),
                        Buffer<T>(ByteCount{layout.batch} * configuration_.numHeads * layout.tokens)});
   }
+  if (options.record != nullptr) {
+    recording_.emplace(*options.record, configuration_.numHeads, layout, *projected_);
+  }
   plan_ = planForward<T>(configuration_, {.batch = layout.batch,
                                           .tokens = layout.tokens,
                                           .keys = projected_->maxKeys(),
@@ -71,7 +74,8 @@ void ForwardPass<T>::addTokenBlocks() {
     scratchBytes += panelsBytes(configuration_.numHeads * headStride);
   } else {
     scratchBytes += panelsBytes(std::max(inner, configuration_.outputDim())) +
-                    Scratch::bytesFor<T>(attention::flashForwardScratch<T>(plan_.tokenBlock, plan_.keyBlock));
+                    Scratch::bytesFor<T>(attention::flashForwardScratch<T>(
+                        plan_.tokenBlock, plan_.keyBlock, recording_ ? recording_->groups() : 0));
   }
   schedule_.add(layout.batch * blocks, scratchBytes, [=, this](Index task, Scratch& scratch) {
     const Index batchRow = task / blocks;
@@ -126,8 +130,10 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
 
   // The input is no longer needed: the outputs of the heads reuse its memory.
   const ColumnPanels<T> attended = linalg::columnPanels(first, inner, count);
-  T* flashScratch = scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock));
   const Index kvBatch = projected_->kvBatchOf(batchRow);
+  const attention::GroupSums<T> recorded = recordedOf(batchRow, kvBatch, begin);
+  T* flashScratch =
+      scratch.take<T>(attention::flashForwardScratch<T>(count, plan_.keyBlock, recorded.groups));
   for (Index head = 0; head < configuration_.numHeads; ++head) {
     attention::flashForward<T>({.query = query.depthRange(head * headDim, headDim),
                                 .keys = projected_->keys(kvBatch, head),
@@ -135,7 +141,8 @@ void ForwardPass<T>::runTokenBlock(Index batchRow, Index begin, Index count, Scr
                                 .mask = arguments_.headMask(batchRow, head).fromToken(begin),
                                 .keyBlock = plan_.keyBlock,
                                 .output = attended.depthRange(head * headDim, headDim),
-                                .logSumExp = logSumExpOf(batchRow, head, begin)},
+                                .logSumExp = logSumExpOf(batchRow, head, begin),
+                                .recorded = recorded},
                                flashScratch);
   }
   projectOutput((*weights_)[PackedWeight::kOutput], attended, linalg::columnPanels(second, outputDim, count),
@@ -163,7 +170,8 @@ void ForwardPass<T>::runFoldedTokenBlock(Index batchRow, Index begin, Index coun
                                .maskHeadStride = arguments_.maskHeadStride(),
                                .probabilities = probabilities,
                                .logSumExp = logSumExpOf(batchRow, 0, begin),
-                               .logSumExpHeadStride = arguments_.layout.tokens});
+                               .logSumExpHeadStride = arguments_.layout.tokens,
+                               .recorded = recordedOf(batchRow, kvBatch, begin)});
   projectOutput(folded.valuesTransposed(kvBatch), probabilities,
                 linalg::columnPanels(memory, outputDim, count), batchRow, begin);
 }

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <optional>
+
 #include "core/schedule.hpp"
 #include "layer/activations.hpp"
 #include "layer/planner.hpp"
 #include "layer/prepared_context.hpp"
 #include "layer/projection.hpp"
+#include "layer/recording.hpp"
 
 namespace cross_attention::layer {
 
@@ -15,6 +18,8 @@ struct ForwardOptions {
   Index minTasks = 1;
   /// The schedule runs more than once, each time after bind: the pass allocates no output.
   bool repeats = false;
+  /// What is recorded, already checked; null: nothing.
+  const RecordOptions* record = nullptr;
 };
 
 /// One forward pass over all tokens. A task computes everything for a block of tokens: query projection,
@@ -46,6 +51,10 @@ class ForwardPass {
   bool contextWasFinished() const { return contextWasFinished_; }
   /// Returns what a backward pass needs and gives it up; null if this is not a training pass.
   std::shared_ptr<const Activations<T>> takeActivations();
+  /// Adds what was recorded to the recorder.
+  void commitRecording() {
+    if (recording_) recording_->commit();
+  }
   /// The sizes of the pass. The caller adds time and memory.
   PassStatistics& statistics() { return statistics_; }
   std::size_t bytesBefore() const { return bytesBefore_; }
@@ -59,6 +68,9 @@ class ForwardPass {
   /// `memory`: of queryDim × tokens.
   linalg::ColumnPanels<T> packInput(Index batchRow, Index begin, Index count, T* memory) const;
   T* logSumExpOf(Index batchRow, Index head, Index token);
+  attention::GroupSums<T> recordedOf(Index batchRow, Index kvBatch, Index begin) {
+    return recording_ ? recording_->ofBlock(batchRow, kvBatch, begin) : attention::GroupSums<T>{};
+  }
   /// `result`: working memory of outputDim × tokens.
   void projectOutput(linalg::RowPanels<T> weight, linalg::ColumnPanels<const T> attended,
                      linalg::ColumnPanels<T> result, Index batchRow, Index begin);
@@ -72,6 +84,7 @@ class ForwardPass {
   std::size_t bytesBefore_;
   Plan plan_{};
   std::shared_ptr<Activations<T>> activations_;
+  std::optional<Recording<T>> recording_;
   Tensor<T> output_;
   Projection<T> queryProjection_;
   /// Null if the output has no bias.

@@ -30,12 +30,14 @@ enum class MaskElements : std::uint8_t {
   kBoolean,   ///< 1 (attend) or 0 (ignore)
 };
 
-/// The mask of a call: a key mask, an additive mask, or neither.
+/// The mask of a call: a key mask, an additive mask, or neither; and whether attention is causal.
 template <class T>
 struct Mask {
   std::shared_ptr<const KeyMask> keys;
   /// Added to the scores; [B, heads, N, L], where all sizes except L may be 1.
   std::optional<Tensor<T>> additive;
+  /// Token i attends to keys j <= i + L - N only.
+  bool causal = false;
   /// The shape of the tensor that the mask was made from, if `from` made it.
   std::optional<Shape> givenShape;
 

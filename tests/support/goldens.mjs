@@ -1,18 +1,7 @@
 // Reads golden files: what diffusers and PyTorch compute. Weights and inputs are not stored: they follow from
 // their names (see tests/goldens/README.md).
 import { readFileSync } from 'node:fs';
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; ++bit) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-function crc32(text) {
-  let crc = 0xffffffff;
-  for (const byte of new TextEncoder().encode(text)) crc = crcTable[(crc ^ byte) & 255] ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
+import { crc32 } from 'node:zlib';
 
 /** Returns `count` numbers from -1 to 1 that follow from a name: murmur3's finalizer of its CRC and the index. */
 export function namedValues(name, count) {

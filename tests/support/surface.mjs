@@ -11,8 +11,8 @@ const isClass = (value) =>
 
 /** Members that are marked @internal: the declared types do not have them. */
 const internal = new Set([
-  ...['getHandle', 'isTensor', 'isNode', 'stateOf', 'isWeightFile', 'wrap'],
-  ...['accelerated', 'content', 'origin'],
+  ...['getHandle', 'isTensor', 'isNode', 'isRecorder', 'isWeightFile', 'stateOf', 'wrap'],
+  ...['accelerated', 'content', 'generation', 'keys', 'origin'],
 ]);
 
 function membersOf(owner, prefix, kinds) {
@@ -74,8 +74,20 @@ const context = from((world, pick) => (pick % 3 === 0 ? null : world.get('contex
 const mask = from((world, pick) => (pick % 2 === 0 ? null : world.get('mask')));
 const gradient = from((world) => world.get('input'));
 const anyTensor = from((world, pick) => world.get(['input', 'image', 'context', 'mask'][pick % 4]));
-const attention = record({ mask });
-const attentionAsync = record({ mask, device, location: of('wasm', undefined) });
+const recorder = from((world) => world.get('recorder'));
+const recorded = {
+  ...record({ recorder, name: of('down', 'mid'), rows: of('all') }, ['recorder']),
+  also: [of(undefined)],
+};
+const attention = record({ mask, causal: flag, record: recorded });
+const attentionAsync = record({
+  ...{ mask, causal: flag, record: recorded },
+  ...{ device, location: of('wasm', undefined) },
+});
+const recorderOptions = record({ size, groups: record({ cat: list(of(0), of(2)) }, ['cat']) }, [
+  'size',
+  'groups',
+]);
 const mapping = from((_, pick) => [(found) => found, () => null, undefined][pick % 3]);
 const naming = record({ prefix: of('', 'a.'), mapping, strict: flag });
 const weights = from((world, pick) => world.weights(pick));
@@ -154,7 +166,7 @@ const signaturesOfLayer = {
   [`${path}#loadWeights`]: [weights, naming],
   [`${path}#loadWeightsFrom`]: [from((world) => world.get('weightFile')), naming],
   [`${path}#saveWeights`]: [record({ prefix: of('a.'), dtype: of('F32', 'F16') })],
-  [`${path}#attentionMaps`]: [input, context, record({ mask, heads: of('mean', 'all') })],
+  [`${path}#attentionMaps`]: [input, context, record({ mask, causal: flag, heads: of('mean', 'all') })],
   [`${path}#exportComputationGraph`]: [list(), graphOptions],
 };
 const betas = list(of(0.9, 0), of(0.999));
@@ -163,6 +175,11 @@ const signaturesOfAdam = {
   'new main.AdamOptimizer': [from((world) => world.get('layer')), adamOptions],
   'main.AdamOptimizer#step': [record({ learningRate: rate })],
   'main.AdamOptimizer#loadState': [from((world) => world.get('adamState'))],
+};
+const signaturesOfRecorder = {
+  'new main.AttentionRecorder': [recorderOptions],
+  'main.AttentionRecorder#heatMap': [of('cat'), record({ normalize: flag, names: list(of('down', 'mid')) })],
+  'main.AttentionRecorder#overlay': [of('cat'), size, size],
 };
 const signaturesOfGraphs = {
   'main.CompiledGraph#run': compiledInputs,
@@ -260,6 +277,7 @@ const signatures = {
   ...signaturesOfTensor,
   ...signaturesOfLayer,
   ...signaturesOfAdam,
+  ...signaturesOfRecorder,
   ...signaturesOfGraphs,
   ...signaturesOfDenoiser,
 };
@@ -296,6 +314,11 @@ export function surface(world) {
 /** The key of the world's object of a class. */
 function receiverOf(type) {
   const name = type.slice(type.indexOf('.') + 1);
-  const keys = { Tensor: 'input', DiffusionCrossAttention: 'layer', ComputationNode: 'node' };
+  const keys = {
+    Tensor: 'input',
+    DiffusionCrossAttention: 'layer',
+    ComputationNode: 'node',
+    AttentionRecorder: 'recorder',
+  };
   return keys[name] ?? `${name[0].toLowerCase()}${name.slice(1)}`;
 }

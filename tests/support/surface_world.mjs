@@ -1,6 +1,7 @@
 // The objects of one run of surface_fuzz.mjs: small ones of every class, made when they are first needed.
 import {
   AdamOptimizer,
+  AttentionRecorder,
   compile,
   DiffusionCrossAttention,
   memoryInUse,
@@ -51,6 +52,7 @@ const makers = {
   mask: () => Tensor.from([1, 0, 1], [1, 3]),
   layer: layerOf,
   adamOptimizer: (world) => new AdamOptimizer(world.alive('layer')),
+  recorder: () => new AttentionRecorder({ size: 4, groups: { cat: [0, 2] } }),
   nodes: (world) => nodesOf(world.alive('layer')),
   node: (world) => world.get('nodes').output,
   denoiser: () => Denoiser.load(files.modelFile),

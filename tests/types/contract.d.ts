@@ -108,6 +108,30 @@ export interface AttentionOptions {
    * attention output of a fully ignored row is zero.
    */
   mask?: Tensor | null;
+  /**
+   * Query i attends to keys j <= i + L - N only. No matrix of it exists, and tiles above the diagonal cost
+   * nothing.
+   */
+  causal?: boolean;
+  /** Adds this call's attention to a recorder under a name. The output is not computed twice. */
+  record?: { recorder: AttentionRecorder; name?: string; rows?: 'all' | 'conditional' };
+}
+/**
+ * Sums a group's probabilities over heads, keys, recorded rows and calls, for each name at the layer's own
+ * H × W. For tokens, N must be a square. rows: 'conditional' is the second half of the batch. forwardAsync
+ * resolves after its sums have arrived.
+ */
+export class AttentionRecorder {
+  constructor(options: { size: number; groups: Readonly<Record<string, readonly number[]>> }); // key indices
+  readonly calls: number;
+  /**
+   * Resizes each name's sum to size × size (bicubic, align_corners false), clamps at 0, divides by heads ·
+   * rows · calls, and averages over the names. normalize: divided by its maximum.
+   */
+  heatMap(group: string, options?: { normalize?: boolean; names?: readonly string[] }): Float32Array;
+  overlay(group: string, width: number, height: number): Uint8ClampedArray; // RGBA
+  reset(): void;
+  dispose(): void;
 }
 /**
  * q = x·Wqᵀ, k = c·Wkᵀ, v = c·Wvᵀ, out = concat(softmax(scale·q·kᵀ + mask)·v over heads)·Woᵀ + bo. No

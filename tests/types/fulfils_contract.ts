@@ -7,21 +7,25 @@ import type * as actual from 'diffusion-cross-attention';
  */
 type Own<T> = T extends contract.Tensor
   ? actual.Tensor
-  : T extends contract.ComputationNode
-    ? actual.ComputationNode
-    : T extends Map<infer Key, infer Value>
-      ? Map<Own<Key>, Own<Value>>
-      : T extends contract.AttentionOptions
-        ? OwnMembers<T>
-        : T extends contract.CompileOptions
-          ? OwnMembers<T>
-          : T extends readonly (infer Element)[]
-            ? Element extends contract.ComputationNode
-              ? actual.ComputationNode[]
-              : T
-            : T extends Record<string, contract.Tensor>
-              ? Record<string, actual.Tensor>
-              : T;
+  : T extends contract.AttentionRecorder
+    ? actual.AttentionRecorder
+    : T extends { recorder: contract.AttentionRecorder }
+      ? OwnMembers<T>
+      : T extends contract.ComputationNode
+        ? actual.ComputationNode
+        : T extends Map<infer Key, infer Value>
+          ? Map<Own<Key>, Own<Value>>
+          : T extends contract.AttentionOptions
+            ? OwnMembers<T>
+            : T extends contract.CompileOptions
+              ? OwnMembers<T>
+              : T extends readonly (infer Element)[]
+                ? Element extends contract.ComputationNode
+                  ? actual.ComputationNode[]
+                  : T
+                : T extends Record<string, contract.Tensor>
+                  ? Record<string, actual.Tensor>
+                  : T;
 type OwnMembers<T> = { [Key in keyof T]: Own<T[Key]> };
 type OwnAll<Arguments extends unknown[]> = { [Index in keyof Arguments]: Own<Arguments[Index]> };
 
@@ -63,6 +67,7 @@ isEmpty<Violations<contract.ComputationNode, actual.ComputationNode>>();
 isEmpty<Violations<contract.CompiledGraph, actual.CompiledGraph>>();
 isEmpty<Violations<contract.AdamOptimizer, actual.AdamOptimizer>>();
 isEmpty<Violations<contract.WeightFile, actual.WeightFile>>();
+isEmpty<Violations<contract.AttentionRecorder, actual.AttentionRecorder>>();
 isEmpty<Violations<contract.RuntimeInfo, actual.RuntimeInfo>>();
 isEmpty<Violations<contract.CrossAttentionError, actual.CrossAttentionError>>();
 isEmpty<Violations<contract.WeightLoadResult, actual.WeightLoadResult>>();
@@ -87,6 +92,13 @@ isTrue<
 type AdamArguments = ConstructorParameters<typeof contract.AdamOptimizer>;
 type ActualAdamArguments = ConstructorParameters<typeof actual.AdamOptimizer>;
 isTrue<AdamArguments[1] extends ActualAdamArguments[1] ? true : false>();
+isTrue<
+  typeof actual.AttentionRecorder extends new (
+    ...args: ConstructorParameters<typeof contract.AttentionRecorder>
+  ) => actual.AttentionRecorder
+    ? true
+    : false
+>();
 isTrue<Callable<typeof contract.init, typeof actual.init>>();
 isTrue<Callable<typeof contract.memoryInUse, typeof actual.memoryInUse>>();
 isTrue<Callable<typeof contract.compile, typeof actual.compile>>();

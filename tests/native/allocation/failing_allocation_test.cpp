@@ -5,6 +5,7 @@
 
 #include "allocation/failing_allocations.hpp"
 #include "layer/adam_optimizer.hpp"
+#include "layer/attention_recorder.hpp"
 #include "support/comparison.hpp"
 #include "support/folding.hpp"
 #include "support/graph_case.hpp"
@@ -159,6 +160,21 @@ TEST_P(FailingAllocationTest, ForwardOnBackgroundThread) {
     const auto pending = layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask);
     pending->runInBackground([] {});
     pending->result();
+  });
+}
+
+/// The recorder outlives the failed calls, which leave nothing in it.
+TEST_P(FailingAllocationTest, RecordedForward) {
+  const Tensor<float> input = otherInput();
+  layer::AttentionRecorder recorder(4, {{1}, {2, 3}});
+  expectSafe([&](FloatCase& layerCase) {
+    recorder.reset();
+    const auto pending =
+        layerCase.layer.startForward(input, layerCase.contextPointer(), layerCase.mask,
+                                     {.recorder = &recorder, .name = "name", .conditional = true});
+    pending->result();
+    EXPECT_EQ(recorder.calls(), 1);
+    recorder.reset();
   });
 }
 

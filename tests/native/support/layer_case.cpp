@@ -207,5 +207,7 @@ std::vector<double> LayerCase<T>::rows(const Tensor<T>& tensor) const {
 
 template class LayerCase<float>;
 template class LayerCase<double>;
+template double maskValue(const Tensor<float>&, Index, Index, Index, Index);
+template double maskValue(const Tensor<double>&, Index, Index, Index, Index);
 
 }  // namespace cross_attention::test
