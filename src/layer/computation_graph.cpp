@@ -224,8 +224,8 @@ const void* LayerConstants::elements(int part) const {
     return isSingle_ ? static_cast<const void*>(&singles_[number]) : &numbers_[number];
   }
   const auto id = static_cast<ParameterId>(part);
-  if (isSingle_) return layer<float>()->parameters().values(id).data();
-  return layer<double>()->parameters().values(id).data();
+  if (isSingle_) return layer<float>()->effectiveParameters().effective(id).data();
+  return layer<double>()->effectiveParameters().effective(id).data();
 }
 
 void LayerConstants::finishBeforeChange(const std::shared_ptr<Finishable>& pending) const {

@@ -60,7 +60,7 @@ void ContextGradients<T>::addStages(Schedule& schedule, Index kvBatch) {
                       [scale](T& value) { value *= scale; });
     } else {
       const ParameterId id = task == 1 ? ParameterId::kKey : ParameterId::kValue;
-      packColumns<T>(rowMajor(parameters_.values(id).data(), channels, contextDim),
+      packColumns<T>(rowMajor(parameters_.effective(id).data(), channels, contextDim),
                      (task == 1 ? keyWeightPanels_ : valueWeightPanels_).data());
     }
   });

@@ -64,6 +64,7 @@ Diagnostics diagnose(const Configuration& configuration, const LayerInfo& info,
   add("contextHits", statistics.contextHits);
   add("parameterBytes", info.parameterBytes);
   add("gradientBytes", info.gradientBytes);
+  if (info.loraBytes > 0) add("loraBytes", info.loraBytes);
   add("packedWeightBytes", info.packedWeightBytes);
   add("contextBytes", info.contextBytes);
   add("activationBytes", info.activationBytes);

@@ -20,6 +20,8 @@ struct LayerInfo {
   std::size_t parameterBytes;
   /// Zero before the first backward pass.
   std::size_t gradientBytes;
+  /// The updates of LoRAs, and the effective parameters.
+  std::size_t loraBytes;
   std::size_t packedWeightBytes;
   /// Keys and values of the cached context.
   std::size_t contextBytes;

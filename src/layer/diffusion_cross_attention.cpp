@@ -56,7 +56,7 @@ template <class T>
 std::shared_ptr<PackedWeights<T>> DiffusionCrossAttention<T>::packedWeights() {
   if (!packedWeights_ || packedWeights_->version() != parameters_.version()) {
     packedWeights_.reset();
-    packedWeights_ = std::make_shared<PackedWeights<T>>(configuration_, parameters_);
+    packedWeights_ = std::make_shared<PackedWeights<T>>(configuration_, effectiveParameters());
   }
   return packedWeights_;
 }
@@ -230,6 +230,33 @@ void DiffusionCrossAttention<T>::updateParameters(AdamOptimizer<T>& optimizer, c
 }
 
 template <class T>
+void DiffusionCrossAttention<T>::setLoraScales(std::span<const double> scales) {
+  finishPending();
+  if (loras_.setScales(scales, parameters_)) parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::removeLora(std::size_t index) {
+  finishPending();
+  if (loras_.remove(index, parameters_)) parametersChanged();
+}
+
+template <class T>
+void DiffusionCrossAttention<T>::mergeLoras() {
+  finishPending();
+  const std::span<const T> effective = effectiveParameters().effective();
+  if (parameters_.hasEffective()) std::ranges::copy(effective, parameters_.mutableValues().begin());
+  loras_.clear(parameters_);
+  parametersChanged();
+}
+
+template <class T>
+const Parameters<T>& DiffusionCrossAttention<T>::effectiveParameters() {
+  loras_.refresh(parameters_, workspace_);
+  return parameters_;
+}
+
+template <class T>
 void DiffusionCrossAttention<T>::resetState() {
   finishPending();
   activations_.reset();
@@ -249,6 +276,7 @@ Diagnostics DiffusionCrossAttention<T>::diagnostics() const {
       .training = training_,
       .parameterBytes = bytesOf(parameters_.size()) + gradientBytes,
       .gradientBytes = gradientBytes,
+      .loraBytes = loras_.bytes() + (parameters_.hasEffective() ? bytesOf(parameters_.size()) : 0),
       .packedWeightBytes = packedWeights_ ? packedWeights_->bytes() : 0,
       .contextBytes = contextCache_.bytes(),
       .activationBytes =

@@ -15,6 +15,7 @@
 #include "layer/configuration.hpp"
 #include "layer/context_cache.hpp"
 #include "layer/diagnostics.hpp"
+#include "layer/loras.hpp"
 #include "layer/mask.hpp"
 #include "layer/parameters.hpp"
 #include "layer/record_options.hpp"
@@ -109,6 +110,20 @@ class DiffusionCrossAttention {
   void updateParameter(ParameterId id, double learningRate);
   /// Takes a step of an optimizer of this layer and clears all gradients. Throws kOutOfMemory.
   void updateParameters(AdamOptimizer<T>& optimizer, const AdamStep& step);
+  /// LoRAs change what passes compute with, not parameters(), whose gradients are those of the effective
+  /// values: dL/dW = dL/dW'. Adds a LoRA without updates, of scale 0.
+  void addLora() { loras_.add(); }
+  /// Adds an update to the last LoRA, whose scale is 0. The caller checks the shapes.
+  void addLoraUpdate(LoraUpdate<T> update) { loras_.addUpdate(std::move(update)); }
+  /// One scale per LoRA, in the order of addLora. If all are 0, passes compute with parameters() again.
+  /// Throws kOutOfMemory; then no scale has changed.
+  void setLoraScales(std::span<const double> scales);
+  void removeLora(std::size_t index);
+  /// Replaces the parameters by their effective values, and removes all LoRAs.
+  void mergeLoras();
+  /// Returns the parameters with current effective values.
+  const Parameters<T>& effectiveParameters();
+
   /// Frees the activations, the gradient of the context and the cached context.
   void resetState();
 
@@ -138,6 +153,7 @@ class DiffusionCrossAttention {
   Configuration configuration_;
   std::shared_ptr<Workspace> workspace_;
   Parameters<T> parameters_;
+  Loras<T> loras_;
   bool training_ = false;
 
   std::shared_ptr<PackedWeights<T>> packedWeights_;

@@ -48,7 +48,7 @@ MatrixView<const T> source(const Parameters<T>& parameters, PackedWeight weight)
   const Packing packing = packingOf(weight);
   const Shape& shape = parameters.shape(packing.parameter);
   const MatrixView<const T> matrix =
-      linalg::rowMajor(parameters.values(packing.parameter).data(), shape[0], shape[1]);
+      linalg::rowMajor(parameters.effective(packing.parameter).data(), shape[0], shape[1]);
   return packing.transposed ? matrix.transposed() : matrix;
 }
 

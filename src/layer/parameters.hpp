@@ -63,7 +63,8 @@ class ParameterLayout {
 };
 
 /// The parameters of a layer and their gradients, each as one flat array. The gradients are zero, and have no
-/// memory, until requireGradients: a layer that is never trained has none.
+/// memory, until requireGradients: a layer that is never trained has none. Effective values, with which
+/// passes compute instead of the layer's own, exist only while LoRAs are in effect.
 template <class T>
 class Parameters {
  public:
@@ -78,11 +79,25 @@ class Parameters {
 
   std::span<const T> values() const { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<const T> values(ParameterId id) const { return part(values(), id); }
-  /// Returns null if the layer does not have the parameter.
-  const T* find(ParameterId id) const { return layout_.has(id) ? values(id).data() : nullptr; }
   // Call touch() after writing values.
   std::span<T> mutableValues() { return {values_.data(), static_cast<std::size_t>(size())}; }
   std::span<T> mutableValues(ParameterId id) { return part(mutableValues(), id); }
+  /// The values that passes compute with: the effective ones if there are any, else the layer's own.
+  std::span<const T> effective() const {
+    return {(hasEffective() ? effective_ : values_).data(), static_cast<std::size_t>(size())};
+  }
+  std::span<const T> effective(ParameterId id) const { return part(effective(), id); }
+  /// Returns the effective values, or null if the layer does not have the parameter.
+  const T* find(ParameterId id) const { return layout_.has(id) ? effective(id).data() : nullptr; }
+  bool hasEffective() const { return !effective_.empty(); }
+  /// Allocates the effective values, uninitialized, unless they have memory. Throws kOutOfMemory.
+  void requireEffective() {
+    if (!hasEffective()) effective_ = Buffer<T>(size());
+  }
+  void dropEffective() { effective_ = Buffer<T>(); }
+  // Require requireEffective.
+  std::span<T> mutableEffective() { return {effective_.data(), static_cast<std::size_t>(size())}; }
+  std::span<T> mutableEffective(ParameterId id) { return part(mutableEffective(), id); }
   /// Allocates the gradients, all zero, unless they have memory. Throws kOutOfMemory.
   void requireGradients();
   /// Empty before requireGradients.
@@ -122,6 +137,7 @@ class Parameters {
 
   ParameterLayout layout_;
   Buffer<T> values_;
+  Buffer<T> effective_;
   Buffer<T> gradients_;
   std::array<bool, kParameterNames.size()> frozen_{};
   std::uint64_t version_ = 1;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <new>
 #include <tuple>
 
@@ -226,6 +227,54 @@ TEST_P(FailingAllocationTest, LoadWeights) {
       weights::decode(*tensor++, layerCase.layer.overwriteParameter(id));
     }
   });
+}
+
+/// As bindings/package/loras.ts loads a LoRA: what was added is removed if its scale cannot be set.
+TEST_P(FailingAllocationTest, LoadLora) {
+  Random random(78);
+  const auto down = normalTensor<float>(random, Shape{2, 8});
+  const auto up = normalTensor<float>(random, Shape{8, 2});
+  expectSafe([&](FloatCase& layerCase) {
+    layerCase.layer.addLora();
+    try {
+      layerCase.layer.addLoraUpdate({layer::ParameterId::kQuery, down, up, 1});
+      layerCase.layer.setLoraScales(std::array{1.0});
+    } catch (...) {
+      layerCase.layer.removeLora(0);
+      throw;
+    }
+  });
+}
+
+/// The first call with a LoRA computes the effective weights.
+TEST_P(FailingAllocationTest, ForwardWithLora) {
+  Random random(79);
+  const auto down = normalTensor<float>(random, Shape{2, 8});
+  const auto up = normalTensor<float>(random, Shape{8, 2});
+  const auto load = [&](FloatCase& layerCase) {
+    layerCase.layer.addLora();
+    layerCase.layer.addLoraUpdate({layer::ParameterId::kQuery, down, up, 1});
+    layerCase.layer.setLoraScales(std::array{1.0});
+  };
+  FloatCase expected(callShape(folded()));
+  load(expected);
+  const Tensor<float> output = expected.forward();
+  long failures = 0;
+  for (long number = 1;; ++number) {
+    ASSERT_LT(number, 5000) << "too many allocations";
+    SCOPED_TRACE("allocation " + std::to_string(number));
+    FloatCase fresh(callShape(folded()));
+    load(fresh);
+    bool complete = false;
+    try {
+      complete = !failAllocation(number, [&] { fresh.forward(); });
+    } catch (const std::exception&) {
+      ++failures;
+    }
+    ASSERT_TRUE(isIdentical(fresh.forward(), output));
+    if (complete) break;
+  }
+  EXPECT_GT(failures, 0);
 }
 
 TEST_P(FailingAllocationTest, SaveWeights) {
