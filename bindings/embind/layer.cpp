@@ -149,6 +149,38 @@ bool setParameter(DiffusionCrossAttention<T>& layer, const std::string& name, co
   return layer.setParameter(name, value);
 }
 
+/// Returns a view of the parameters with LoRAs: of parametersView if none is in effect.
+template <class T>
+val effectiveView(DiffusionCrossAttention<T>& layer) {
+  return toView(layer.effectiveParameters().effective());
+}
+
+template <class T>
+void addLora(DiffusionCrossAttention<T>& layer) {
+  layer.addLora();
+}
+
+template <class T>
+void addLoraUpdate(DiffusionCrossAttention<T>& layer, const std::string& weight, const Tensor<T>& down,
+                   const Tensor<T>& up, double factor) {
+  layer.addLoraUpdate({*findParameter(weight), down, up, factor});
+}
+
+template <class T>
+void setLoraScales(DiffusionCrossAttention<T>& layer, const val& scales) {
+  layer.setLoraScales(emscripten::convertJSArrayToNumberVector<double>(scales));
+}
+
+template <class T>
+void removeLora(DiffusionCrossAttention<T>& layer, double index) {
+  layer.removeLora(static_cast<std::size_t>(index));
+}
+
+template <class T>
+void mergeLoras(DiffusionCrossAttention<T>& layer) {
+  layer.mergeLoras();
+}
+
 template <class T>
 void clearGradients(DiffusionCrossAttention<T>& layer) {
   layer.clearGradients();
@@ -204,6 +236,12 @@ void bindLayer(const char* name) {
       .function("parameterShape", &parameterShape<T>)
       .function("setParameters", &setParameters<T>)
       .function("setParameter", &setParameter<T>)
+      .function("effectiveView", &effectiveView<T>)
+      .function("addLora", &addLora<T>)
+      .function("addLoraUpdate", &addLoraUpdate<T>)
+      .function("setLoraScales", &setLoraScales<T>)
+      .function("removeLora", &removeLora<T>)
+      .function("mergeLoras", &mergeLoras<T>)
       .function("clearGradients", &clearGradients<T>)
       .function("updateParameters", &updateParameters<T>)
       .function("updateParameter", &updateParameter<T>)

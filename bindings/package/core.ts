@@ -84,6 +84,16 @@ export interface CoreLayer extends CoreHandle {
   parameterShape(name: string): number[] | undefined;
   setParameters(values: CoreTensor): void;
   setParameter(name: string, value: CoreTensor): boolean;
+  /** The parameters with LoRAs: those of parametersView if none is in effect. */
+  effectiveView(): TypedArray;
+  /** Adds a LoRA without updates, of scale 0. */
+  addLora(): void;
+  /** Adds an update of a weight to the last LoRA. `factor`: alpha / rank. */
+  addLoraUpdate(weight: string, down: CoreTensor, up: CoreTensor, factor: number): void;
+  /** One scale per LoRA. */
+  setLoraScales(scales: readonly number[]): void;
+  removeLora(index: number): void;
+  mergeLoras(): void;
   clearGradients(): void;
   updateParameters(learningRate: number): void;
   /** Updates one parameter and clears its gradient. */

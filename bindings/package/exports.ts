@@ -26,6 +26,7 @@ export type { InitOptions } from './init';
 export type { ModuleOptions } from './module_options';
 export { DiffusionCrossAttention } from './layer';
 export type { AsyncAttentionOptions, AttentionOptions, LayerOptions } from './layer_options';
+export type { LoadLoraOptions, LoraLoadResult } from './loras';
 export { toOnnx } from './onnx/to_onnx';
 export type { ToOnnxOptions } from './onnx/to_onnx';
 export type { UsersBuffer, UsersDevice, UsersUrl } from './platform_types';

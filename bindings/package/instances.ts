@@ -59,17 +59,20 @@ function guard(method: Method, type: Class, isInstance: (value: object) => boole
  * class in Symbol.toStringTag: Vue makes no proxies of objects that are not plain ones.
  */
 export function guardMethods(type: Class, isInstance: (value: object) => boolean): void {
-  const { prototype } = type;
-  for (const key of Reflect.ownKeys(prototype)) {
-    if (key === 'constructor') continue;
-    const property = Object.getOwnPropertyDescriptor(prototype, key)!;
-    for (const part of ['value', 'get', 'set'] as const) {
-      const method: unknown = property[part];
-      if (typeof method === 'function') property[part] = guard(method as Method, type, isInstance);
+  const own = type.prototype;
+  // Those of base classes, too, which are bases of this class only.
+  for (let prototype = own; prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype)) {
+    for (const key of Reflect.ownKeys(prototype)) {
+      if (key === 'constructor') continue;
+      const property = Object.getOwnPropertyDescriptor(prototype, key)!;
+      for (const part of ['value', 'get', 'set'] as const) {
+        const method: unknown = property[part];
+        if (typeof method === 'function') property[part] = guard(method as Method, type, isInstance);
+      }
+      Object.defineProperty(prototype, key, property);
     }
-    Object.defineProperty(prototype, key, property);
   }
-  Object.defineProperty(prototype, Symbol.toStringTag, { value: type.name, configurable: true });
+  Object.defineProperty(own, Symbol.toStringTag, { value: type.name, configurable: true });
 }
 
 /** Makes the public fields of an object constant: the package relies on them. */

@@ -18,6 +18,7 @@ import {
 import { getParameter, setParameter, setParameters } from './layer_parameters';
 import { LayerState } from './layer_state';
 import { setTrainableParameters, updateParameters } from './layer_training';
+import { enableLoras, LoraLayer } from './lora_layer';
 import type { NumbersLike } from './numbers';
 import { getCore, getRuntimeInfo } from './runtime';
 import { type Tensor, wrapTensor } from './tensor';
@@ -49,8 +50,8 @@ import type {
  * using text = Tensor.randn([2, 77, 768]);
  * using output = layer.forwardWithContext(image, text); // [2, 320, 64, 64]
  */
-export class DiffusionCrossAttention {
-  static readonly name = 'DiffusionCrossAttention';
+export class DiffusionCrossAttention extends LoraLayer {
+  static override readonly name = 'DiffusionCrossAttention';
 
   readonly queryDim: number;
   readonly contextDim: number;
@@ -82,6 +83,7 @@ export class DiffusionCrossAttention {
    * option has another value than LayerOptions states.
    */
   constructor(queryDim: number, contextDim: number, numHeads = 8, spatialSize = 64, options?: LayerOptions) {
+    super();
     const core = getCore();
     const checked = checkLayer(queryDim, contextDim, numHeads, spatialSize, options);
     const { dtype, sizes } = checked;
@@ -93,7 +95,8 @@ export class DiffusionCrossAttention {
     this.spatialSize = spatialSize;
     this.dtype = dtype;
     const layerClass = dtype === 'float32' ? core.LayerFloat32 : core.LayerFloat64;
-    this.#state = new LayerState(() => layerClass.create(checked.core), dtype, sizes);
+    const state = new LayerState(() => layerClass.create(checked.core), dtype, sizes);
+    this.#state = enableLoras(this, state);
     this.#backwardPass = new BackwardPass(this.#state);
     this.parameterCount = this.#state.core.parametersView().length;
     lockFields(this);

@@ -1,4 +1,4 @@
-// The parameters of a layer at one moment, for calls that may compute with them later.
+// The parameters of a layer at one moment, with their LoRAs, for calls that may compute with them later.
 import type { Moment } from './accelerator';
 import type { CoreLayer, TypedArray } from './core';
 
@@ -37,7 +37,7 @@ export class LayerMoment implements Moment {
 
   /** Call before the parameters change or are freed. */
   leave(): void {
-    if (this.#calls > 0) this.#copy = this.#layer.core.parametersView().slice();
+    if (this.#calls > 0) this.#copy = this.#layer.core.effectiveView().slice();
   }
 
   async use<T>(work: (core: CoreLayer) => Promise<T>): Promise<T> {
@@ -47,7 +47,7 @@ export class LayerMoment implements Moment {
   async useCopy<T>(work: (core: CoreLayer) => Promise<T>): Promise<T> {
     const core = this.#layer.create();
     try {
-      core.parametersView().set(this.#copy ?? this.#layer.core.parametersView());
+      core.parametersView().set(this.#copy ?? this.#layer.core.effectiveView());
       return await work(core);
     } finally {
       core.delete();

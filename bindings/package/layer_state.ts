@@ -87,6 +87,6 @@ function describeForAccelerator(state: LayerState, sizes: LayerSizes): Accelerat
       return alive().parametersVersion;
     },
     hold: () => alive().hold(),
-    parameters: () => alive().core.parametersView() as Float32Array,
+    parameters: () => alive().core.effectiveView() as Float32Array,
   };
 }

@@ -33,7 +33,7 @@ export interface Naming {
   strict: boolean;
 }
 
-const floatTypes = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'];
+export const floatTypes = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'];
 const maxListed = 3;
 
 /** Returns the first few of a list, and how many more there are. */

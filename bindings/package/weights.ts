@@ -175,7 +175,7 @@ function toEntries(weights: NamedTensors): [string, Tensor][] {
 }
 
 /** A weight, and how its bytes are read once it is known to be needed. */
-interface ReadableWeight extends NamedWeight {
+export interface ReadableWeight extends NamedWeight {
   read(): Uint8Array;
 }
 
@@ -192,9 +192,10 @@ function describeTensor([name, tensor]: [string, Tensor]): ReadableWeight {
   };
 }
 
-function describeWeights(weights: unknown): ReadableWeight[] {
+/** `asynchronous`: the method that accepts a WeightFile. */
+export function describeWeights(weights: unknown, asynchronous: string): ReadableWeight[] {
   if (WeightFile.isWeightFile(weights)) {
-    throw new ArgumentError('weights is a WeightFile; expected bytes or Tensors: use loadWeightsFrom');
+    throw new ArgumentError(`weights is a WeightFile; expected bytes or Tensors: use ${asynchronous}`);
   }
   const stored = tensorsInMemory(weights);
   if (stored !== null) return stored.map((tensor) => ({ ...tensor, read: () => tensor.bytes }));
@@ -203,10 +204,17 @@ function describeWeights(weights: unknown): ReadableWeight[] {
       'weights',
       weights,
       'bytes of a safetensors file or of its shards, or a Map or object of Tensors; ' +
-        'WeightFile.open reads URLs, paths and Blobs, for loadWeightsFrom',
+        `WeightFile.open reads URLs, paths and Blobs, for ${asynchronous}`,
     );
   }
   return toEntries(weights).map(describeTensor);
+}
+
+/** `synchronous`: the method that accepts bytes. */
+export function checkFile(file: WeightFile, synchronous: string): void {
+  if (WeightFile.isWeightFile(file)) return;
+  if (tensorsInMemory(file) === null) failInstance('file', file, WeightFile);
+  throw new ArgumentError(`file is bytes; expected a WeightFile of WeightFile.open: use ${synchronous}`);
 }
 
 /** Decodes the weights that were found into the layer. `read` returns the bytes of one. */
@@ -241,7 +249,8 @@ export function loadInto(
 ): WeightLoadResult {
   const naming = checkNaming(options);
   const names = state.core.parameterNames();
-  const found = matchWeights(() => state.core, names, describeWeights(weights), naming);
+  const given = describeWeights(weights, 'loadWeightsFrom');
+  const found = matchWeights(() => state.core, names, given, naming);
   return decodeMatches(state, found, (weight) => weight.read());
 }
 
@@ -252,10 +261,7 @@ export async function loadFromFile(
   options: LoadWeightsOptions | undefined,
 ): Promise<WeightLoadResult> {
   const naming = checkNaming(options);
-  if (!WeightFile.isWeightFile(file)) {
-    if (tensorsInMemory(file) === null) failInstance('file', file, WeightFile);
-    throw new ArgumentError('file is bytes; expected a WeightFile of WeightFile.open: use loadWeights');
-  }
+  checkFile(file, 'loadWeights');
   const names = state.core.parameterNames();
   const found = matchWeights(() => state.core, names, file.content.tensors, naming);
   const wanted = found.matches.flatMap(({ weight, scale }) => (scale === null ? [weight] : [weight, scale]));

@@ -42,6 +42,20 @@ const changes = {
     layer.loadWeights({ 'to_q.weight': tensor }, { strict: false });
     tensor.dispose();
   },
+  lora: (layer, value) => {
+    if (layer.loras.includes('a')) {
+      layer.setLoraScales({ a: value });
+      return;
+    }
+    const tensors = {
+      'to_k.lora_A.weight': Tensor.randn([2, contextDim], { seed: 31 }),
+      'to_k.lora_B.weight': Tensor.randn([queryDim, 2], { seed: 32 }),
+    };
+    layer.loadLora('a', tensors, { scale: value });
+    for (const tensor of Object.values(tensors)) tensor.dispose();
+  },
+  removeLora: (layer) => layer.loras.forEach((name) => layer.removeLora(name)),
+  mergeLoras: (layer) => layer.mergeLoras(),
   refresh: (_layer, _value, graphs) => graphs.forEach((graph) => graph.refresh()),
   resetState: (layer) => layer.resetState(),
   clearGradients: (layer) => layer.clearGradients(),

@@ -30,6 +30,14 @@ function membersOf(owner, prefix, kinds) {
     });
 }
 
+/** Returns the prototypes of a class and of its base classes, except those of the language. */
+function prototypesOf(value) {
+  const isOurs = (type) => !/\[native code\]/.test(Function.prototype.toString.call(type));
+  return typeof value === 'function' && isOurs(value) && value.prototype !== undefined
+    ? [value.prototype, ...prototypesOf(Object.getPrototypeOf(value))]
+    : [];
+}
+
 /** Returns everything that the entries export: { id, kind, owner, key }. */
 export function exported() {
   const all = new Map();
@@ -43,7 +51,7 @@ export function exported() {
         ? [
             { id: `new ${id}`, kind: 'new', owner: exports, key: name },
             ...membersOf(value, `${id}.`, { call: 'call' }),
-            ...membersOf(value.prototype, `${id}#`, { call: 'method' }),
+            ...prototypesOf(value).flatMap((owner) => membersOf(owner, `${id}#`, { call: 'method' })),
           ]
         : [{ id, kind: 'call', owner: exports, key: name }];
       for (const member of found) all.set(member.id, member);
@@ -91,6 +99,9 @@ const recorderOptions = record({ size, groups: record({ cat: list(of(0), of(2)) 
 const mapping = from((_, pick) => [(found) => found, () => null, undefined][pick % 3]);
 const naming = record({ prefix: of('', 'a.'), mapping, strict: flag });
 const weights = from((world, pick) => world.weights(pick));
+const loraName = of('a', 'b');
+const loraWeights = from((world) => world.get('layerLora'));
+const loraOptions = record({ prefix: of('', 'x.'), scale: of(0, 0.5) });
 const nodes = from((world) => world.get('nodes').inputs);
 const output = from((world) => world.get('nodes').output);
 const inputShapes = {
@@ -165,6 +176,10 @@ const signaturesOfLayer = {
   [`${path}#validateWeights`]: [{ ...list(name, name), also: [weights] }, mapping],
   [`${path}#loadWeights`]: [weights, naming],
   [`${path}#loadWeightsFrom`]: [from((world) => world.get('weightFile')), naming],
+  [`${path}#loadLora`]: [loraName, loraWeights, loraOptions],
+  [`${path}#loadLoraFrom`]: [loraName, from((world) => world.get('weightFile')), loraOptions],
+  [`${path}#setLoraScales`]: [record({ a: of(0, 1), b: of(0.5) })],
+  [`${path}#removeLora`]: [loraName],
   [`${path}#saveWeights`]: [record({ prefix: of('a.'), dtype: of('F32', 'F16') })],
   [`${path}#attentionMaps`]: [input, context, record({ mask, causal: flag, heads: of('mean', 'all') })],
   [`${path}#exportComputationGraph`]: [list(), graphOptions],

@@ -9,6 +9,7 @@ import {
   toOnnx,
   WeightFile,
 } from './package.mjs';
+import { writeSafetensors } from './safetensors.mjs';
 import { Denoiser, memoryInUse as denoiserMemoryInUse, smallOptions } from './denoiser.mjs';
 
 const layerOf = () => new DiffusionCrossAttention(8, 6, 2, 8, { seed: 1 });
@@ -40,7 +41,12 @@ const files = (() => {
   });
   const loraFile = model.saveLora();
   for (const object of [tuner, model, optimizer, layer]) object.dispose();
-  return { file, adamState, onnx, modelFile, checkpoint, loraFile };
+  const ones = (shape) => ({ dtype: 'F32', shape, values: new Array(8).fill(1) });
+  const layerLora = writeSafetensors({
+    'to_q.lora_A.weight': ones([1, 8]),
+    'to_q.lora_B.weight': ones([8, 1]),
+  });
+  return { file, adamState, onnx, modelFile, checkpoint, loraFile, layerLora };
 })();
 const loraWord = 'heart';
 

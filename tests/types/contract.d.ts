@@ -214,6 +214,27 @@ export class DiffusionCrossAttention {
   saveWeights(options?: { prefix?: string; dtype?: 'F32' | 'F16' | 'BF16' | 'F64' }): Uint8Array;
 
   /**
+   * Loads a LoRA: W' = W + Σ scale · (alpha / rank) · up·down. Accepts the names of PEFT, diffusers (old and
+   * new) and kohya, and LDM's block names. Without alpha, alpha is the rank. Tensors of other modules are
+   * reported in `ignored`. Throws WeightsError for unknown kinds (LoHa, …), ArgumentError for a name that is
+   * loaded.
+   */
+  loadLora(name: string, weights: WeightBytes, options?: { prefix?: string; scale?: number }): LoraLoadResult;
+  loadLoraFrom(
+    name: string,
+    file: WeightFile,
+    options?: { prefix?: string; scale?: number },
+  ): Promise<LoraLoadResult>;
+  /**
+   * 0 and removeLora restore the bits of before. Parameters, gradients and files are of the layer's own
+   * weights without LoRAs, which stay loaded; only mergeLoras changes those.
+   */
+  setLoraScales(scales: Readonly<Record<string, number>>): void;
+  removeLora(name: string): void;
+  mergeLoras(): void;
+  readonly loras: readonly string[];
+
+  /**
    * Returns the softmax probabilities: [B, L, H, W] (or [B, L, N]) averaged over the heads, or [B, heads,
    * L, …] for 'all'.
    */
@@ -256,6 +277,11 @@ export interface WeightLoadValidation {
   shapeMismatches: { name: string; expected: number[]; actual: number[] }[];
   readonly isComplete: boolean;
   readonly isValid: boolean;
+}
+export interface LoraLoadResult {
+  updated: string[];
+  ignored: string[];
+  rank: Record<string, number>;
 }
 export interface WeightLoadResult {
   success: boolean;

@@ -7,25 +7,27 @@ import type * as actual from 'diffusion-cross-attention';
  */
 type Own<T> = T extends contract.Tensor
   ? actual.Tensor
-  : T extends contract.AttentionRecorder
-    ? actual.AttentionRecorder
-    : T extends { recorder: contract.AttentionRecorder }
-      ? OwnMembers<T>
-      : T extends contract.ComputationNode
-        ? actual.ComputationNode
-        : T extends Map<infer Key, infer Value>
-          ? Map<Own<Key>, Own<Value>>
-          : T extends contract.AttentionOptions
-            ? OwnMembers<T>
-            : T extends contract.CompileOptions
+  : T extends contract.WeightFile
+    ? actual.WeightFile
+    : T extends contract.AttentionRecorder
+      ? actual.AttentionRecorder
+      : T extends { recorder: contract.AttentionRecorder }
+        ? OwnMembers<T>
+        : T extends contract.ComputationNode
+          ? actual.ComputationNode
+          : T extends Map<infer Key, infer Value>
+            ? Map<Own<Key>, Own<Value>>
+            : T extends contract.AttentionOptions
               ? OwnMembers<T>
-              : T extends readonly (infer Element)[]
-                ? Element extends contract.ComputationNode
-                  ? actual.ComputationNode[]
-                  : T
-                : T extends Record<string, contract.Tensor>
-                  ? Record<string, actual.Tensor>
-                  : T;
+              : T extends contract.CompileOptions
+                ? OwnMembers<T>
+                : T extends readonly (infer Element)[]
+                  ? Element extends contract.ComputationNode
+                    ? actual.ComputationNode[]
+                    : T
+                  : T extends Record<string, contract.Tensor>
+                    ? Record<string, actual.Tensor>
+                    : T;
 type OwnMembers<T> = { [Key in keyof T]: Own<T[Key]> };
 type OwnAll<Arguments extends unknown[]> = { [Index in keyof Arguments]: Own<Arguments[Index]> };
 
@@ -70,6 +72,7 @@ isEmpty<Violations<contract.WeightFile, actual.WeightFile>>();
 isEmpty<Violations<contract.AttentionRecorder, actual.AttentionRecorder>>();
 isEmpty<Violations<contract.RuntimeInfo, actual.RuntimeInfo>>();
 isEmpty<Violations<contract.CrossAttentionError, actual.CrossAttentionError>>();
+isEmpty<Violations<contract.LoraLoadResult, actual.LoraLoadResult>>();
 isEmpty<Violations<contract.WeightLoadResult, actual.WeightLoadResult>>();
 isEmpty<Violations<contract.WeightLoadValidation, actual.WeightLoadValidation>>();
 
