@@ -16,8 +16,8 @@ export function enableLoras(layer: LoraLayer, state: LayerState): LayerState {
 export abstract class LoraLayer {
   /**
    * Loads a LoRA: W' = W + Σ scale · alpha / rank · up·down for those of to_q, to_k, to_v and to_out that the
-   * file has. Calls then compute with W', at no cost. Parameters, their gradients, loadWeights and saveWeights
-   * are of W, the layer's own weights: only mergeLoras changes them.
+   * file has. Calls then compute with W', at no cost. Parameters, their gradients, loadWeights and
+   * saveWeights are of W, the layer's own weights: only mergeLoras changes them.
    *
    * Accepts the names of PEFT, diffusers and kohya's scripts, also with LDM's block names. Without an alpha,
    * or if it is 0, alpha is the rank. Tensors of other modules are reported in `ignored`.
@@ -26,7 +26,8 @@ export abstract class LoraLayer {
    * for shapes that do not fit, and if `prefix` does not select an attention. Then nothing has changed.
    *
    * @example
-   * layer.loadLora('style', file, { prefix: 'mid_block.attentions.0.transformer_blocks.0.attn2.', scale: 0.8 });
+   * const prefix = 'mid_block.attentions.0.transformer_blocks.0.attn2.';
+   * layer.loadLora('style', file, { prefix, scale: 0.8 });
    */
   loadLora(name: string, weights: WeightBytes, options?: LoadLoraOptions): LoraLoadResult {
     return lorasOf.get(this)!.load(name, weights, options);

@@ -149,8 +149,8 @@ function matchParameter<W extends NamedWeight>(
 }
 
 /**
- * Returns the updates of the layer's parameters, in their order. Throws WeightsError if the layer's module has
- * tensors that are no LoRA, or no complete one, or if no module can be selected.
+ * Returns the updates of the layer's parameters, in their order. Throws WeightsError if the layer's module
+ * has tensors that are no LoRA, or no complete one, or if no module can be selected.
  */
 export function matchLora<W extends NamedWeight>(
   core: CoreLayer,

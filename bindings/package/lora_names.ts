@@ -33,6 +33,9 @@ const toDiffusers = (module: string): string =>
     },
   );
 
+const pathStarts =
+  /^(?:(?:base_model\.model|unet|transformer|model|diffusion_model)\.|lora_(?:unet|transformer)_|lycoris_)+/;
+
 /**
  * Returns the same key for all spellings of a module's path. `path`: as it precedes a projection, the final
  * separator may be left out.
@@ -40,10 +43,7 @@ const toDiffusers = (module: string): string =>
 export function moduleKey(path: string): string {
   const complete = /[._]$/.test(path) || path === '' ? path : `${path}.`;
   const module = complete
-    .replace(
-      /^(?:(?:base_model\.model|unet|transformer|(?:model\.)?diffusion_model)\.|lora_(?:unet|transformer)_|lycoris_)+/,
-      '',
-    )
+    .replace(pathStarts, '')
     .slice(0, -1)
     .replace(/(^|[._])processor$/, '')
     .replaceAll('.', '_');

@@ -12,8 +12,8 @@ import { checkFile, describeWeights, type ReadableWeight, type WeightBytes } fro
 export interface LoadLoraOptions {
   /**
    * The module of the layer in a file of many, in any spelling: as in diffusers
-   * ('down_blocks.0.attentions.0.transformer_blocks.0.attn2.'), or as in the file. Default: the only attention
-   * of the file.
+   * ('down_blocks.0.attentions.0.transformer_blocks.0.attn2.'), or as in the file. Default: the only
+   * attention of the file.
    */
   prefix?: string;
   /** Default 1. */

@@ -94,7 +94,7 @@ export const spellings = Object.fromEntries(
 const tensorOf = (shape, values, dtype = 'F32') => ({ dtype, shape, values });
 
 /**
- * Returns the tensors of one update. `update`: { down, up: arrays of rows, alpha: number, undefined for none }.
+ * Returns the tensors of one update. `update`: { down, up: arrays of rows, alpha: number or undefined }.
  * `convolution`: shapes [r, in, 1, 1]. `alphaType` and `alphaShape`: of the alpha.
  */
 export function loraTensors(spelling, path, projection, update, options = {}) {

@@ -1,9 +1,6 @@
 // LoRAs on the GPU: calls compute with the effective weights.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { scoped } from '../support/cases.mjs';
-import { assertClose, maximumMagnitude } from '../support/compare.mjs';
-import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
 import {
   compile,
   DiffusionCrossAttention,
@@ -11,6 +8,9 @@ import {
   memoryInUse,
   Tensor,
 } from '../support/webgpu_package.mjs';
+import { scoped } from '../support/cases.mjs';
+import { assertClose, maximumMagnitude } from '../support/compare.mjs';
+import { assertNoUncapturedErrors, counts, settle } from '../support/webgpu.mjs';
 
 const assertNear = (actual, expected, name) =>
   assertClose(actual, expected, 1e-4 * maximumMagnitude(expected), name);
