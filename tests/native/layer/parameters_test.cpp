@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/comparison.hpp"
@@ -73,7 +74,7 @@ TYPED_TEST(ParametersTest, FollowTheProjections) {
   const std::vector<ParameterId> expected = {ParameterId::kQuery,   ParameterId::kKey,
                                              ParameterId::kValue,   ParameterId::kQueryNorm,
                                              ParameterId::kKeyNorm, ParameterId::kOutput};
-  EXPECT_EQ(layout.ids(), expected);
+  EXPECT_TRUE(std::ranges::equal(layout.ids(), expected));
   EXPECT_FALSE(layout.find("norm_q.bias"));
   EXPECT_FALSE(layout.find("to_out.0.bias"));
 }
