@@ -19,18 +19,19 @@ using layer::DiffusionCrossAttention;
 // call.
 
 template <class T>
-AdamOptimizer<T>* create() {
+AdamOptimizer<T>* createAdam() {
   return new AdamOptimizer<T>;
 }
 
 template <class T>
-void add(AdamOptimizer<T>& optimizer, const DiffusionCrossAttention<T>& layer, const std::string& parameter) {
+void addParameter(AdamOptimizer<T>& optimizer, const DiffusionCrossAttention<T>& layer,
+                  const std::string& parameter) {
   optimizer.add(layer.parameters(), *layer.parameters().layout().find(parameter));
 }
 
 template <class T>
-void step(AdamOptimizer<T>& optimizer, DiffusionCrossAttention<T>& layer, double learningRate, double beta1,
-          double beta2, double epsilon, double weightDecay, double number) {
+void takeStep(AdamOptimizer<T>& optimizer, DiffusionCrossAttention<T>& layer, double learningRate,
+              double beta1, double beta2, double epsilon, double weightDecay, double number) {
   layer.updateParameters(optimizer, {learningRate, beta1, beta2, epsilon, weightDecay, number});
 }
 
@@ -43,8 +44,8 @@ val momentView(const AdamOptimizer<T>& optimizer, double index, bool isSquare) {
 
 /// Returns a safetensors file of the moments, with the names that PyTorch gives them.
 template <class T>
-Bytes* save(const AdamOptimizer<T>& optimizer, const DiffusionCrossAttention<T>& layer,
-            const std::string& metadata) {
+Bytes* saveMoments(const AdamOptimizer<T>& optimizer, const DiffusionCrossAttention<T>& layer,
+                   const std::string& metadata) {
   std::vector<weights::NamedValues<T>> all;
   for (const auto& [id, mean, square] : optimizer.moments()) {
     const auto push = [&](const char* suffix, const Buffer<T>& values) {
@@ -61,11 +62,11 @@ Bytes* save(const AdamOptimizer<T>& optimizer, const DiffusionCrossAttention<T>&
 template <class T>
 void bindAdam(const char* name) {
   emscripten::class_<AdamOptimizer<T>>(name)
-      .class_function("create", &create<T>, allow_raw_pointers())
-      .function("add", &add<T>)
-      .function("step", &step<T>)
+      .class_function("create", &createAdam<T>, allow_raw_pointers())
+      .function("add", &addParameter<T>)
+      .function("step", &takeStep<T>)
       .function("momentView", &momentView<T>)
-      .function("save", &save<T>, allow_raw_pointers());
+      .function("save", &saveMoments<T>, allow_raw_pointers());
 }
 
 }  // namespace

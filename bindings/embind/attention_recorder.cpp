@@ -16,7 +16,7 @@ using layer::AttentionRecorder;
 // The caller owns returned pointers: JavaScript deletes them.
 
 /// `keys`: an array of indices for each group. Not vecFromJSArray, which needs types that are not registered.
-AttentionRecorder* create(double size, const val& keys) {
+AttentionRecorder* createRecorder(double size, const val& keys) {
   AttentionRecorder::Groups groups;
   const int count = keys["length"].as<int>();
   for (int group = 0; group < count; ++group) {
@@ -26,7 +26,7 @@ AttentionRecorder* create(double size, const val& keys) {
   return new AttentionRecorder(static_cast<Index>(size), std::move(groups));
 }
 
-double calls(const AttentionRecorder& recorder) { return static_cast<double>(recorder.calls()); }
+double recordedCalls(const AttentionRecorder& recorder) { return static_cast<double>(recorder.calls()); }
 
 Tensor<float>* heatMap(const AttentionRecorder& recorder, double group, const val& names, bool normalize,
                        double width, double height) {
@@ -43,32 +43,32 @@ layer::TokenLayout layoutOf(const val& input) {
 }
 
 /// Throws as a recorded call does. `input`: the shape of an input that a layer supports.
-void check(AttentionRecorder& recorder, const val& input, double length, bool conditional) {
+void checkRecordedCall(AttentionRecorder& recorder, const val& input, double length, bool conditional) {
   layer::checkRecording({.recorder = &recorder, .name = "", .conditional = conditional}, layoutOf(input),
                         static_cast<Index>(length));
 }
 
 /// Adds a call that ran elsewhere. `sums`: [rows][groups][tokens], a Float32Array.
-void add(AttentionRecorder& recorder, const std::string& name, const val& input, double heads, double rows,
-         const val& sums) {
+void addRecordedCall(AttentionRecorder& recorder, const std::string& name, const val& input, double heads,
+             double rows, const val& sums) {
   const Shape size = layer::mapSize(layoutOf(input));
   const std::vector<float> values = emscripten::convertJSArrayToNumberVector<float>(sums);
   recorder.sumsOf(name, size[0], size[1])
       ->add<float>(values, static_cast<Index>(heads), static_cast<Index>(rows));
 }
 
-void reset(AttentionRecorder& recorder) { recorder.reset(); }
+void resetRecorder(AttentionRecorder& recorder) { recorder.reset(); }
 
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(attention_recorder) {
   emscripten::class_<AttentionRecorder>("AttentionRecorder")
-      .class_function("create", &create, allow_raw_pointers())
-      .function("calls", &calls)
+      .class_function("create", &createRecorder, allow_raw_pointers())
+      .function("calls", &recordedCalls)
       .function("heatMap", &heatMap, allow_raw_pointers())
-      .function("check", &check)
-      .function("add", &add)
-      .function("reset", &reset);
+      .function("check", &checkRecordedCall)
+      .function("add", &addRecordedCall)
+      .function("reset", &resetRecorder);
 }
 
 }  // namespace cross_attention::embind

@@ -163,7 +163,7 @@ void addLora(DiffusionCrossAttention<T>& layer) {
 template <class T>
 void addLoraUpdate(DiffusionCrossAttention<T>& layer, const std::string& weight, const Tensor<T>& down,
                    const Tensor<T>& up, double factor) {
-  layer.addLoraUpdate({*findParameter(weight), down, up, factor});
+  layer.addLoraUpdate({*layer.parameters().layout().find(weight), down, up, factor});
 }
 
 template <class T>

@@ -9,6 +9,13 @@ namespace cross_attention::layer {
 
 namespace {
 
+/// Inserts a key into keys in ascending order. They are few: sorting them would take 4 KB of code.
+void insert(std::vector<attention::GroupKey>& keys, attention::GroupKey added) {
+  auto position = keys.end();
+  while (position != keys.begin() && position[-1].key > added.key) --position;
+  keys.insert(position, added);
+}
+
 /// The keys of all groups as a key/value batch has them, in ascending order.
 template <class T>
 std::vector<attention::GroupKey> recordedKeys(const AttentionRecorder::Groups& groups,
@@ -24,11 +31,9 @@ std::vector<attention::GroupKey> recordedKeys(const AttentionRecorder::Groups& g
         if (found == end || *found != key) continue;
         key = found - attended;
       }
-      keys.push_back({key, static_cast<Index>(group)});
+      insert(keys, {key, static_cast<Index>(group)});
     }
   }
-  std::sort(keys.begin(), keys.end(),
-            [](const auto& left, const auto& right) { return left.key < right.key; });
   return keys;
 }
 

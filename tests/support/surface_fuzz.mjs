@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { checkCall, SlowCall } from './call_checker.mjs';
 import { actors, hostileNames, makeHostile, objects, primitives } from './hostile_values.mjs';
 import { surface } from './surface.mjs';
-import { World } from './surface_world.mjs';
+import { isDisposed, World } from './surface_world.mjs';
 
 const described = await (async () => {
   const world = await World.create();
@@ -98,7 +98,7 @@ function makeArgument(kind, world, edit, context) {
 /** Uses the package, as a getter of options may. */
 function act(world) {
   const layer = world.get('layer');
-  if (layer.disposed) return;
+  if (isDisposed(layer)) return;
   world.own(layer.forward(world.get('input')));
   world.get('denoiser').save();
 }

@@ -12,6 +12,16 @@ import {
 import { writeSafetensors } from './safetensors.mjs';
 import { Denoiser, memoryInUse as denoiserMemoryInUse, smallOptions } from './denoiser.mjs';
 
+/** Also of a layer, which has no property for that. */
+export function isDisposed(object) {
+  if (!(object instanceof DiffusionCrossAttention)) return object.disposed === true;
+  try {
+    return object.getParameterNames() === null;
+  } catch {
+    return true;
+  }
+}
+
 const layerOf = () => new DiffusionCrossAttention(8, 6, 2, 8, { seed: 1 });
 
 function nodesOf(layer) {
@@ -102,7 +112,7 @@ export class World {
 
   /** Returns the object of a name, or another one if that was disposed. */
   alive(key) {
-    if (this.get(key).disposed) this.#made.delete(key);
+    if (isDisposed(this.get(key))) this.#made.delete(key);
     return this.get(key);
   }
 
