@@ -50,7 +50,7 @@ void checkRecordedCall(AttentionRecorder& recorder, const val& input, double len
 
 /// Adds a call that ran elsewhere. `sums`: [rows][groups][tokens], a Float32Array.
 void addRecordedCall(AttentionRecorder& recorder, const std::string& name, const val& input, double heads,
-             double rows, const val& sums) {
+                     double rows, const val& sums) {
   const Shape size = layer::mapSize(layoutOf(input));
   const std::vector<float> values = emscripten::convertJSArrayToNumberVector<float>(sums);
   recorder.sumsOf(name, size[0], size[1])

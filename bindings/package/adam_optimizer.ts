@@ -50,7 +50,9 @@ export class AdamOptimizer {
     guardMethods(this, (value) => #adam in value);
   }
 
-  /** @throws ArgumentError that names the option; it names unknown parameters, and refuses an empty `only`. */
+  /**
+   * @throws ArgumentError that names the option; it names unknown parameters, and refuses an empty `only`.
+   */
   constructor(layer: DiffusionCrossAttention, options?: AdamOptions) {
     const core = getCore();
     const {

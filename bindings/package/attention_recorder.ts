@@ -13,7 +13,6 @@ import {
 import type { CoreRecorder, RecordArguments } from './core';
 import { Owned } from './handles';
 import { failInstance, guardMethods } from './instances';
-import type { AttentionOptions } from './layer_options';
 import { getCore } from './runtime';
 
 export interface RecorderOptions {
@@ -59,8 +58,8 @@ function readGroups(options: RecorderOptions): Map<string, number[]> {
 }
 
 /**
- * Sums the probabilities of groups of keys over heads, layers and calls: heat maps of the words of a prompt, as
- * DAAM computes them (Tang et al., 2022). Calls with the option `record` add to it.
+ * Sums the probabilities of groups of keys over heads, layers and calls: heat maps of the words of a prompt,
+ * as DAAM computes them (Tang et al., 2022). Calls with the option `record` add to it.
  *
  * @example
  * using recorder = new AttentionRecorder({ size: 64, groups: { cat: [2], hat: [5, 6] } });
@@ -114,9 +113,10 @@ export class AttentionRecorder {
   }
 
   /**
-   * Returns the map of a group, size · size numbers: the mean probability over heads, recorded rows and calls.
-   * The sums of each name are resized to size × size (bicubic, as PyTorch's interpolate without align_corners)
-   * and clamped at 0; the map is the mean over the names. A name at several resolutions counts once for each.
+   * Returns the map of a group, size · size numbers: the mean probability over heads, recorded rows and
+   * calls. The sums of each name are resized to size × size (bicubic, as PyTorch's interpolate without
+   * align_corners) and clamped at 0; the map is the mean over the names. A name at several resolutions counts
+   * once for each.
    *
    * @throws ArgumentError if no call was recorded.
    */
@@ -131,7 +131,8 @@ export class AttentionRecorder {
 
   /**
    * Returns the normalized map of a group as RGBA, width · height · 4 bytes, to draw over a picture:
-   * transparent where the probability is 0, then blue, red, and yellow at the maximum, with an opacity of 3/4.
+   * transparent where the probability is 0, then blue, red, and yellow at the maximum, with an opacity of
+   * 3/4.
    */
   overlay(group: string, width: number, height: number): Uint8ClampedArray {
     checkInteger('width', width, 1, maxSize);
@@ -188,7 +189,7 @@ export interface CheckedRecord {
 }
 
 /** Returns `record` of a call's options; null if it is not recorded. */
-export function checkRecord(options: AttentionOptions | undefined): CheckedRecord | null {
+export function checkRecord(options: { record?: RecordOptions | null } | undefined): CheckedRecord | null {
   const given = readOptions('options', options, ['record']).record ?? null;
   if (given === null) return null;
   const { recorder, name = '', rows = 'all' } = readOptions('record', given, ['recorder', 'name', 'rows']);

@@ -1,6 +1,6 @@
 import type { DeviceOptions } from './accelerator';
 import { checkRecord, recordArguments } from './attention_recorder';
-import { checkBoolean, checkFinite, checkOneOf, checkString, readOptions } from './checks';
+import { checkBoolean, checkOneOf, checkString, readOptions } from './checks';
 import type { DType, TypedArray } from './core';
 import { accelerator } from './current_accelerator';
 import type { ComputationNode, GraphOptions } from './graph';
@@ -128,7 +128,8 @@ export class DiffusionCrossAttention extends LoraLayer {
   }
 
   /**
-   * Returns the output, of the input's shape with outputDim channels and the layer's dtype. Blocks the calling thread.
+   * Returns the output, of the input's shape with outputDim channels and the layer's dtype. Blocks the
+   * calling thread.
    *
    * @param input image [B, queryDim, H, W], tokens [B, N, queryDim] or [N, queryDim]
    * @param context [B | 1, L, contextDim] or [L, contextDim]; null for self-attention

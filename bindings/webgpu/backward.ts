@@ -145,8 +145,8 @@ export function recordBackward(
     value: valueGradient,
   });
 
-  // q = Wq·x + bq, k = Wk·c + bk, v = Wv·c + bv. All scores of a token change by the same number with bk, which
-  // softmax ignores.
+  // q = Wq·x + bq, k = Wk·c + bk, v = Wv·c + bv. All scores of a token change by the same number with bk,
+  // which softmax ignores.
   recordBiasGradient('queryBias', queryGradient, inner, tokens, batch);
   recordBiasGradient('valueBias', valueGradient, inner, context.tokens, keyBatch);
   if (gradients.parameters.keyBias !== undefined) recorder.clear(gradients.parameters.keyBias.buffer);

@@ -1,7 +1,7 @@
 // Which batch rows of a call fit into the buffers of a device.
-import type { CallSizes } from './call';
+import type { BatchRows, CallSizes } from './call';
 import { type Device, LimitError } from './device';
-import { type BatchRows, padded } from './forward';
+import { padded } from './forward';
 import type { LayerSizes } from '../package/accelerator';
 import { innerDim } from './weights';
 

@@ -7,6 +7,12 @@ import type { LayerSizes } from '../package/accelerator';
 
 export type Shape = readonly number[];
 
+/** Batch rows that are computed together. */
+export interface BatchRows {
+  first: number;
+  count: number;
+}
+
 /** Tokens of a batch in a tensor. An image [B, C, H, W] is channels first; [B, N, C] and [N, C] are not. */
 export interface TokenLayout {
   readonly batch: number;

@@ -82,7 +82,8 @@ export class Dispatcher {
     const choice = options.device ?? this.#choice;
     if (options.wasmReason) return { device: 'wasm', reason: options.wasmReason, ...noFigures };
     if (choice === 'wasm') return { device: 'wasm', reason: 'requested', ...noFigures };
-    if (options.problem !== null) return { device: 'wasm', reason: `webgpu: ${options.problem}`, ...noFigures };
+    if (options.problem !== null)
+      return { device: 'wasm', reason: `webgpu: ${options.problem}`, ...noFigures };
     if (ready === null) {
       const reason = `webgpu: ${this.#devices.problem ?? 'there is no device yet'}`;
       return { device: 'wasm', reason, ...noFigures };

@@ -1,7 +1,7 @@
 // Commands of the layer's forward pass: projections, attention, output projection, for some batch rows at a
 // time.
 import { type Attention, recordAttention } from './attention';
-import { type CallSizes, channelsByTokens, type TokenLayout } from './call';
+import { type BatchRows, type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
 import { type GroupSums, recordGroupSums } from './group_sums';
 import type { Matrix } from './matrix';
@@ -21,12 +21,6 @@ export interface InputBuffers {
 
 export interface CallBuffers extends InputBuffers {
   output: GPUBuffer;
-}
-
-/** Batch rows that are computed together. */
-export interface BatchRows {
-  first: number;
-  count: number;
 }
 
 /** Rounds a number of keys up to the multiple of 4 that vectors require. */
@@ -97,8 +91,8 @@ export function attentionOf(
 }
 
 /**
- * Records q, k or v = weight · tokens + bias, channels first. Columns from `tokens` to `paddedTokens` become finite
- * numbers that have no effect.
+ * Records q, k or v = weight · tokens + bias, channels first. Columns from `tokens` to `paddedTokens` become
+ * finite numbers that have no effect.
  */
 export function recordProjection(
   recording: Recording,

@@ -1,6 +1,6 @@
 // What a recorded call adds to its forward pass: see AttentionRecorder.
 import { type Attention, maskNumbers } from './attention';
-import type { BatchRows } from './forward';
+import type { BatchRows } from './call';
 import { groupSumsKernel, groupSumsWorkgroup } from './kernels/group_sums';
 import type { Recording } from './recording';
 

@@ -1,6 +1,6 @@
 // A forward call without a backward pass, in groups of batch rows.
-import type { CallSizes } from './call';
-import { type BatchRows, recordForward } from './forward';
+import type { BatchRows, CallSizes } from './call';
+import { recordForward } from './forward';
 import type { Recorded } from './group_sums';
 import type { LayerResources } from './layer_resources';
 import { isResident, operandBuffer, type Operands, type Result } from './operands';

@@ -1,8 +1,8 @@
 // What the calls of a layer share on a device: scratch buffers, the queue of submissions, uploads and
 // results.
-import type { CallSizes } from './call';
+import type { BatchRows, CallSizes } from './call';
 import type { Device } from './device';
-import type { BatchRows, InputBuffers, Saved } from './forward';
+import type { InputBuffers, Saved } from './forward';
 import { type GroupSums, packKeys, type Recorded, recordedRows } from './group_sums';
 import {
   elementsOf,

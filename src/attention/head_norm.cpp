@@ -81,7 +81,8 @@ void normalizeHeadBackward(const HeadNorm<T>& norm, linalg::MatrixView<const T> 
         if (norm.isCentered) biasGradient[row] += value;
       }
     }
-    // dx = (g - mean of g - x̂ · mean of g∘x̂) / √(variance + ε) with g = dy∘weight; RMSNorm subtracts no mean.
+    // dx = (g - mean of g - x̂ · mean of g∘x̂) / √(variance + ε) with g = dy∘weight; RMSNorm subtracts no
+    // mean.
     Columns<T> mean{}, product{};
     forBlock<T>(head.rows, [&](Index row, Index column) {
       const T scaled = upper[row * gradient.rowStride + column] * norm.weight[row];

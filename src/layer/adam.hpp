@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 namespace cross_attention::layer {
 
@@ -21,11 +22,23 @@ struct AdamRule {
   }
 };
 
+/// Returns xⁿ by repeated squaring, with a relative error of n roundings: here xⁿ is subtracted from 1 or
+/// vanishes. std::pow would add 1 KB to the download.
+inline double power(double x, std::uint64_t n) {
+  double result = 1;
+  for (; n > 0; n >>= 1) {
+    if (n % 2 == 1) result *= x;
+    x *= x;
+  }
+  return result;
+}
+
 /// Returns the factors of step t = `step`, which counts from 1. The bias corrections are computed in float64.
 template <class T>
 AdamRule<T> adamRule(double learningRate, double beta1, double beta2, double epsilon, double step) {
-  return {static_cast<T>(learningRate / (1 - std::pow(beta1, step))),
-          static_cast<T>(1 / (1 - std::pow(beta2, step))), static_cast<T>(epsilon)};
+  const auto steps = static_cast<std::uint64_t>(step);
+  return {static_cast<T>(learningRate / (1 - power(beta1, steps))),
+          static_cast<T>(1 / (1 - power(beta2, steps))), static_cast<T>(epsilon)};
 }
 
 }  // namespace cross_attention::layer

@@ -26,8 +26,8 @@ struct AnyLayer {
   std::shared_ptr<const void> self;
 };
 
-/// The constants of a layer's graph: its parameters in the order of ParameterId, then its softmax scale and the
-/// epsilon of its norm.
+/// The constants of a layer's graph: its parameters in the order of ParameterId, then its softmax scale and
+/// the epsilon of its norm.
 class LayerConstants final : public graph::ConstantOwner {
  public:
   static constexpr int kScalePart = static_cast<int>(kParameterCount);

@@ -9,9 +9,9 @@ namespace cross_attention::layer {
 
 /// The last part of a backward pass: from the gradients of a key/value batch's keys and values to
 ///   dWk += dkᵀ·c;  dWv += dvᵀ·c;  dbv += Σ dv;  dc = dk·Wk + dv·Wv
-/// With a norm of the keys, dk is first brought back through it, and dbk += Σ dk. The gradient of what is added
-/// last to all keys, bk without a norm or the norm's bias, is zero: the scores of a token all change by the same
-/// amount, which softmax ignores.
+/// With a norm of the keys, dk is first brought back through it, and dbk += Σ dk. The gradient of what is
+/// added last to all keys, bk without a norm or the norm's bias, is zero: the scores of a token all change by
+/// the same amount, which softmax ignores.
 template <class T>
 class ContextGradients {
  public:

@@ -144,8 +144,8 @@ class DiffusionCrossAttention {
   std::unique_ptr<ForwardPass<T>> makeForward(const Tensor<T>& input, const Tensor<T>* context,
                                               const Mask<T>& mask, Index minTasks,
                                               const RecordOptions& record);
-  /// Takes over what a finished forward pass leaves: what it recorded, activations, unless those of a later call are saved,
-  /// context and statistics. `call` numbers the forward calls.
+  /// Takes over what a finished forward pass leaves: what it recorded, activations, unless those of a later
+  /// call are saved, context and statistics. `call` numbers the forward calls.
   void commit(ForwardPass<T>& pass, std::uint64_t call, double milliseconds);
   void finishPending();
   void parametersChanged();

@@ -119,8 +119,8 @@ class Parameters {
   void addBiasGradient(ParameterId bias, linalg::MatrixView<const T> gradient, Index firstChannel);
   /// Does nothing if the gradients have no memory.
   void clearGradients() { gradients_.clear(); }
-  /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients, of all parameters or of
-  /// one. Call touch() afterwards.
+  /// Plain gradient descent: updates p ← p - learningRate·dp and clears the gradients, of all parameters or
+  /// of one. Call touch() afterwards.
   void stepGradientDescent(T learningRate);
   void stepGradientDescent(ParameterId id, T learningRate);
 

@@ -174,11 +174,12 @@ template <class T>
 void PlainGradients<T>::queryWeightGradient(Index tokens, Index firstRow, Index rows, Scratch& scratch) {
   const ColumnPanels<T> gradient = chunkPanels(queryGradient_, tokens).depthRange(firstRow, rows);
   if (task_.parameters.isTrainable(ParameterId::kQuery)) {
-    linalg::multiply<T>(packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
-                        columnPanels<const T>(inputTransposed_.data(), tokens, queryDim()),
-                        rowMajor(task_.parameters.gradients(ParameterId::kQuery).data() + firstRow * queryDim(),
-                                 rows, queryDim()),
-                        Start::kAccumulate);
+    linalg::multiply<T>(
+        packRows<T>(gradient, scratch.take<T>(rowPanelsSize<T>(rows, tokens))),
+        columnPanels<const T>(inputTransposed_.data(), tokens, queryDim()),
+        rowMajor(task_.parameters.gradients(ParameterId::kQuery).data() + firstRow * queryDim(), rows,
+                 queryDim()),
+        Start::kAccumulate);
   }
   if (queryProjection_.bias == nullptr) return;
   for (Index panel = 0; panel < gradient.panels(); ++panel) {

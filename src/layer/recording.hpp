@@ -13,7 +13,8 @@ namespace cross_attention::layer {
 /// Returns [height, width] of the maps of an input: of the image, or of a square of tokens.
 Shape mapSize(const TokenLayout& input);
 
-/// Throws kShape if the tokens are no square or the batch has no halves, kArgument if the context lacks a key.
+/// Throws kShape if the tokens are no square or the batch has no halves, kArgument if the context lacks a
+/// key.
 void checkRecording(const RecordOptions& options, const TokenLayout& input, Index length);
 
 /// The sums of one call, which are added to those of a recorder when the call has finished.

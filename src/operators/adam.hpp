@@ -16,9 +16,9 @@ struct AdamOptions {
   double emaDecay = 0.999;
 };
 
-/// The Adam optimizer (layer/adam.hpp) with an exponential moving average (EMA) of the parameters, which is used for sampling.
-/// Updates only parameters that were trainable at construction. Averaging:
-/// Polyak and Juditsky (1992).
+/// The Adam optimizer (layer/adam.hpp) with an exponential moving average (EMA) of the parameters, which is
+/// used for sampling. Updates only parameters that were trainable at construction. Averaging: Polyak and
+/// Juditsky (1992).
 template <class T>
 class Adam {
  public:

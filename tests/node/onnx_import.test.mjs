@@ -21,13 +21,7 @@ import {
   standard,
   torchModel,
 } from '../support/onnx_torch.mjs';
-import {
-  ArgumentError,
-  DiffusionCrossAttention,
-  fromOnnx,
-  memoryInUse,
-  WeightsError,
-} from '../support/onnx_package.mjs';
+import { ArgumentError, DiffusionCrossAttention, fromOnnx, memoryInUse } from '../support/onnx_package.mjs';
 import { arrayTypeOf, normalArray } from '../../support/random.mjs';
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));

@@ -3,7 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
-/** Returns `count` numbers from -1 to 1 that follow from a name: murmur3's finalizer of its CRC and the index. */
+/**
+ * Returns `count` numbers from -1 to 1 that follow from a name: murmur3's finalizer of its CRC and the index.
+ */
 export function namedValues(name, count) {
   const start = crc32(name);
   return Float64Array.from({ length: count }, (_, index) => {

@@ -251,8 +251,8 @@ export class DiffusionCrossAttention {
   [Symbol.dispose](): void;
 }
 /**
- * Adam with decoupled weight decay over a layer's parameters (float32 or float64 layers). Its state is in WASM
- * memory. Defaults: 1e-3, [0.9, 0.999], 1e-8, 0, all parameters.
+ * Adam with decoupled weight decay over a layer's parameters (float32 or float64 layers). Its state is in
+ * WASM memory. Defaults: 1e-3, [0.9, 0.999], 1e-8, 0, all parameters.
  */
 export class AdamOptimizer {
   constructor(

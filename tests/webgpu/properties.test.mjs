@@ -44,8 +44,8 @@ const gradientFor = ({ input }, seed) => normalArray(input.size, seed + 9, { dty
 
 // The tests' adapter needs a second to compile flash attention for each headDim, so it gets fewer runs.
 // `npm run test:full` draws more shapes from the same distribution.
-const share = isFullRun ? 1 : 0.5;
-const allRuns = { 'registers, parts': 25 * share, 'workgroup, flash': 10 * share };
+const share = isFullRun ? 1 : 0.25;
+const allRuns = { 'registers, parts': Math.ceil(25 * share), 'workgroup, flash': Math.ceil(10 * share) };
 
 for (const [name, strategy] of Object.entries(strategies)) {
   for (const subgroups of [true, false]) {

@@ -162,7 +162,9 @@ function sortNodes(outputs: readonly ComputationNode[]): ComputationNode[] {
 
 // --------------------------------------------------------------------------------------------- the graph
 
-/** The attributes of each operator in opset 17 and their types. In ONNX, the shape of a Reshape is an input. */
+/**
+ * The attributes of each operator in opset 17 and their types. In ONNX, the shape of a Reshape is an input.
+ */
 const operators = new Map<string, Readonly<Record<string, 'int' | 'ints'>>>([
   ...['Add', 'Sub', 'Mul', 'Div', 'MatMul', 'Log', 'Identity', 'Sqrt', 'Reshape'].map(
     (op): [string, Record<string, never>] => [op, {}],

@@ -24,7 +24,8 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> key: array<f32>;
 // Binding 3: the mask, if any.
 @group(0) @binding(4) var<storage, read> logSumExp: array<f32>;
-// For each group, the position of its first key in this buffer, and the end of the last group's; then the keys.
+// For each group, the position of its first key in this buffer, and the end of the last group's; then the
+// keys.
 @group(0) @binding(5) var<storage, read> keys: array<u32>;
 @group(0) @binding(6) var<storage, read_write> sums: array<f32>;
 

@@ -276,7 +276,7 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
   result.parameters = {
       queryWeightGradient,
       biasGradient(query.rows, queryBias),
-      keyWeightGradient,  // What is added last to all keys shifts all scores of a token, which softmax ignores.
+      keyWeightGradient,  // Softmax ignores what all keys share.
       keyNorm.weight.empty() ? zerosLike(keyBias) : biasGradient(key.rows, keyBias),
       valueWeightGradient,
       biasGradient(valueGradient, valueBias),
