@@ -15,7 +15,9 @@ const { fromOnnx, memoryInUse, runtimeInfo, toOnnx } = attention;
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
 
-const forms = ['operators', 'com.microsoft'];
+const forms = ['operators', 'com.microsoft', 'ai.onnx'];
+/** Attention of ai.onnx exists since operator set 23. */
+const opsetsOf = (form) => (form === 'ai.onnx' ? opsets.filter((opset) => opset >= 23) : opsets);
 const opsets = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26];
 
 /** Relative to the largest output. float64: sums of fewer than 1000 terms, each rounded by 1.1e-16. */
@@ -106,6 +108,7 @@ describe('one file computes the layer for all sizes', () => {
           { form: 'operators', opset: 18, dtype: 'float64' },
           { form: 'com.microsoft', opset: 17, dtype: 'float32' },
           { form: 'com.microsoft', opset: 20, dtype: 'float32' },
+          { form: 'ai.onnx', opset: 23, dtype: 'float32' },
         ]) {
           const layer = makeLayer(own, { dtype });
           // The first image ignores all keys, the second all keys of one head and of one token.
@@ -158,9 +161,9 @@ describe('one file computes the layer for all sizes', () => {
         batch: fc.integer({ min: 1, max: 3 }),
         tokens: size,
         length: size,
-        scale: fc.constantFrom(undefined, 0.5, -0.25),
+        scale: fc.constantFrom(undefined, 0.5, form === 'ai.onnx' ? 0.25 : -0.25),
         seed: fc.integer({ min: 1, max: 2 ** 20 }),
-        opset: fc.constantFrom(...opsets),
+        opset: fc.constantFrom(...opsetsOf(form)),
       });
       await fc.assert(
         fc.asyncProperty(drawn, ({ heads, headDim, contextDim, scale, seed, opset, ...sizes }) =>
@@ -183,17 +186,18 @@ describe('the file', () => {
       const layer = makeLayer(own);
       const versions = [8, 8, 9, 9, 10, 10, 11, 12, 13, 13];
       opsets.forEach((opset, index) => {
-        for (const form of forms) {
+        for (const form of forms.filter((one) => opsetsOf(one).includes(opset))) {
           const model = decodeModel(exportLayer(layer, { form, opset }));
           assert.equal(model.producerName, 'diffusion-cross-attention');
           assert.equal(model.producerVersion, runtimeInfo.version);
           assert.equal(Number(model.irVersion), versions[index]);
           const imports = model.opsetImport.map(({ domain, version }) => [domain, Number(version)]);
-          const microsoft = form === 'operators' ? [] : [['com.microsoft', 1]];
+          const microsoft = form === 'com.microsoft' ? [['com.microsoft', 1]] : [];
           assert.deepEqual(imports, [['', opset], ...microsoft]);
         }
       });
-      assert.equal(Number(decodeModel(exportLayer(layer)).opsetImport[0].version), 17);
+      const defaultOpset = (form) => Number(decodeModel(exportLayer(layer, { form })).opsetImport[0].version);
+      assert.deepEqual(forms.map(defaultOpset), [17, 17, 23]);
     }));
 
   test('has symbols for sizes that are known at run time only', () =>
@@ -220,6 +224,7 @@ describe('the file', () => {
       for (const [dtype, form] of [
         ['float32', 'operators'],
         ['float32', 'com.microsoft'],
+        ['float32', 'ai.onnx'],
         ['float64', 'operators'],
       ]) {
         const layer = makeLayer(own, { dtype });
@@ -248,11 +253,13 @@ describe('the file', () => {
         ['Add', 'MatMul', 'Mul', 'Reshape', 'Softmax', 'Transpose'].sort(),
       );
       const linear = ['Transpose', 'MatMul'];
-      const fused = typesOf({ form: 'com.microsoft' });
-      assert.deepEqual(
-        fused.sort(),
-        [...linear, ...linear, ...linear, ...linear, 'com.microsoftMultiHeadAttention', 'Add'].sort(),
-      );
+      for (const [form, operator] of [
+        ['com.microsoft', 'com.microsoftMultiHeadAttention'],
+        ['ai.onnx', 'Attention'],
+      ]) {
+        const all = [...linear, ...linear, ...linear, ...linear, operator, 'Add'];
+        assert.deepEqual(typesOf({ form }).sort(), all.sort());
+      }
     }));
 
   test('names are unique, also if two layers have the same name', () =>
@@ -327,6 +334,7 @@ describe('fromOnnx after toOnnx', () => {
     { form: 'operators', dtype: 'float32' },
     { form: 'operators', dtype: 'float64' },
     { form: 'com.microsoft', dtype: 'float32' },
+    { form: 'ai.onnx', dtype: 'float32' },
   ];
   for (const { form, dtype } of cases) {
     for (const mask of [false, true]) {
@@ -408,6 +416,7 @@ describe('refuses', () => {
       for (const opset of [16, 27, 17.5, '17', NaN, null, Infinity]) {
         refuse(() => toOnnx(output, inputs, { opset }), 'opset', 'integer', '17', '26');
       }
+      refuse(() => toOnnx(output, inputs, { attention: 'ai.onnx', opset: 22 }), 'opset', '22', 'from 23');
       for (const form of ['fused', null, 5]) {
         refuse(
           () => toOnnx(output, inputs, { attention: form }),
@@ -419,16 +428,20 @@ describe('refuses', () => {
       refuse(() => toOnnx(output, inputs, 5), 'options', 'an object');
     }));
 
-  test('attention that the operator of com.microsoft cannot express', () =>
+  test('attention that the operators cannot express', () =>
     scoped((own) => {
-      const form = 'com.microsoft';
-      refuse(
-        () => exportLayer(makeLayer(own, { dtype: 'float64' }), { form }),
-        'attention',
-        'float64',
-        'float32',
-      );
-      refuse(() => exportLayer(makeLayer(own, { scale: 0 }), { form }), 'attention', 'scale 0');
+      for (const form of ['com.microsoft', 'ai.onnx']) {
+        const named = `attention: '${form}'`;
+        refuse(
+          () => exportLayer(makeLayer(own, { dtype: 'float64' }), { form }),
+          named,
+          'float64',
+          'float32',
+        );
+        refuse(() => exportLayer(makeLayer(own, { scale: 0 }), { form }), named, 'scale 0');
+      }
+      const negative = makeLayer(own, { scale: -0.25 });
+      refuse(() => exportLayer(negative, { form: 'ai.onnx' }), "attention: 'ai.onnx'", '-0.25', 'positive');
     }));
 
   test('a parameter of a disposed layer', () => {

@@ -8,6 +8,7 @@ import { assertError } from '../support/errors.mjs';
 import { ModelBuilder } from '../support/onnx_builder.mjs';
 import { customModel } from '../support/onnx_custom.mjs';
 import { changed, nodeOf, ofType, refuse } from '../support/onnx_edit.mjs';
+import { exportedLayers } from '../support/onnx_fuzz.mjs';
 import {
   addAttention,
   attentionStyles,
@@ -447,6 +448,7 @@ const fuzzed = [
       makeModel({ attention, shapes, queryDim: 4, contextDim: 3, heads: 2, noise: true, hasMask: true }),
     ),
   ),
+  ...exportedLayers().map((file) => ({ file })),
 ];
 
 test('bytes changed, removed and inserted at random', (context) => {

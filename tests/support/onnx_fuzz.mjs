@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { assertError } from './errors.mjs';
-import { fromOnnx, memoryInUse, WeightsError } from './onnx_package.mjs';
+import { graphOf } from './graphs.mjs';
+import { DiffusionCrossAttention, fromOnnx, memoryInUse, toOnnx, WeightsError } from './onnx_package.mjs';
 import { attentionStyles, makeModel } from './onnx_torch.mjs';
 
 /** Limit of the time that reading a small file may take. Busy machines need more than a hundredth of it. */
@@ -26,13 +27,29 @@ export function checkFile(bytes) {
   assert.ok(milliseconds < maxMilliseconds, `took ${milliseconds} ms`);
 }
 
+/** Exported layers with biases, norms and masks, as operators and as one operator. */
+export function exportedLayers() {
+  const norms = ['layer_norm', 'rms_norm'];
+  return norms.flatMap((queryKeyNorm, seed) => {
+    const options = { seed, headDim: 3, bias: true, queryKeyNorm };
+    const layer = new DiffusionCrossAttention(6, 4, 2, 8, options);
+    const { output, inputs } = graphOf(layer, { mask: true });
+    const forms = ['operators', 'com.microsoft', 'ai.onnx'];
+    const files = forms.map((attention) => toOnnx(output, inputs, { attention }));
+    layer.dispose();
+    return files;
+  });
+}
+
 /** Small models of all exporters' forms. */
-const seeds = () =>
-  Object.keys(attentionStyles).flatMap((attention) =>
+const seeds = () => [
+  ...Object.keys(attentionStyles).flatMap((attention) =>
     ['static', 'dynamic'].map(
       (shapes) => makeModel({ attention, shapes, queryDim: 6, contextDim: 4, heads: 2 }).file,
     ),
-  );
+  ),
+  ...exportedLayers(),
+];
 
 /** One change of a file, at positions relative to its length. */
 const position = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });

@@ -8,7 +8,7 @@ import type { Linear, Search } from './linear';
 import { causalMask } from './masks';
 import type { NodeProto } from './model';
 import { attributeOf, floatAttribute, integerAttribute, refuse } from './model_graph';
-import { OperandBias, sourceOf, traceBack, traceOperands } from './operands';
+import { OperandBias, requirePlainValues, sourceOf, traceBack, traceOperands } from './operands';
 import type { Operand, Operands } from './operands';
 import { matchProjections, traceForward } from './projections';
 import { ScoreReader } from './scores';
@@ -193,8 +193,7 @@ export function readMultiHeadAttention(search: AttentionSearch, node: NodeProto)
       : { operand, split: joinedSplit(node, operand, heads) };
   });
   const [first, second, third] = parts as [(typeof parts)[0], (typeof parts)[0], (typeof parts)[0]];
-  if (third.operand.scale !== 1)
-    refuse(node, `has values that are scaled by ${third.operand.scale}; expected no scale`);
+  requirePlainValues(node, third.operand);
   const operands = { query: first.operand, key: second.operand, value: third.operand };
   return finish(search, node, {
     operands: bias === '' ? operands : withBias(search, node, bias, operands, heads * third.split.headDim),
@@ -219,8 +218,8 @@ function withBias(
   if (value === null) return operands;
   const add = (role: keyof Operands, index: number): Operand => {
     const operand = operands[role];
-    if (operand.bias !== null || operand.scale !== 1) {
-      refuse(node, `has a bias, and a bias or scale of the ${role} before it; expected one bias`);
+    if (operand.bias !== null || operand.norm !== null || operand.scale !== 1) {
+      refuse(node, `has a bias, and a bias, norm or scale of the ${role} before it; expected one bias`);
     }
     return { ...operand, bias: value, biasOffset: index * channels };
   };
@@ -290,7 +289,7 @@ export function readMicrosoftAttention(search: AttentionSearch, node: NodeProto)
       refuse(node, `has ${heads} heads; expected a divisor of the ${size} channels of its ${role}`);
     }
     const axes = projectedAxes([symbol('batch?'), symbol('rows?')], size);
-    const operand: Operand = { linear, axes, offset, scale: 1, ...added.of({ ...linear, node }) };
+    const operand: Operand = { linear, axes, offset, norm: null, scale: 1, ...added.of({ ...linear, node }) };
     offset += size;
     return { operand, split: { heads, headDim: size / heads, headStride: size / heads } };
   });

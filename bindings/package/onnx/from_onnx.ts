@@ -15,6 +15,7 @@ import type { NodeProto } from './model';
 import { refuse } from './model_graph';
 import { modulePath, nearbyPath } from './module_path';
 import { makeSearch } from './search';
+import type { OperandNorm } from './operands';
 import type { AttentionSearch } from './search';
 import { dataTypes } from './tensors';
 
@@ -162,10 +163,25 @@ function makeLayer(search: AttentionSearch, attention: Attention, dtype: DType):
     ...(hasBias ? [readHeadBias(search, linear.bias, linear.biasRows)] : []),
   ]);
   const whole = { offset: 0, headStride: outputDim, headDim: outputDim, heads: 1 };
+  for (const { norm } of [query, key]) {
+    if (norm === null) continue;
+    parameters.push(readNormWeight(search, norm.weight, headDim));
+    if (norm.kind === 'layer_norm') parameters.push(readBias(search, { ...norm, outFeatures: headDim }));
+  }
   parameters.push(readWeight(search, output, whole), readBias(search, { ...output, bias }));
   const flat = concatenate(parameters, dtype);
   const scale = chosenScale(attention, dtype);
-  const options = { dtype, headDim, outputDim, bias: hasBias, ...(scale !== null && { scale }) };
+  const options = {
+    dtype,
+    headDim,
+    outputDim,
+    bias: hasBias,
+    ...(scale !== null && { scale }),
+    ...(query.norm !== null && {
+      queryKeyNorm: query.norm.kind,
+      normEpsilon: checkedEpsilon(query.norm),
+    }),
+  };
   const layer = new DiffusionCrossAttention(queryDim, contextDim, heads, spatialSize, options);
   try {
     layer.setParameters(flat);
@@ -174,6 +190,21 @@ function makeLayer(search: AttentionSearch, attention: Attention, dtype: DType):
     throw error;
   }
   return layer;
+}
+
+function readNormWeight(search: AttentionSearch, weight: string | null, channels: number): TypedArray {
+  if (weight === null) return new Float32Array(channels).fill(1);
+  return readBias(search, { bias: weight, outFeatures: channels });
+}
+
+/** Returns the decimal number, such as 1e-5, of an epsilon that the file stores as float32. */
+function checkedEpsilon({ node, epsilon }: OperandNorm): number {
+  if (!(epsilon >= 0 && epsilon < Infinity)) {
+    refuse(node, `has epsilon ${epsilon}; expected a number of at least 0`);
+  }
+  const decimal = Number(epsilon.toPrecision(7));
+  const isRounded = Math.fround(epsilon) === epsilon && Math.fround(decimal) === epsilon;
+  return isRounded ? decimal : epsilon;
 }
 
 function requireDimension(node: NodeProto, dimension: number): void {

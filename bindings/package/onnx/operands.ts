@@ -2,6 +2,8 @@
 import { show } from '../checks';
 import { reshapeAxes, projectedAxes, selectChannels, transposeAxes, withoutAxis } from './axes';
 import type { Axes } from './axes';
+import { asHeadNorm } from './head_norms';
+import type { HeadNorm } from './head_norms';
 import { Step } from './inferred_value';
 import {
   asLinear,
@@ -20,7 +22,16 @@ import { symbol } from './symbolic_size';
 
 export type Role = 'query' | 'key' | 'value';
 
-/** An operand of attention: the result of a projection, reshaped and scaled, or a part of its channels. */
+/** A norm of an operand, with the axes of the value that it normalizes and the offset of its first channel. */
+export interface OperandNorm extends HeadNorm {
+  readonly axes: Axes;
+  readonly offset: number;
+}
+
+/**
+ * An operand of attention: the result of a projection, reshaped, normalized and scaled, or a part of its
+ * channels.
+ */
 export interface Operand {
   readonly linear: Linear;
   readonly axes: Axes;
@@ -32,6 +43,8 @@ export interface Operand {
   readonly projected: string;
   /** The index of the operand's first channel in the projection's result. */
   readonly offset: number;
+  /** Null for none. The scale is applied after it. */
+  readonly norm: OperandNorm | null;
   readonly scale: number;
 }
 export type Operands = Readonly<Record<Role, Operand>>;
@@ -40,6 +53,7 @@ export type Operands = Readonly<Record<Role, Operand>>;
 interface Passed {
   readonly node: NodeProto;
   readonly value: string;
+  readonly norm?: HeadNorm;
 }
 
 const isSelection = (node: NodeProto): boolean =>
@@ -89,6 +103,7 @@ export function traceBack(search: Search, attention: NodeProto, role: Role, star
   const { graph, constants } = search;
   const passed: Passed[] = [];
   const bias = new OperandBias(search, role);
+  let norm: HeadNorm | null = null;
   let scale = 1;
   let value = start;
   for (let step = 0; step < maxSteps; ++step) {
@@ -100,8 +115,16 @@ export function traceBack(search: Search, attention: NodeProto, role: Role, star
       return { linear, ...replay(search, attention, role, linear, passed), scale, ...bias.of(linear) };
     }
     const [first = '', second = ''] = node.input;
-    if (isArithmetic(node, 'Mul', 'Div')) {
+    const found = asHeadNorm(search, node);
+    if (found !== null && found.output === value) {
       bias.requireNone(node);
+      if (norm !== null) refuse(node, `is the second norm of the ${role}; expected one`);
+      norm = found;
+      passed.unshift({ node, value, norm });
+      value = found.input;
+    } else if (isArithmetic(node, 'Mul', 'Div')) {
+      bias.requireNone(node);
+      if (norm !== null) refuse(node, `scales the ${role} before its norm; expected the scale after it`);
       const isFactorFirst = node.opType === 'Mul' && constants.uniform(first) !== null;
       const factor = constants.uniform(isFactorFirst ? first : second);
       if (factor === null) refuse(node, `scales the ${role} by an unknown value; expected a constant`);
@@ -127,13 +150,18 @@ function replay(
   role: Role,
   linear: Linear,
   nodes: readonly Passed[],
-): { axes: Axes; offset: number } {
+): Pick<Operand, 'axes' | 'offset' | 'norm'> {
   const sizes = search.inferred.get(linear.output)?.sizes ?? null;
   // If the shape is unknown, three axes are most likely.
   const outer = sizes === null ? [symbol('batch?'), symbol('rows?')] : sizes.slice(0, -1);
   let axes: Axes = projectedAxes(outer, linear.outFeatures);
   let offset = 0;
-  for (const { node, value } of nodes) {
+  let norm: OperandNorm | null = null;
+  for (const { node, value, norm: found } of nodes) {
+    if (found !== undefined) {
+      norm = { ...found, axes, offset };
+      continue;
+    }
     const next =
       passAxes(search, node, axes) ??
       (isSelection(node) ? selectAxes(search, node, value, axes) : null) ??
@@ -142,7 +170,7 @@ function replay(
     offset += next.offset;
   }
   if (axes.length < 2) refuse(attention, `has a ${role} of ${axes.length} axes; expected at least 2`);
-  return { axes, offset };
+  return { axes, offset, norm };
 }
 
 /** Returns the axes after a node; null if they are unknown or the node does more than move elements. */
@@ -208,9 +236,14 @@ export function traceOperands(search: Search, node: NodeProto, values: readonly 
     key: traceBack(search, node, 'key', key),
     value: traceBack(search, node, 'value', value),
   };
-  const { scale } = operands.value;
-  if (scale !== 1) refuse(node, `has values that are scaled by ${scale}; expected no scale`);
+  requirePlainValues(node, operands.value);
   return operands;
+}
+
+/** Refuses values that are more than a projection. */
+export function requirePlainValues(node: NodeProto, { norm, scale }: Operand): void {
+  if (norm !== null) refuse(norm.node, 'normalizes the values; expected norms of queries and keys');
+  if (scale !== 1) refuse(node, `has values that are scaled by ${scale}; expected no scale`);
 }
 
 /** Returns the value from which another differs only in type and shape. */

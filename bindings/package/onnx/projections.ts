@@ -1,12 +1,12 @@
 // The linear layers around an attention: the shapes of its projections, and the output projection.
 import { contiguousChannels } from './axes';
 import type { Axes, HeadSplit } from './axes';
-import { addedConstant, asLinear, isPerChannel, isTransparent } from './linear';
+import { addedConstant, asLinear, isPerChannel, isTransparent, isZero } from './linear';
 import type { Linear, Rows, Search } from './linear';
 import type { NodeProto } from './model';
 import { describeNode, maxSteps, refuse } from './model_graph';
 import { passAxes, sourceOf } from './operands';
-import type { Operand, Operands, Role } from './operands';
+import type { Operand, OperandNorm, Operands, Role } from './operands';
 import { zeroedInput } from './zeroed_rows';
 
 /** A projection, or the part of it that is used. */
@@ -16,6 +16,8 @@ export interface Projection extends Linear {
   readonly rows: Rows;
   /** The elements of the bias. */
   readonly biasRows: Rows;
+  /** The norm of each head; null for none. */
+  readonly norm: OperandNorm | null;
 }
 
 export interface Projections extends Readonly<Record<Role, Projection>> {
@@ -36,14 +38,16 @@ export function matchProjections(
   splits: Readonly<Record<Role, Omit<HeadSplit, 'position'>>>,
 ): Projections {
   const project = (role: Role): Projection => {
-    const { linear, offset, bias, biasOffset, projected }: Operand = operands[role];
+    const { linear, offset, bias, biasOffset, projected, norm }: Operand = operands[role];
     const { heads, headDim, headStride } = splits[role];
     const rows = { offset, heads, headDim, headStride };
     const biasRows = biasOffset === null ? rows : { offset: biasOffset, heads, headDim, headStride: headDim };
-    return { ...linear, bias, projected, rows, biasRows };
+    if (norm !== null) requireHeadNorm(search, role, norm, rows);
+    return { ...linear, bias, projected, rows, biasRows, norm };
   };
   const [query, key, value] = [project('query'), project('key'), project('value')];
   const channels = query.rows.heads * query.rows.headDim;
+  requireSameNorm(node, query.norm, key.norm);
   requireShape(node, 'key', key, key.inFeatures, channels);
   requireShape(node, 'value', value, key.inFeatures, channels);
   const source = sourceOf(search, key.input);
@@ -51,6 +55,39 @@ export function matchProjections(
     refuse(node, 'has keys and values of different contexts; expected one context');
   }
   return { query, key, value, isSelf: source === sourceOf(search, query.input) };
+}
+
+/** Refuses a norm over other channels than those of one head. */
+function requireHeadNorm(search: Search, role: Role, norm: OperandNorm, rows: Rows): void {
+  const { node, kind, axes, weight, bias } = norm;
+  const { headDim, headStride, offset } = rows;
+  const channels = contiguousChannels(axes.at(-1));
+  const isAligned = headStride % headDim === 0 && (offset - norm.offset) % headDim === 0;
+  if (channels !== headDim || !isAligned) {
+    const over = channels === null ? 'other elements than channels' : `${channels} channels`;
+    refuse(node, `normalizes the ${role} over ${over}; expected the ${headDim} channels of each head`);
+  }
+  for (const constant of [weight, bias]) {
+    const isScalar = constant !== null && search.constants.uniform(constant) !== null;
+    if (constant !== null && !isScalar && !isPerChannel(search, constant, headDim)) {
+      refuse(node, `has a weight or bias of another shape; expected one number for each channel of a head`);
+    }
+  }
+  if (kind === 'rms_norm' && bias !== null && !isZero(search, bias)) {
+    refuse(node, 'adds a bias after an RMS norm; expected none');
+  }
+}
+
+/** Refuses norms of queries and keys that differ, or only one norm. */
+function requireSameNorm(node: NodeProto, query: OperandNorm | null, key: OperandNorm | null): void {
+  if (query === null && key === null) return;
+  if (query === null || key === null) {
+    refuse(node, `has a norm of the ${query === null ? 'keys' : 'queries'} only; expected one of both`);
+  }
+  if (query.kind !== key.kind || query.epsilon !== key.epsilon) {
+    const describe = ({ kind, epsilon }: OperandNorm) => `${kind} with epsilon ${epsilon}`;
+    refuse(node, `has ${describe(query)} for queries and ${describe(key)} for keys; expected the same`);
+  }
 }
 
 function requireShape(

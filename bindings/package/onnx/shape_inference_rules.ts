@@ -351,6 +351,7 @@ const rules = new Map<string, Rule>([
     ...['Dropout', 'Softmax', 'LayerNormalization', 'GroupNormalization', 'InstanceNormalization'],
     ...[
       'RMSNormalization',
+      'SimplifiedLayerNormalization',
       'Trilu',
       'Not',
       'IsNaN',
@@ -373,6 +374,8 @@ const rules = new Map<string, Rule>([
 
 /** Returns undefined for unknown operators. */
 export function ruleOf(node: NodeProto): Rule | undefined {
-  const isKnown = isStandard(node) || ['FusedMatMul', 'MultiHeadAttention'].includes(node.opType);
+  const isKnown =
+    isStandard(node) ||
+    ['FusedMatMul', 'MultiHeadAttention', 'SimplifiedLayerNormalization'].includes(node.opType);
   return isKnown ? rules.get(node.opType) : undefined;
 }

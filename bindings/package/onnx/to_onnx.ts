@@ -13,9 +13,12 @@ export interface ToOnnxOptions {
   opset?: number;
 }
 
-/** Replaces standard operators by those of another domain. */
+/** Replaces operators by others. */
 export interface Fusion {
+  /** Domain of the new operators; '' for ONNX's own. */
   domain: string;
+  /** The first operator set that has them. */
+  oldestOpset: number;
   /** Throws ArgumentError that contains `description` for a node that cannot be converted. */
   check(node: ComputationNode, description: string): void;
   apply(graph: GraphProto, opset: number): void;
@@ -34,7 +37,8 @@ const fileVersions = new Map([
   [25, 13],
   [26, 13],
 ]);
-const [oldestOpset, newestOpset] = [Math.min(...fileVersions.keys()), Math.max(...fileVersions.keys())];
+export const oldestOpset = Math.min(...fileVersions.keys());
+const newestOpset = Math.max(...fileVersions.keys());
 
 /** Protobuf's limit for a message. */
 const maxBytes = 2 ** 31 - 1;
@@ -71,11 +75,12 @@ export function writeOnnx(
   options: ToOnnxOptions | undefined,
   fusion: Fusion | null,
 ): Uint8Array {
-  const { opset = oldestOpset } = readOptions('options', options, ['opset']);
+  const oldest = fusion?.oldestOpset ?? oldestOpset;
+  const { opset = oldest } = readOptions('options', options, ['opset']);
   const outputs = checkOutputs(output);
   checkUnique('output', outputs);
   const inputNodes = checkInputs(inputs);
-  checkInteger('opset', opset, oldestOpset, newestOpset);
+  checkInteger('opset', opset, oldest, newestOpset);
   const nodes = sortNodes(outputs);
   checkNodes(nodes, inputNodes, fusion);
 
@@ -83,7 +88,7 @@ export function writeOnnx(
   const opsetImport = [{ domain: '', version: opset }];
   if (fusion !== null) {
     fusion.apply(graph, opset);
-    opsetImport.push({ domain: fusion.domain, version: 1 });
+    if (fusion.domain !== '') opsetImport.push({ domain: fusion.domain, version: 1 });
   }
   const file = writeModel({
     irVersion: fileVersions.get(opset)!,
@@ -286,7 +291,8 @@ const leadingAxes = ['batch', 'heads', 'tokens'];
 function valueInfo(node: ComputationNode, name: string): ValueInfoProto {
   const isBroadcast = node.op === 'Input' && node.attributes.broadcast === true;
   const dim = node.shape.map((size, axis) => {
-    if (isBroadcast && axis < leadingAxes.length) return { dimParam: `${name}.${leadingAxes[axis]}` };
+    if (isBroadcast && size !== 1 && axis < leadingAxes.length)
+      return { dimParam: `${name}.${leadingAxes[axis]}` };
     return typeof size === 'number' ? { dimValue: size, dimParam: '' } : { dimParam: size };
   });
   return { name, type: { tensorType: { elemType: dataTypeOf(node.dtype), shape: { dim } } } };
