@@ -19,17 +19,20 @@ GraphNodes* exportAny(const layer::AnyLayer& layer, const layer::GraphOptions& o
   return new GraphNodes(layer::exportComputationGraph(layer, options, inputs));
 }
 
-/// Exports a layer as a graph. If `shared` is not null, its node `context` is the context of this graph too.
-/// The caller owns the result.
+/// Exports a layer as a graph. `mask`: the name of its input, empty for none. If `shared` is not null, its
+/// nodes `context` and, unless it is -1, `sharedMask` are those of this graph too. The caller owns the result.
 template <class T>
-GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const std::string& name, bool mask,
-                        const std::string& input, const std::string& tokens, const GraphNodes* shared,
-                        int context) {
+GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const std::string& name,
+                        const std::string& mask, bool isKeyMask, const std::string& input,
+                        const std::string& tokens, const GraphNodes* shared, int context, int sharedMask) {
   return exportAny(layer, {.name = name,
-                           .mask = mask,
+                           .mask = !mask.empty(),
+                           .maskName = mask,
+                           .isKeyMask = isKeyMask,
                            .input = input,
                            .tokens = tokens,
-                           .context = shared == nullptr ? nullptr : shared->at(context)});
+                           .context = shared == nullptr ? nullptr : shared->at(context),
+                           .sharedMask = sharedMask < 0 ? nullptr : shared->at(sharedMask)});
 }
 
 int sizeOf(const GraphNodes& nodes) { return static_cast<int>(nodes.nodes.size()); }

@@ -6,18 +6,30 @@ import { exportLayerGraph } from './layer_graph';
 
 /** Several layers as one graph. */
 export interface ComposedGraph {
-  /** One input for each layer (input.0, input.1, …), then the shared context. */
+  /** One input for each layer (input.0, input.1, …), then the shared context, then the masks. */
   readonly inputs: readonly ComputationNode[];
   readonly context: ComputationNode;
+  /** One mask for each layer (mask.0, mask.1, …), one for all (mask), or none: see the option `mask`. */
+  readonly masks: readonly ComputationNode[];
   /** One output for each layer, in their order. */
   readonly outputs: readonly ComputationNode[];
+}
+
+export interface ComposeOptions {
+  /** Prefixes of the layers' nodes. Default 'layer.0', 'layer.1', …. */
+  names?: readonly string[];
+  /**
+   * true: each layer has a mask input of its own, as with `mask: true` of exportComputationGraph. 'shared':
+   * all layers have one, a key mask [batch, contextLength] or an additive mask [batch, 1, 1, contextLength],
+   * whose batch may be 1. Default false.
+   */
+  mask?: boolean | 'shared';
 }
 
 /**
  * Combines the graphs of several layers, such as the 16 of Stable Diffusion's U-Net, into one with a shared
  * context, to be compiled once for each prompt. Each layer has its own number of tokens ('tokens.0',
- * 'tokens.1', …). `names` are prefixes of the layers' nodes, default 'layer.0', 'layer.1', …. Throws
- * ShapeError if contextDim differs between layers, ArgumentError if dtype does.
+ * 'tokens.1', …). Throws ShapeError if contextDim differs between layers, ArgumentError if dtype does.
  *
  * @example
  * const { inputs, context, outputs } = composeGraph(layers);
@@ -27,15 +39,19 @@ export interface ComposedGraph {
  */
 export function composeGraph(
   layers: readonly DiffusionCrossAttention[],
-  options?: { names?: readonly string[] },
+  options?: ComposeOptions,
 ): ComposedGraph {
-  const names = checkNames(readOptions('options', options, ['names']).names);
+  const { mask, ...rest } = readOptions('options', options, ['names', 'mask']);
+  const names = checkNames(rest.names);
+  const isMaskShared = mask === 'shared';
+  const hasMask = isMaskShared || (mask !== undefined && checkMask(mask));
   const given = checkArray('layers', layers, 'an array of layers');
   if (given.length === 0) fail('layers', layers, 'an array of layers');
   if (names !== null && names.length !== given.length) fail('names', names, `${given.length} strings`);
   const checked = given.map((layer, index) => DiffusionCrossAttention.stateOf(`layers[${index}]`, layer));
   const inputs: ComputationNode[] = [];
   const outputs: ComputationNode[] = [];
+  const masks: ComputationNode[] = [];
   let context: ComputationNode | null = null;
   for (const [index, layer] of checked.entries()) {
     if (layer.dtype !== checked[0]!.dtype) {
@@ -43,17 +59,27 @@ export function composeGraph(
         `layers[${index}] has dtype ${layer.dtype}; expected the first layer's, ${checked[0]!.dtype}`,
       );
     }
-    const name = names?.[index] ?? `layer.${index}`;
-    const graph = exportLayerGraph(
-      layer,
-      { name, mask: false },
-      { input: `input.${index}`, tokens: `tokens.${index}`, context },
-    );
-    inputs.push(graph.inputs[0]!);
-    context ??= graph.inputs[1]!;
+    const sharedMask: ComputationNode | null = (isMaskShared && masks[0]) || null;
+    const ownMask = isMaskShared ? 'mask' : `mask.${index}`;
+    const graph = exportLayerGraph(layer, names?.[index] ?? `layer.${index}`, {
+      input: `input.${index}`,
+      tokens: `tokens.${index}`,
+      mask: hasMask ? ownMask : '',
+      isKeyMask: isMaskShared,
+      context,
+      sharedMask,
+    });
+    inputs.push(graph.input);
+    context ??= graph.context;
+    if (graph.mask !== null && sharedMask === null) masks.push(graph.mask);
     outputs.push(graph.output);
   }
-  return { inputs: [...inputs, context!], context: context!, outputs };
+  return { inputs: [...inputs, context!, ...masks], context: context!, masks, outputs };
+}
+
+function checkMask(mask: unknown): boolean {
+  if (typeof mask !== 'boolean') fail('options.mask', mask, "true, false or 'shared'");
+  return mask;
 }
 
 function checkNames(names: unknown): string[] | null {

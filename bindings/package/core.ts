@@ -195,11 +195,15 @@ export interface CoreCompiledGraph extends CoreHandle {
 type ExportGraph = (
   layer: CoreLayer,
   name: string,
-  mask: boolean,
+  /** The name of its input; '' for none. */
+  mask: string,
+  isKeyMask: boolean,
   input: string,
   tokens: string,
   shared: CoreGraphNodes | null,
   context: number,
+  /** Index of the shared mask; -1 for none. */
+  sharedMask: number,
 ) => CoreGraphNodes;
 
 export interface CoreBytes extends CoreHandle {

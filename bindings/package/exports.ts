@@ -19,7 +19,7 @@ export { compile } from './compile';
 export type { CompileOptions, CompilePasses } from './compile_options';
 export { CompiledGraph } from './compiled_graph';
 export { composeGraph } from './compose';
-export type { ComposedGraph } from './compose';
+export type { ComposedGraph, ComposeOptions } from './compose';
 export { ComputationNode } from './graph';
 export type { GraphOptions } from './graph';
 export type { InitOptions } from './init';

@@ -148,18 +148,15 @@ export function checkGraphOptions(options: GraphOptions | undefined): Required<G
   return { name: checkString('options.name', name), mask: checkBoolean('options.mask', mask) };
 }
 
-/**
- * Returns the nodes of an exported graph. `shared` is a node of another graph that takes the place of an
- * input, or null.
- */
-export function wrapNodes(handle: CoreGraphNodes, shared: ComputationNode | null): ComputationNode[] {
+/** Returns the nodes of an exported graph. `shared`: nodes of another graph that are among its inputs. */
+export function wrapNodes(handle: CoreGraphNodes, shared: readonly ComputationNode[]): ComputationNode[] {
   const nodes = new GraphNodes(handle);
   const wrapped: ComputationNode[] = [];
   for (let index = 0; index < handle.size(); ++index) {
     const [op, name, , , inputIndices] = handle.describe(index);
-    const isShared = shared !== null && op === 'Input' && name === shared.name;
+    const same = shared.find((node) => op === 'Input' && name === node.name);
     const inputs = inputIndices.map((input) => wrapped[input]!);
-    wrapped.push(isShared ? shared : ComputationNode.wrap(nodes, index, inputs));
+    wrapped.push(same ?? ComputationNode.wrap(nodes, index, inputs));
   }
   return wrapped;
 }

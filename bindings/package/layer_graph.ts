@@ -5,20 +5,26 @@ import { checkGraphOptions, type ComputationNode, type GraphOptions, wrapNodes }
 import type { LayerState } from './layer_state';
 import { getCore } from './runtime';
 
-/** The graph of one layer. Inputs: input, context unless it is shared, mask if requested. */
+/** The graph of one layer. `mask`: null unless requested. */
 export interface LayerGraph {
-  inputs: ComputationNode[];
+  input: ComputationNode;
+  context: ComputationNode;
+  mask: ComputationNode | null;
   output: ComputationNode;
 }
 
-/**
- * Names of a layer's inputs in a graph of several layers. `context`: the node that all of them share, or
- * null.
- */
-export interface LayerGraphNames {
+/** A layer's inputs in a graph of several layers. */
+export interface LayerGraphInputs {
+  /** Names of the input and of its dimension of tokens. */
   input: string;
   tokens: string;
+  /** The name of the mask's input; '' for no mask. */
+  mask: string;
+  /** The mask is [batch, 1, 1, contextLength], for layers of any size. */
+  isKeyMask: boolean;
+  /** Nodes of another layer's graph that take the place of this one's; null for none. */
   context: ComputationNode | null;
+  sharedMask: ComputationNode | null;
 }
 
 /** The nodes between which an accelerator computes a whole layer. */
@@ -36,32 +42,37 @@ export const layerNodesOf = (output: ComputationNode): LayerNodes | null => laye
 
 export function exportLayerGraph(
   { core, dtype, accelerated }: LayerState,
-  options: Required<GraphOptions>,
-  { input, tokens, context }: LayerGraphNames,
+  name: string,
+  given: LayerGraphInputs,
 ): LayerGraph {
+  const { input, tokens, mask, isKeyMask, context, sharedMask } = given;
   const { exportGraphFloat32, exportGraphFloat64 } = getCore();
   const exportGraph = dtype === 'float32' ? exportGraphFloat32 : exportGraphFloat64;
   const shared = context?.origin;
   const handle = exportGraph(
     core,
-    options.name,
-    options.mask,
+    name,
+    mask,
+    isKeyMask,
     input,
     tokens,
     shared?.nodes ?? null,
     shared?.index ?? 0,
+    sharedMask?.origin.index ?? -1,
   );
-  const nodes = wrapNodes(handle, context);
-  const inputNames = [input, ...(context === null ? ['context'] : []), ...(options.mask ? ['mask'] : [])];
-  const inputs = inputNames.map((name) => nodes.find((node) => node.op === 'Input' && node.name === name)!);
-  const output = nodes.at(-1)!;
-  layerNodes.set(output, {
-    layer: accelerated,
-    input: inputs[0]!,
-    context: context ?? inputs[1]!,
-    mask: options.mask ? inputs.at(-1)! : null,
-  });
-  return { inputs, output };
+  const nodes = wrapNodes(
+    handle,
+    [context, sharedMask].filter((node) => node !== null),
+  );
+  const find = (wanted: string) => nodes.find(({ op, name: found }) => op === 'Input' && found === wanted)!;
+  const graph: LayerGraph = {
+    input: find(input),
+    context: find('context'),
+    mask: mask === '' ? null : find(mask),
+    output: nodes.at(-1)!,
+  };
+  layerNodes.set(graph.output, { layer: accelerated, ...graph });
+  return graph;
 }
 
 /** See DiffusionCrossAttention.exportComputationGraph. */
@@ -70,11 +81,18 @@ export function exportComputationGraph(
   inputNodes: ComputationNode[],
   options: GraphOptions | undefined,
 ): ComputationNode {
-  const checked = checkGraphOptions(options);
-  const names = { input: 'input', tokens: 'tokens', context: null };
+  const { name, mask: hasMask } = checkGraphOptions(options);
   const isArray = read('inputNodes', () => Array.isArray(inputNodes));
   if (!isArray) fail('inputNodes', inputNodes, 'an array to which nodes are appended');
-  const { inputs, output } = exportLayerGraph(state, checked, names);
+  const { input, context, mask, output } = exportLayerGraph(state, name, {
+    input: 'input',
+    tokens: 'tokens',
+    mask: hasMask ? 'mask' : '',
+    isKeyMask: false,
+    context: null,
+    sharedMask: null,
+  });
+  const inputs = mask === null ? [input, context] : [input, context, mask];
   read('inputNodes', () => Array.prototype.push.apply(inputNodes, inputs));
   return output;
 }

@@ -245,15 +245,18 @@ NodePointer exportComputationGraph(const AnyLayer& layer, const GraphOptions& op
   nodes[kInput] = Node::input(options.input, layer.type, batchesOf(options.tokens, configuration.queryDim));
   nodes[kContext] = options.context;
   if (!options.context) nodes[kContext] = Node::input("context", layer.type, contextShape);
-  if (options.mask) {
-    nodes[kMask] = Node::input("mask", layer.type,
-                               {"batch", configuration.numHeads, options.tokens, "contextLength"}, true);
+  nodes[kMask] = options.sharedMask;
+  const bool addsMask = options.mask && !options.sharedMask;
+  if (addsMask) {
+    const Dimensions keys{"batch", 1, 1, "contextLength"};
+    const Dimensions scores{"batch", configuration.numHeads, options.tokens, "contextLength"};
+    nodes[kMask] = Node::input(options.maskName, layer.type, options.isKeyMask ? keys : scores, true);
   }
   addConstants(layer, options.name, nodes);
   NodePointer output = addOperators(configuration, options.name, nodes);
   inputs.push_back(nodes[kInput]);
   if (!options.context) inputs.push_back(nodes[kContext]);
-  if (options.mask) inputs.push_back(nodes[kMask]);
+  if (addsMask) inputs.push_back(nodes[kMask]);
   return output;
 }
 

@@ -67,17 +67,23 @@ struct GraphOptions {
   std::string_view name = "cross_attention";
   /// Adds a third input, which is added to the scores: [batch, heads, tokens, contextLength], broadcast.
   bool mask = false;
+  /// The name of that input.
+  std::string_view maskName = "mask";
+  /// The mask has the shape [batch, 1, 1, contextLength], so that layers of all sizes can share it.
+  bool isKeyMask = false;
   /// The name of the input.
   std::string_view input = "input";
   /// The name of the input's dimension of tokens.
   std::string_view tokens = "tokens";
   /// A context input to share with another layer's graph; null: the graph has its own.
   graph::NodePointer context = {};
+  /// The same for a mask.
+  graph::NodePointer sharedMask = {};
 };
 
 /// Builds the layer as a graph of ONNX operators on tokens [batch, tokens, queryDim] and a context [batch,
-/// contextLength, contextDim]. Appends the nodes of the inputs (input, the context unless it is shared, and
-/// the mask if wanted) to `inputs` and returns the node of the output. Throws kShape if a shared context has
+/// contextLength, contextDim]. Appends the nodes of the inputs (input, and the context and the mask, if wanted,
+/// unless they are shared) to `inputs` and returns the node of the output. Throws kShape if a shared context has
 /// not the layer's contextDim.
 graph::NodePointer exportComputationGraph(const AnyLayer& layer, const GraphOptions& options,
                                           graph::NodeInputs& inputs);

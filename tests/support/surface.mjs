@@ -147,7 +147,10 @@ const signaturesOfMain = {
   gpuMemoryInUse: [],
   synchronize: [],
   compile: [output, nodes, compileOptions],
-  composeGraph: [list(from((world) => world.get('layer'))), record({ names: list(of('a')) })],
+  composeGraph: [
+    list(from((world) => world.get('layer'))),
+    record({ names: list(of('a')), mask: of(true, false, 'shared') }),
+  ],
   toOnnx: [output, nodes, toOnnxOptions],
 };
 const signaturesOfTensor = {
