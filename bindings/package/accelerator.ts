@@ -48,6 +48,8 @@ export interface LayerSizes {
   readonly bias: boolean;
   readonly outputBias: boolean;
   readonly queryKeyNorm: 'none' | 'layer_norm' | 'rms_norm';
+  /** Unused without a norm. */
+  readonly normEpsilon: number;
 }
 
 /** The parameters of a layer at the time of a call. */

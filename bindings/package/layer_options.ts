@@ -117,6 +117,7 @@ export function checkLayer(
     bias,
     outputBias,
     queryKeyNorm,
+    normEpsilon,
   };
   return { dtype, core, sizes };
 }

@@ -159,7 +159,7 @@ export class WebGpuAccelerator implements Accelerator {
       }
     };
     try {
-      const problem = unsupported(layer);
+      const problem = unsupported(layer, layer.training);
       return await this.#dispatcher.dispatch(layer, work, { ...options, problem }, onGpu, async () => ({
         output: await runInWasm(shared, location, inWasm),
         saved: null,
@@ -242,7 +242,7 @@ export class WebGpuAccelerator implements Accelerator {
       return toTensor(ready.device, result, outputShape(layer, shared.input.shape));
     };
     try {
-      const problem = unsupported(layer);
+      const problem = unsupported(layer, false);
       return await this.#dispatcher.dispatch(graph, work, { ...options, problem }, onGpu, () =>
         runInWasm(shared, location, inWasm),
       );
@@ -313,8 +313,9 @@ async function runInWasm(
 
 function associationOf({ association, layer, constants }: AcceleratedGraph, call: CallSizes): Association {
   if (constants.context === null) return 'plain';
-  // Folding a bias of the queries into the scores of each context row is not implemented.
-  if (layer.bias) return 'plain';
+  // Folding a bias of the queries into the scores of each context row is not implemented, and a norm lies
+  // between the matrices.
+  if (layer.bias || layer.queryKeyNorm !== 'none') return 'plain';
   if (association !== 'auto') return association;
   return cheaperAssociation(layer, call);
 }

@@ -3,6 +3,7 @@
 import { type Attention, recordAttention } from './attention';
 import { type BatchRows, type CallSizes, channelsByTokens, type TokenLayout } from './call';
 import type { Device } from './device';
+import { recordHeadNorm } from './head_norm';
 import { type GroupSums, recordGroupSums } from './group_sums';
 import type { Matrix } from './matrix';
 import { type Recording, recordProduct } from './recording';
@@ -202,13 +203,15 @@ export function recordForward(
   recordProjection(
     recording,
     weights.matrix('query'),
-    weights.bias('queryBias'),
+    weights.vector('queryBias'),
     inputTokens,
     queryLayout,
     query,
   );
-  recordProjection(recording, weights.matrix('key'), weights.bias('keyBias'), source, keyLayout, key);
-  recordProjection(recording, weights.matrix('value'), weights.bias('valueBias'), source, keyLayout, value);
+  recordHeadNorm(recording, weights, 'query', query, queryLayout);
+  recordProjection(recording, weights.matrix('key'), weights.vector('keyBias'), source, keyLayout, key);
+  recordHeadNorm(recording, weights, 'key', key, keyLayout);
+  recordProjection(recording, weights.matrix('value'), weights.vector('valueBias'), source, keyLayout, value);
   const attention = attentionOf(sizes, call, rows, { query, key, value, mask: buffers.mask });
   const output = headMatrix(attended, sizes, input.tokens, rows.count);
   recordAttention(recording, attention, output, saved?.logSumExp ?? recorded?.logSumExp ?? null);
@@ -217,7 +220,7 @@ export function recordForward(
   recordOutput(
     recording,
     weights.matrix('output'),
-    weights.bias('bias'),
+    weights.vector('bias'),
     output,
     target,
     rows.count,

@@ -1,4 +1,4 @@
-// Which layers the kernels compute.
+// Which calls the kernels compute.
 import type { LayerSizes } from '../package/accelerator';
 
 /** Returns the sizes of a layer without options. */
@@ -14,10 +14,12 @@ export function plainLayer(queryDim: number, contextDim: number, numHeads: numbe
     bias: false,
     outputBias: true,
     queryKeyNorm: 'none',
+    normEpsilon: 0,
   };
 }
 
-/** Returns why the GPU does not compute a layer; null if it does. */
-export function unsupported({ queryKeyNorm }: LayerSizes): string | null {
-  return queryKeyNorm === 'none' ? null : `the layer has queryKeyNorm '${queryKeyNorm}'`;
+/** Returns why the GPU does not compute a call; null if it does. `training`: a backward pass follows. */
+export function unsupported({ queryKeyNorm }: LayerSizes, training: boolean): string | null {
+  const hasNorm = queryKeyNorm !== 'none';
+  return training && hasNorm ? `no backward pass of queryKeyNorm '${queryKeyNorm}'` : null;
 }

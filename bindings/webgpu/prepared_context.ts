@@ -13,6 +13,7 @@ import {
 } from './attention';
 import { type CallSizes, channelsByTokens } from './call';
 import { attentionOf, headMatrix, padded, recordOutput, recordProjection } from './forward';
+import { recordHeadNorm } from './head_norm';
 import { type Matrix, transposed } from './matrix';
 import type { GpuBuffer } from './memory';
 import { type Recording, recordProduct } from './recording';
@@ -70,10 +71,12 @@ export function recordContext(
   const keyBytes = 4 * batch * innerDim(sizes) * keys;
   const project = (name: 'key' | 'value', prepared: GpuBuffer): GPUBuffer => {
     const target = isFolded ? scratch.take(name, keyBytes) : prepared.buffer;
-    recordProjection(recording, weights.matrix(name), weights.bias(`${name}Bias`), source, layout, target);
+    recordProjection(recording, weights.matrix(name), weights.vector(`${name}Bias`), source, layout, target);
     return target;
   };
-  const keyChannels = headMatrix(project('key', key), sizes, keys, batch);
+  const projectedKeys = project('key', key);
+  recordHeadNorm(recording, weights, 'key', projectedKeys, layout);
+  const keyChannels = headMatrix(projectedKeys, sizes, keys, batch);
   const valueChannels = headMatrix(project('value', value), sizes, keys, batch);
   if (!isFolded) return;
   const productSizes = { outer: batch, inner: numHeads, depth: headDim };
@@ -150,11 +153,12 @@ export function recordRun(
     return;
   }
   const layout = { ...input, paddedTokens: tokens };
-  const bias = weights.bias('queryBias');
+  const bias = weights.vector('queryBias');
   recordProjection(recording, weights.matrix('query'), bias, inputTokens, layout, query);
+  recordHeadNorm(recording, weights, 'query', query, layout);
   const attended = headMatrix(scratch.take('attended', tokenBytes), sizes, tokens, batch);
   recordAttention(recording, attention, attended, null);
-  recordOutput(recording, weights.matrix('output'), weights.bias('bias'), attended, output, batch, tokens);
+  recordOutput(recording, weights.matrix('output'), weights.vector('bias'), attended, output, batch, tokens);
 }
 
 function recordFolded(
@@ -167,7 +171,7 @@ function recordFolded(
   const { device, scratch, sizes } = recording;
   const { batch, heads, tokens, paddedKeys } = attention;
   const { queryDim, outputDim } = sizes;
-  const bias = weights.bias('bias');
+  const bias = weights.vector('bias');
   const sharesKeys = attention.key.outer === 0;
   const ofContextRows = (matrix: Matrix): Matrix => ({
     ...matrix,

@@ -16,7 +16,8 @@ export type Precision = 'float32' | 'float16';
 
 export type WeightName = 'query' | 'key' | 'value' | 'output';
 export type BiasName = 'queryBias' | 'keyBias' | 'valueBias' | 'bias';
-export type ParameterName = WeightName | BiasName;
+export type NormName = 'queryNorm' | 'queryNormBias' | 'keyNorm' | 'keyNormBias';
+export type ParameterName = WeightName | BiasName | NormName;
 
 /** Returns the channels of queries, keys and values. */
 export const innerDim = ({ numHeads, headDim }: Pick<LayerSizes, 'numHeads' | 'headDim'>): number =>
@@ -24,8 +25,10 @@ export const innerDim = ({ numHeads, headDim }: Pick<LayerSizes, 'numHeads' | 'h
 
 /** Returns names and element counts of the layer's parameters, in their order. */
 export function parameterCounts(sizes: LayerSizes): [ParameterName, number][] {
-  const { queryDim, contextDim, outputDim, bias, outputBias } = sizes;
+  const { queryDim, contextDim, outputDim, headDim, bias, outputBias, queryKeyNorm } = sizes;
   const inner = innerDim(sizes);
+  const norm = queryKeyNorm === 'none' ? 0 : headDim;
+  const normBias = queryKeyNorm === 'layer_norm' ? headDim : 0;
   const counts: [ParameterName, number][] = [
     ['query', inner * queryDim],
     ['queryBias', bias ? inner : 0],
@@ -33,13 +36,18 @@ export function parameterCounts(sizes: LayerSizes): [ParameterName, number][] {
     ['keyBias', bias ? inner : 0],
     ['value', inner * contextDim],
     ['valueBias', bias ? inner : 0],
+    ['queryNorm', norm],
+    ['queryNormBias', normBias],
+    ['keyNorm', norm],
+    ['keyNormBias', normBias],
     ['output', outputDim * inner],
     ['bias', outputBias ? outputDim : 0],
   ];
   return counts.filter(([, count]) => count > 0);
 }
 
-const isWeight = (name: ParameterName): name is WeightName => !name.toLowerCase().endsWith('bias');
+const isWeight = (name: ParameterName): name is WeightName =>
+  ['query', 'key', 'value', 'output'].includes(name);
 
 /** A layer's parameters, as the functions that record commands use them. */
 export interface LayerWeights {
@@ -47,8 +55,8 @@ export interface LayerWeights {
   pack(recorder: Recorder): void;
   /** Returns a matrix [outFeatures × inFeatures]. */
   matrix(name: WeightName): Matrix;
-  /** Returns null for a bias that the layer does not have. */
-  bias(name: BiasName): Binding | null;
+  /** Returns null for a bias, or for a part of a norm, that the layer does not have. */
+  vector(name: BiasName | NormName): Binding | null;
 }
 
 export class Weights extends Shared implements LayerWeights {
@@ -106,9 +114,9 @@ export class Weights extends Shared implements LayerWeights {
     };
   }
 
-  bias(name: BiasName): Binding | null {
-    const bias = this.#singles.get(name);
-    return bias === undefined ? null : { buffer: bias.buffer };
+  vector(name: BiasName | NormName): Binding | null {
+    const vector = this.#singles.get(name);
+    return vector === undefined ? null : { buffer: vector.buffer };
   }
 
   protected override free(): void {

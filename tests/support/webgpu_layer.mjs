@@ -31,6 +31,7 @@ export function gpuCall({ layer, input, context, options, problem }) {
     bias: false,
     outputBias: true,
     queryKeyNorm: 'none',
+    normEpsilon: 0,
   };
   const mask = options.mask ?? null;
   const call = callSizes(sizes, input.shape, context?.shape ?? null, mask?.shape ?? null);

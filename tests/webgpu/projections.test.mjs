@@ -94,26 +94,76 @@ for (const options of layers) {
     }));
 }
 
-for (const queryKeyNorm of ['layer_norm', 'rms_norm']) {
-  test(`${queryKeyNorm} runs in WebAssembly, and explain says why`, () =>
+const norms = [
+  { queryKeyNorm: 'layer_norm' },
+  { queryKeyNorm: 'rms_norm' },
+  { queryKeyNorm: 'layer_norm', headDim: 5, bias: true, normEpsilon: 0.1 },
+  { queryKeyNorm: 'rms_norm', headDim: 12, outputDim: 20, bias: true, outputBias: false, normEpsilon: 0 },
+];
+
+for (const options of norms) {
+  for (const shape of [
+    [2, 32, 9, 9],
+    [2, 67, 32],
+  ]) {
+    test(`forward of [${shape}], ${JSON.stringify(options)}`, () =>
+      scoped(async (own) => {
+        const { layer, input, context } = callOf(own, options, shape);
+        const keys = own(Tensor.from([1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], [2, 9]));
+        for (const mask of [null, keys]) {
+          const expected = own(layer.forwardWithContext(input, context, { mask }));
+          const output = own(await layer.forwardAsync(input, context, { mask, device: 'webgpu' }));
+          assert.match(layer.explain(), /^webgpu/);
+          assert.deepEqual(output.shape, expected.shape);
+          assertNear(output.data(), expected.data(), 'output');
+        }
+      }));
+  }
+
+  test(`self-attention, ${JSON.stringify(options)}`, () =>
     scoped(async (own) => {
-      const { layer, input, context, outputGradient } = callOf(
-        own,
-        { queryKeyNorm, bias: true },
-        [2, 36, 32],
-      );
+      const layer = own(new DiffusionCrossAttention(32, 32, 4, 8, { seed: 1, ...options }));
+      layer.setParameters(own(Tensor.randn([layer.parameterCount], { seed: 2, std: 0.3 })).data());
+      const input = own(Tensor.randn([2, 21, 32], { seed: 3 }));
+      const expected = own(layer.forwardWithContext(input, null)).data();
+      const output = own(await layer.forwardAsync(input, null, { device: 'webgpu' }));
+      assert.match(layer.explain(), /^webgpu/);
+      assertNear(output.data(), expected, 'output');
+    }));
+
+  test(`compiled graphs, ${JSON.stringify(options)}`, () =>
+    scoped(async (own) => {
+      const { layer, input, context } = callOf(own, options, [2, 32, 6, 6]);
+      const expected = own(layer.forwardWithContext(input, context)).data();
+      const inputs = [];
+      const output = layer.exportComputationGraph(inputs);
+      const inputShapes = [input.shape, context.shape];
+      for (const association of ['auto', 'plain']) {
+        for (const isConstant of [false, true]) {
+          const constants = new Map(isConstant ? [[inputs[1], context]] : []);
+          const compiled = own(
+            await compile(output, inputs, { inputShapes, constants, association, device: 'webgpu' }),
+          );
+          const actual = own(await compiled.runAsync(input, ...(isConstant ? [] : [context])));
+          assert.match(compiled.explain(), /^webgpu/);
+          assertNear(actual.data(), expected, association);
+        }
+      }
+    }));
+
+  test(`training runs in WebAssembly, and explain says why, ${JSON.stringify(options)}`, () =>
+    scoped(async (own) => {
+      const { layer, input, context, outputGradient } = callOf(own, options, [2, 36, 32]);
       layer.training = true;
       const expected = own(layer.forwardWithContext(input, context)).data();
+      const inputGradient = own(layer.backward(outputGradient)).data();
       const output = own(await layer.forwardAsync(input, context, { device: 'webgpu' }));
-      assert.equal(layer.explain(), `wasm: webgpu: the layer has queryKeyNorm '${queryKeyNorm}'`);
-      assert.deepEqual(output.data(), expected);
-      own(await layer.backwardAsync(outputGradient, { device: 'webgpu' }));
-      const inputs = [];
-      const graph = layer.exportComputationGraph(inputs);
-      const compiled = own(
-        await compile(graph, inputs, { inputShapes: [input.shape, context.shape], device: 'webgpu' }),
+      assert.equal(
+        layer.explain(),
+        `wasm: webgpu: no backward pass of queryKeyNorm '${options.queryKeyNorm}'`,
       );
-      assertNear(own(await compiled.runAsync(input, context)).data(), expected, 'compiled');
-      assert.match(compiled.explain(), /^wasm: webgpu: the layer has queryKeyNorm/);
+      assert.deepEqual(output.data(), expected);
+      const gradient = own(await layer.backwardAsync(outputGradient, { device: 'webgpu' }));
+      assert.deepEqual(gradient.data(), inputGradient);
     }));
 }

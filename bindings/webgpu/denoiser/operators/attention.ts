@@ -19,7 +19,7 @@ export interface AttentionMask {
 const weightsOf = (parameters: AttentionParameters): LayerWeights => ({
   pack: () => {},
   matrix: (name) => rowsOf(parameters[name].binding, parameters[name].shape[1]!),
-  bias: (name) => (name === 'bias' ? parameters.bias.binding : null),
+  vector: (name) => (name === 'bias' ? parameters.bias.binding : null),
 });
 
 /** tokens: [batch, N, queryDim]; context: [batch, L, contextDim], null for self-attention. */
