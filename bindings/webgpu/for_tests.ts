@@ -10,6 +10,7 @@ export { DeviceManager, requestDevice } from './device_manager';
 export { GpuLayer } from './gpu_layer';
 export { channelSumsKernel } from './kernels/channel_sums';
 export { flashKernel } from './kernels/flash_attention';
+export { headNormKernel, headNormWorkgroup } from './kernels/head_norm';
 export { multiplyKernel } from './kernels/multiply';
 export { packHalvesKernel, packWidth, packWorkgroup } from './kernels/pack_halves';
 export { deltaKernel, softmaxGradientKernel, softmaxKernel, softmaxWorkgroup } from './kernels/softmax';

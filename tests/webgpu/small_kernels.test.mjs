@@ -1,5 +1,5 @@
 // Tests of the kernels between matrix products, compared with loops in float64: softmax and its gradient,
-// delta, channel sums. Tolerances: u = 2^-24 times the number of roundings times the sum of magnitudes.
+// delta, channel sums, norms of heads. Tolerances: u = 2^-24 times the number of roundings times the sum of magnitudes.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { assertClose, assertWithin } from '../support/compare.mjs';
@@ -10,6 +10,8 @@ import { kernelBench } from '../support/webgpu_kernels.mjs';
 import {
   channelSumsKernel,
   deltaKernel,
+  headNormKernel,
+  headNormWorkgroup,
   recordSoftmax,
   softmaxGradientKernel,
   softmaxWorkgroup,
@@ -163,6 +165,51 @@ describe('channel sums', () => {
         }
       });
     }
+  }
+});
+
+describe('norms of heads', () => {
+  for (const isLayerNorm of [true, false]) {
+    test(isLayerNorm ? 'layer norm' : 'RMS norm', async () => {
+      for (const [batchSize, headCount, headDim, count, stride, epsilon] of [
+        [2, 3, 5, 70, 72, 1e-5],
+        [1, 1, 160, 1, 4, 0],
+        [1, 2, 8, 64, 64, 0.5],
+      ]) {
+        const values = normals(batchSize * headCount * headDim * stride, 1).map((value) => value + 0.5);
+        const [weight, bias] = [normals(headDim, 2), normals(headDim, 3)];
+        const [buffer, ...vectors] = [values, weight, bias].map((numbers) => bench.put(numbers));
+        const [found] = await bench.take([buffer], (recorder) =>
+          recorder.dispatch(
+            headNormKernel(isLayerNorm),
+            [count, stride, headDim, headCount * headDim * stride, epsilon],
+            [4],
+            [{ buffer }, { buffer: vectors[0] }, isLayerNorm ? { buffer: vectors[1] } : null],
+            [Math.ceil(count / headNormWorkgroup), headCount, batchSize],
+          ),
+        );
+        const expected = Float64Array.from(values);
+        const allowed = new Float64Array(values.length);
+        for (let head = 0; head < batchSize * headCount; ++head) {
+          for (let token = 0; token < count; ++token) {
+            const indices = Array.from({ length: headDim }, (_, c) => (head * headDim + c) * stride + token);
+            const sum = indices.reduce((total, index) => total + values[index], 0);
+            const mean = isLayerNorm ? sum / headDim : 0;
+            const squares = indices.reduce((total, index) => total + (values[index] - mean) ** 2, 0);
+            const deviation = Math.sqrt(squares / headDim + epsilon);
+            indices.forEach((index, c) => {
+              const normalized = ((values[index] - mean) / deviation) * weight[c];
+              expected[index] = normalized + (isLayerNorm ? bias[c] : 0);
+              // Of the mean, relative to the largest value, and of the sum of squares.
+              const magnitude = (Math.abs(weight[c]) * 8) / deviation + Math.abs(expected[index]);
+              allowed[index] = (2 * headDim + 16) * unitRoundoff * magnitude;
+            });
+          }
+        }
+        // Values between the last token and the stride stay.
+        assertWithin(found.subarray(0, values.length), expected, allowed, 'norms');
+      }
+    });
   }
 });
 

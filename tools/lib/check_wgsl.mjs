@@ -47,6 +47,7 @@ function kernelsOf(kernels) {
     ...masks.map(kernels.softmaxGradientKernel),
     kernels.deltaKernel(),
     ...bools.map(kernels.channelSumsKernel),
+    ...bools.map(kernels.headNormKernel),
     kernels.packHalvesKernel(),
     ...sums.map(kernels.tokenSumKernel),
   ];
