@@ -20,7 +20,8 @@ GraphNodes* exportAny(const layer::AnyLayer& layer, const layer::GraphOptions& o
 }
 
 /// Exports a layer as a graph. `mask`: the name of its input, empty for none. If `shared` is not null, its
-/// nodes `context` and, unless it is -1, `sharedMask` are those of this graph too. The caller owns the result.
+/// nodes `context` and, unless it is -1, `sharedMask` are those of this graph too. The caller owns the
+/// result.
 template <class T>
 GraphNodes* exportGraph(const layer::DiffusionCrossAttention<T>& layer, const std::string& name,
                         const std::string& mask, bool isKeyMask, const std::string& input,

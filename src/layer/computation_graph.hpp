@@ -82,9 +82,9 @@ struct GraphOptions {
 };
 
 /// Builds the layer as a graph of ONNX operators on tokens [batch, tokens, queryDim] and a context [batch,
-/// contextLength, contextDim]. Appends the nodes of the inputs (input, and the context and the mask, if wanted,
-/// unless they are shared) to `inputs` and returns the node of the output. Throws kShape if a shared context has
-/// not the layer's contextDim.
+/// contextLength, contextDim]. Appends the nodes of the inputs (input, and the context and the mask, if
+/// wanted, unless they are shared) to `inputs` and returns the node of the output. Throws kShape if a shared
+/// context has not the layer's contextDim.
 graph::NodePointer exportComputationGraph(const AnyLayer& layer, const GraphOptions& options,
                                           graph::NodeInputs& inputs);
 

@@ -1,5 +1,6 @@
 // Tests of the kernels between matrix products, compared with loops in float64: softmax and its gradient,
-// delta, channel sums, norms of heads. Tolerances: u = 2^-24 times the number of roundings times the sum of magnitudes.
+// delta, channel sums, norms of heads. Tolerances: u = 2^-24 times the number of roundings times the sum of
+// magnitudes.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { assertClose, assertWithin } from '../support/compare.mjs';

@@ -22,7 +22,7 @@ import { symbol } from './symbolic_size';
 
 export type Role = 'query' | 'key' | 'value';
 
-/** A norm of an operand, with the axes of the value that it normalizes and the offset of its first channel. */
+/** A norm of an operand, and the axes and the offset of the value that it normalizes. */
 export interface OperandNorm extends HeadNorm {
   readonly axes: Axes;
   readonly offset: number;
