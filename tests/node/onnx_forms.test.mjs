@@ -7,7 +7,7 @@ import { scoped } from '../support/cases.mjs';
 import { assertSameBits } from '../support/compare.mjs';
 import { assertThrows } from '../support/errors.mjs';
 import { assertSameAsRuntime, custom, drawWeight, GraphWriter } from '../support/onnx_custom.mjs';
-import { fromOnnx, memoryInUse, WeightsError } from '../support/onnx_package.mjs';
+import { fromOnnx, memoryInUse, Tensor, WeightsError } from '../support/onnx_package.mjs';
 import { attend, modelOf, splitHeads } from '../support/onnx_projections.mjs';
 
 afterEach(() => assert.equal(memoryInUse(), 0, 'the test leaves memory in use'));
@@ -200,6 +200,47 @@ describe('operators of com.microsoft', () => {
         { isSelf: true },
       ),
     ));
+  const integers = (writer, values, dims = [values.length]) =>
+    writer.op('Cast', [writer.constant(values, { dims })], { to: 6 });
+  /** Attention, whose input 3 is a mask of keys, and MultiHeadAttention, whose input 4 is one. */
+  const masked = {
+    Attention: (writer, { input, weight }, mask) => {
+      const packed = weight('to_qkv', queryDim, 3 * queryDim, 1);
+      return microsoft(writer, 'Attention', [input, packed, drawBias(writer, 3, 5), mask]);
+    },
+    MultiHeadAttention: (writer, { input, context, weight }, mask) => {
+      const q = writer.op('MatMul', [input, weight('to_q', queryDim, queryDim, 1)]);
+      const k = writer.op('MatMul', [context, weight('to_k', queryDim, queryDim, 2)]);
+      const v = writer.op('MatMul', [context, weight('to_v', queryDim, queryDim, 3)]);
+      return microsoft(writer, 'MultiHeadAttention', [q, k, v, drawBias(writer, 3, 5), mask]);
+    },
+  };
+  const keyMask = Array.from({ length: batch * tokens }, (_, index) => (index % 3 === 1 ? 0 : 1));
+  for (const [type, build] of Object.entries(masked)) {
+    test(`${type} with a constant mask of keys`, async () => {
+      const model = modelOf(
+        (writer, values) => build(writer, values, integers(writer, keyMask, [batch, tokens])),
+        { isSelf: true },
+      );
+      const { mask } = await assertSameAsRuntime(model);
+      assert.deepEqual(mask.shape, [batch, 1, 1, tokens]);
+    });
+    test(`${type} with a mask of keys that is an input`, async () => {
+      const model = modelOf(
+        (writer, values) => {
+          const given = writer.input('attention_mask', [batch, tokens], 'int64');
+          return build(writer, values, writer.op('Cast', [given], { to: 6 }));
+        },
+        { isSelf: true },
+      );
+      const data = BigInt64Array.from(keyMask, BigInt);
+      const { maskInputs } = await assertSameAsRuntime(model, {
+        feeds: { attention_mask: { data, shape: [batch, tokens] } },
+        mask: Tensor.from(keyMask, [batch, tokens]),
+      });
+      assert.deepEqual(maskInputs, ['attention_mask']);
+    });
+  }
   const drawBias = (writer, count, seed) => writer.float(normalArray(count * queryDim, seed));
   test('Attention with biases', () =>
     assertSameAsRuntime(
@@ -254,8 +295,10 @@ describe('operators of com.microsoft', () => {
     const value = layer.getParameter('to_v.bias');
     assert.deepEqual(value.data(), new Float32Array(queryDim).fill(1));
     for (const owner of [layer, value]) owner.dispose();
-    const index = (writer) => ['', writer.integers(3, 4)];
-    assertThrows(() => fromOnnx(build(index)), WeightsError, 'mask_index');
+    const lengths = (writer) => ['', integers(writer, [3, 4])];
+    assertThrows(() => fromOnnx(build(lengths)), WeightsError, 'mask of keys of rank 1', '[B, L]');
+    const short = (writer) => ['', integers(writer, [1, 0, 1, 1], [2, 2])];
+    assertThrows(() => fromOnnx(build(short)), WeightsError, 'a mask of 2 keys', `expected ${tokens}`);
     assertThrows(() => fromOnnx(build(() => [], { do_rotary: 1 })), WeightsError, 'do_rotary');
     assertThrows(() => fromOnnx(build(() => [], { num_heads: 5 })), WeightsError, '5 heads');
   });

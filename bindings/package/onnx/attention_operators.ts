@@ -33,6 +33,8 @@ interface Parts {
   /** The operator's scale; null for its default, 1/√headDim. */
   readonly scale: number | null;
   readonly mask: string;
+  /** A mask in which 1 is a key that is attended to, of com.microsoft. */
+  readonly keyMask?: string;
   readonly isCausal: boolean;
   /** Numbers of tokens and keys; null if they are known only at run time. */
   readonly tokens: number | null;
@@ -42,7 +44,7 @@ interface Parts {
 }
 
 function finish(search: AttentionSearch, node: NodeProto, parts: Parts): Attention {
-  const { operands, splits, scale, mask, isCausal, tokens, keys } = parts;
+  const { operands, splits, scale, mask, keyMask = '', isCausal, tokens, keys } = parts;
   const { query, key } = operands;
   const { heads, headDim } = splits.query;
   const outer = query.scale * key.scale;
@@ -52,6 +54,7 @@ function finish(search: AttentionSearch, node: NodeProto, parts: Parts): Attenti
   const axes = kinds.map((kind) => [{ size: symbol(kind), stride: 0, kind }]);
   const reader = new ScoreReader(search, node, axes, total, sources);
   if (mask !== '') addMask(search, node, reader, mask, keys);
+  if (keyMask !== '') addKeyMask(search, node, reader, keyMask, keys);
   if (isCausal) {
     if (tokens === null || keys === null) {
       refuse(
@@ -90,6 +93,35 @@ function addMask(
     : search.graph.inputs.get(mask)?.type?.tensorType?.elemType;
   if (type === dataTypes.bool) reader.addChoice(node, mask);
   else reader.addTerm(node, mask, 1);
+}
+
+/**
+ * Adds a mask of integers [B, L] or [B, N, L]. The operator adds its mask_filter_value to the scores of other
+ * keys.
+ */
+function addKeyMask(
+  { inferred, constants }: Search,
+  node: NodeProto,
+  reader: ScoreReader,
+  mask: string,
+  keys: number | null,
+): void {
+  const sizes = inferred.get(mask)?.sizes ?? null;
+  const rank = sizes?.length;
+  if (rank !== 2 && rank !== 3) {
+    refuse(node, `has a mask of keys of rank ${rank ?? 'unknown'}; expected [B, L] or [B, N, L]`);
+  }
+  if (!constants.has(mask)) return reader.addChoice(node, mask);
+  const { dims, elements } = constants.read(mask);
+  const [batch = 0, ...rows] = dims;
+  if (keys !== null && rows.at(-1) !== keys)
+    refuse(node, `has a mask of ${rows.at(-1)} keys; expected ${keys}`);
+  const filter = floatAttribute(node, 'mask_filter_value', -10000);
+  reader.addMask(node, {
+    dims: [batch, 1, ...(rank === 2 ? [1] : []), ...rows],
+    elements: Float64Array.from(elements, (value) => (value > 0 ? 0 : filter)),
+    type: dataTypes.double,
+  });
 }
 
 /** Checks operands [B, rows, channels], whose heads the operator splits. */
@@ -180,7 +212,7 @@ function splitHeads(node: NodeProto, { query, key, value }: Operands): Record<ke
  * headDim], or [B, N, C] and [B, L, heads, 2, headDim].
  */
 export function readMultiHeadAttention(search: AttentionSearch, node: NodeProto): Attention {
-  requireAbsent(node, { key_padding_mask: 4, past_key: 6, past_value: 7 });
+  requireAbsent(node, { past_key: 6, past_value: 7 });
   const [query = '', key = '', value = '', bias = ''] = node.input;
   const heads = integerAttribute(node, 'num_heads', 0);
   const packedFrom = key === '' ? 0 : value === '' ? 1 : 3;
@@ -200,6 +232,7 @@ export function readMultiHeadAttention(search: AttentionSearch, node: NodeProto)
     splits: { query: first.split, key: second.split, value: third.split },
     ...microsoftParts(search, node, query, packedFrom === 0 ? query : key),
     mask: node.input[5] ?? '',
+    keyMask: node.input[4] ?? '',
     result: joinedResult(first.operand, heads * third.split.headDim),
   });
 }
@@ -272,7 +305,7 @@ function microsoftParts(
 
 /** Attention of com.microsoft: one weight [C, 3·C] projects queries, keys and values from one input. */
 export function readMicrosoftAttention(search: AttentionSearch, node: NodeProto): Attention {
-  requireAbsent(node, { mask_index: 3, past: 4, past_sequence_length: 6 });
+  requireAbsent(node, { past: 4, past_sequence_length: 6 });
   const [input = '', weight = '', bias = ''] = node.input;
   if (integerAttribute(node, 'do_rotary', 0) !== 0) refuse(node, 'has do_rotary 1; expected 0');
   const projection = { ...node, opType: 'MatMul', domain: '', input: [input, weight] };
@@ -302,6 +335,7 @@ export function readMicrosoftAttention(search: AttentionSearch, node: NodeProto)
     splits: { query: query.split, key: key.split, value: value.split },
     ...microsoftParts(search, node, input, input),
     mask: node.input[5] ?? '',
+    keyMask: node.input[3] ?? '',
     result: joinedResult(query.operand, sizes[2]!),
   });
 }
