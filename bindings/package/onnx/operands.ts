@@ -16,7 +16,7 @@ import {
 } from './linear';
 import type { Linear, Search } from './linear';
 import type { NodeProto } from './model';
-import { attributeOf, integerAttribute, isStandard, maxSteps, refuse } from './model_graph';
+import { attributeOf, describeNode, integerAttribute, isStandard, maxSteps, refuse } from './model_graph';
 import { splitSizes } from './shape_inference_layers';
 import { symbol } from './symbolic_size';
 
@@ -82,8 +82,9 @@ export class OperandBias {
 
   /** Refuses a node between the projection and the bias. */
   requireNone(node: NodeProto): void {
-    if (this.#value === null) return;
-    refuse(node, `is followed by a bias of the ${this.role}; expected the bias right after its projection`);
+    if (this.#node === null) return;
+    const after = `after ${describeNode(node)}; expected it right after its projection`;
+    refuse(this.#node, `adds a bias of the ${this.role} ${after}`);
   }
 
   of({ node, outFeatures, output }: Linear): Pick<Operand, 'bias' | 'biasOffset' | 'projected'> {
