@@ -495,8 +495,10 @@ test('graphs rewired at random', (context) => {
     else if (kind === 'remove')
       graph.node.splice(node % graph.node.length, 1, { ...chosen, opType: 'Identity' });
     else if (kind === 'swap') chosen.input.reverse();
-    else if (kind === 'dims') graph.initializer[other % graph.initializer.length].dims[slot % 2] = value;
-    else {
+    else if (kind === 'dims') {
+      const { dims } = graph.initializer[other % graph.initializer.length];
+      dims[Math.min(slot % 2, dims.length)] = value;
+    } else {
       for (const attribute of chosen.attribute) {
         if (attribute.ints?.length) attribute.ints[slot % attribute.ints.length] = value;
         else attribute.i = value;
