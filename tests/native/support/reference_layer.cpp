@@ -273,19 +273,18 @@ ReferenceLayer::Gradients ReferenceLayer::gradients(const Matrix& outputGradient
     std::transform(result.input.begin(), result.input.end(), result.context.begin(), result.input.begin(),
                    std::plus<>());
   }
-  result.parameters = {
-      queryWeightGradient,
-      biasGradient(query.rows, queryBias),
-      keyWeightGradient,  // Softmax ignores what all keys share.
-      keyNorm.weight.empty() ? zerosLike(keyBias) : biasGradient(key.rows, keyBias),
-      valueWeightGradient,
-      biasGradient(valueGradient, valueBias),
-      query.weight,
-      query.bias,
-      key.weight,
-      zerosLike(key.bias),
-      outputWeightGradient,
-      biasGradient(outputGradient, outputBias)};
+  result.parameters = {queryWeightGradient,
+                       biasGradient(query.rows, queryBias),
+                       keyWeightGradient,  // Softmax ignores what all keys share.
+                       keyNorm.weight.empty() ? zerosLike(keyBias) : biasGradient(key.rows, keyBias),
+                       valueWeightGradient,
+                       biasGradient(valueGradient, valueBias),
+                       query.weight,
+                       query.bias,
+                       key.weight,
+                       zerosLike(key.bias),
+                       outputWeightGradient,
+                       biasGradient(outputGradient, outputBias)};
   return result;
 }
 
