@@ -4,10 +4,13 @@
 #include <stdexcept>
 
 #include "core/error.hpp"
+#include "embind/push.hpp"
 
 namespace cross_attention::embind {
 
 namespace {
+
+using emscripten::val;
 
 const char* codeName(ErrorCode code) {
   switch (code) {
@@ -23,19 +26,25 @@ const char* codeName(ErrorCode code) {
   return "ERR_ARGUMENT";
 }
 
-/// Returns the error of a failed call as "CODE message". Only C++ can inspect its exceptions, so `rethrow`
-/// throws it again. Exceptions from elsewhere, such as errors that JavaScript threw, pass through.
-std::string errorOf(const emscripten::val& rethrow) {
-  const char* outOfMemory = "";
+/// Returns [code, message] of a failed call. Only C++ can inspect its exceptions, so `rethrow` throws it
+/// again. Exceptions from elsewhere, such as errors that JavaScript threw, pass through. Allocates nothing,
+/// because there may be no memory at all: Embind does not check the memory of a std::string that it returns.
+val errorOf(const val& rethrow) {
+  const val result = val::array();
+  const auto fill = [&](ErrorCode code, const char* message) {
+    push(result, val::u8string(codeName(code)));
+    push(result, val::u8string(message));
+  };
   try {
     rethrow();
   } catch (const Error& error) {
-    return text({codeName(error.code()), " ", error.message()});
+    fill(error.code(), error.message().c_str());
   } catch (const std::bad_alloc&) {
+    fill(ErrorCode::kOutOfMemory, "out of memory");
   } catch (const std::length_error&) {
-    outOfMemory = ": the size cannot be addressed";
+    fill(ErrorCode::kOutOfMemory, "out of memory: the size cannot be addressed");
   }
-  return text({codeName(ErrorCode::kOutOfMemory), " out of memory", outOfMemory});
+  return result;
 }
 
 }  // namespace

@@ -274,10 +274,10 @@ export interface CoreModule {
   stackSave(): number;
   stackRestore(top: number): void;
   /**
-   * Returns "CODE message" for an exception of the core that `rethrow` throws again. An error of JavaScript
-   * passes through.
+   * Describes an exception of the core that `rethrow` throws again. An error of JavaScript passes through.
+   * Needs no WASM memory.
    */
-  errorOf(rethrow: () => never): string;
+  errorOf(rethrow: () => never): [code: string, message: string];
   setThreads(threads: number): void;
   threads(): number;
   memoryInUse(): number;

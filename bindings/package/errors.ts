@@ -121,8 +121,6 @@ const classes: Record<string, new (message: string) => CrossAttentionError> = {
   ERR_OUT_OF_MEMORY: OutOfMemoryError,
 };
 
-/** Creates the error for the core's description "CODE message". The core has codes, not classes. */
-export function errorFrom(description: string): CrossAttentionError {
-  const end = description.indexOf(' ');
-  return new (classes[description.slice(0, end)] ?? ArgumentError)(description.slice(end + 1));
-}
+/** Creates the error of the core. It has codes, not classes. */
+export const errorFrom = (code: string, message: string): CrossAttentionError =>
+  new (classes[code] ?? ArgumentError)(message);

@@ -10,12 +10,12 @@ type Method = (this: unknown, ...values: unknown[]) => unknown;
 function toPackageError(core: CoreModule, thrown: unknown): CrossAttentionError {
   try {
     return errorFrom(
-      core.errorOf(() => {
+      ...core.errorOf(() => {
         throw thrown;
       }),
     );
   } catch (error) {
-    // There is not even memory for a message.
+    // The C++ library throws others only without memory.
     if (error instanceof WebAssembly.Exception) return new OutOfMemoryError('out of memory');
     throw error;
   }

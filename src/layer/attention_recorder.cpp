@@ -27,7 +27,7 @@ std::shared_ptr<AttentionRecorder::Sums> AttentionRecorder::sumsOf(std::string_v
   const auto found = std::find_if(sums_.begin(), sums_.end(), [&](const auto& sums) {
     return sums->name == name && sums->height == height && sums->width == width;
   });
-  const std::shared_ptr<Sums> sums =
+  std::shared_ptr<Sums> sums =
       found == sums_.end()
           ? std::make_shared<Sums>(Sums{.name = std::string(name), .height = height, .width = width})
           : *found;
