@@ -12,6 +12,8 @@ const bufferLengths = [
 
 /** True for an ArrayBuffer or SharedArrayBuffer, also of another realm: it has the internal length. */
 function isBuffer(value: unknown): value is ArrayBufferLike {
+  // V8's error would contain a whole string.
+  if (typeof value !== 'object') return false;
   return bufferLengths.some((length) => {
     try {
       length.call(value);

@@ -135,6 +135,8 @@ export function readOptions<T extends object, K extends keyof T & string>(
 
 /** Returns the entries of a Map of any realm; null for everything else. */
 export function mapEntries(value: unknown): [unknown, unknown][] | null {
+  // V8's error would contain a whole string.
+  if (typeof value !== 'object') return null;
   try {
     return [...Map.prototype.entries.call(value as Map<unknown, unknown>)];
   } catch {
