@@ -313,7 +313,7 @@ async function runInWasm(
 
 function associationOf({ association, layer, constants }: AcceleratedGraph, call: CallSizes): Association {
   if (constants.context === null) return 'plain';
-  // Folding a bias of the queries into the scores of each context row is not implemented, and a norm lies
+  // The kernel of scores adds no number per key, which a folded bias of the queries would be; and a norm lies
   // between the matrices.
   if (layer.bias || layer.queryKeyNorm !== 'none') return 'plain';
   if (association !== 'auto') return association;

@@ -54,7 +54,7 @@ export function rowOf({ group, name, conditions }, { result, error }) {
 const withoutAddresses = (text) =>
   String(text)
     .replaceAll(/https?:\/\/(127\.0\.0\.1|localhost):\d+\/(case|bundled)\d+\//g, '…/')
-    .replaceAll(/\.[0-9a-z]{8,}(?=\.(wasm|js)\b)/g, '');
+    .replaceAll(/\.[0-9a-z_]{8,}(?=\.(wasm|js)\b)/g, '');
 
 function shortened(error) {
   const message = error instanceof CommandError ? `the program ended with ${error.end}` : error.message;
